@@ -272,10 +272,9 @@ add_case (const char       *path,
           TestUtilDataFunc  data_func,
           gconstpointer     data)
 {
-  /* GTest keeps the pointer until the program ends. */
+  /* Kept by GTest until the program ends. */
   TestCase *test = g_new0 (TestCase, 1);
 
-  g_ignore_leak (test);
   test->func = func;
   test->data_func = data_func;
   test->data = data;
