@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/* What travels between a host and a worker, whatever carries it: a header, bytes, file descriptors. No GDBus and no
+ * Python type appears here. */
+
+typedef enum {
+  PYISOLATE_FRAME_CALL = 1, /* id, chain, target, name: the method, body: "(ava{sv})", fds */
+  PYISOLATE_FRAME_RETURN,   /* id, body: "v", fds */
+  PYISOLATE_FRAME_ERROR,    /* id, name: a D-Bus error name, message, body: "a{sv}" of details */
+  PYISOLATE_FRAME_CANCEL,   /* id */
+  PYISOLATE_FRAME_PROGRESS, /* id, body: "(ds)" */
+  PYISOLATE_FRAME_EVENT,    /* id (0: outside of any call), name, body: "v" */
+  PYISOLATE_FRAME_LOG,      /* body: "(iss)": level, logger, message */
+} PyIsolateFrameKind;
+
+/* The target of a CALL is the name of a singleton towards the host and empty towards an extension; these two are the
+ * library's own. */
+#define PYISOLATE_TARGET_HOST   "org.pyisolate.Host"   /* Hello, Ready, LoadFailed */
+#define PYISOLATE_TARGET_WORKER "org.pyisolate.Worker" /* Ping, Stop */
+
+#define PYISOLATE_BODY_CALL     "(ava{sv})"
+#define PYISOLATE_BODY_VALUE    "v"
+#define PYISOLATE_BODY_DETAILS  "a{sv}"
+#define PYISOLATE_BODY_PROGRESS "(ds)"
+#define PYISOLATE_BODY_LOG      "(iss)"
+
+/* A call's id is unique among all links of a host: the number of the worker's link is in the upper half of the ids that
+ * the worker gives; the host's own upper half is 0. The chain lists the ids of the calls that led to a call, outermost
+ * first. */
+#define PYISOLATE_CALL_ID_LINK(id) ((guint32) ((id) >> 32))
+#define PYISOLATE_MAX_CHAIN 256
+
+typedef struct {
+  PyIsolateFrameKind kind;
+  guint64 id;
+  guint64 *chain; /* owned */
+  guint n_chain;
+  char *target;
+  char *name;
+  char *message;
+  GBytes *body; /* GVariant in serialised form, in the byte order of the machine; never NULL in a frame that was received */
+  int *fds;     /* owned, each of them open and CLOEXEC */
+  guint n_fds;
+} PyIsolateFrame;
+
+PyIsolateFrame *_pyisolate_frame_new        (PyIsolateFrameKind  kind,
+                                             guint64             id);
+PyIsolateFrame *_pyisolate_frame_new_error  (guint64             id,
+                                             const GError       *error);
+GError         *_pyisolate_frame_to_error   (PyIsolateFrame     *frame,
+                                             GVariant           *details);
+void            _pyisolate_frame_set_chain  (PyIsolateFrame     *frame,
+                                             const guint64      *chain,
+                                             guint               n_chain);
+void            _pyisolate_frame_take_fds   (PyIsolateFrame     *frame,
+                                             int                *fds,
+                                             guint               n_fds);
+void            _pyisolate_frame_set_variant (PyIsolateFrame    *frame,
+                                             GVariant           *body);
+void            _pyisolate_frame_free       (PyIsolateFrame     *frame);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PyIsolateFrame, _pyisolate_frame_free)
+
+G_END_DECLS

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "pyisolate-frame-private.h"
+
+#include "pyisolate-error-private.h"
+#include "pyisolate-remote-exception-private.h"
+
+#include <unistd.h>
+
+PyIsolateFrame *
+_pyisolate_frame_new (PyIsolateFrameKind kind,
+                      guint64            id)
+{
+  PyIsolateFrame *frame = g_new0 (PyIsolateFrame, 1);
+
+  frame->kind = kind;
+  frame->id = id;
+
+  return frame;
+}
+
+void
+_pyisolate_frame_free (PyIsolateFrame *frame)
+{
+  for (guint i = 0; i < frame->n_fds; i++)
+    {
+      if (frame->fds[i] >= 0)
+        close (frame->fds[i]);
+    }
+  g_free (frame->fds);
+  g_free (frame->chain);
+  g_free (frame->target);
+  g_free (frame->name);
+  g_free (frame->message);
+  g_clear_pointer (&frame->body, g_bytes_unref);
+  g_free (frame);
+}
+
+void
+_pyisolate_frame_set_chain (PyIsolateFrame *frame,
+                            const guint64  *chain,
+                            guint           n_chain)
+{
+  g_free (frame->chain);
+  frame->chain = g_memdup2 (chain, n_chain * sizeof (guint64));
+  frame->n_chain = n_chain;
+}
+
+/*< private >
+ * @fds: (transfer full): the array and what is in it
+ */
+void
+_pyisolate_frame_take_fds (PyIsolateFrame *frame,
+                           int            *fds,
+                           guint           n_fds)
+{
+  g_assert (frame->fds == NULL);
+
+  frame->fds = fds;
+  frame->n_fds = n_fds;
+}
+
+/*< private >
+ * @body: the body; sunk if floating
+ */
+void
+_pyisolate_frame_set_variant (PyIsolateFrame *frame,
+                              GVariant       *body)
+{
+  g_autoptr (GVariant) owned = g_variant_ref_sink (body);
+
+  g_clear_pointer (&frame->body, g_bytes_unref);
+  frame->body = g_variant_get_data_as_bytes (owned);
+}
+
+/* An error of this library's domain travels by its own name. Any other travels as Failed with the domain and code in the
+ * details, from which the other side makes its exception. */
+PyIsolateFrame *
+_pyisolate_frame_new_error (guint64       id,
+                            const GError *error)
+{
+  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_ERROR, id);
+  g_auto (GVariantDict) details = G_VARIANT_DICT_INIT (NULL);
+  PyIsolateError code = PYISOLATE_ERROR_FAILED;
+
+  if (error->domain == PYISOLATE_ERROR && error->code >= 0 && error->code < PYISOLATE_N_ERRORS)
+    code = (PyIsolateError) error->code;
+
+  g_variant_dict_insert (&details, "domain", "s", g_quark_to_string (error->domain));
+  g_variant_dict_insert (&details, "code", "i", error->code);
+
+  frame->name = g_strdup (_pyisolate_error_get_dbus_name (code));
+  frame->message = g_utf8_make_valid (error->message, -1);
+  _pyisolate_frame_set_variant (frame, g_variant_dict_end (&details));
+
+  return frame;
+}
+
+/*< private >
+ * @frame: an ERROR
+ * @details: its body, checked
+ *
+ * What a worker may name are the errors that a worker can have; the rest are this side's own to tell.
+ */
+GError *
+_pyisolate_frame_to_error (PyIsolateFrame *frame,
+                           GVariant       *details)
+{
+  PyIsolateError code = PYISOLATE_ERROR_BAD_MESSAGE;
+  const char *message = frame->message != NULL ? frame->message : "";
+  g_autoptr (PyIsolateRemoteException) exception = NULL;
+  g_autoptr (GVariant) dict = NULL;
+
+  g_assert (frame->kind == PYISOLATE_FRAME_ERROR);
+
+  if (!_pyisolate_error_from_dbus_name (frame->name, &code))
+    return g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE, "%s: %s", frame->name, message);
+
+  if (code != PYISOLATE_ERROR_REMOTE_EXCEPTION)
+    return g_error_new_literal (PYISOLATE_ERROR, code, message);
+
+  dict = g_variant_lookup_value (details, "exception", G_VARIANT_TYPE_VARDICT);
+  if (dict != NULL)
+    exception = _pyisolate_remote_exception_new_from_variant (dict);
+
+  return _pyisolate_error_new_remote_exception (message, exception);
+}
