@@ -1,0 +1,265 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# ./quickstart.sh             installs what is missing, builds, runs the demo
+# ./quickstart.sh test        installs what tests need too, builds, runs the default tests
+# ./quickstart.sh test --all  the same with the slow tests, valgrind, sanitizers and long fuzzing
+#
+# Packages of the system are installed with apt where that is allowed (root, or sudo without a password); otherwise it
+# says what is missing, and stops. Everything else goes into ./build, and nothing into your home directory.
+set -eu
+
+cd "$(dirname "$0")"
+source_dir=$PWD
+build=$source_dir/build
+tools=$build/tools/bin
+# The system's own: `python3` on PATH may belong to a version manager, without venv, headers and gi.
+python=/usr/bin/python3
+ruff_requirement='ruff>=0.14,<1'
+fuzz_seconds=300
+
+say() {
+  printf '\033[1m==>\033[0m %s\n' "$*" | if [ -t 1 ]; then cat; else sed 's/\x1b\[[0-9]*m//g'; fi
+}
+
+fail() {
+  printf 'quickstart.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+usage() {
+  sed -n 's/^# \{0,1\}//; 4,9p' "$0"
+}
+
+# --- what is missing --------------------------------------------------------------------------------------------------
+
+missing=()
+
+# need PACKAGE COMMAND…: the Debian package to install unless the command succeeds.
+need() {
+  local package=$1
+  shift
+  "$@" >/dev/null 2>&1 || missing+=("$package")
+}
+
+has_program() {
+  command -v "$1"
+}
+
+# A program of that name may be the shim of a version manager, which fails.
+has_working() {
+  command -v "$1" && "$1" --version
+}
+
+has_pkg() {
+  pkg-config --exists "$1"
+}
+
+has_python_headers() {
+  "$python" -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")'
+}
+
+has_python_modules() {
+  local name
+  for name; do
+    "$python" -c "import $name" || return
+  done
+}
+
+can_compile() {
+  printf '#include <stdio.h>\nint main (void) { return 0; }\n' | cc -x c -o /dev/null -
+}
+
+find_missing_for_build() {
+  need build-essential can_compile
+  need pkg-config has_program pkg-config
+  need ninja-build has_program ninja
+  need meson has_program meson
+  need libglib2.0-dev has_pkg gio-unix-2.0
+  need libjson-glib-dev has_pkg json-glib-1.0
+  need python3 test -x "$python"
+  need python3-dev has_python_headers
+  need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
+  if ! has_working uv >/dev/null 2>&1 && [ ! -x "$tools/uv" ]; then
+    need python3-venv has_python_modules venv ensurepip
+  fi
+}
+
+find_missing_for_tests() {
+  need python3-venv has_python_modules venv ensurepip
+  need python3-gi has_python_modules gi
+  need gir1.2-glib-2.0 test -n "$(find /usr/lib /usr/share -name Gio-2.0.typelib 2>/dev/null | head -n 1)"
+  need gobject-introspection has_program g-ir-scanner
+  need libgirepository1.0-dev has_pkg gobject-introspection-1.0
+  need gjs has_program gjs
+  need valac has_program valac
+  need gi-docgen has_program gi-docgen
+  need binutils has_program nm
+}
+
+find_missing_for_all_tests() {
+  need valgrind has_program valgrind
+  need clang has_program clang
+}
+
+install_missing() {
+  [ ${#missing[@]} -gt 0 ] || return 0
+  local command=(apt-get install -y --no-install-recommends "${missing[@]}")
+  if ! command -v apt-get >/dev/null; then
+    fail "these are missing (by their Debian names): ${missing[*]}. Install what your distribution calls them, and start again."
+  fi
+  local become=()
+  if [ "$(id -u)" -ne 0 ]; then
+    become=(sudo -n)
+    if ! sudo -n true 2>/dev/null; then
+      fail "these packages are missing, and installing them needs your password:
+  sudo apt-get update && sudo ${command[*]}
+Then start again."
+    fi
+  fi
+  say "Installing with apt: ${missing[*]}"
+  "${become[@]}" apt-get update -q
+  # env, as sudo drops variables.
+  "${become[@]}" env DEBIAN_FRONTEND=noninteractive "${command[@]}"
+}
+
+check_versions() {
+  local wanted
+  for wanted in 'gio-unix-2.0 >= 2.74' 'json-glib-1.0 >= 1.6'; do
+    pkg-config --exists "$wanted" ||
+      fail "$wanted is needed, and this system has ${wanted%% *} $(pkg-config --modversion "${wanted%% *}"): Debian 12 or Ubuntu 23.04 and later have it."
+  done
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' || fail "$python is older than 3.9"
+}
+
+# --- tools from PyPI, in the build folder ------------------------------------------------------------------------------
+
+# install_tool NAME REQUIREMENT: the venv's own bin is not for PATH, as it holds a python3 too; links to the tools are.
+install_tool() {
+  [ -x "$tools/$1" ] && "$tools/$1" --version >/dev/null 2>&1 && return
+  say "Installing $1 from PyPI into build/tools"
+  [ -x "$build/tools/venv/bin/pip" ] || "$python" -m venv "$build/tools/venv"
+  "$build/tools/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$2"
+  mkdir -p "$tools"
+  ln -sf "../venv/bin/$1" "$tools/$1"
+}
+
+prepare_tools() {
+  if [ -e "$build" ] && [ ! -w "$build" ]; then
+    fail "$build belongs to somebody else (made by root?): remove it, and start again."
+  fi
+  mkdir -p "$build"
+  if ! has_working uv >/dev/null 2>&1; then
+    install_tool uv uv
+  fi
+  if [ "$1" = test ]; then
+    install_tool ruff "$ruff_requirement"
+  fi
+  export PATH="$tools:$PATH"
+}
+
+# --- build and run -----------------------------------------------------------------------------------------------------
+
+configure() {
+  local reconfigure=()
+  [ -f "$build/build.ninja" ] && reconfigure=(--reconfigure)
+  if [ -n "${CI:-}" ]; then
+    set -- "$@" -Dwerror=true
+  fi
+  meson setup "${reconfigure[@]}" "$build" "$source_dir" "$@"
+}
+
+compile() {
+  say "Building in $build"
+  ninja -C "$build"
+}
+
+# What a run leaves (environments, uv's cache, states) stays in the build folder.
+in_build_folder() {
+  local data=$build/demo
+  env XDG_CACHE_HOME="$data/cache" XDG_STATE_HOME="$data/state" PATH="$tools:$PATH" "$@"
+}
+
+run_demo() {
+  configure -Dexamples=enabled
+  compile
+  say "Running the demo: three extensions that no single Python process can hold"
+  in_build_folder meson devenv -C "$build" "$build/examples/three-extensions/three-extensions"
+}
+
+# run_tests BUILD SETUP [ARG…]: a failure is remembered; the report at the end decides.
+logs=()
+run_tests() {
+  local folder=$1 setup=$2
+  shift 2
+  local log=$folder/meson-logs/testlog-$setup.json
+  rm -f "$log"
+  logs+=("$log")
+  say "Testing: $setup"
+  meson test -C "$folder" --no-rebuild --print-errorlogs --setup "$setup" "$@" || true
+  [ -f "$log" ] || fail "meson test ended without a log"
+}
+
+run_sanitizer() {
+  say "Building and testing with the $1 sanitizer"
+  local log=$build/$1/meson-logs/testlog-$2.json
+  rm -f "$log"
+  logs+=("$log")
+  "$source_dir/.ci/sanitize" "$1" "$source_dir" "$build/$1" || true
+  [ -f "$log" ] || fail "the build with the $1 sanitizer failed"
+}
+
+run_all_tests() {
+  run_tests "$build" slow --suite slow
+  run_tests "$build" valgrind
+  run_sanitizer address asan
+  run_sanitizer thread tsan
+  say "Fuzzing for $fuzz_seconds seconds a target"
+  CC=clang "$source_dir/.ci/fuzz" "$source_dir" "$build/fuzz" "$fuzz_seconds"
+}
+
+report() {
+  local strict=()
+  [ -n "${CI:-}" ] && strict=(--strict)
+  "$python" "$source_dir/.ci/report.py" "${strict[@]}" \
+    --allowed "$source_dir/tests/skips-allowed.txt" "${logs[@]}"
+}
+
+main() {
+  local what=demo all=no
+  case "${1:-}" in
+    '') ;;
+    test) what='test' ;;
+    -h | --help) usage && exit 0 ;;
+    *) usage >&2 && exit 2 ;;
+  esac
+  if [ $# -gt 1 ]; then
+    [ "$what $2 $#" = "test --all 2" ] || { usage >&2 && exit 2; }
+    all=yes
+  fi
+
+  find_missing_for_build
+  if [ $what = test ]; then
+    find_missing_for_tests
+    if [ $all = yes ]; then
+      find_missing_for_all_tests
+    fi
+  fi
+  install_missing
+  check_versions
+  prepare_tools $what
+
+  if [ $what = demo ]; then
+    run_demo
+  else
+    configure -Dexamples=enabled -Dtests=enabled -Dintrospection=enabled -Dvapi=enabled -Ddocs=enabled
+    compile
+    run_tests "$build" default
+    if [ $all = yes ]; then
+      run_all_tests
+    fi
+    report
+  fi
+}
+
+main "$@"
