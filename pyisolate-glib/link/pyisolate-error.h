@@ -29,7 +29,7 @@ G_BEGIN_DECLS
  * @PYISOLATE_ERROR_IMPORT_FAILED: the extension's module, or a hook of it, raised while it was loaded
  * @PYISOLATE_ERROR_NO_SUCH_METHOD: the extension or singleton has no method of that name
  * @PYISOLATE_ERROR_BAD_VALUE: a value cannot travel, because of its type, depth or size
- * @PYISOLATE_ERROR_REMOTE_EXCEPTION: the method raised; see [func@PyIsolate.Error.dup_remote_exception]
+ * @PYISOLATE_ERROR_REMOTE_EXCEPTION: the method raised; see [func@PyIsolate.error_dup_remote_exception]
  * @PYISOLATE_ERROR_TIMED_OUT: a deadline passed
  * @PYISOLATE_ERROR_DIED: the worker exited by itself or crashed
  * @PYISOLATE_ERROR_KILLED: the worker was killed, by this library or from outside
