@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// A host in gjs: load, call, listen, stop, by the typelib alone.
+imports.gi.versions.PyIsolate = '1';
+const {Gio, GLib, PyIsolate} = imports.gi;
+
+Gio._promisify(PyIsolate.ExtensionManager.prototype, 'load_extension_async', 'load_extension_finish');
+Gio._promisify(PyIsolate.ExtensionManager.prototype, 'stop_all_async', 'stop_all_finish');
+Gio._promisify(PyIsolate.Extension.prototype, 'call_async', 'call_finish');
+Gio._promisify(PyIsolate.Extension.prototype, 'start_call_async', 'start_call_finish');
+Gio._promisify(PyIsolate.Extension.prototype, 'stop_async', 'stop_finish');
+
+const EXTENSION = `
+import pyisolate
+
+def add(a, b):
+    return a + b
+
+def fail():
+    raise ValueError("no")
+
+def remember(text):
+    pyisolate.singleton("memory").sync.keep(text)
+    return pyisolate.extension_name
+`;
+const DEADLINE_SECONDS = 60;
+
+function assertEqual(actual, expected) {
+  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
+  if (a !== b)
+    throw new Error(`${a} is not ${b}`);
+}
+
+async function assertFails(promise, code) {
+  try {
+    await promise;
+  } catch (error) {
+    if (!error.matches(PyIsolate.error_quark(), code))
+      throw error;
+    return;
+  }
+  throw new Error('did not fail');
+}
+
+async function withExtension(folder, test) {
+  const module = GLib.build_filenamev([folder, 'module']);
+  GLib.mkdir_with_parents(module, 0o755);
+  GLib.file_set_contents(GLib.build_filenamev([module, '__init__.py']), EXTENSION);
+  const manager = PyIsolate.ExtensionManager.new(GLib.build_filenamev([folder, 'environments']));
+  manager.python = GLib.getenv('PYISOLATE_TEST_PYTHONS').split(':').pop();
+
+  const kept = [];
+  const memory = PyIsolate.ProxiedSingleton.new();
+  memory.add_method('keep', 's', 'Keep a text.', (singleton, invocation) => {
+    kept.push(invocation.get_args().recursiveUnpack()[0]);
+    invocation.return_value(null);
+  });
+  manager.add_singleton('memory', memory);
+
+  const config = PyIsolate.ExtensionConfig.new('script', module);
+  config.apis = ['memory'];
+  const extension = await manager.load_extension_async(config, null);
+  try {
+    await test(extension, kept);
+  } finally {
+    await manager.stop_all_async(null);
+  }
+  assertEqual(extension.state, PyIsolate.ExtensionState.STOPPED);
+}
+
+const tests = {
+  async call(extension) {
+    const sum = await extension.call_async('add', new GLib.Variant('(xx)', [40, 2]), null, null);
+    assertEqual(sum.recursiveUnpack(), 42);
+    const many = await Promise.all([1, 2, 3].map(n =>
+      extension.call_async('add', new GLib.Variant('(xx)', [n, n]), null, null)));
+    assertEqual(many.map(v => v.recursiveUnpack()), [2, 4, 6]);
+  },
+
+  async errors(extension) {
+    const call = PyIsolate.Call.new('fail');
+    await assertFails(extension.start_call_async(call, null), PyIsolate.Error.REMOTE_EXCEPTION);
+    assertEqual(call.dup_remote_exception().get_type_name(), 'ValueError');
+    await assertFails(extension.call_async('nothing', null, null, null),
+      PyIsolate.Error.NO_SUCH_METHOD);
+  },
+
+  async singleton(extension, kept) {
+    const name = await extension.call_async('remember', new GLib.Variant('(s)', ['this']), null, null);
+    assertEqual(name.recursiveUnpack(), 'script');
+    assertEqual(kept, ['this']);
+  },
+};
+
+function removeTree(file) {
+  const children = file.enumerate_children('standard::name,standard::type',
+    Gio.FileQueryInfoFlags.NOFOLLOW_SYMLINKS, null);
+  for (let info = children.next_file(null); info; info = children.next_file(null)) {
+    const child = children.get_child(info);
+    if (info.get_file_type() === Gio.FileType.DIRECTORY)
+      removeTree(child);
+    else
+      child.delete(null);
+  }
+  file.delete(null);
+}
+
+async function main() {
+  let number = 0;
+  let failures = 0;
+  print(`1..${Object.keys(tests).length}`);
+  for (const [name, test] of Object.entries(tests)) {
+    const folder = GLib.dir_make_tmp('pyisolate-gjs-XXXXXX');
+    number++;
+    try {
+      await withExtension(folder, test);
+      print(`ok ${number} ${name}`);
+    } catch (error) {
+      failures++;
+      print(`# ${error}\n# ${(error.stack ?? '').trim().split('\n').join('\n# ')}`);
+      print(`not ok ${number} ${name}`);
+    }
+    removeTree(Gio.File.new_for_path(folder));
+  }
+  return failures ? 1 : 0;
+}
+
+const loop = new GLib.MainLoop(null, false);
+let status = 2;
+const guard = GLib.timeout_add_seconds(GLib.PRIORITY_DEFAULT, DEADLINE_SECONDS, () => {
+  print('Bail out! not done in time');
+  loop.quit();
+  return GLib.SOURCE_REMOVE;
+});
+main().then(s => {
+  status = s;
+  GLib.source_remove(guard);
+}).catch(error => logError(error)).finally(() => loop.quit());
+loop.run();
+imports.system.exit(status);
