@@ -38,11 +38,11 @@ has_name (const char *names,
 /* Finds our path in the hierarchy of the memory controller. In v2 the line is "0::/path", and in v1 "4:memory:/path",
  * which comes first where both exist: then the controller is bound to v1. */
 static bool
-read_cgroup (char *path,
-             size_t size,
-             bool  *is_v2)
+read_cgroup (const char *cgroup_file,
+             char        path[PATH_MAX],
+             bool       *is_v2)
 {
-  FILE *file = fopen ("/proc/self/cgroup", "re");
+  FILE *file = fopen (cgroup_file, "re");
   char line[PATH_MAX + 256];
   bool found = false;
 
@@ -59,7 +59,7 @@ read_cgroup (char *path,
       where[strcspn (where, "\n")] = '\0';
       if (has_name (names + 1, "memory") || (!found && strcmp (names, ":") == 0))
         {
-          snprintf (path, size, "%s", where);
+          snprintf (path, PATH_MAX, "%s", where);
           *is_v2 = names[1] == '\0';
           found = true;
           if (!*is_v2)
@@ -72,11 +72,12 @@ read_cgroup (char *path,
 
 /* Finds where the hierarchy is mounted, and which part of it: "36 35 98:0 ROOT MOUNT-POINT options … - TYPE source options". */
 static bool
-find_mount (bool is_v2,
-            char root[PATH_MAX],
-            char mount_point[PATH_MAX])
+find_mount (const char *mountinfo_file,
+            bool        is_v2,
+            char        root[PATH_MAX],
+            char        mount_point[PATH_MAX])
 {
-  FILE *file = fopen ("/proc/self/mountinfo", "re");
+  FILE *file = fopen (mountinfo_file, "re");
   char line[2 * PATH_MAX + 1024];
   bool found = false;
 
@@ -116,8 +117,10 @@ read_count (void)
   return count;
 }
 
+/* The two files are those of /proc/self. */
 void
-launcher_oom_init (void)
+launcher_oom_init (const char *cgroup_file,
+                   const char *mountinfo_file)
 {
   static char path[PATH_MAX];
   static char root[PATH_MAX];
@@ -126,8 +129,9 @@ launcher_oom_init (void)
   bool is_v2;
   int length;
 
-  if (!read_cgroup (path, sizeof path, &is_v2) ||
-      !find_mount (is_v2, root, mount_point))
+  count_at_start = -1;
+  if (!read_cgroup (cgroup_file, path, &is_v2) ||
+      !find_mount (mountinfo_file, is_v2, root, mount_point))
     return;
   /* Only a part of the hierarchy may be mounted, as in a container without a cgroup namespace. */
   if (strcmp (root, "/") != 0 && strncmp (path, root, strlen (root)) == 0)

@@ -355,7 +355,7 @@ start (struct launcher *self)
       return false;
     }
   launcher_tree_init (options->scan_proc);
-  launcher_oom_init ();
+  launcher_oom_init ("/proc/self/cgroup", "/proc/self/mountinfo");
   self->child = launcher_child_start (options, &self->fds[POLL_EXEC].fd);
   return self->child > 0;
 }

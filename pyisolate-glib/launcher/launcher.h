@@ -42,5 +42,6 @@ void   launcher_tree_init  (bool scan_proc);
 size_t launcher_tree_kill  (void);
 
 /* launcher-oom.c */
-void launcher_oom_init       (void);
+void launcher_oom_init       (const char *cgroup_file,
+                              const char *mountinfo_file);
 bool launcher_oom_has_killed (void);

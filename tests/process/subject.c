@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* A process to be run by the tests, which does what its arguments say. It prints "ready" when it does what takes long, and
+ * answers SIGUSR1 by "pong". None of it outlives a minute, whatever goes wrong with a test.
+ *
+ * Plain libc: what it does between forks must not depend on a library's threads.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LIFETIME_S 60
+
+static void
+say (const char *line)
+{
+  size_t length = strlen (line);
+
+  if (write (STDOUT_FILENO, line, length) != (ssize_t) length)
+    _exit (99);
+}
+
+static void
+on_usr1 (int number)
+{
+  say ("pong\n");
+}
+
+static void
+wait_for_signals (void)
+{
+  while (1)
+    pause ();
+}
+
+/* Runs the function in a process that nobody here is the parent of. */
+static void
+start_orphan (void (*run) (void))
+{
+  int ready[2];
+  char byte;
+
+  if (pipe (ready) < 0)
+    _exit (99);
+  if (fork () == 0)
+    {
+      setsid ();
+      if (fork () == 0)
+        {
+          setsid ();
+          alarm (LIFETIME_S);
+          close (ready[0]);
+          close (ready[1]);
+          run ();
+          _exit (0);
+        }
+      _exit (0);
+    }
+  close (ready[1]);
+  /* At its end both of them are past the forks. */
+  while (read (ready[0], &byte, 1) > 0)
+    ;
+  close (ready[0]);
+  wait (NULL);
+}
+
+static void
+be_subreaper (void)
+{
+  prctl (PR_SET_CHILD_SUBREAPER, 1);
+  start_orphan (wait_for_signals);
+  wait_for_signals ();
+}
+
+/* Is never the same process for long: the pid that was looked at is gone when it is signalled. */
+static void
+be_comet (void)
+{
+  time_t end = time (NULL) + LIFETIME_S;
+
+  while (time (NULL) < end)
+    {
+      if (fork () > 0)
+        _exit (0);
+    }
+}
+
+/* Starts anew what is killed. */
+static void
+be_supervisor (void)
+{
+  time_t end = time (NULL) + LIFETIME_S;
+  int n_children = 0;
+
+  while (time (NULL) < end)
+    {
+      if (n_children < 4)
+        {
+          pid_t child = fork ();
+
+          if (child == 0)
+            {
+              setsid ();
+              wait_for_signals ();
+            }
+          n_children += child > 0;
+        }
+      else if (wait (NULL) > 0)
+        n_children--;
+    }
+}
+
+static void
+bomb (void)
+{
+  for (int i = 0; i < 10; i++)
+    {
+      start_orphan (be_comet);
+      start_orphan (be_supervisor);
+    }
+}
+
+static void
+flood (void)
+{
+  char line[1024];
+
+  memset (line, 'x', sizeof line);
+  line[sizeof line - 1] = '\n';
+  while (write (STDOUT_FILENO, line, sizeof line) > 0)
+    ;
+}
+
+static volatile char *memory;
+
+static void
+eat_memory (int number)
+{
+  for (int i = 0; i < 1024; i++)
+    {
+      memory = malloc (1024 * 1024);
+      for (int page = 0; page < 256; page++)
+        memory[page * 4096] = 1;
+    }
+  say ("was given a gigabyte\n");
+}
+
+static void
+list_fds (void)
+{
+  DIR *dir = opendir ("/proc/self/fd");
+  struct dirent *entry;
+
+  while ((entry = readdir (dir)) != NULL)
+    {
+      if (isdigit ((unsigned char) entry->d_name[0]) && atoi (entry->d_name) != dirfd (dir))
+        printf ("%s ", entry->d_name);
+    }
+  printf ("\n");
+}
+
+static void
+print_signal_state (void)
+{
+  FILE *status = fopen ("/proc/self/status", "r");
+  char line[256];
+
+  while (fgets (line, sizeof line, status) != NULL)
+    {
+      if (strncmp (line, "SigBlk:", 7) == 0 || strncmp (line, "SigIgn:", 7) == 0)
+        fputs (line, stdout);
+    }
+  printf ("session %s\n", getsid (0) == getpid () ? "own" : "other");
+}
+
+/* Prints the text with what printf(1) would make of \n, \xHH. */
+static void
+print_text (const char *text)
+{
+  for (; *text != '\0'; text++)
+    {
+      unsigned int byte;
+
+      if (strncmp (text, "\\n", 2) == 0)
+        putchar ('\n'), text++;
+      else if (sscanf (text, "\\x%2x", &byte) == 1)
+        putchar ((int) byte), text += 3;
+      else
+        putchar (*text);
+    }
+}
+
+static void
+do_command (const char *command,
+            const char *argument)
+{
+  if (strcmp (command, "exit") == 0)
+    exit (atoi (argument));
+  else if (strcmp (command, "signal") == 0)
+    raise (atoi (argument));
+  else if (strcmp (command, "print") == 0)
+    print_text (argument);
+  else if (strcmp (command, "stderr") == 0)
+    fprintf (stderr, "%s\n", argument);
+  else if (strcmp (command, "repeat") == 0)
+    for (int i = 0; i < atoi (argument); i++)
+      putchar ('a');
+  else if (strcmp (command, "orphan") == 0)
+    start_orphan (strcmp (argument, "subreaper") == 0 ? be_subreaper : wait_for_signals);
+  else if (strcmp (command, "bomb") == 0)
+    bomb ();
+  else if (strcmp (command, "flood") == 0)
+    flood ();
+  else if (strcmp (command, "kill-parent") == 0)
+    kill (getppid (), SIGKILL);
+  else if (strcmp (command, "ready") == 0)
+    say ("ready\n");
+  else if (strcmp (command, "eat-on-usr2") == 0)
+    signal (SIGUSR2, eat_memory);
+  else if (strcmp (command, "fds") == 0)
+    list_fds ();
+  else if (strcmp (command, "signal-state") == 0)
+    print_signal_state ();
+  else if (strcmp (command, "wait") == 0)
+    wait_for_signals ();
+  else
+    exit (98);
+  fflush (stdout);
+}
+
+/* Pairs of command and argument. */
+int
+main (int   argc,
+      char *argv[])
+{
+  struct rlimit no_core = { 0, 0 };
+
+  alarm (LIFETIME_S);
+  setrlimit (RLIMIT_CORE, &no_core);
+  if (argc > 1 && strcmp (argv[1], "signal-state") != 0)
+    signal (SIGUSR1, on_usr1);
+  for (int i = 1; i + 1 < argc; i += 2)
+    do_command (argv[i], argv[i + 1]);
+  return 0;
+}
