@@ -13,6 +13,8 @@ cd "$(dirname "$0")"
 source_dir=$PWD
 build=$source_dir/build
 tools=$build/tools/bin
+# What is left behind (environments, caches of uv, pip and the scanner, states) stays in the build folder.
+export XDG_CACHE_HOME=$build/cache XDG_STATE_HOME=$build/state
 # The system's own: `python3` on PATH may belong to a version manager, without venv, headers and gi.
 python=/usr/bin/python3
 ruff_requirement='ruff>=0.14,<1'
@@ -39,6 +41,9 @@ missing=()
 need() {
   local package=$1
   shift
+  case " ${missing[*]-} " in
+    *" $package "*) return ;;
+  esac
   "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 
@@ -118,9 +123,9 @@ Then start again."
     fi
   fi
   say "Installing with apt: ${missing[*]}"
-  "${become[@]}" apt-get update -q
+  "${become[@]}" apt-get update -qq
   # env, as sudo drops variables.
-  "${become[@]}" env DEBIAN_FRONTEND=noninteractive "${command[@]}"
+  "${become[@]}" env DEBIAN_FRONTEND=noninteractive "${command[@]}" -qq -o Dpkg::Use-Pty=0
 }
 
 check_versions() {
@@ -174,17 +179,25 @@ compile() {
   ninja -C "$build"
 }
 
-# What a run leaves (environments, uv's cache, states) stays in the build folder.
-in_build_folder() {
-  local data=$build/demo
-  env XDG_CACHE_HOME="$data/cache" XDG_STATE_HOME="$data/state" PATH="$tools:$PATH" "$@"
+# An interpreter for which numpy 1.x has wheels. Where there is none, uv brings one.
+demo_python() {
+  local name probe='import sys; (3, 9) <= sys.version_info < (3, 13) and print(sys.executable) or sys.exit(1)'
+  for name in "$python" python3.12 python3.11 python3.10 python3.9; do
+    "$name" -c "$probe" 2>/dev/null && return
+  done
+  uv python install --quiet --install-dir "$build/tools/python" 3.12 >&2 ||
+    fail "the demo needs a Python from 3.9 to 3.12, which this system lacks, and uv could not bring one"
+  UV_PYTHON_INSTALL_DIR=$build/tools/python uv python find --no-project 3.12
 }
 
 run_demo() {
+  local interpreter
   configure -Dexamples=enabled
   compile
-  say "Running the demo: three extensions that no single Python process can hold"
-  in_build_folder meson devenv -C "$build" "$build/examples/three-extensions/three-extensions"
+  interpreter=$(demo_python)
+  say "Running the demo with $interpreter: three extensions that no single Python process can hold"
+  meson devenv -C "$build" \
+    "$build/examples/three-extensions/three-extensions" --python "$interpreter"
 }
 
 # run_tests BUILD SETUP [ARG…]: a failure is remembered; the report at the end decides.
