@@ -194,6 +194,26 @@ lookup_string (GVariant   *dict,
   return g_strdup (string);
 }
 
+/* A list of equal types may have come as an array of that type. */
+static GVariant *
+lookup_args (GVariant *dict)
+{
+  g_autoptr (GVariant) args = g_variant_lookup_value (dict, "args", G_VARIANT_TYPE_ARRAY);
+  g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("av"));
+
+  for (gsize i = 0; args != NULL && i < g_variant_n_children (args); i++)
+    {
+      g_autoptr (GVariant) child = g_variant_get_child_value (args, i);
+
+      if (g_variant_is_of_type (child, G_VARIANT_TYPE_VARIANT))
+        g_variant_builder_add_value (&builder, child);
+      else
+        g_variant_builder_add (&builder, "v", child);
+    }
+
+  return g_variant_ref_sink (g_variant_builder_end (&builder));
+}
+
 static PyIsolateRemoteException *
 new_from_variant (GVariant *dict,
                   guint     depth)
@@ -210,9 +230,7 @@ new_from_variant (GVariant *dict,
   self->message = lookup_string (dict, "message");
   self->traceback = lookup_string (dict, "traceback");
 
-  self->args = g_variant_lookup_value (dict, "args", G_VARIANT_TYPE ("av"));
-  if (self->args == NULL)
-    self->args = g_variant_ref_sink (g_variant_new_array (G_VARIANT_TYPE_VARIANT, NULL, 0));
+  self->args = lookup_args (dict);
 
   if (!g_variant_lookup (dict, "notes", "^as", &self->notes))
     self->notes = g_new0 (char *, 1);

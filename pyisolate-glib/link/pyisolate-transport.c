@@ -6,8 +6,8 @@
 typedef struct {
   const PyIsolateTransportHandler *handler; /* set once, before the start */
   gpointer user_data;
-  GDestroyNotify destroy;
-  int closed; /* atomic */
+  GDestroyNotify destroy; /* called when nothing can come any more */
+  int closed;             /* atomic */
 } PyIsolateTransportPrivate;
 
 G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (PyIsolateTransport, _pyisolate_transport, G_TYPE_OBJECT)
@@ -18,8 +18,7 @@ _pyisolate_transport_finalize (GObject *object)
   PyIsolateTransport *self = PYISOLATE_TRANSPORT (object);
   PyIsolateTransportPrivate *priv = _pyisolate_transport_get_instance_private (self);
 
-  if (priv->destroy != NULL)
-    priv->destroy (priv->user_data);
+  g_clear_pointer (&priv->user_data, priv->destroy);
 
   G_OBJECT_CLASS (_pyisolate_transport_parent_class)->finalize (object);
 }
@@ -35,7 +34,11 @@ _pyisolate_transport_init (PyIsolateTransport *self)
 {
 }
 
-/* Sets who gets what arrives, and lets it arrive. */
+/*< private >
+ * @destroy: frees @user_data after `closed`: what holds the transport can be held by it until then
+ *
+ * Sets who gets what arrives, and lets it arrive.
+ */
 void
 _pyisolate_transport_start (PyIsolateTransport              *self,
                             const PyIsolateTransportHandler *handler,
@@ -105,6 +108,9 @@ _pyisolate_transport_emit_closed (PyIsolateTransport *self,
 {
   PyIsolateTransportPrivate *priv = _pyisolate_transport_get_instance_private (self);
 
-  if (g_atomic_int_compare_and_exchange (&priv->closed, FALSE, TRUE))
-    priv->handler->closed (self, error, priv->user_data);
+  if (!g_atomic_int_compare_and_exchange (&priv->closed, FALSE, TRUE))
+    return;
+
+  priv->handler->closed (self, error, priv->user_data);
+  g_clear_pointer (&priv->user_data, priv->destroy);
 }

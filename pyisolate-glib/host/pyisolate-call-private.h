@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "pyisolate-call.h"
+#include "pyisolate-frame-private.h"
+
+G_BEGIN_DECLS
+
+/* Makes the frame of a call that is about to be made; a call is made once. */
+PyIsolateFrame *_pyisolate_call_make_frame           (PyIsolateCall            *self,
+                                                      GError                  **error);
+void            _pyisolate_call_set_remote_exception (PyIsolateCall            *self,
+                                                      PyIsolateRemoteException *exception);
+void            _pyisolate_call_emit_progress        (PyIsolateCall            *self,
+                                                      double                    fraction,
+                                                      const char               *text);
+void            _pyisolate_call_emit_event           (PyIsolateCall            *self,
+                                                      const char               *name,
+                                                      GVariant                 *value);
+
+G_END_DECLS

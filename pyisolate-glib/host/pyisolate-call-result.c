@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "pyisolate-call-result-private.h"
+
+#include "pyisolate-fd-private.h"
+
+/**
+ * PyIsolateCallResult:
+ *
+ * What a method returned: a value, and the file descriptors that came with it.
+ *
+ * Since: 0.1
+ */
+struct _PyIsolateCallResult {
+  GObject parent_instance;
+
+  GVariant *value;
+  int *fds; /* owned */
+  guint n_fds;
+};
+
+enum {
+  PROP_0,
+  PROP_VALUE,
+  N_PROPS
+};
+
+static GParamSpec *properties[N_PROPS];
+
+G_DEFINE_FINAL_TYPE (PyIsolateCallResult, pyisolate_call_result, G_TYPE_OBJECT)
+
+static void
+pyisolate_call_result_get_property (GObject    *object,
+                                    guint       prop_id,
+                                    GValue     *value,
+                                    GParamSpec *pspec)
+{
+  PyIsolateCallResult *self = PYISOLATE_CALL_RESULT (object);
+
+  switch (prop_id)
+    {
+    case PROP_VALUE:
+      g_value_set_variant (value, self->value);
+      break;
+
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+pyisolate_call_result_finalize (GObject *object)
+{
+  PyIsolateCallResult *self = PYISOLATE_CALL_RESULT (object);
+
+  g_clear_pointer (&self->value, g_variant_unref);
+  for (guint i = 0; i < self->n_fds; i++)
+    _pyisolate_clear_fd (&self->fds[i]);
+  g_clear_pointer (&self->fds, g_free);
+
+  G_OBJECT_CLASS (pyisolate_call_result_parent_class)->finalize (object);
+}
+
+static void
+pyisolate_call_result_class_init (PyIsolateCallResultClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->get_property = pyisolate_call_result_get_property;
+  object_class->finalize = pyisolate_call_result_finalize;
+
+  /**
+   * PyIsolateCallResult:value:
+   *
+   * What the method returned.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_VALUE] = g_param_spec_variant ("value", NULL, NULL, G_VARIANT_TYPE_ANY, NULL,
+                                                 G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+  g_object_class_install_properties (object_class, N_PROPS, properties);
+}
+
+static void
+pyisolate_call_result_init (PyIsolateCallResult *self)
+{
+}
+
+PyIsolateCallResult *
+_pyisolate_call_result_new (GVariant       *value,
+                            PyIsolateFrame *frame)
+{
+  PyIsolateCallResult *self = g_object_new (PYISOLATE_TYPE_CALL_RESULT, NULL);
+
+  self->value = g_variant_ref_sink (value);
+  self->fds = g_steal_pointer (&frame->fds);
+  self->n_fds = frame->n_fds;
+  frame->n_fds = 0;
+
+  return self;
+}
+
+/**
+ * pyisolate_call_result_get_value: (get-property value)
+ * @self: a result
+ *
+ * Gets what the method returned; docs/values.md says how Python's values look.
+ *
+ * Returns: (transfer none): the value
+ *
+ * Since: 0.1
+ */
+GVariant *
+pyisolate_call_result_get_value (PyIsolateCallResult *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_CALL_RESULT (self), NULL);
+
+  return self->value;
+}
+
+/**
+ * pyisolate_call_result_get_n_fds:
+ * @self: a result
+ *
+ * Gets how many file descriptors came with the value. A value of type `h` in it is the index of one.
+ *
+ * Returns: their number
+ *
+ * Since: 0.1
+ */
+guint
+pyisolate_call_result_get_n_fds (PyIsolateCallResult *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_CALL_RESULT (self), 0);
+
+  return self->n_fds;
+}
+
+/**
+ * pyisolate_call_result_dup_fd:
+ * @self: a result
+ * @index: which one, less than [method@PyIsolate.CallResult.get_n_fds]
+ * @error: return location for an error
+ *
+ * Duplicates one of the file descriptors that came with the value.
+ *
+ * Returns: a file descriptor that the caller closes, or -1 with @error set
+ *
+ * Since: 0.1
+ */
+int
+pyisolate_call_result_dup_fd (PyIsolateCallResult  *self,
+                              guint                 index,
+                              GError              **error)
+{
+  g_return_val_if_fail (PYISOLATE_IS_CALL_RESULT (self), -1);
+  g_return_val_if_fail (index < self->n_fds, -1);
+  g_return_val_if_fail (error == NULL || *error == NULL, -1);
+
+  return _pyisolate_dup_fd (self->fds[index], error);
+}

@@ -1,0 +1,687 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "pyisolate-call-private.h"
+
+#include "pyisolate-endpoint-private.h"
+#include "pyisolate-error.h"
+#include "pyisolate-fd-private.h"
+#include "pyisolate-invocation-private.h"
+#include "pyisolate-value-private.h"
+
+#include <errno.h>
+
+/**
+ * PyIsolateCall:
+ *
+ * A call of an extension's method, with all that a call can have.
+ *
+ * [method@PyIsolate.Extension.call_async] is enough for a method, its arguments and its result. A call of this class also
+ * takes file descriptors along, has a deadline of its own, reports progress and events, and keeps the exception if the
+ * method raised one. It is made by [method@PyIsolate.Extension.start_call_async], once.
+ *
+ * Its signals are emitted in the context in which the call was made, before the call completes.
+ *
+ * Since: 0.1
+ */
+struct _PyIsolateCall {
+  GObject parent_instance;
+
+  /* Set by the caller, until the call is made. */
+  char *method;
+  GVariant *args;   /* a tuple, or NULL */
+  GVariant *kwargs; /* a{sv}, or NULL */
+  GArray *fds;      /* of int, owned */
+  gint64 timeout;
+  PyIsolateInvocation *parent;
+  gboolean made;
+
+  PyIsolateRemoteException *exception; /* set in the call's context */
+};
+
+enum {
+  PROP_0,
+  PROP_METHOD,
+  PROP_ARGS,
+  PROP_KWARGS,
+  PROP_TIMEOUT,
+  PROP_PARENT,
+  N_PROPS
+};
+
+enum {
+  PROGRESS,
+  EVENT,
+  N_SIGNALS
+};
+
+static GParamSpec *properties[N_PROPS];
+static guint signals[N_SIGNALS];
+
+G_DEFINE_FINAL_TYPE (PyIsolateCall, pyisolate_call, G_TYPE_OBJECT)
+
+static void
+pyisolate_call_get_property (GObject    *object,
+                             guint       prop_id,
+                             GValue     *value,
+                             GParamSpec *pspec)
+{
+  PyIsolateCall *self = PYISOLATE_CALL (object);
+
+  switch (prop_id)
+    {
+    case PROP_METHOD:
+      g_value_set_string (value, self->method);
+      break;
+
+    case PROP_ARGS:
+      g_value_set_variant (value, self->args);
+      break;
+
+    case PROP_KWARGS:
+      g_value_set_variant (value, self->kwargs);
+      break;
+
+    case PROP_TIMEOUT:
+      g_value_set_int64 (value, self->timeout);
+      break;
+
+    case PROP_PARENT:
+      g_value_set_object (value, self->parent);
+      break;
+
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+pyisolate_call_set_property (GObject      *object,
+                             guint         prop_id,
+                             const GValue *value,
+                             GParamSpec   *pspec)
+{
+  PyIsolateCall *self = PYISOLATE_CALL (object);
+
+  switch (prop_id)
+    {
+    case PROP_METHOD:
+      self->method = g_value_dup_string (value);
+      break;
+
+    case PROP_ARGS:
+      pyisolate_call_set_args (self, g_value_get_variant (value));
+      break;
+
+    case PROP_KWARGS:
+      pyisolate_call_set_kwargs (self, g_value_get_variant (value));
+      break;
+
+    case PROP_TIMEOUT:
+      pyisolate_call_set_timeout (self, g_value_get_int64 (value));
+      break;
+
+    case PROP_PARENT:
+      pyisolate_call_set_parent (self, g_value_get_object (value));
+      break;
+
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+pyisolate_call_dispose (GObject *object)
+{
+  PyIsolateCall *self = PYISOLATE_CALL (object);
+
+  g_clear_object (&self->parent);
+  g_clear_object (&self->exception);
+
+  G_OBJECT_CLASS (pyisolate_call_parent_class)->dispose (object);
+}
+
+static void
+pyisolate_call_finalize (GObject *object)
+{
+  PyIsolateCall *self = PYISOLATE_CALL (object);
+
+  g_clear_pointer (&self->method, g_free);
+  g_clear_pointer (&self->args, g_variant_unref);
+  g_clear_pointer (&self->kwargs, g_variant_unref);
+  g_clear_pointer (&self->fds, g_array_unref);
+
+  G_OBJECT_CLASS (pyisolate_call_parent_class)->finalize (object);
+}
+
+static void
+pyisolate_call_class_init (PyIsolateCallClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
+
+  object_class->get_property = pyisolate_call_get_property;
+  object_class->set_property = pyisolate_call_set_property;
+  object_class->dispose = pyisolate_call_dispose;
+  object_class->finalize = pyisolate_call_finalize;
+
+  /**
+   * PyIsolateCall:method:
+   *
+   * The name of the method to call.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_METHOD] =
+    g_param_spec_string ("method", NULL, NULL, NULL,
+                         G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+  /**
+   * PyIsolateCall:args:
+   *
+   * The arguments by position, a tuple; %NULL for none.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_ARGS] = g_param_spec_variant ("args", NULL, NULL, G_VARIANT_TYPE_TUPLE, NULL, flags);
+  /**
+   * PyIsolateCall:kwargs:
+   *
+   * The arguments by name, of type `a{sv}`; %NULL for none.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_KWARGS] = g_param_spec_variant ("kwargs", NULL, NULL, G_VARIANT_TYPE_VARDICT, NULL, flags);
+  /**
+   * PyIsolateCall:timeout:
+   *
+   * How long the call may take, in milliseconds; -1 for ever, -2 for what the extension's configuration says.
+   *
+   * When the time is over the caller gets %PYISOLATE_ERROR_TIMED_OUT at once, and the method is cancelled.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_TIMEOUT] =
+    g_param_spec_int64 ("timeout", NULL, NULL, PYISOLATE_TIMEOUT_DEFAULT, G_MAXINT64, PYISOLATE_TIMEOUT_DEFAULT, flags);
+  /**
+   * PyIsolateCall:parent:
+   *
+   * The invocation that leads to this call.
+   *
+   * A call made while a singleton's method runs belongs to it anyway; this is for calls that are made on its behalf later.
+   * An extension that waits for that invocation serves the call meanwhile.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_PARENT] = g_param_spec_object ("parent", NULL, NULL, PYISOLATE_TYPE_INVOCATION, flags);
+
+  g_object_class_install_properties (object_class, N_PROPS, properties);
+
+  /**
+   * PyIsolateCall::progress:
+   * @self: the call
+   * @fraction: how much is done, from 0 to 1
+   * @text: what is being done; may be empty
+   *
+   * Emitted when the method reports progress.
+   *
+   * Since: 0.1
+   */
+  signals[PROGRESS] = g_signal_new ("progress", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                    G_TYPE_NONE, 2, G_TYPE_DOUBLE, G_TYPE_STRING);
+  /**
+   * PyIsolateCall::event:
+   * @self: the call
+   * @name: the event's name
+   * @value: its value
+   *
+   * Emitted when the method emits an event.
+   *
+   * Since: 0.1
+   */
+  signals[EVENT] = g_signal_new ("event", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                 G_TYPE_NONE, 2, G_TYPE_STRING, G_TYPE_VARIANT);
+}
+
+static void
+clear_fd (gpointer data)
+{
+  int *fd = data;
+
+  _pyisolate_clear_fd (fd);
+}
+
+static void
+pyisolate_call_init (PyIsolateCall *self)
+{
+  self->timeout = PYISOLATE_TIMEOUT_DEFAULT;
+  self->fds = g_array_new (FALSE, FALSE, sizeof (int));
+  g_array_set_clear_func (self->fds, clear_fd);
+}
+
+static PyIsolateFrame *
+new_call_frame (PyIsolateCall *self,
+                GVariant      *args,
+                GVariant      *kwargs)
+{
+  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, _pyisolate_endpoint_new_id ());
+  GVariant *children[] = { args, kwargs };
+  gsize n_chain = 0;
+  g_autofree guint64 *chain = NULL;
+
+  chain = _pyisolate_invocation_dup_chain (self->parent, &n_chain);
+  _pyisolate_frame_set_chain (frame, chain, n_chain);
+  frame->name = g_strdup (self->method);
+  _pyisolate_frame_set_variant (frame, g_variant_new_tuple (children, G_N_ELEMENTS (children)));
+
+  return frame;
+}
+
+/* The tuple as an array of variants, each in the form in which it travels. */
+static GVariant *
+wire_args (GVariant  *args,
+           GError   **error)
+{
+  g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("av"));
+
+  for (gsize i = 0; args != NULL && i < g_variant_n_children (args); i++)
+    {
+      g_autoptr (GVariant) child = g_variant_get_child_value (args, i);
+      g_autoptr (GVariant) wire = _pyisolate_value_to_wire (child, error);
+
+      if (wire == NULL)
+        {
+          g_prefix_error (error, "Argument %" G_GSIZE_FORMAT ": ", i + 1);
+          return NULL;
+        }
+      g_variant_builder_add (&builder, "v", wire);
+    }
+
+  return g_variant_ref_sink (g_variant_builder_end (&builder));
+}
+
+static GVariant *
+wire_kwargs (GVariant  *kwargs,
+             GError   **error)
+{
+  g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+  GVariantIter iter;
+  const char *key;
+  GVariant *value;
+
+  if (kwargs != NULL)
+    {
+      g_variant_iter_init (&iter, kwargs);
+      while (g_variant_iter_next (&iter, "{&sv}", &key, &value))
+        {
+          g_autoptr (GVariant) child = value;
+          g_autoptr (GVariant) wire = _pyisolate_value_to_wire (child, error);
+
+          if (wire == NULL)
+            {
+              g_prefix_error (error, "Argument “%s”: ", key);
+              return NULL;
+            }
+          g_variant_builder_add (&builder, "{sv}", key, wire);
+        }
+    }
+
+  return g_variant_ref_sink (g_variant_builder_end (&builder));
+}
+
+static gboolean
+move_fds (PyIsolateCall   *self,
+          PyIsolateFrame  *frame,
+          GError         **error)
+{
+  guint n_fds = self->fds->len;
+  g_autofree int *fds = g_new (int, n_fds);
+
+  for (guint i = 0; i < n_fds; i++)
+    {
+      fds[i] = _pyisolate_dup_fd (g_array_index (self->fds, int, i), error);
+      if (fds[i] < 0)
+        {
+          while (i-- > 0)
+            _pyisolate_clear_fd (&fds[i]);
+          return FALSE;
+        }
+    }
+
+  _pyisolate_frame_take_fds (frame, g_steal_pointer (&fds), n_fds);
+  return TRUE;
+}
+
+PyIsolateFrame *
+_pyisolate_call_make_frame (PyIsolateCall  *self,
+                            GError        **error)
+{
+  g_autoptr (PyIsolateFrame) frame = NULL;
+  g_autoptr (GVariant) args = NULL;
+  g_autoptr (GVariant) kwargs = NULL;
+
+  g_assert (PYISOLATE_IS_CALL (self));
+
+  if (self->made)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED,
+                   "This call of “%s” was made before; make a new one for each time", self->method);
+      return NULL;
+    }
+  self->made = TRUE;
+
+  args = wire_args (self->args, error);
+  if (args == NULL)
+    return NULL;
+
+  kwargs = wire_kwargs (self->kwargs, error);
+  if (kwargs == NULL)
+    return NULL;
+
+  frame = new_call_frame (self, args, kwargs);
+  if (frame->n_chain > PYISOLATE_MAX_CHAIN)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+                   "The call of “%s” is nested deeper than %d calls", self->method, PYISOLATE_MAX_CHAIN);
+      return NULL;
+    }
+  if (!_pyisolate_value_check_size (g_bytes_get_size (frame->body), error) || !move_fds (self, frame, error))
+    return NULL;
+
+  return g_steal_pointer (&frame);
+}
+
+void
+_pyisolate_call_set_remote_exception (PyIsolateCall            *self,
+                                      PyIsolateRemoteException *exception)
+{
+  g_set_object (&self->exception, exception);
+}
+
+void
+_pyisolate_call_emit_progress (PyIsolateCall *self,
+                               double         fraction,
+                               const char    *text)
+{
+  g_signal_emit (self, signals[PROGRESS], 0, fraction, text);
+}
+
+void
+_pyisolate_call_emit_event (PyIsolateCall *self,
+                            const char    *name,
+                            GVariant      *value)
+{
+  g_signal_emit (self, signals[EVENT], 0, name, value);
+}
+
+/**
+ * pyisolate_call_new:
+ * @method: the name of a method
+ *
+ * Creates a call of @method.
+ *
+ * Returns: (transfer full): a new call
+ *
+ * Since: 0.1
+ */
+PyIsolateCall *
+pyisolate_call_new (const char *method)
+{
+  g_return_val_if_fail (method != NULL, NULL);
+
+  return g_object_new (PYISOLATE_TYPE_CALL, "method", method, NULL);
+}
+
+/**
+ * pyisolate_call_get_method: (get-property method)
+ * @self: a call
+ *
+ * Gets the name of the method to call.
+ *
+ * Returns: the name
+ *
+ * Since: 0.1
+ */
+const char *
+pyisolate_call_get_method (PyIsolateCall *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_CALL (self), NULL);
+
+  return self->method;
+}
+
+/**
+ * pyisolate_call_get_args: (get-property args)
+ * @self: a call
+ *
+ * Gets the arguments by position.
+ *
+ * Returns: (transfer none) (nullable): a tuple, or %NULL for none
+ *
+ * Since: 0.1
+ */
+GVariant *
+pyisolate_call_get_args (PyIsolateCall *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_CALL (self), NULL);
+
+  return self->args;
+}
+
+static void
+set_variant (PyIsolateCall  *self,
+             GVariant      **field,
+             GVariant       *value,
+             int             prop_id)
+{
+  if (*field == value)
+    return;
+
+  g_clear_pointer (field, g_variant_unref);
+  if (value != NULL)
+    *field = g_variant_ref_sink (value);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[prop_id]);
+}
+
+/**
+ * pyisolate_call_set_args: (set-property args)
+ * @self: a call
+ * @args: (nullable): a tuple; consumed if it is floating
+ *
+ * Sets the arguments by position. Each child of the tuple is one; docs/values.md says what becomes of it in Python.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_call_set_args (PyIsolateCall *self,
+                         GVariant      *args)
+{
+  g_return_if_fail (PYISOLATE_IS_CALL (self));
+  g_return_if_fail (args == NULL || g_variant_is_of_type (args, G_VARIANT_TYPE_TUPLE));
+
+  set_variant (self, &self->args, args, PROP_ARGS);
+}
+
+/**
+ * pyisolate_call_get_kwargs: (get-property kwargs)
+ * @self: a call
+ *
+ * Gets the arguments by name.
+ *
+ * Returns: (transfer none) (nullable): a dictionary of type `a{sv}`, or %NULL for none
+ *
+ * Since: 0.1
+ */
+GVariant *
+pyisolate_call_get_kwargs (PyIsolateCall *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_CALL (self), NULL);
+
+  return self->kwargs;
+}
+
+/**
+ * pyisolate_call_set_kwargs: (set-property kwargs)
+ * @self: a call
+ * @kwargs: (nullable): a dictionary of type `a{sv}`; consumed if it is floating
+ *
+ * Sets the arguments by name.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_call_set_kwargs (PyIsolateCall *self,
+                           GVariant      *kwargs)
+{
+  g_return_if_fail (PYISOLATE_IS_CALL (self));
+  g_return_if_fail (kwargs == NULL || g_variant_is_of_type (kwargs, G_VARIANT_TYPE_VARDICT));
+
+  set_variant (self, &self->kwargs, kwargs, PROP_KWARGS);
+}
+
+/**
+ * pyisolate_call_append_fd:
+ * @self: a call
+ * @fd: an open file descriptor; it is duplicated and stays the caller's
+ * @error: return location for an error
+ *
+ * Lets a file descriptor travel with the call.
+ *
+ * An argument of type `h` with the returned index arrives as it.
+ *
+ * Returns: the index, or -1 with @error set
+ *
+ * Since: 0.1
+ */
+int
+pyisolate_call_append_fd (PyIsolateCall  *self,
+                          int             fd,
+                          GError        **error)
+{
+  int copy;
+
+  g_return_val_if_fail (PYISOLATE_IS_CALL (self), -1);
+  g_return_val_if_fail (fd >= 0, -1);
+  g_return_val_if_fail (error == NULL || *error == NULL, -1);
+
+  copy = _pyisolate_dup_fd (fd, error);
+  if (copy < 0)
+    return -1;
+
+  g_array_append_val (self->fds, copy);
+  return (int) self->fds->len - 1;
+}
+
+/**
+ * pyisolate_call_get_n_fds:
+ * @self: a call
+ *
+ * Gets how many file descriptors travel with the call.
+ *
+ * Returns: the number of [method@PyIsolate.Call.append_fd]
+ *
+ * Since: 0.1
+ */
+guint
+pyisolate_call_get_n_fds (PyIsolateCall *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_CALL (self), 0);
+
+  return self->fds->len;
+}
+
+/**
+ * pyisolate_call_get_timeout: (get-property timeout)
+ * @self: a call
+ *
+ * Gets how long the call may take.
+ *
+ * Returns: milliseconds; -1 for ever, %PYISOLATE_TIMEOUT_DEFAULT for what the extension's configuration says
+ *
+ * Since: 0.1
+ */
+gint64
+pyisolate_call_get_timeout (PyIsolateCall *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_CALL (self), -1);
+
+  return self->timeout;
+}
+
+/**
+ * pyisolate_call_set_timeout: (set-property timeout)
+ * @self: a call
+ * @timeout: milliseconds; -1 for ever, %PYISOLATE_TIMEOUT_DEFAULT for what the extension's configuration says
+ *
+ * Sets how long the call may take.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_call_set_timeout (PyIsolateCall *self,
+                            gint64         timeout)
+{
+  g_return_if_fail (PYISOLATE_IS_CALL (self));
+  g_return_if_fail (timeout >= PYISOLATE_TIMEOUT_DEFAULT);
+
+  if (self->timeout == timeout)
+    return;
+
+  self->timeout = timeout;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_TIMEOUT]);
+}
+
+/**
+ * pyisolate_call_get_parent: (get-property parent)
+ * @self: a call
+ *
+ * Gets the invocation that leads to this call, as it was set.
+ *
+ * Returns: (transfer none) (nullable): the invocation
+ *
+ * Since: 0.1
+ */
+PyIsolateInvocation *
+pyisolate_call_get_parent (PyIsolateCall *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_CALL (self), NULL);
+
+  return self->parent;
+}
+
+/**
+ * pyisolate_call_set_parent: (set-property parent)
+ * @self: a call
+ * @parent: (nullable): an invocation
+ *
+ * Sets the invocation that leads to this call.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_call_set_parent (PyIsolateCall       *self,
+                           PyIsolateInvocation *parent)
+{
+  g_return_if_fail (PYISOLATE_IS_CALL (self));
+  g_return_if_fail (parent == NULL || PYISOLATE_IS_INVOCATION (parent));
+
+  if (g_set_object (&self->parent, parent))
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PARENT]);
+}
+
+/**
+ * pyisolate_call_dup_remote_exception:
+ * @self: a call
+ *
+ * Gets the exception that the method raised, once the call has completed.
+ *
+ * Returns: (transfer full) (nullable): the exception, or %NULL if it raised none
+ *
+ * Since: 0.1
+ */
+PyIsolateRemoteException *
+pyisolate_call_dup_remote_exception (PyIsolateCall *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_CALL (self), NULL);
+
+  return self->exception != NULL ? g_object_ref (self->exception) : NULL;
+}

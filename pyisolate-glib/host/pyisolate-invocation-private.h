@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "pyisolate-endpoint-private.h"
+#include "pyisolate-invocation.h"
+
+G_BEGIN_DECLS
+
+/* @frame: (transfer full): a CALL with a singleton as its target. Called from the transport's thread. */
+PyIsolateInvocation *_pyisolate_invocation_new         (PyIsolateEndpoint         *endpoint,
+                                                        PyIsolateExtension        *extension,
+                                                        PyIsolateProxiedSingleton *singleton,
+                                                        PyIsolateFrame            *frame);
+void                 _pyisolate_invocation_dispatch    (PyIsolateInvocation       *self);
+void                 _pyisolate_invocation_cancel      (PyIsolateInvocation       *self);
+guint64              _pyisolate_invocation_get_id      (PyIsolateInvocation       *self);
+/* Has the arguments converted to a D-Bus signature; answers the call with the error if they cannot be. */
+gboolean             _pyisolate_invocation_coerce_args (PyIsolateInvocation       *self,
+                                                        const char                *signature);
+/* The chain that a call made now belongs to: that of @parent, or of the invocation whose method runs on this thread. */
+guint64             *_pyisolate_invocation_dup_chain   (PyIsolateInvocation       *parent,
+                                                        gsize                     *n_chain);
+
+G_END_DECLS

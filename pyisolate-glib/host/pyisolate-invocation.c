@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "pyisolate-invocation-private.h"
+
+#include "pyisolate-call-private.h"
+#include "pyisolate-error.h"
+#include "pyisolate-extension.h"
+#include "pyisolate-fd-private.h"
+#include "pyisolate-proxied-singleton-private.h"
+#include "pyisolate-value-private.h"
+
+/**
+ * PyIsolateInvocation:
+ *
+ * A call that an extension made to a singleton of the host.
+ *
+ * It is answered once, now or later, from any thread. Dropping the last reference without an answer answers with an error,
+ * so that nobody waits for ever.
+ *
+ * Since: 0.1
+ */
+struct _PyIsolateInvocation {
+  GObject parent_instance;
+
+  PyIsolateEndpoint *endpoint;
+  PyIsolateExtension *extension;
+  PyIsolateProxiedSingleton *singleton;
+  GCancellable *cancellable;
+  PyIsolateFrame *frame;
+
+  /* Set before the method runs, in the singleton's context. */
+  GVariant *args;   /* a tuple */
+  GVariant *kwargs; /* a{sv} */
+
+  int answered; /* atomic */
+};
+
+enum {
+  PROP_0,
+  PROP_EXTENSION,
+  PROP_SINGLETON,
+  PROP_METHOD,
+  PROP_ARGS,
+  PROP_KWARGS,
+  PROP_CANCELLABLE,
+  N_PROPS
+};
+
+static GParamSpec *properties[N_PROPS];
+
+/* The invocation whose method runs on this thread. */
+static GPrivate current;
+
+G_DEFINE_FINAL_TYPE (PyIsolateInvocation, pyisolate_invocation, G_TYPE_OBJECT)
+
+static void
+answer (PyIsolateInvocation *self,
+        PyIsolateFrame      *frame)
+{
+  if (g_atomic_int_compare_and_exchange (&self->answered, FALSE, TRUE))
+    {
+      _pyisolate_endpoint_respond (self->endpoint, frame);
+      return;
+    }
+
+  _pyisolate_frame_free (frame);
+  g_critical ("The call of “%s” was answered twice; the second answer is lost", self->frame->name);
+}
+
+static void
+pyisolate_invocation_get_property (GObject    *object,
+                                   guint       prop_id,
+                                   GValue     *value,
+                                   GParamSpec *pspec)
+{
+  PyIsolateInvocation *self = PYISOLATE_INVOCATION (object);
+
+  switch (prop_id)
+    {
+    case PROP_EXTENSION:
+      g_value_set_object (value, self->extension);
+      break;
+
+    case PROP_SINGLETON:
+      g_value_set_object (value, self->singleton);
+      break;
+
+    case PROP_METHOD:
+      g_value_set_string (value, self->frame->name);
+      break;
+
+    case PROP_ARGS:
+      g_value_set_variant (value, self->args);
+      break;
+
+    case PROP_KWARGS:
+      g_value_set_variant (value, self->kwargs);
+      break;
+
+    case PROP_CANCELLABLE:
+      g_value_set_object (value, self->cancellable);
+      break;
+
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+pyisolate_invocation_finalize (GObject *object)
+{
+  PyIsolateInvocation *self = PYISOLATE_INVOCATION (object);
+
+  if (!g_atomic_int_get (&self->answered))
+    {
+      g_autoptr (GError) error = NULL;
+
+      error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED,
+                           "“%s” of the singleton “%s” gave no answer", self->frame->name, self->frame->target);
+      _pyisolate_endpoint_respond (self->endpoint, _pyisolate_frame_new_error (self->frame->id, error));
+    }
+
+  g_clear_object (&self->endpoint);
+  g_clear_object (&self->extension);
+  g_clear_object (&self->singleton);
+  g_clear_object (&self->cancellable);
+  g_clear_pointer (&self->frame, _pyisolate_frame_free);
+  g_clear_pointer (&self->args, g_variant_unref);
+  g_clear_pointer (&self->kwargs, g_variant_unref);
+
+  G_OBJECT_CLASS (pyisolate_invocation_parent_class)->finalize (object);
+}
+
+static void
+pyisolate_invocation_class_init (PyIsolateInvocationClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
+
+  object_class->get_property = pyisolate_invocation_get_property;
+  object_class->finalize = pyisolate_invocation_finalize;
+
+  /**
+   * PyIsolateInvocation:extension:
+   *
+   * The extension that calls.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_EXTENSION] =
+    g_param_spec_object ("extension", NULL, NULL, PYISOLATE_TYPE_EXTENSION, flags);
+  /**
+   * PyIsolateInvocation:singleton:
+   *
+   * The singleton that is called.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_SINGLETON] =
+    g_param_spec_object ("singleton", NULL, NULL, PYISOLATE_TYPE_PROXIED_SINGLETON, flags);
+  /**
+   * PyIsolateInvocation:method:
+   *
+   * The name of the method that is called.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_METHOD] = g_param_spec_string ("method", NULL, NULL, NULL, flags);
+  /**
+   * PyIsolateInvocation:args:
+   *
+   * The arguments by position, a tuple.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_ARGS] = g_param_spec_variant ("args", NULL, NULL, G_VARIANT_TYPE_TUPLE, NULL, flags);
+  /**
+   * PyIsolateInvocation:kwargs:
+   *
+   * The arguments by name, of type `a{sv}`.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_KWARGS] = g_param_spec_variant ("kwargs", NULL, NULL, G_VARIANT_TYPE_VARDICT, NULL, flags);
+  /**
+   * PyIsolateInvocation:cancellable:
+   *
+   * Cancelled when the caller no longer waits for the answer, or has ended.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_CANCELLABLE] = g_param_spec_object ("cancellable", NULL, NULL, G_TYPE_CANCELLABLE, flags);
+
+  g_object_class_install_properties (object_class, N_PROPS, properties);
+}
+
+static void
+pyisolate_invocation_init (PyIsolateInvocation *self)
+{
+  self->cancellable = g_cancellable_new ();
+}
+
+PyIsolateInvocation *
+_pyisolate_invocation_new (PyIsolateEndpoint         *endpoint,
+                           PyIsolateExtension        *extension,
+                           PyIsolateProxiedSingleton *singleton,
+                           PyIsolateFrame            *frame)
+{
+  PyIsolateInvocation *self = g_object_new (PYISOLATE_TYPE_INVOCATION, NULL);
+
+  self->endpoint = g_object_ref (endpoint);
+  self->extension = g_object_ref (extension);
+  self->singleton = g_object_ref (singleton);
+  self->frame = frame;
+
+  return self;
+}
+
+guint64
+_pyisolate_invocation_get_id (PyIsolateInvocation *self)
+{
+  return self->frame->id;
+}
+
+/* The array of variants as a tuple of what is in them. */
+static GVariant *
+unbox_args (GVariant *boxed)
+{
+  gsize n_args = g_variant_n_children (boxed);
+  g_autofree GVariant **children = g_new (GVariant *, n_args + 1);
+  GVariant *tuple;
+
+  for (gsize i = 0; i < n_args; i++)
+    g_variant_get_child (boxed, i, "v", &children[i]);
+  tuple = g_variant_ref_sink (g_variant_new_tuple (children, n_args));
+  for (gsize i = 0; i < n_args; i++)
+    g_variant_unref (children[i]);
+
+  return tuple;
+}
+
+static gboolean
+parse_body (PyIsolateInvocation  *self,
+            GError              **error)
+{
+  g_autoptr (GVariant) body = NULL;
+  g_autoptr (GVariant) boxed = NULL;
+
+  if (!_pyisolate_value_check_bytes (self->frame->body, G_VARIANT_TYPE (PYISOLATE_BODY_CALL), &body, error))
+    return FALSE;
+
+  boxed = g_variant_get_child_value (body, 0);
+  self->args = unbox_args (boxed);
+  self->kwargs = g_variant_get_child_value (body, 1);
+
+  return TRUE;
+}
+
+/* Runs the method; in the singleton's context. */
+void
+_pyisolate_invocation_dispatch (PyIsolateInvocation *self)
+{
+  g_autoptr (GError) error = NULL;
+  gpointer outer = g_private_get (&current);
+
+  g_assert (PYISOLATE_IS_INVOCATION (self));
+
+  if (g_cancellable_is_cancelled (self->cancellable))
+    {
+      pyisolate_invocation_return_error_literal (self, G_IO_ERROR, G_IO_ERROR_CANCELLED, "The caller has cancelled the call");
+      return;
+    }
+
+  if (!parse_body (self, &error))
+    {
+      pyisolate_invocation_return_error (self, error);
+      _pyisolate_endpoint_close (self->endpoint, error);
+      return;
+    }
+
+  g_private_set (&current, self);
+  _pyisolate_proxied_singleton_handle (self->singleton, self);
+  g_private_set (&current, outer);
+}
+
+void
+_pyisolate_invocation_cancel (PyIsolateInvocation *self)
+{
+  g_cancellable_cancel (self->cancellable);
+}
+
+gboolean
+_pyisolate_invocation_coerce_args (PyIsolateInvocation *self,
+                                   const char          *signature)
+{
+  g_autofree char *type_string = g_strconcat ("(", signature, ")", NULL);
+  g_autoptr (GVariant) args = NULL;
+  g_autoptr (GError) error = NULL;
+
+  args = _pyisolate_value_coerce (self->args, G_VARIANT_TYPE (type_string), &error);
+  if (args == NULL)
+    {
+      g_prefix_error (&error, "“%s” of the singleton “%s” takes arguments of the D-Bus signature “%s”: ",
+                      self->frame->name, self->frame->target, signature);
+      pyisolate_invocation_return_error (self, error);
+      return FALSE;
+    }
+
+  g_clear_pointer (&self->args, g_variant_unref);
+  self->args = g_steal_pointer (&args);
+
+  return TRUE;
+}
+
+guint64 *
+_pyisolate_invocation_dup_chain (PyIsolateInvocation *parent,
+                                 gsize               *n_chain)
+{
+  guint64 *chain;
+
+  if (parent == NULL)
+    parent = g_private_get (&current);
+  if (parent == NULL)
+    {
+      *n_chain = 0;
+      return NULL;
+    }
+
+  *n_chain = parent->frame->n_chain + 1;
+  chain = g_new (guint64, *n_chain);
+  for (guint i = 0; i < parent->frame->n_chain; i++)
+    chain[i] = parent->frame->chain[i];
+  chain[*n_chain - 1] = parent->frame->id;
+
+  return chain;
+}
+
+/**
+ * pyisolate_invocation_get_extension: (get-property extension)
+ * @self: an invocation
+ *
+ * Gets the extension that calls.
+ *
+ * Returns: (transfer none): the extension
+ *
+ * Since: 0.1
+ */
+PyIsolateExtension *
+pyisolate_invocation_get_extension (PyIsolateInvocation *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+
+  return self->extension;
+}
+
+/**
+ * pyisolate_invocation_get_singleton: (get-property singleton)
+ * @self: an invocation
+ *
+ * Gets the singleton that is called.
+ *
+ * Returns: (transfer none): the singleton
+ *
+ * Since: 0.1
+ */
+PyIsolateProxiedSingleton *
+pyisolate_invocation_get_singleton (PyIsolateInvocation *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+
+  return self->singleton;
+}
+
+/**
+ * pyisolate_invocation_get_method: (get-property method)
+ * @self: an invocation
+ *
+ * Gets the name of the method that is called.
+ *
+ * Returns: the name
+ *
+ * Since: 0.1
+ */
+const char *
+pyisolate_invocation_get_method (PyIsolateInvocation *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+
+  return self->frame->name;
+}
+
+/**
+ * pyisolate_invocation_get_args: (get-property args)
+ * @self: an invocation
+ *
+ * Gets the arguments by position. If the method was added with a D-Bus signature they are of just that type.
+ *
+ * Returns: (transfer none): a tuple
+ *
+ * Since: 0.1
+ */
+GVariant *
+pyisolate_invocation_get_args (PyIsolateInvocation *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+
+  return self->args;
+}
+
+/**
+ * pyisolate_invocation_get_kwargs: (get-property kwargs)
+ * @self: an invocation
+ *
+ * Gets the arguments by name.
+ *
+ * Returns: (transfer none): a dictionary of type `a{sv}`, empty if there are none
+ *
+ * Since: 0.1
+ */
+GVariant *
+pyisolate_invocation_get_kwargs (PyIsolateInvocation *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+
+  return self->kwargs;
+}
+
+/**
+ * pyisolate_invocation_get_n_fds:
+ * @self: an invocation
+ *
+ * Gets how many file descriptors came with the call. An argument of type `h` is the index of one.
+ *
+ * Returns: their number
+ *
+ * Since: 0.1
+ */
+guint
+pyisolate_invocation_get_n_fds (PyIsolateInvocation *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), 0);
+
+  return self->frame->n_fds;
+}
+
+/**
+ * pyisolate_invocation_dup_fd:
+ * @self: an invocation
+ * @index: which one, less than [method@PyIsolate.Invocation.get_n_fds]
+ * @error: return location for an error
+ *
+ * Duplicates one of the file descriptors that came with the call.
+ *
+ * Returns: a file descriptor that the caller closes, or -1 with @error set
+ *
+ * Since: 0.1
+ */
+int
+pyisolate_invocation_dup_fd (PyIsolateInvocation  *self,
+                             guint                 index,
+                             GError              **error)
+{
+  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), -1);
+  g_return_val_if_fail (index < self->frame->n_fds, -1);
+  g_return_val_if_fail (error == NULL || *error == NULL, -1);
+
+  return _pyisolate_dup_fd (self->frame->fds[index], error);
+}
+
+/**
+ * pyisolate_invocation_get_cancellable: (get-property cancellable)
+ * @self: an invocation
+ *
+ * Gets a cancellable that is cancelled, in the singleton's context, when the caller no longer waits for the answer or has
+ * ended.
+ *
+ * Returns: (transfer none): the cancellable
+ *
+ * Since: 0.1
+ */
+GCancellable *
+pyisolate_invocation_get_cancellable (PyIsolateInvocation *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+
+  return self->cancellable;
+}
+
+static PyIsolateFrame *
+new_return_frame (PyIsolateInvocation  *self,
+                  GVariant             *value,
+                  GError              **error)
+{
+  g_autoptr (PyIsolateFrame) frame = _pyisolate_frame_new (PYISOLATE_FRAME_RETURN, self->frame->id);
+  g_autoptr (GVariant) wire = NULL;
+
+  wire = _pyisolate_value_to_wire (value, error);
+  if (wire == NULL)
+    return NULL;
+
+  _pyisolate_frame_set_variant (frame, g_variant_new_variant (wire));
+  if (!_pyisolate_value_check_size (g_bytes_get_size (frame->body), error))
+    return NULL;
+
+  return g_steal_pointer (&frame);
+}
+
+/**
+ * pyisolate_invocation_return_value:
+ * @self: an invocation
+ * @value: (nullable): the method's result, %NULL for `None`; consumed if it is floating
+ *
+ * Answers the call with a value. May be called from any thread, once.
+ *
+ * A value that cannot travel is an error for the caller.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_invocation_return_value (PyIsolateInvocation *self,
+                                   GVariant            *value)
+{
+  g_autoptr (GVariant) owned = NULL;
+  g_autoptr (GError) error = NULL;
+  PyIsolateFrame *frame;
+
+  g_return_if_fail (PYISOLATE_IS_INVOCATION (self));
+
+  owned = g_variant_ref_sink (value != NULL ? value : pyisolate_value_new_none ());
+  frame = new_return_frame (self, owned, &error);
+  if (frame == NULL)
+    g_prefix_error (&error, "The result of “%s” of the singleton “%s”: ", self->frame->name, self->frame->target);
+
+  answer (self, frame != NULL ? frame : _pyisolate_frame_new_error (self->frame->id, error));
+}
+
+/**
+ * pyisolate_invocation_return_error:
+ * @self: an invocation
+ * @error: an error
+ *
+ * Answers the call with an error, which is raised in the extension as a `pyisolate.RemoteError` with its domain, code and
+ * message. May be called from any thread, once.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_invocation_return_error (PyIsolateInvocation *self,
+                                   const GError        *error)
+{
+  g_return_if_fail (PYISOLATE_IS_INVOCATION (self));
+  g_return_if_fail (error != NULL);
+
+  answer (self, _pyisolate_frame_new_error (self->frame->id, error));
+}
+
+/**
+ * pyisolate_invocation_return_error_literal:
+ * @self: an invocation
+ * @domain: the error's domain
+ * @code: the error's code
+ * @message: the error's message
+ *
+ * Answers the call with an error, as [method@PyIsolate.Invocation.return_error] does.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_invocation_return_error_literal (PyIsolateInvocation *self,
+                                           GQuark               domain,
+                                           int                  code,
+                                           const char          *message)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_return_if_fail (PYISOLATE_IS_INVOCATION (self));
+  g_return_if_fail (domain != 0);
+  g_return_if_fail (message != NULL);
+
+  error = g_error_new_literal (domain, code, message);
+  pyisolate_invocation_return_error (self, error);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "pyisolate-types.h"
+
+G_BEGIN_DECLS
+
+#define PYISOLATE_TYPE_INVOCATION (pyisolate_invocation_get_type ())
+
+PYISOLATE_AVAILABLE_IN_0_1
+G_DECLARE_FINAL_TYPE (PyIsolateInvocation, pyisolate_invocation, PYISOLATE, INVOCATION, GObject)
+
+PYISOLATE_AVAILABLE_IN_0_1
+PyIsolateExtension        *pyisolate_invocation_get_extension        (PyIsolateInvocation  *self);
+PYISOLATE_AVAILABLE_IN_0_1
+PyIsolateProxiedSingleton *pyisolate_invocation_get_singleton        (PyIsolateInvocation  *self);
+PYISOLATE_AVAILABLE_IN_0_1
+const char                *pyisolate_invocation_get_method           (PyIsolateInvocation  *self);
+PYISOLATE_AVAILABLE_IN_0_1
+GVariant                  *pyisolate_invocation_get_args             (PyIsolateInvocation  *self);
+PYISOLATE_AVAILABLE_IN_0_1
+GVariant                  *pyisolate_invocation_get_kwargs           (PyIsolateInvocation  *self);
+PYISOLATE_AVAILABLE_IN_0_1
+guint                      pyisolate_invocation_get_n_fds            (PyIsolateInvocation  *self);
+PYISOLATE_AVAILABLE_IN_0_1
+int                        pyisolate_invocation_dup_fd               (PyIsolateInvocation  *self,
+                                                                      guint                 index,
+                                                                      GError              **error);
+PYISOLATE_AVAILABLE_IN_0_1
+GCancellable              *pyisolate_invocation_get_cancellable      (PyIsolateInvocation  *self);
+PYISOLATE_AVAILABLE_IN_0_1
+void                       pyisolate_invocation_return_value         (PyIsolateInvocation  *self,
+                                                                      GVariant             *value);
+PYISOLATE_AVAILABLE_IN_0_1
+void                       pyisolate_invocation_return_error         (PyIsolateInvocation  *self,
+                                                                      const GError         *error);
+PYISOLATE_AVAILABLE_IN_0_1
+void                       pyisolate_invocation_return_error_literal (PyIsolateInvocation  *self,
+                                                                      GQuark                domain,
+                                                                      int                   code,
+                                                                      const char           *message);
+
+G_END_DECLS

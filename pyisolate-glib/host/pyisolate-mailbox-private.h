@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+typedef struct _PyIsolateMailbox PyIsolateMailbox;
+
+typedef void (*PyIsolateJobFunc) (gpointer data);
+
+typedef enum {
+  PYISOLATE_JOB_NOTIFICATION, /* waits until the context is iterated */
+  PYISOLATE_JOB_CALL,         /* is also done by a blocked caller */
+} PyIsolateJobKind;
+
+PyIsolateMailbox *_pyisolate_mailbox_ref_for_context (GMainContext     *context);
+PyIsolateMailbox *_pyisolate_mailbox_ref             (PyIsolateMailbox *self);
+void              _pyisolate_mailbox_unref           (PyIsolateMailbox *self);
+void              _pyisolate_mailbox_post            (PyIsolateMailbox *self,
+                                                      PyIsolateJobKind  kind,
+                                                      PyIsolateJobFunc  func,
+                                                      gpointer          data,
+                                                      GDestroyNotify    destroy);
+
+/* A blocked caller: begin, then wait until what it waits for has happened in a job, then end. */
+PyIsolateMailbox *_pyisolate_mailbox_begin_wait      (void);
+void              _pyisolate_mailbox_wait            (PyIsolateMailbox *self,
+                                                      const gboolean   *done);
+void              _pyisolate_mailbox_end_wait        (PyIsolateMailbox *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PyIsolateMailbox, _pyisolate_mailbox_unref)
+
+G_END_DECLS

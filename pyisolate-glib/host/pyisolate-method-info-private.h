@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "pyisolate-method-info.h"
+
+G_BEGIN_DECLS
+
+/* @dict: what a worker said of it, in the form in which values travel. */
+PyIsolateMethodInfo *_pyisolate_method_info_new_from_variant (GVariant  *dict,
+                                                              GError   **error);
+
+G_END_DECLS

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+/* One call under way.
+ *
+ * A reply (transport's thread), the deadline (service thread), the cancellable (any thread) and the end of the extension
+ * may all want to end it. Whoever is first settles it; the rest is done in the caller's mailbox, in order with the progress
+ * and events that came before. */
+#include "config.h"
+
+#include "pyisolate-operation-private.h"
+
+#include "pyisolate-call-result-private.h"
+#include "pyisolate-error.h"
+#include "pyisolate-extension-private.h"
+#include "pyisolate-service-private.h"
+#include "pyisolate-value-private.h"
+
+/* How many reports of progress and events of one call may wait for the caller's context. */
+#define MAX_PARTS 65536
+
+typedef struct {
+  gatomicrefcount ref_count;
+
+  PyIsolateExtension *extension;
+  PyIsolateEndpoint *endpoint;
+  PyIsolateCall *call;
+  PyIsolateMailbox *mailbox;
+  GCancellable *cancellable;
+  gulong cancelled_id;
+  GSource *deadline;
+  guint64 id;
+  GMutex mutex; /* held until the call is sent: the mailbox may be another thread's */
+  int n_parts;  /* atomic: progress and events in the mailbox */
+
+  int settled; /* atomic; who sets it writes one of the next two */
+  PyIsolateFrame *reply;
+  GError *error;
+
+  PyIsolateOperationFunc func;
+  gpointer user_data;
+} Operation;
+
+typedef struct {
+  Operation *operation;
+  PyIsolateFrame *frame;
+} Part;
+
+static Operation *
+operation_ref (Operation *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+
+  return self;
+}
+
+static void
+operation_unref (gpointer data)
+{
+  Operation *self = data;
+
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+
+  g_clear_object (&self->extension);
+  g_clear_object (&self->endpoint);
+  g_clear_object (&self->call);
+  g_clear_object (&self->cancellable);
+  g_clear_pointer (&self->mailbox, _pyisolate_mailbox_unref);
+  g_clear_pointer (&self->deadline, g_source_unref);
+  g_clear_pointer (&self->reply, _pyisolate_frame_free);
+  g_clear_error (&self->error);
+  g_mutex_clear (&self->mutex);
+  g_free (self);
+}
+
+static PyIsolateCallResult *
+parse_return (Operation  *self,
+              GError    **error)
+{
+  g_autoptr (GVariant) body = NULL;
+  g_autoptr (GVariant) value = NULL;
+
+  if (!_pyisolate_value_check_bytes (self->reply->body, G_VARIANT_TYPE (PYISOLATE_BODY_VALUE), &body, error))
+    return NULL;
+
+  value = g_variant_get_variant (body);
+  return _pyisolate_call_result_new (value, self->reply);
+}
+
+static GError *
+parse_error (Operation *self)
+{
+  g_autoptr (GVariant) details = NULL;
+  GError *error = NULL;
+
+  if (!_pyisolate_value_check_bytes (self->reply->body, G_VARIANT_TYPE (PYISOLATE_BODY_DETAILS), &details, &error))
+    return error;
+
+  error = _pyisolate_frame_to_error (self->reply, details);
+  if (error->domain == PYISOLATE_ERROR && error->code == PYISOLATE_ERROR_REMOTE_EXCEPTION)
+    {
+      g_autoptr (PyIsolateRemoteException) exception = pyisolate_error_dup_remote_exception (error);
+
+      _pyisolate_call_set_remote_exception (self->call, exception);
+    }
+
+  return error;
+}
+
+static PyIsolateCallResult *
+take_outcome (Operation  *self,
+              GError    **error)
+{
+  g_autoptr (GError) own_error = NULL;
+  PyIsolateCallResult *result = NULL;
+
+  if (self->reply == NULL)
+    own_error = g_steal_pointer (&self->error);
+  else if (self->reply->kind == PYISOLATE_FRAME_RETURN)
+    result = parse_return (self, &own_error);
+  else
+    own_error = parse_error (self);
+
+  /* A body that is not what it must be ends the link. */
+  if (self->reply != NULL && g_error_matches (own_error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE))
+    _pyisolate_endpoint_close (self->endpoint, own_error);
+
+  if (own_error != NULL)
+    g_propagate_error (error, g_steal_pointer (&own_error));
+
+  return result;
+}
+
+/* In the caller's mailbox. */
+static void
+finish (gpointer data)
+{
+  Operation *self = data;
+  PyIsolateCallResult *result;
+  GError *error = NULL;
+
+  g_mutex_lock (&self->mutex);
+  g_mutex_unlock (&self->mutex);
+
+  if (self->cancelled_id != 0)
+    g_cancellable_disconnect (self->cancellable, self->cancelled_id);
+  if (self->deadline != NULL)
+    g_source_destroy (self->deadline);
+
+  result = take_outcome (self, &error);
+  self->func (result, error, self->user_data);
+}
+
+static gboolean
+settle (Operation      *self,
+        PyIsolateFrame *reply,
+        GError         *error)
+{
+  if (!g_atomic_int_compare_and_exchange (&self->settled, FALSE, TRUE))
+    {
+      g_clear_pointer (&reply, _pyisolate_frame_free);
+      g_clear_error (&error);
+      return FALSE;
+    }
+
+  self->reply = reply;
+  self->error = error;
+  _pyisolate_mailbox_post (self->mailbox, PYISOLATE_JOB_CALL, finish, operation_ref (self), operation_unref);
+
+  return TRUE;
+}
+
+static void
+part_free (gpointer data)
+{
+  Part *part = data;
+
+  operation_unref (part->operation);
+  _pyisolate_frame_free (part->frame);
+  g_free (part);
+}
+
+/* In the caller's mailbox. */
+static void
+emit_part (gpointer data)
+{
+  Part *part = data;
+  Operation *self = part->operation;
+  PyIsolateFrame *frame = part->frame;
+  gboolean is_progress = frame->kind == PYISOLATE_FRAME_PROGRESS;
+  const char *type = is_progress ? PYISOLATE_BODY_PROGRESS : PYISOLATE_BODY_VALUE;
+  g_autoptr (GVariant) body = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_atomic_int_dec_and_test (&self->n_parts);
+  if (!_pyisolate_value_check_bytes (frame->body, G_VARIANT_TYPE (type), &body, &error))
+    {
+      _pyisolate_endpoint_close (self->endpoint, error);
+    }
+  else if (is_progress)
+    {
+      double fraction;
+      const char *text;
+
+      g_variant_get (body, "(d&s)", &fraction, &text);
+      _pyisolate_call_emit_progress (self->call, fraction, text);
+      _pyisolate_extension_post_progress (self->extension, self->call, fraction, text);
+    }
+  else
+    {
+      g_autoptr (GVariant) value = g_variant_get_variant (body);
+
+      _pyisolate_call_emit_event (self->call, frame->name, value);
+    }
+}
+
+/* Nothing is dropped in silence, and nothing grows without bound. */
+static void
+refuse_parts (Operation *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+                       "“%s” sent more than %d reports of progress and events that nobody has taken yet",
+                       pyisolate_call_get_method (self->call), MAX_PARTS);
+  _pyisolate_endpoint_close (self->endpoint, error);
+}
+
+/* In the transport's thread, or where the endpoint failed. */
+static void
+on_reply (PyIsolateFrame *frame,
+          const GError   *error,
+          gpointer        user_data)
+{
+  Operation *self = user_data;
+  Part *part;
+
+  if (frame == NULL || frame->kind == PYISOLATE_FRAME_RETURN || frame->kind == PYISOLATE_FRAME_ERROR)
+    {
+      settle (self, frame, error != NULL ? g_error_copy (error) : NULL);
+      return;
+    }
+
+  if (g_atomic_int_get (&self->settled))
+    {
+      _pyisolate_frame_free (frame);
+      return;
+    }
+  if (g_atomic_int_add (&self->n_parts, 1) >= MAX_PARTS)
+    {
+      _pyisolate_frame_free (frame);
+      refuse_parts (self);
+      return;
+    }
+
+  part = g_new (Part, 1);
+  part->operation = operation_ref (self);
+  part->frame = frame;
+  _pyisolate_mailbox_post (self->mailbox, PYISOLATE_JOB_CALL, emit_part, part, part_free);
+}
+
+/* In the thread that cancels. */
+static void
+on_cancelled (GCancellable *cancellable,
+              gpointer      user_data)
+{
+  Operation *self = user_data;
+  GError *error;
+
+  error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "The call of “%s” was cancelled",
+                       pyisolate_call_get_method (self->call));
+  if (settle (self, NULL, error))
+    _pyisolate_endpoint_cancel (self->endpoint, self->id);
+}
+
+/* In the service thread. */
+static gboolean
+on_deadline (gpointer user_data)
+{
+  Operation *self = user_data;
+  GError *error;
+
+  error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_TIMED_OUT, "“%s” of the extension “%s” did not answer in time",
+                       pyisolate_call_get_method (self->call), pyisolate_extension_get_name (self->extension));
+  if (settle (self, NULL, error))
+    {
+      _pyisolate_endpoint_cancel (self->endpoint, self->id);
+      _pyisolate_extension_handle_timeout (self->extension);
+    }
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+watch_deadline (Operation *self,
+                gint64     timeout)
+{
+  if (timeout < 0)
+    return;
+
+  self->deadline = g_timeout_source_new ((guint) MIN (timeout, (gint64) G_MAXUINT));
+  g_source_set_callback (self->deadline, on_deadline, operation_ref (self), operation_unref);
+  g_source_set_static_name (self->deadline, "[pyisolate] deadline of a call");
+  g_source_attach (self->deadline, _pyisolate_service_get_context ());
+}
+
+static void
+send_call (Operation *self,
+           gint64     timeout)
+{
+  PyIsolateFrame *frame;
+  GError *error = NULL;
+
+  if (g_cancellable_is_cancelled (self->cancellable))
+    {
+      g_cancellable_set_error_if_cancelled (self->cancellable, &error);
+      settle (self, NULL, error);
+      return;
+    }
+
+  frame = _pyisolate_call_make_frame (self->call, &error);
+  if (frame == NULL)
+    {
+      settle (self, NULL, error);
+      return;
+    }
+
+  self->id = frame->id;
+  watch_deadline (self, timeout);
+  if (!_pyisolate_endpoint_call (self->endpoint, frame, on_reply, operation_ref (self), operation_unref, &error))
+    {
+      settle (self, NULL, error);
+      return;
+    }
+
+  if (self->cancellable != NULL)
+    self->cancelled_id = g_cancellable_connect (self->cancellable, G_CALLBACK (on_cancelled), operation_ref (self),
+                                                operation_unref);
+}
+
+/*< private >
+ * @timeout: milliseconds, or -1
+ * @mailbox: where @func is called, and the signals of @call are emitted; of the calling thread
+ */
+void
+_pyisolate_operation_start (PyIsolateExtension     *extension,
+                            PyIsolateEndpoint      *endpoint,
+                            PyIsolateCall          *call,
+                            gint64                  timeout,
+                            PyIsolateMailbox       *mailbox,
+                            GCancellable           *cancellable,
+                            PyIsolateOperationFunc  func,
+                            gpointer                user_data)
+{
+  Operation *self = g_new0 (Operation, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->extension = g_object_ref (extension);
+  self->endpoint = g_object_ref (endpoint);
+  self->call = g_object_ref (call);
+  self->mailbox = _pyisolate_mailbox_ref (mailbox);
+  self->cancellable = cancellable != NULL ? g_object_ref (cancellable) : NULL;
+  self->func = func;
+  self->user_data = user_data;
+
+  g_mutex_init (&self->mutex);
+
+  g_mutex_lock (&self->mutex);
+  send_call (self, timeout);
+  g_mutex_unlock (&self->mutex);
+
+  operation_unref (self);
+}

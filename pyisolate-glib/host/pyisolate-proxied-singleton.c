@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "pyisolate-proxied-singleton-private.h"
+
+#include "pyisolate-error.h"
+#include "pyisolate-invocation-private.h"
+
+/**
+ * PyIsolateProxiedSingleton:
+ *
+ * A service of the application that extensions call.
+ *
+ * All extensions that list it among their [property@PyIsolate.ExtensionConfig:apis] share its state. Give it methods by
+ * [method@PyIsolate.ProxiedSingleton.add_method], or derive from it and override
+ * [vfunc@PyIsolate.ProxiedSingleton.handle_call].
+ *
+ * Its methods run in the thread-default main context in which it was created, also while that context's thread waits in a
+ * blocking function of this library.
+ *
+ * Since: 0.1
+ */
+typedef struct {
+  PyIsolateMailbox *mailbox;
+
+  GMutex mutex;
+  GHashTable *methods; /* name → Method */
+} PyIsolateProxiedSingletonPrivate;
+
+typedef struct {
+  gatomicrefcount ref_count;
+  char *in_signature; /* NULL: any arguments */
+  char *doc;          /* nullable */
+  PyIsolateMethodFunc func;
+  gpointer user_data;
+  GDestroyNotify destroy;
+} Method;
+
+G_DEFINE_TYPE_WITH_PRIVATE (PyIsolateProxiedSingleton, pyisolate_proxied_singleton, G_TYPE_OBJECT)
+
+static void
+method_unref (gpointer data)
+{
+  Method *method = data;
+
+  if (!g_atomic_ref_count_dec (&method->ref_count))
+    return;
+
+  if (method->destroy != NULL)
+    method->destroy (method->user_data);
+  g_free (method->in_signature);
+  g_free (method->doc);
+  g_free (method);
+}
+
+static Method *
+ref_method (PyIsolateProxiedSingleton *self,
+            const char                *name)
+{
+  PyIsolateProxiedSingletonPrivate *priv = pyisolate_proxied_singleton_get_instance_private (self);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&priv->mutex);
+  Method *method = g_hash_table_lookup (priv->methods, name);
+
+  if (method != NULL)
+    g_atomic_ref_count_inc (&method->ref_count);
+
+  return method;
+}
+
+static void
+pyisolate_proxied_singleton_real_handle_call (PyIsolateProxiedSingleton *self,
+                                              PyIsolateInvocation       *invocation)
+{
+  const char *name = pyisolate_invocation_get_method (invocation);
+  Method *method = ref_method (self, name);
+
+  if (method == NULL)
+    {
+      g_autoptr (GError) error = NULL;
+
+      error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_NO_SUCH_METHOD, "The singleton has no method “%s”", name);
+      pyisolate_invocation_return_error (invocation, error);
+      return;
+    }
+
+  if (method->in_signature == NULL || _pyisolate_invocation_coerce_args (invocation, method->in_signature))
+    method->func (self, invocation, method->user_data);
+
+  method_unref (method);
+}
+
+static void
+pyisolate_proxied_singleton_finalize (GObject *object)
+{
+  PyIsolateProxiedSingleton *self = PYISOLATE_PROXIED_SINGLETON (object);
+  PyIsolateProxiedSingletonPrivate *priv = pyisolate_proxied_singleton_get_instance_private (self);
+
+  g_clear_pointer (&priv->mailbox, _pyisolate_mailbox_unref);
+  g_clear_pointer (&priv->methods, g_hash_table_unref);
+  g_mutex_clear (&priv->mutex);
+
+  G_OBJECT_CLASS (pyisolate_proxied_singleton_parent_class)->finalize (object);
+}
+
+static void
+pyisolate_proxied_singleton_class_init (PyIsolateProxiedSingletonClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = pyisolate_proxied_singleton_finalize;
+
+  klass->handle_call = pyisolate_proxied_singleton_real_handle_call;
+}
+
+static void
+pyisolate_proxied_singleton_init (PyIsolateProxiedSingleton *self)
+{
+  PyIsolateProxiedSingletonPrivate *priv = pyisolate_proxied_singleton_get_instance_private (self);
+  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+
+  g_mutex_init (&priv->mutex);
+  priv->mailbox = _pyisolate_mailbox_ref_for_context (context);
+  priv->methods = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, method_unref);
+}
+
+PyIsolateMailbox *
+_pyisolate_proxied_singleton_get_mailbox (PyIsolateProxiedSingleton *self)
+{
+  PyIsolateProxiedSingletonPrivate *priv = pyisolate_proxied_singleton_get_instance_private (self);
+
+  return priv->mailbox;
+}
+
+GVariant *
+_pyisolate_proxied_singleton_describe (PyIsolateProxiedSingleton *self)
+{
+  PyIsolateProxiedSingletonPrivate *priv = pyisolate_proxied_singleton_get_instance_private (self);
+  PyIsolateProxiedSingletonClass *klass = PYISOLATE_PROXIED_SINGLETON_GET_CLASS (self);
+  g_auto (GVariantBuilder) methods = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+  g_auto (GVariantDict) description = G_VARIANT_DICT_INIT (NULL);
+  GHashTableIter iter;
+  gpointer key, value;
+
+  /* One that handles calls itself knows names that nobody has told us of. */
+  if (klass->handle_call != pyisolate_proxied_singleton_real_handle_call)
+    return g_variant_dict_end (&description);
+
+  g_mutex_lock (&priv->mutex);
+  g_hash_table_iter_init (&iter, priv->methods);
+  while (g_hash_table_iter_next (&iter, &key, &value))
+    {
+      const Method *method = value;
+      GVariantDict dict = G_VARIANT_DICT_INIT (NULL);
+
+      g_variant_dict_insert (&dict, "doc", "s", method->doc != NULL ? method->doc : "");
+      if (method->in_signature != NULL)
+        g_variant_dict_insert (&dict, "signature", "s", method->in_signature);
+      g_variant_builder_add (&methods, "{sv}", key, g_variant_dict_end (&dict));
+    }
+  g_mutex_unlock (&priv->mutex);
+
+  g_variant_dict_insert_value (&description, "methods", g_variant_builder_end (&methods));
+  return g_variant_dict_end (&description);
+}
+
+void
+_pyisolate_proxied_singleton_handle (PyIsolateProxiedSingleton *self,
+                                     PyIsolateInvocation       *invocation)
+{
+  g_object_ref (self);
+  PYISOLATE_PROXIED_SINGLETON_GET_CLASS (self)->handle_call (self, invocation);
+  g_object_unref (self);
+}
+
+/**
+ * pyisolate_proxied_singleton_new:
+ *
+ * Creates a service without methods, whose methods will run in the thread-default main context.
+ *
+ * Returns: (transfer full): a new singleton
+ *
+ * Since: 0.1
+ */
+PyIsolateProxiedSingleton *
+pyisolate_proxied_singleton_new (void)
+{
+  return g_object_new (PYISOLATE_TYPE_PROXIED_SINGLETON, NULL);
+}
+
+static gboolean
+name_is_identifier (const char *name)
+{
+  if (!g_ascii_isalpha (name[0]))
+    return FALSE;
+
+  for (const char *c = name; *c != '\0'; c++)
+    {
+      if (!g_ascii_isalnum (*c) && *c != '_')
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+/**
+ * pyisolate_proxied_singleton_add_method:
+ * @self: a singleton
+ * @name: the method's name: letters, digits and underscores, with a letter in front
+ * @in_signature: (nullable): the D-Bus signature of the arguments by position, such as `sv`, to which they are converted;
+ *   %NULL for any
+ * @doc: (nullable): what the method does
+ * @func: (scope notified) (closure user_data) (destroy destroy): the method
+ * @user_data: data for @func
+ * @destroy: (nullable): frees @user_data
+ * @error: return location for an error
+ *
+ * Adds a method, or replaces the one of that name. Extensions that run already are not told of it, but can call it.
+ *
+ * Returns: %FALSE with %PYISOLATE_ERROR_BAD_CONFIG if the name or the signature is not a valid one; @user_data is then
+ *   freed
+ *
+ * Since: 0.1
+ */
+gboolean
+pyisolate_proxied_singleton_add_method (PyIsolateProxiedSingleton  *self,
+                                        const char                 *name,
+                                        const char                 *in_signature,
+                                        const char                 *doc,
+                                        PyIsolateMethodFunc         func,
+                                        gpointer                    user_data,
+                                        GDestroyNotify              destroy,
+                                        GError                    **error)
+{
+  PyIsolateProxiedSingletonPrivate *priv = pyisolate_proxied_singleton_get_instance_private (self);
+  Method *method;
+  const char *wrong = NULL;
+
+  g_return_val_if_fail (PYISOLATE_IS_PROXIED_SINGLETON (self), FALSE);
+  g_return_val_if_fail (name != NULL, FALSE);
+  g_return_val_if_fail (func != NULL, FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  if (!name_is_identifier (name))
+    wrong = "the name must be made of letters, digits and underscores and begin with a letter";
+  else if (in_signature != NULL && !g_variant_is_signature (in_signature))
+    wrong = "its signature is not a D-Bus signature";
+
+  if (wrong != NULL)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "The method “%s” cannot be added: %s", name, wrong);
+      if (destroy != NULL)
+        destroy (user_data);
+      return FALSE;
+    }
+
+  method = g_new0 (Method, 1);
+  g_atomic_ref_count_init (&method->ref_count);
+  method->in_signature = g_strdup (in_signature);
+  method->doc = g_strdup (doc);
+  method->func = func;
+  method->user_data = user_data;
+  method->destroy = destroy;
+
+  g_mutex_lock (&priv->mutex);
+  g_hash_table_replace (priv->methods, g_strdup (name), method);
+  g_mutex_unlock (&priv->mutex);
+
+  return TRUE;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* What a worker is started with.
+ *
+ * Its environment is made anew, not inherited: an application's variables hold secrets that are none of an extension's
+ * business, and PYTHON* or LD_PRELOAD would reach into its interpreter. */
+#include "config.h"
+
+#include "pyisolate-worker-private.h"
+
+#include <string.h>
+
+/* Locale and terminal-free basics, certificates, and what decides about devices and threads. */
+static const char *const inherited[] = {
+  "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR",
+  "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
+  "OPENBLAS_NUM_THREADS", NULL
+};
+
+char *
+_pyisolate_get_launcher_path (void)
+{
+  const char *path = g_getenv ("PYISOLATE_LAUNCHER");
+
+  return g_strdup (path != NULL && *path != '\0' ? path : PYISOLATE_PKGLIBEXECDIR "/pyisolate-launcher");
+}
+
+/* -I: no PYTHON* variables, no user site, nothing of the current directory. */
+char **
+_pyisolate_worker_make_argv (PyIsolateEnvironment *environment)
+{
+  g_autofree char *boot = _pyisolate_get_runtime_path ("worker/boot.py");
+  const char *argv[] = {
+    _pyisolate_environment_get_python (environment), "-I", "-X", "utf8", "-X", "faulthandler", boot, NULL
+  };
+
+  return g_strdupv ((char **) argv);
+}
+
+static char **
+inherit (char       **envv,
+         const char  *name)
+{
+  const char *value = g_getenv (name);
+
+  return value != NULL ? g_environ_setenv (envv, name, value, TRUE) : envv;
+}
+
+/* For tests only: sanitizers have to be preloaded into an interpreter that was not built with them. */
+static char **
+inherit_for_tests (char **envv)
+{
+  const char *list = g_getenv ("PYISOLATE_TEST_PASS_ENVIRONMENT");
+  g_auto (GStrv) names = g_strsplit (list != NULL ? list : "", ":", -1);
+
+  for (guint i = 0; names[i] != NULL; i++)
+    {
+      if (*names[i] != '\0')
+        envv = inherit (envv, names[i]);
+    }
+
+  return envv;
+}
+
+static char **
+add_own_variables (char                    **envv,
+                   PyIsolateExtensionConfig *config)
+{
+  const char *const *variables = pyisolate_extension_config_get_environment_variables (config);
+
+  for (guint i = 0; variables[i] != NULL; i++)
+    {
+      const char *equals = strchr (variables[i], '=');
+      g_autofree char *name = g_strndup (variables[i], equals - variables[i]);
+
+      envv = g_environ_setenv (envv, name, equals + 1, TRUE);
+    }
+
+  return envv;
+}
+
+char **
+_pyisolate_worker_make_envv (PyIsolateExtensionConfig *config,
+                             PyIsolateEnvironment     *environment,
+                             const char               *state_directory)
+{
+  g_autofree char *temporary = g_build_filename (state_directory, "tmp", NULL);
+  g_autofree char *bin = g_build_filename (_pyisolate_environment_get_prefix (environment), "bin", NULL);
+  const char *path = g_getenv ("PATH");
+  g_autofree char *new_path = g_strconcat (bin, ":", path != NULL ? path : "/usr/bin:/bin", NULL);
+  g_autofree char *link_fd = g_strdup_printf ("%d", PYISOLATE_WORKER_LINK_FD);
+  g_auto (GStrv) all = g_listenv ();
+  char **envv = g_new0 (char *, 1);
+
+  for (guint i = 0; inherited[i] != NULL; i++)
+    envv = inherit (envv, inherited[i]);
+  for (guint i = 0; all[i] != NULL; i++)
+    {
+      if (g_str_has_prefix (all[i], "LC_"))
+        envv = inherit (envv, all[i]);
+    }
+
+  envv = g_environ_setenv (envv, "PATH", new_path, TRUE);
+  envv = g_environ_setenv (envv, "HOME", state_directory, TRUE);
+  envv = g_environ_setenv (envv, "TMPDIR", temporary, TRUE);
+  envv = inherit_for_tests (envv);
+  envv = add_own_variables (envv, config);
+  envv = g_environ_setenv (envv, "PYISOLATE_LINK_FD", link_fd, TRUE);
+
+  return envv;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "pyisolate-transport-private.h"
+
+G_BEGIN_DECLS
+
+/* One side's book of calls over a transport: which of ours wait for an answer, which of theirs wait for ours. */
+
+#define PYISOLATE_TYPE_ENDPOINT (_pyisolate_endpoint_get_type ())
+G_DECLARE_FINAL_TYPE (PyIsolateEndpoint, _pyisolate_endpoint, PYISOLATE, ENDPOINT, GObject)
+
+/* More calls of the other side in flight than this are answered with LIMIT. */
+#define PYISOLATE_MAX_CALLS_IN 4096
+
+/* Both are called from the transport's thread. `incoming` gets CALL, CANCEL, LOG and every EVENT. */
+typedef struct {
+  void (*incoming) (PyIsolateEndpoint *endpoint,
+                    PyIsolateFrame    *frame /* transfer full */,
+                    gpointer           user_data);
+  void (*closed)   (PyIsolateEndpoint *endpoint,
+                    const GError      *error,
+                    gpointer           user_data);
+} PyIsolateEndpointHandler;
+
+/* Called from the transport's thread with each PROGRESS and EVENT of a call and at last with its RETURN or ERROR; or with
+ * an @error and no frame when the endpoint fails. */
+typedef void (*PyIsolateReplyFunc) (PyIsolateFrame *frame /* transfer full, nullable */,
+                                    const GError   *error,
+                                    gpointer        user_data);
+
+PyIsolateEndpoint *_pyisolate_endpoint_new     (PyIsolateTransport             *transport,
+                                                guint32                         peer_link);
+void               _pyisolate_endpoint_start   (PyIsolateEndpoint              *self,
+                                                const PyIsolateEndpointHandler *handler,
+                                                gpointer                        user_data,
+                                                GDestroyNotify                  destroy);
+guint64            _pyisolate_endpoint_new_id  (void);
+gboolean           _pyisolate_endpoint_call    (PyIsolateEndpoint              *self,
+                                                PyIsolateFrame                 *frame /* transfer full */,
+                                                PyIsolateReplyFunc              func,
+                                                gpointer                        user_data,
+                                                GDestroyNotify                  destroy,
+                                                GError                        **error);
+void               _pyisolate_endpoint_cancel  (PyIsolateEndpoint              *self,
+                                                guint64                         id);
+void               _pyisolate_endpoint_respond (PyIsolateEndpoint              *self,
+                                                PyIsolateFrame                 *frame /* transfer full */);
+/* Keeps a weak reference to what handles a call of theirs, until the call is answered. */
+void               _pyisolate_endpoint_attach  (PyIsolateEndpoint              *self,
+                                                guint64                         id,
+                                                GObject                        *object);
+GObject           *_pyisolate_endpoint_dup_attached     (PyIsolateEndpoint     *self,
+                                                         guint64                id);
+GPtrArray         *_pyisolate_endpoint_dup_all_attached (PyIsolateEndpoint     *self);
+void               _pyisolate_endpoint_fail    (PyIsolateEndpoint              *self,
+                                                const GError                   *error);
+void               _pyisolate_endpoint_close   (PyIsolateEndpoint              *self,
+                                                const GError                   *reason);
+
+G_END_DECLS

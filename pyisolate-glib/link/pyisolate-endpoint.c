@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT */
+/* Who waits for what on a link.
+ *
+ * A call of ours stays in the book until its reply comes, also when it was cancelled: then the reply is dropped. A reply
+ * to what is not in the book, a second call of theirs with an id still in use, an id that is not theirs to give: these no
+ * worker of ours would send, and they end the link (BAD_MESSAGE). */
+#include "config.h"
+
+#include "pyisolate-endpoint-private.h"
+
+#include "pyisolate-error-private.h"
+
+typedef struct {
+  gatomicrefcount ref_count;
+  PyIsolateReplyFunc func; /* NULL: cancelled */
+  gpointer user_data;
+  GDestroyNotify destroy;
+} Pending;
+
+struct _PyIsolateEndpoint {
+  GObject parent_instance;
+
+  PyIsolateTransport *transport;
+  guint32 peer_link; /* the upper half of the ids that the other side gives */
+
+  const PyIsolateEndpointHandler *handler;
+  gpointer user_data;
+  GDestroyNotify destroy;
+
+  GMutex mutex;
+  GHashTable *pending;  /* id → Pending */
+  GHashTable *calls_in; /* id of theirs that we have not answered → GWeakRef to what handles it */
+  GError *failure;      /* after fail(): what every further call gets */
+};
+
+G_DEFINE_FINAL_TYPE (PyIsolateEndpoint, _pyisolate_endpoint, G_TYPE_OBJECT)
+
+static void
+pending_unref (gpointer data)
+{
+  Pending *pending = data;
+
+  if (!g_atomic_ref_count_dec (&pending->ref_count))
+    return;
+
+  if (pending->destroy != NULL)
+    pending->destroy (pending->user_data);
+  g_free (pending);
+}
+
+static Pending *
+pending_ref (Pending *pending)
+{
+  g_atomic_ref_count_inc (&pending->ref_count);
+
+  return pending;
+}
+
+static GWeakRef *
+weak_ref_new (void)
+{
+  GWeakRef *ref = g_new0 (GWeakRef, 1);
+
+  g_weak_ref_init (ref, NULL);
+
+  return ref;
+}
+
+static void
+weak_ref_free (gpointer data)
+{
+  GWeakRef *ref = data;
+
+  g_weak_ref_clear (ref);
+  g_free (ref);
+}
+
+static void G_GNUC_PRINTF (2, 3)
+bad_message (PyIsolateEndpoint *self,
+             const char        *format,
+             ...)
+{
+  g_autoptr (GError) error = NULL;
+  va_list args;
+
+  va_start (args, format);
+  error = g_error_new_valist (PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE, format, args);
+  va_end (args);
+
+  _pyisolate_endpoint_close (self, error);
+}
+
+static void
+handle_reply (PyIsolateEndpoint *self,
+              PyIsolateFrame    *frame_to_take)
+{
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  Pending *pending = NULL;
+  g_autofree gpointer key = NULL;
+
+  g_mutex_lock (&self->mutex);
+  if (!g_hash_table_steal_extended (self->pending, &frame->id, &key, (gpointer *) &pending))
+    pending = NULL;
+  g_mutex_unlock (&self->mutex);
+
+  if (pending == NULL)
+    {
+      bad_message (self, "A reply to call %" G_GUINT64_FORMAT ", which waits for none", frame->id);
+      return;
+    }
+
+  if (pending->func != NULL)
+    pending->func (g_steal_pointer (&frame), NULL, pending->user_data);
+  pending_unref (pending);
+}
+
+/* What happens inside a call. That of a call which was cancelled or answered meanwhile is late, and dropped. */
+static void
+handle_part (PyIsolateEndpoint *self,
+             PyIsolateFrame    *frame_to_take)
+{
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  Pending *pending;
+
+  g_mutex_lock (&self->mutex);
+  pending = g_hash_table_lookup (self->pending, &frame->id);
+  if (pending != NULL)
+    pending_ref (pending);
+  g_mutex_unlock (&self->mutex);
+
+  if (pending == NULL)
+    return;
+
+  if (pending->func != NULL)
+    pending->func (g_steal_pointer (&frame), NULL, pending->user_data);
+  pending_unref (pending);
+}
+
+static PyIsolateFrame *
+copy_event (PyIsolateFrame *frame)
+{
+  PyIsolateFrame *copy = _pyisolate_frame_new (PYISOLATE_FRAME_EVENT, frame->id);
+
+  copy->name = g_strdup (frame->name);
+  copy->body = g_bytes_ref (frame->body);
+
+  return copy;
+}
+
+static void
+refuse_call (PyIsolateEndpoint *self,
+             guint64            id)
+{
+  g_autoptr (GError) error = NULL;
+
+  error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+                       "More than %d calls to the host are in flight; wait for some of them", PYISOLATE_MAX_CALLS_IN);
+  _pyisolate_transport_send (self->transport, _pyisolate_frame_new_error (id, error), NULL);
+}
+
+static void
+handle_call (PyIsolateEndpoint *self,
+             PyIsolateFrame    *frame_to_take)
+{
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  guint32 link = PYISOLATE_CALL_ID_LINK (frame->id);
+  gboolean too_many;
+
+  if (link != self->peer_link && link != G_MAXUINT32) /* the latter until it has been told its number */
+    {
+      bad_message (self, "A call has the id %" G_GUINT64_FORMAT ", which is not the worker's to give", frame->id);
+      return;
+    }
+
+  g_mutex_lock (&self->mutex);
+  too_many = g_hash_table_size (self->calls_in) >= PYISOLATE_MAX_CALLS_IN;
+  if (!too_many)
+    g_hash_table_insert (self->calls_in, g_memdup2 (&frame->id, sizeof frame->id), weak_ref_new ());
+  g_mutex_unlock (&self->mutex);
+
+  if (too_many)
+    refuse_call (self, frame->id);
+  else
+    self->handler->incoming (self, g_steal_pointer (&frame), self->user_data);
+}
+
+static void
+on_frame (PyIsolateTransport *transport,
+          PyIsolateFrame     *frame,
+          gpointer            user_data)
+{
+  PyIsolateEndpoint *self = PYISOLATE_ENDPOINT (user_data);
+
+  switch (frame->kind)
+    {
+    case PYISOLATE_FRAME_RETURN:
+    case PYISOLATE_FRAME_ERROR:
+      handle_reply (self, frame);
+      break;
+
+    case PYISOLATE_FRAME_EVENT:
+      self->handler->incoming (self, copy_event (frame), self->user_data);
+      handle_part (self, frame);
+      break;
+
+    case PYISOLATE_FRAME_PROGRESS:
+      handle_part (self, frame);
+      break;
+
+    case PYISOLATE_FRAME_CALL:
+      handle_call (self, frame);
+      break;
+
+    case PYISOLATE_FRAME_CANCEL:
+    case PYISOLATE_FRAME_LOG:
+      self->handler->incoming (self, frame, self->user_data);
+      break;
+
+    default:
+      _pyisolate_frame_free (frame);
+      bad_message (self, "There is no such kind of frame");
+      break;
+    }
+}
+
+static void
+on_closed (PyIsolateTransport *transport,
+           const GError       *error,
+           gpointer            user_data)
+{
+  PyIsolateEndpoint *self = PYISOLATE_ENDPOINT (user_data);
+
+  self->handler->closed (self, error, self->user_data);
+}
+
+static void
+_pyisolate_endpoint_finalize (GObject *object)
+{
+  PyIsolateEndpoint *self = PYISOLATE_ENDPOINT (object);
+
+  g_clear_object (&self->transport);
+  g_clear_pointer (&self->pending, g_hash_table_unref);
+  g_clear_pointer (&self->calls_in, g_hash_table_unref);
+  g_clear_error (&self->failure);
+  g_mutex_clear (&self->mutex);
+  if (self->destroy != NULL)
+    self->destroy (self->user_data);
+
+  G_OBJECT_CLASS (_pyisolate_endpoint_parent_class)->finalize (object);
+}
+
+static void
+_pyisolate_endpoint_class_init (PyIsolateEndpointClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = _pyisolate_endpoint_finalize;
+}
+
+static void
+_pyisolate_endpoint_init (PyIsolateEndpoint *self)
+{
+  g_mutex_init (&self->mutex);
+  self->pending = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, pending_unref);
+  self->calls_in = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, weak_ref_free);
+}
+
+PyIsolateEndpoint *
+_pyisolate_endpoint_new (PyIsolateTransport *transport,
+                         guint32             peer_link)
+{
+  PyIsolateEndpoint *self = g_object_new (PYISOLATE_TYPE_ENDPOINT, NULL);
+
+  self->transport = g_object_ref (transport);
+  self->peer_link = peer_link;
+
+  return self;
+}
+
+/* Lets frames come. The endpoint and its transport keep each other until the transport is closed. */
+void
+_pyisolate_endpoint_start (PyIsolateEndpoint              *self,
+                           const PyIsolateEndpointHandler *handler,
+                           gpointer                        user_data,
+                           GDestroyNotify                  destroy)
+{
+  static const PyIsolateTransportHandler transport_handler = { on_frame, on_closed };
+
+  g_assert (self->handler == NULL);
+
+  self->handler = handler;
+  self->user_data = user_data;
+  self->destroy = destroy;
+  _pyisolate_transport_start (self->transport, &transport_handler, g_object_ref (self), g_object_unref);
+}
+
+/* An id for a call of the host's: never the same twice in a process. */
+guint64
+_pyisolate_endpoint_new_id (void)
+{
+  static gsize last = 0; /* the upper half is for the workers' links */
+
+  return (guint64) (g_atomic_pointer_add (&last, 1) + 1) & G_MAXUINT32;
+}
+
+/*< private >
+ * @frame: (transfer full): a CALL
+ * @func: gets the reply; not called if this function fails
+ *
+ * May be called from any thread.
+ */
+gboolean
+_pyisolate_endpoint_call (PyIsolateEndpoint   *self,
+                          PyIsolateFrame      *frame_to_take,
+                          PyIsolateReplyFunc   func,
+                          gpointer             user_data,
+                          GDestroyNotify       destroy,
+                          GError             **error)
+{
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  Pending *pending = g_new0 (Pending, 1);
+  guint64 id = frame->id;
+
+  g_atomic_ref_count_init (&pending->ref_count);
+  pending->func = func;
+  pending->user_data = user_data;
+  pending->destroy = destroy;
+
+  g_mutex_lock (&self->mutex);
+  if (self->failure != NULL)
+    {
+      g_propagate_error (error, g_error_copy (self->failure));
+      g_mutex_unlock (&self->mutex);
+      pending_unref (pending);
+      return FALSE;
+    }
+  g_hash_table_insert (self->pending, g_memdup2 (&id, sizeof id), pending);
+  g_mutex_unlock (&self->mutex);
+
+  /* If the link is closed already, then fail() is about to come. */
+  _pyisolate_transport_send (self->transport, g_steal_pointer (&frame), NULL);
+
+  return TRUE;
+}
+
+/* Tells the other side, and forgets who waited. */
+void
+_pyisolate_endpoint_cancel (PyIsolateEndpoint *self,
+                            guint64            id)
+{
+  Pending *pending = NULL;
+
+  g_mutex_lock (&self->mutex);
+  pending = g_hash_table_lookup (self->pending, &id);
+  if (pending != NULL)
+    {
+      Pending *forgotten = g_new0 (Pending, 1);
+
+      g_atomic_ref_count_init (&forgotten->ref_count);
+      pending_ref (pending);
+      g_hash_table_replace (self->pending, g_memdup2 (&id, sizeof id), forgotten);
+    }
+  g_mutex_unlock (&self->mutex);
+
+  if (pending == NULL)
+    return;
+
+  pending_unref (pending);
+  _pyisolate_transport_send (self->transport, _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, id), NULL);
+}
+
+/*< private >
+ * @frame: (transfer full): a RETURN or ERROR to a call that `incoming` got
+ */
+void
+_pyisolate_endpoint_respond (PyIsolateEndpoint *self,
+                             PyIsolateFrame    *frame)
+{
+  gboolean waited;
+
+  g_mutex_lock (&self->mutex);
+  waited = g_hash_table_remove (self->calls_in, &frame->id);
+  g_mutex_unlock (&self->mutex);
+
+  if (waited)
+    _pyisolate_transport_send (self->transport, frame, NULL);
+  else
+    _pyisolate_frame_free (frame);
+}
+
+void
+_pyisolate_endpoint_attach (PyIsolateEndpoint *self,
+                            guint64            id,
+                            GObject           *object)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  GWeakRef *ref = g_hash_table_lookup (self->calls_in, &id);
+
+  if (ref != NULL)
+    g_weak_ref_set (ref, object);
+}
+
+GObject *
+_pyisolate_endpoint_dup_attached (PyIsolateEndpoint *self,
+                                  guint64            id)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  GWeakRef *ref = g_hash_table_lookup (self->calls_in, &id);
+
+  return ref != NULL ? g_weak_ref_get (ref) : NULL;
+}
+
+GPtrArray *
+_pyisolate_endpoint_dup_all_attached (PyIsolateEndpoint *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  GPtrArray *objects = g_ptr_array_new_with_free_func (g_object_unref);
+  GHashTableIter iter;
+  gpointer ref;
+
+  g_hash_table_iter_init (&iter, self->calls_in);
+  while (g_hash_table_iter_next (&iter, NULL, &ref))
+    {
+      GObject *object = g_weak_ref_get (ref);
+
+      if (object != NULL)
+        g_ptr_array_add (objects, object);
+    }
+
+  return objects;
+}
+
+/* Answers every call that waits, and every later one, with @error. */
+void
+_pyisolate_endpoint_fail (PyIsolateEndpoint *self,
+                          const GError      *error)
+{
+  g_autoptr (GHashTable) pending = NULL;
+  GHashTableIter iter;
+  gpointer value;
+
+  g_mutex_lock (&self->mutex);
+  if (self->failure == NULL)
+    self->failure = g_error_copy (error);
+  pending = g_steal_pointer (&self->pending);
+  self->pending = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, pending_unref);
+  g_mutex_unlock (&self->mutex);
+
+  g_hash_table_iter_init (&iter, pending);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Pending *waiting = value;
+
+      if (waiting->func != NULL)
+        waiting->func (NULL, error, waiting->user_data);
+    }
+}
+
+void
+_pyisolate_endpoint_close (PyIsolateEndpoint *self,
+                           const GError      *reason)
+{
+  _pyisolate_transport_close (self->transport, reason);
+}
