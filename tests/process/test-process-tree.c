@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* Whatever a process starts ends with it, and with us, and when the launcher fails. */
+#include "config.h"
+
+#include "process-test.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *trees[][2] = {
+  { "orphan", "" },           /* double-forked, with a session of its own */
+  { "orphan", "subreaper" },  /* which keeps orphans to itself */
+  { "supervisors", "" },      /* 50 processes; what is killed is started again */
+  { "comets", "" },           /* which are a new process each few milliseconds */
+};
+
+#define N_TREES G_N_ELEMENTS (trees)
+/* Without the launcher nobody can tell a comet from others before it is another. */
+#define N_TREES_TO_BE_FOUND (N_TREES - 1)
+
+static guint
+count_processes (ProcessTest *test)
+{
+  g_autoptr (GArray) pids = test_util_find_processes (test->mark);
+
+  return pids->len;
+}
+
+static void
+start_tree (ProcessTest *test,
+            guint        i,
+            const char  *then)
+{
+  process_test_start (test, trees[i][0], trees[i][1], "ready", "", then, "3", NULL);
+  process_test_wait_line (test, "ready");
+}
+
+static void
+test_worker_exits (void)
+{
+  for (guint i = 0; i < N_TREES; i++)
+    {
+      g_autoptr (ProcessTest) test = process_test_new ();
+
+      start_tree (test, i, "exit");
+      process_test_assert_exited (test, PYISOLATE_EXIT_KIND_EXITED, 3);
+    }
+}
+
+static void
+test_kill (void)
+{
+  for (guint i = 0; i < N_TREES; i++)
+    {
+      g_autoptr (ProcessTest) test = process_test_new ();
+      gint64 start;
+
+      start_tree (test, i, "wait");
+      /* With the launcher. */
+      g_assert_cmpuint (count_processes (test), >, 2);
+      start = g_get_monotonic_time ();
+      _pyisolate_process_kill (test->process);
+      process_test_assert_exited (test, PYISOLATE_EXIT_KIND_SIGNALED, SIGKILL);
+      g_test_message ("tree %u ended in %d ms", i,
+                      (int) (g_get_monotonic_time () - start) / 1000);
+    }
+}
+
+static void
+test_worker_is_killed (void)
+{
+  for (guint i = 0; i < N_TREES; i++)
+    {
+      g_autoptr (ProcessTest) test = process_test_new ();
+
+      start_tree (test, i, "wait");
+      kill (test->pid, SIGKILL);
+      process_test_assert_exited (test, PYISOLATE_EXIT_KIND_SIGNALED, SIGKILL);
+    }
+}
+
+static void
+test_worker_is_stopped (void)
+{
+  g_autoptr (ProcessTest) test = process_test_new ();
+
+  start_tree (test, 0, "wait");
+  kill (test->pid, SIGSTOP);
+  _pyisolate_process_kill (test->process);
+  process_test_assert_exited (test, PYISOLATE_EXIT_KIND_SIGNALED, SIGKILL);
+}
+
+static void
+test_launcher_is_terminated (void)
+{
+  g_autoptr (ProcessTest) test = process_test_new ();
+
+  start_tree (test, 0, "wait");
+  kill (process_test_get_launcher_pid (test), SIGTERM);
+  process_test_assert_exited (test, PYISOLATE_EXIT_KIND_SIGNALED, SIGKILL);
+  g_assert_false (pyisolate_exit_reason_get_expected (test->reason));
+}
+
+/* Ctrl-C in the host's terminal is for the host. */
+static void
+test_launcher_ignores_the_terminal (void)
+{
+  static const int signals[] = { SIGINT, SIGQUIT, SIGHUP, SIGTSTP, SIGPIPE };
+  g_autoptr (ProcessTest) test = process_test_new ();
+  int launcher;
+
+  start_tree (test, 0, "wait");
+  launcher = process_test_get_launcher_pid (test);
+  g_assert_cmpint (getsid (launcher), ==, launcher);
+  for (guint i = 0; i < G_N_ELEMENTS (signals); i++)
+    {
+      kill (launcher, signals[i]);
+      /* Through the launcher, so it is alive, and has had its turn since. */
+      _pyisolate_process_send_signal (test->process, SIGUSR1);
+      process_test_wait_line (test, "pong");
+    }
+  _pyisolate_process_kill (test->process);
+  process_test_assert_exited (test, PYISOLATE_EXIT_KIND_SIGNALED, SIGKILL);
+}
+
+static void
+assert_ended_with_launcher (ProcessTest *test)
+{
+  process_test_assert_exited (test, PYISOLATE_EXIT_KIND_SIGNALED, SIGKILL);
+  g_assert_cmpstr (pyisolate_exit_reason_get_message (test->reason), ==,
+                   "was killed, because its launcher was");
+}
+
+static void
+test_launcher_is_killed (void)
+{
+  for (guint i = 0; i < N_TREES_TO_BE_FOUND; i++)
+    {
+      g_autoptr (ProcessTest) test = process_test_new ();
+
+      start_tree (test, i, "wait");
+      kill (process_test_get_launcher_pid (test), SIGKILL);
+      assert_ended_with_launcher (test);
+      g_assert_false (pyisolate_exit_reason_get_expected (test->reason));
+    }
+}
+
+static void
+test_launcher_is_killed_by_its_child (void)
+{
+  g_autoptr (ProcessTest) test = process_test_new ();
+
+  process_test_start (test, "orphan", "", "ready", "", "kill-parent", "", "wait", "", NULL);
+  assert_ended_with_launcher (test);
+}
+
+/* It cannot answer, nor end by SIGTERM: it is killed a second later, and its tree is looked for. */
+static void
+test_launcher_is_stopped (void)
+{
+  g_autoptr (ProcessTest) test = process_test_new ();
+  gint64 start;
+
+  start_tree (test, 0, "wait");
+  kill (process_test_get_launcher_pid (test), SIGSTOP);
+  start = g_get_monotonic_time ();
+  _pyisolate_process_kill (test->process);
+  assert_ended_with_launcher (test);
+  g_assert_true (pyisolate_exit_reason_get_expected (test->reason));
+  g_assert_cmpint (g_get_monotonic_time () - start, >=, 900 * 1000);
+  g_assert_cmpint (g_get_monotonic_time () - start, <, 5000 * 1000);
+}
+
+typedef struct {
+  ProcessTest *test;
+  GMainContext *context;
+  pid_t tid;
+} Spawner;
+
+static gpointer
+spawn_and_end (gpointer data)
+{
+  Spawner *spawner = data;
+
+  g_main_context_push_thread_default (spawner->context);
+  start_tree (spawner->test, 0, "wait");
+  g_main_context_pop_thread_default (spawner->context);
+  spawner->tid = gettid ();
+  return NULL;
+}
+
+static gboolean
+thread_is_gone (gpointer data)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/self/task/%d", ((Spawner *) data)->tid);
+
+  return !g_file_test (path, G_FILE_TEST_EXISTS);
+}
+
+/* PR_SET_PDEATHSIG would take the end of the thread for that of the host. */
+static void
+test_spawning_thread_ends (void)
+{
+  g_autoptr (ProcessTest) test = process_test_new ();
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  Spawner spawner = { test, context, 0 };
+
+  g_thread_join (g_thread_new ("spawner", spawn_and_end, &spawner));
+  test_util_assert_until (thread_is_gone, &spawner, PROCESS_TEST_TIMEOUT_MS);
+  g_main_context_push_thread_default (context);
+  /* Twice: the second answer says that after the first one the launcher still had no reason to end. */
+  for (guint i = 0; i < 2; i++)
+    {
+      _pyisolate_process_send_signal (test->process, SIGUSR1);
+      process_test_wait_line (test, "pong");
+    }
+  _pyisolate_process_kill (test->process);
+  process_test_assert_exited (test, PYISOLATE_EXIT_KIND_SIGNALED, SIGKILL);
+  g_assert_finalize_object (g_steal_pointer (&test->process));
+  g_main_context_pop_thread_default (context);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  test_util_init (&argc, &argv);
+  test_util_add_func ("/pyisolate/process/tree/worker-exits", test_worker_exits);
+  test_util_add_func ("/pyisolate/process/tree/kill", test_kill);
+  test_util_add_func ("/pyisolate/process/tree/worker-is-killed", test_worker_is_killed);
+  test_util_add_func ("/pyisolate/process/tree/worker-is-stopped", test_worker_is_stopped);
+  test_util_add_func ("/pyisolate/process/tree/launcher-is-terminated", test_launcher_is_terminated);
+  test_util_add_func ("/pyisolate/process/tree/launcher-ignores-the-terminal", test_launcher_ignores_the_terminal);
+  test_util_add_func ("/pyisolate/process/tree/launcher-is-killed", test_launcher_is_killed);
+  test_util_add_func ("/pyisolate/process/tree/launcher-is-killed-by-its-child", test_launcher_is_killed_by_its_child);
+  test_util_add_func ("/pyisolate/process/tree/launcher-is-stopped", test_launcher_is_stopped);
+  test_util_add_func ("/pyisolate/process/tree/spawning-thread-ends", test_spawning_thread_ends);
+  return g_test_run ();
+}
