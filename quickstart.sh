@@ -202,6 +202,7 @@ run_demo() {
 
 # run_tests BUILD SETUP [ARG…]: a failure is remembered; the report at the end decides.
 logs=()
+fuzzing=good
 run_tests() {
   local folder=$1 setup=$2
   shift 2
@@ -228,14 +229,15 @@ run_all_tests() {
   run_sanitizer address asan
   run_sanitizer thread tsan
   say "Fuzzing for $fuzz_seconds seconds a target"
-  CC=clang "$source_dir/.ci/fuzz" "$source_dir" "$build/fuzz" "$fuzz_seconds"
+  "$source_dir/.ci/fuzz" "$source_dir" "$build/fuzz" "$fuzz_seconds" || fuzzing=failed
 }
 
 report() {
   local strict=()
   [ -n "${CI:-}" ] && strict=(--strict)
+  [ "$fuzzing" = good ] || say "Fuzzing failed: see above"
   "$python" "$source_dir/.ci/report.py" "${strict[@]}" \
-    --allowed "$source_dir/tests/skips-allowed.txt" "${logs[@]}"
+    --allowed "$source_dir/tests/skips-allowed.txt" "${logs[@]}" && [ "$fuzzing" = good ]
 }
 
 main() {
