@@ -176,7 +176,29 @@ gboolean _pyisolate_array_frame_read (const guint8        *array,
                                       gsize                size,
                                       PyIsolateArrayFrame *frame);
 
-/* Walks the members of a struct or the elements of such an array. */
+/* Finds element @i, which comes after the one that ended at @position. */
+static inline gboolean
+_pyisolate_array_frame_next (const PyIsolateArrayFrame *frame,
+                             const PyIsolateTypeNode   *element,
+                             const guint8              *array,
+                             gsize                      i,
+                             gsize                     *position,
+                             gsize                     *start,
+                             gsize                     *size)
+{
+  gsize begin = _pyisolate_align (*position, element->alignment);
+  gsize end = _pyisolate_read_offset (frame->table + i * frame->width, frame->width);
+
+  if (end < begin || end > frame->end
+      || !_pyisolate_padding_is_zero (array, *position, begin, frame->end))
+    return FALSE;
+  *start = begin;
+  *size = end - begin;
+  *position = end;
+  return TRUE;
+}
+
+/* A walk over the members of a struct. */
 typedef struct {
   const guint8 *container;
   gsize         size;

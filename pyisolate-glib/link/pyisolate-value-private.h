@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Values on the host's side: GVariants, checked where they arrive and brought into the form that
+ * travels where they leave. docs/values.md describes the form. */
+#pragma once
+
+#include "pyisolate-error.h"
+#include "pyisolate-value-layout-private.h"
+#include "pyisolate-value.h"
+
+G_BEGIN_DECLS
+
+gboolean  _pyisolate_value_check_bytes (GBytes              *body,
+                                        const GVariantType  *type,
+                                        GVariant           **out,
+                                        GError             **error);
+gboolean  _pyisolate_value_check_size  (gsize                size,
+                                        GError             **error);
+GVariant *_pyisolate_value_to_wire     (GVariant            *value,
+                                        GError             **error);
+GVariant *_pyisolate_value_coerce      (GVariant            *value,
+                                        const GVariantType  *target,
+                                        GError             **error);
+
+G_END_DECLS

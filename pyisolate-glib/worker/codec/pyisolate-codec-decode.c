@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: MIT */
+/* Decoding: from serialised bytes straight to Python objects, every byte checked on the way.
+ *
+ * Only the normal form is taken: offsets rise and are as narrow as can be, padding is zero, types
+ * are those of D-Bus and nest no deeper than D-Bus allows. The data is read bytewise where it might
+ * be unaligned.
+ */
+#include "config.h"
+
+#include "pyisolate-codec-reader.h"
+
+#include <stdarg.h>
+
+#define SHORT_KEY 32
+
+static PyObject *decode_node    (Decoder                 *self,
+                                 const PyIsolateTypeNode *node,
+                                 const guint8            *data,
+                                 gsize                    size);
+static PyObject *decode_variant (Decoder                 *self,
+                                 const guint8            *data,
+                                 gsize                    size);
+
+/* Sets a ValueError. Always NULL. */
+PyObject *
+_pyisolate_decoder_malformed (const char *format,
+                              ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  PyErr_Format (PyExc_ValueError, "malformed value: %s", text);
+  return NULL;
+}
+
+/* --- Basic types --- */
+
+static PyObject *
+decode_string (const guint8 *data,
+               gsize         size)
+{
+  if (size == 0 || memchr (data, 0, size) != data + size - 1)
+    return _pyisolate_decoder_malformed ("a string does not end where it should");
+  return PyUnicode_DecodeUTF8 ((const char *) data, size - 1, NULL);
+}
+
+static PyObject *
+decode_object_path (const guint8 *data,
+                    gsize         size)
+{
+  const char *path = (const char *) data;
+
+  if (size == 0 || memchr (data, 0, size) != data + size - 1 || !g_variant_is_object_path (path))
+    return _pyisolate_decoder_malformed ("a bad object path");
+  if (g_str_has_prefix (path, PYISOLATE_TAG_PREFIX))
+    return _pyisolate_decoder_constant (path);
+  return PyUnicode_DecodeUTF8 (path, size - 1, NULL);
+}
+
+static PyObject *
+decode_signature (const guint8 *data,
+                  gsize         size)
+{
+  if (size == 0 || memchr (data, 0, size) != data + size - 1
+      || !g_variant_is_signature ((const char *) data))
+    return _pyisolate_decoder_malformed ("a bad signature");
+  return PyUnicode_DecodeUTF8 ((const char *) data, size - 1, NULL);
+}
+
+/* Two mentions of one descriptor give one object: bytes alone must not use up descriptors. */
+static PyObject *
+decode_handle (Decoder *self,
+               guint32  handle)
+{
+  if (handle >= self->n_fds)
+    return _pyisolate_decoder_malformed ("file descriptor %u of %u", handle, self->n_fds);
+
+  if (self->fd_objects == NULL)
+    self->fd_objects = g_new0 (PyObject *, self->n_fds);
+  if (self->fd_objects[handle] == NULL)
+    self->fd_objects[handle] = _pyisolate_codec_fd_new_dup (self->fds[handle]);
+  Py_XINCREF (self->fd_objects[handle]);
+  return self->fd_objects[handle];
+}
+
+/* A basic type with a fixed size; the size has been checked. */
+static PyObject *
+decode_fixed (Decoder      *self,
+              char          code,
+              const guint8 *data)
+{
+  union {
+    gint16  i16;
+    guint16 u16;
+    gint32  i32;
+    guint32 u32;
+    gint64  i64;
+    guint64 u64;
+    double  d;
+  } number;
+
+  switch (code)
+    {
+    case 'b':
+      if (data[0] > 1)
+        return _pyisolate_decoder_malformed ("a boolean of %u", data[0]);
+      return PyBool_FromLong (data[0]);
+    case 'y':
+      return PyLong_FromLong (data[0]);
+    case 'n':
+      memcpy (&number, data, 2);
+      return PyLong_FromLong (number.i16);
+    case 'q':
+      memcpy (&number, data, 2);
+      return PyLong_FromLong (number.u16);
+    case 'i':
+      memcpy (&number, data, 4);
+      return PyLong_FromLong (number.i32);
+    case 'u':
+      memcpy (&number, data, 4);
+      return PyLong_FromUnsignedLong (number.u32);
+    case 'x':
+      memcpy (&number, data, 8);
+      return PyLong_FromLongLong (number.i64);
+    case 't':
+      memcpy (&number, data, 8);
+      return PyLong_FromUnsignedLongLong (number.u64);
+    case 'd':
+      memcpy (&number, data, 8);
+      return PyFloat_FromDouble (number.d);
+    default:
+      memcpy (&number, data, 4);
+      return decode_handle (self, number.u32);
+    }
+}
+
+/* --- Lists --- */
+
+static PyObject *
+decode_fixed_items (Decoder                 *self,
+                    const PyIsolateTypeNode *item,
+                    const guint8            *data,
+                    gsize                    size)
+{
+  gsize n_items = size / item->fixed_size;
+  PyObject *list;
+
+  if (size % item->fixed_size != 0)
+    return _pyisolate_decoder_malformed ("an array of items of %u bytes has %" G_GSIZE_FORMAT,
+                                         item->fixed_size, size);
+  list = PyList_New (n_items);
+  for (gsize i = 0; list != NULL && i < n_items; i++)
+    {
+      PyObject *object = decode_node (self, item, data + i * item->fixed_size, item->fixed_size);
+
+      if (object == NULL || PyList_SetItem (list, i, object) < 0)
+        Py_CLEAR (list);
+    }
+  return list;
+}
+
+static PyObject *
+decode_items (Decoder                 *self,
+              const PyIsolateTypeNode *item,
+              const guint8            *data,
+              gsize                    size)
+{
+  PyIsolateArrayFrame frame;
+  PyObject *list;
+  gsize position = 0, start, length;
+
+  if (!_pyisolate_array_frame_read (data, size, &frame))
+    return _pyisolate_decoder_malformed ("an array with bad offsets");
+
+  list = PyList_New (frame.n_items);
+  for (gsize i = 0; list != NULL && i < frame.n_items; i++)
+    {
+      PyObject *object = NULL;
+
+      if (_pyisolate_array_frame_next (&frame, item, data, i, &position, &start, &length))
+        object = decode_node (self, item, data + start, length);
+      else
+        _pyisolate_decoder_malformed ("an array with bad offsets");
+      if (object == NULL || PyList_SetItem (list, i, object) < 0)
+        Py_CLEAR (list);
+    }
+  return list;
+}
+
+/* --- Dicts --- */
+
+/* Records of one kind repeat their keys: share them, which also saves hashing them again. */
+static PyObject *
+decode_key (Decoder      *self,
+            const guint8 *data,
+            gsize         size)
+{
+  guint hash = 5381;
+  PyObject **slot;
+  const char *known;
+  Py_ssize_t length;
+
+  if (size == 0 || size > SHORT_KEY || self->n_dicts < 2)
+    return decode_string (data, size);
+
+  for (gsize i = 0; i < size - 1; i++)
+    hash = hash * 33 + data[i];
+  slot = &self->keys[hash % DECODER_N_KEYS];
+  if (*slot != NULL)
+    {
+      known = PyUnicode_AsUTF8AndSize (*slot, &length);
+      if (known != NULL && (gsize) length + 1 == size && memcmp (known, data, size) == 0)
+        {
+          Py_INCREF (*slot);
+          return *slot;
+        }
+    }
+
+  Py_XDECREF (*slot);
+  *slot = decode_string (data, size);
+  Py_XINCREF (*slot);
+  return *slot;
+}
+
+static gboolean
+decode_entry (Decoder                 *self,
+              const PyIsolateTypeNode *entry,
+              const guint8            *data,
+              gsize                    size,
+              PyObject                *dict)
+{
+  const PyIsolateTypeNode *key_node = entry + 1;
+  const PyIsolateTypeNode *value_node = entry + 2;
+  PyIsolateStructFrame frame;
+  gsize start, length;
+  PyObject *key = NULL, *value = NULL;
+  gboolean done = FALSE;
+
+  if (!_pyisolate_struct_frame_read (data, size, entry, &frame)
+      || !_pyisolate_struct_frame_next (&frame, key_node, FALSE, &start, &length))
+    {
+      _pyisolate_decoder_malformed ("a dict entry with bad offsets");
+      return FALSE;
+    }
+  if (key_node->code == 's')
+    key = decode_key (self, data + start, length);
+  else
+    key = decode_node (self, key_node, data + start, length);
+  if (key == NULL)
+    return FALSE;
+
+  if (!_pyisolate_struct_frame_next (&frame, value_node, TRUE, &start, &length)
+      || !_pyisolate_struct_frame_is_done (&frame, entry))
+    _pyisolate_decoder_malformed ("a dict entry with bad offsets");
+  else
+    value = decode_node (self, value_node, data + start, length);
+  if (value != NULL)
+    done = PyDict_SetItem (dict, key, value) == 0;
+  Py_DECREF (key);
+  Py_XDECREF (value);
+  return done;
+}
+
+static PyObject *
+decode_fixed_entries (Decoder                 *self,
+                      const PyIsolateTypeNode *entry,
+                      const guint8            *data,
+                      gsize                    size)
+{
+  PyObject *dict;
+
+  if (size % entry->fixed_size != 0)
+    return _pyisolate_decoder_malformed ("a dict of entries of %u bytes has %" G_GSIZE_FORMAT,
+                                         entry->fixed_size, size);
+  dict = PyDict_New ();
+  for (gsize at = 0; dict != NULL && at < size; at += entry->fixed_size)
+    {
+      if (!decode_entry (self, entry, data + at, entry->fixed_size, dict))
+        Py_CLEAR (dict);
+    }
+  return dict;
+}
+
+static PyObject *
+decode_dict (Decoder                 *self,
+             const PyIsolateTypeNode *entry,
+             const guint8            *data,
+             gsize                    size)
+{
+  PyIsolateArrayFrame frame;
+  PyObject *dict;
+  gsize position = 0, start, length;
+
+  self->n_dicts++;
+  if (entry->fixed_size != 0)
+    return decode_fixed_entries (self, entry, data, size);
+  if (!_pyisolate_array_frame_read (data, size, &frame))
+    return _pyisolate_decoder_malformed ("a dict with bad offsets");
+
+  dict = PyDict_New ();
+  for (gsize i = 0; dict != NULL && i < frame.n_items; i++)
+    {
+      gboolean done = FALSE;
+
+      if (_pyisolate_array_frame_next (&frame, entry, data, i, &position, &start, &length))
+        done = decode_entry (self, entry, data + start, length, dict);
+      else
+        _pyisolate_decoder_malformed ("a dict with bad offsets");
+      if (!done)
+        Py_CLEAR (dict);
+    }
+  return dict;
+}
+
+static PyObject *
+decode_array (Decoder                 *self,
+              const PyIsolateTypeNode *node,
+              const guint8            *data,
+              gsize                    size)
+{
+  const PyIsolateTypeNode *item = node + 1;
+  PyIsolateDepth depth = self->depth;
+  PyObject *object;
+
+  if (item->code == 'y')
+    return PyBytes_FromStringAndSize ((const char *) data, size);
+
+  /* That there is room was seen when the type was parsed. */
+  self->depth.arrays++;
+  self->depth.levels++;
+  if (item->code == '{')
+    {
+      self->depth.structs++;
+      self->depth.levels++;
+      object = decode_dict (self, item, data, size);
+    }
+  else if (item->fixed_size != 0)
+    {
+      object = decode_fixed_items (self, item, data, size);
+    }
+  else
+    {
+      object = decode_items (self, item, data, size);
+    }
+  self->depth = depth;
+  return object;
+}
+
+/* --- Tuples --- */
+
+static PyObject *
+decode_members (Decoder                 *self,
+                const PyIsolateTypeNode *node,
+                const guint8            *data,
+                gsize                    size)
+{
+  PyIsolateStructFrame frame;
+  Py_ssize_t n_members = 0;
+  PyObject *tuple;
+  guint i;
+
+  if (!_pyisolate_struct_frame_read (data, size, node, &frame))
+    return _pyisolate_decoder_malformed ("a struct of a wrong size");
+  for (i = 1; i < node->span; i += node[i].span)
+    n_members++;
+
+  tuple = PyTuple_New (n_members);
+  i = 1;
+  for (Py_ssize_t n = 0; tuple != NULL && n < n_members; n++)
+    {
+      PyObject *member = NULL;
+      gsize start, length;
+
+      if (_pyisolate_struct_frame_next (&frame, &node[i], n + 1 == n_members, &start, &length))
+        member = decode_node (self, &node[i], data + start, length);
+      else
+        _pyisolate_decoder_malformed ("a struct with bad offsets");
+      if (member == NULL || PyTuple_SetItem (tuple, n, member) < 0)
+        Py_CLEAR (tuple);
+      i += node[i].span;
+    }
+  if (tuple != NULL && !_pyisolate_struct_frame_is_done (&frame, node))
+    {
+      Py_CLEAR (tuple);
+      _pyisolate_decoder_malformed ("a struct with bytes left over");
+    }
+  return tuple;
+}
+
+/* (ov): one of our tagged values, or a tuple like any other. */
+static PyObject *
+decode_tagged (Decoder                 *self,
+               const PyIsolateTypeNode *node,
+               const guint8            *data,
+               gsize                    size)
+{
+  PyIsolateStructFrame frame;
+  const char *tag = (const char *) data;
+  gsize start, length, payload_start, payload_length;
+  PyObject *payload, *result;
+
+  if (!_pyisolate_struct_frame_read (data, size, node, &frame)
+      || !_pyisolate_struct_frame_next (&frame, &node[1], FALSE, &start, &length)
+      || !_pyisolate_struct_frame_next (&frame, &node[2], TRUE, &payload_start, &payload_length))
+    return _pyisolate_decoder_malformed ("a struct with bad offsets");
+  if (length == 0 || memchr (data, 0, length) != data + length - 1
+      || !g_str_has_prefix (tag, PYISOLATE_TAG_PREFIX))
+    return decode_members (self, node, data, size);
+
+  payload = decode_variant (self, data + payload_start, payload_length);
+  if (payload == NULL)
+    return NULL;
+  result = _pyisolate_decoder_tagged (tag + strlen (PYISOLATE_TAG_PREFIX), payload);
+  Py_DECREF (payload);
+  return result;
+}
+
+static PyObject *
+decode_struct (Decoder                 *self,
+               const PyIsolateTypeNode *node,
+               const guint8            *data,
+               gsize                    size)
+{
+  PyIsolateDepth depth = self->depth;
+  PyObject *object;
+
+  self->depth.structs++;
+  self->depth.levels++;
+  if (node->span == 3 && node[1].code == 'o' && node[2].code == 'v')
+    object = decode_tagged (self, node, data, size);
+  else
+    object = decode_members (self, node, data, size);
+  self->depth = depth;
+  return object;
+}
+
+/* --- Everything --- */
+
+static PyObject *
+decode_node (Decoder                 *self,
+             const PyIsolateTypeNode *node,
+             const guint8            *data,
+             gsize                    size)
+{
+  switch (node->code)
+    {
+    case 's':
+      return decode_string (data, size);
+    case 'v':
+      return decode_variant (self, data, size);
+    case 'a':
+      return decode_array (self, node, data, size);
+    case '(':
+      return decode_struct (self, node, data, size);
+    case 'o':
+      return decode_object_path (data, size);
+    case 'g':
+      return decode_signature (data, size);
+    default:
+      if (size != node->fixed_size)
+        return _pyisolate_decoder_malformed ("a number of %" G_GSIZE_FORMAT " bytes", size);
+      return decode_fixed (self, node->code, data);
+    }
+}
+
+/* With room for the longest type; kept apart, so that the usual frames stay small. */
+static G_NO_INLINE PyObject *
+decode_long_type (Decoder      *self,
+                  const char   *type,
+                  gsize         type_length,
+                  const guint8 *data,
+                  gsize         size)
+{
+  PyIsolateTypeNode nodes[PYISOLATE_VALUE_MAX_SIGNATURE];
+
+  if (_pyisolate_type_parse (type, type_length, self->depth, nodes) == 0)
+    return _pyisolate_decoder_malformed ("a bad type, or one that is nested too deep");
+  return decode_node (self, nodes, data, size);
+}
+
+static PyObject *
+decode_typed (Decoder      *self,
+              const char   *type,
+              gsize         type_length,
+              const guint8 *data,
+              gsize         size)
+{
+  PyIsolateTypeNode nodes[8];
+
+  if (type_length > G_N_ELEMENTS (nodes))
+    return decode_long_type (self, type, type_length, data, size);
+  if (_pyisolate_type_parse (type, type_length, self->depth, nodes) == 0)
+    return _pyisolate_decoder_malformed ("a bad type, or one that is nested too deep");
+  return decode_node (self, nodes, data, size);
+}
+
+static PyObject *
+decode_variant (Decoder      *self,
+                const guint8 *data,
+                gsize         size)
+{
+  PyIsolateDepth depth = self->depth;
+  gsize type = _pyisolate_variant_find_type (data, size);
+  PyObject *object;
+
+  if (type == 0)
+    return _pyisolate_decoder_malformed ("a variant without a type");
+  if (!_pyisolate_depth_enter_variant (&self->depth))
+    return _pyisolate_decoder_malformed ("nested too deep");
+  object = decode_typed (self, (const char *) data + type, size - type, data, type - 1);
+  self->depth = depth;
+  return object;
+}
+
+/* --- The two kinds of bodies --- */
+
+static void
+decoder_init (Decoder   *self,
+              const int *fds,
+              guint      n_fds)
+{
+  memset (self, 0, sizeof *self);
+  self->fds = fds;
+  self->n_fds = n_fds;
+}
+
+static void
+decoder_clear (Decoder *self)
+{
+  for (guint i = 0; i < DECODER_N_KEYS; i++)
+    Py_XDECREF (self->keys[i]);
+  for (guint i = 0; self->fd_objects != NULL && i < self->n_fds; i++)
+    Py_XDECREF (self->fd_objects[i]);
+  g_free (self->fd_objects);
+}
+
+PyObject *
+_pyisolate_codec_decode_value (const guint8 *data,
+                               gsize         size,
+                               const int    *fds,
+                               guint         n_fds)
+{
+  Decoder decoder;
+  PyObject *value;
+
+  if (size > PYISOLATE_VALUE_MAX_SIZE)
+    return _pyisolate_decoder_malformed ("%" G_GSIZE_FORMAT " bytes are too many", size);
+
+  decoder_init (&decoder, fds, n_fds);
+  value = decode_variant (&decoder, data, size);
+  decoder_clear (&decoder);
+  return value;
+}
+
+static PyObject *
+decode_call (const guint8 *data,
+             gsize         size,
+             const int    *fds,
+             guint         n_fds)
+{
+  PyIsolateTypeNode nodes[8];
+  Decoder decoder;
+  PyObject *call;
+
+  if (size > PYISOLATE_VALUE_MAX_SIZE)
+    return _pyisolate_decoder_malformed ("%" G_GSIZE_FORMAT " bytes are too many", size);
+
+  decoder_init (&decoder, fds, n_fds);
+  _pyisolate_type_parse (PYISOLATE_VALUE_CALL_TYPE, strlen (PYISOLATE_VALUE_CALL_TYPE),
+                         decoder.depth, nodes);
+  call = decode_node (&decoder, nodes, data, size);
+  decoder_clear (&decoder);
+  return call;
+}
+
+int
+_pyisolate_codec_decode_call (const guint8  *data,
+                              gsize          size,
+                              const int     *fds,
+                              guint          n_fds,
+                              PyObject     **args,
+                              PyObject     **kwargs)
+{
+  PyObject *call = decode_call (data, size, fds, n_fds);
+
+  g_assert (args != NULL && kwargs != NULL);
+
+  if (call == NULL)
+    return -1;
+  *args = PyList_AsTuple (PyTuple_GetItem (call, 0));
+  *kwargs = PyTuple_GetItem (call, 1);
+  Py_INCREF (*kwargs);
+  Py_DECREF (call);
+  if (*args == NULL)
+    {
+      Py_CLEAR (*kwargs);
+      return -1;
+    }
+  return 0;
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/* Lists and tuples. A list of one exact type is tried as a typed array first; where it turns out
+ * to be mixed the buffer is wound back: only flat data is ever written twice. */
+#include "config.h"
+
+#include "pyisolate-codec-writer.h"
+
+static Typed
+encode_ints (Encoder   *self,
+             PyObject  *list,
+             Py_ssize_t n_items)
+{
+  guint8 *out;
+
+  if (!encoder_align (self, 8, (gsize) n_items * 8))
+    return TYPED_FAILED;
+
+  out = self->data + self->len;
+  for (Py_ssize_t i = 0; i < n_items; i++)
+    {
+      PyObject *item = PyList_GetItem (list, i);
+      gint64 number;
+      int overflow;
+
+      if (Py_TYPE (item) != &PyLong_Type)
+        return TYPED_NO;
+      number = PyLong_AsLongLongAndOverflow (item, &overflow);
+      if (overflow != 0)
+        return TYPED_NO;
+      memcpy (out + i * 8, &number, 8);
+    }
+  self->len += n_items * 8;
+  encoder_sign (self, "ax", 2);
+  return TYPED_DONE;
+}
+
+static Typed
+encode_floats (Encoder   *self,
+               PyObject  *list,
+               Py_ssize_t n_items)
+{
+  guint8 *out;
+
+  if (!encoder_align (self, 8, (gsize) n_items * 8))
+    return TYPED_FAILED;
+
+  out = self->data + self->len;
+  for (Py_ssize_t i = 0; i < n_items; i++)
+    {
+      PyObject *item = PyList_GetItem (list, i);
+      double number;
+
+      if (Py_TYPE (item) != &PyFloat_Type)
+        return TYPED_NO;
+      number = PyFloat_AsDouble (item);
+      memcpy (out + i * 8, &number, 8);
+    }
+  self->len += n_items * 8;
+  encoder_sign (self, "ad", 2);
+  return TYPED_DONE;
+}
+
+static Typed
+encode_bools (Encoder   *self,
+              PyObject  *list,
+              Py_ssize_t n_items)
+{
+  if (!encoder_reserve (self, n_items))
+    return TYPED_FAILED;
+  for (Py_ssize_t i = 0; i < n_items; i++)
+    {
+      PyObject *item = PyList_GetItem (list, i);
+
+      if (Py_TYPE (item) != &PyBool_Type)
+        return TYPED_NO;
+      self->data[self->len + i] = item == Py_True;
+    }
+  self->len += n_items;
+  encoder_sign (self, "ab", 2);
+  return TYPED_DONE;
+}
+
+static Typed
+encode_strings (Encoder   *self,
+                PyObject  *list,
+                Py_ssize_t n_items)
+{
+  gsize start = self->len;
+  gsize mark = self->n_ends;
+
+  for (Py_ssize_t i = 0; i < n_items; i++)
+    {
+      PyObject *item = PyList_GetItem (list, i);
+      const char *utf8 = NULL;
+      Py_ssize_t length;
+
+      if (Py_TYPE (item) == &PyUnicode_Type)
+        utf8 = _pyisolate_encoder_string_utf8 (item, &length);
+      if (utf8 == NULL)
+        return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
+      if (!encoder_reserve (self, (gsize) length + 1))
+        return TYPED_FAILED;
+      encoder_put (self, utf8, (gsize) length + 1);
+      if (!encoder_push_end (self, self->len - start))
+        return TYPED_FAILED;
+    }
+  if (!_pyisolate_encoder_close (self, start, mark, FALSE))
+    return TYPED_FAILED;
+  encoder_sign (self, "as", 2);
+  return TYPED_DONE;
+}
+
+/* A list of one exact type. */
+static Typed
+encode_typed_list (Encoder   *self,
+                   PyObject  *list,
+                   Py_ssize_t n_items)
+{
+  gsize len = self->len;
+  gsize mark = self->n_ends;
+  PyTypeObject *type = Py_TYPE (PyList_GetItem (list, 0));
+  Typed typed = TYPED_NO;
+
+  if (type == &PyLong_Type)
+    typed = encode_ints (self, list, n_items);
+  else if (type == &PyFloat_Type)
+    typed = encode_floats (self, list, n_items);
+  else if (type == &PyUnicode_Type)
+    typed = encode_strings (self, list, n_items);
+  else if (type == &PyBool_Type)
+    typed = encode_bools (self, list, n_items);
+
+  if (typed == TYPED_NO)
+    {
+      self->len = len;
+      self->n_ends = mark;
+    }
+  return typed;
+}
+
+static gboolean
+encode_mixed_list (Encoder  *self,
+                   PyObject *list,
+                   StepKind  kind,
+                   PyObject *keys)
+{
+  gsize mark = self->n_ends;
+  EncoderStep *step = encoder_push_step (self, kind);
+  gsize start;
+
+  if (!encoder_align (self, 8, 0))
+    return FALSE;
+  start = self->len;
+  /* Registered encoders run in between and may change the list. */
+  for (Py_ssize_t i = 0; i < PyList_Size (list); i++)
+    {
+      PyObject *item = PyList_GetItem (list, i);
+      gboolean done;
+
+      step->index = i;
+      step->key = keys != NULL ? PyList_GetItem (keys, i) : NULL;
+      Py_INCREF (item);
+      done = _pyisolate_encoder_variant (self, item) && encoder_push_end (self, self->len - start);
+      Py_DECREF (item);
+      if (!done)
+        return FALSE;
+    }
+  self->n_steps--;
+  encoder_sign (self, "av", 2);
+  return _pyisolate_encoder_close (self, start, mark, FALSE);
+}
+
+/* @keys: what messages call the items; NULL: by their numbers. */
+EncodedShape
+_pyisolate_encoder_list (Encoder  *self,
+                         PyObject *list,
+                         StepKind  step,
+                         PyObject *keys)
+{
+  PyIsolateDepth depth = self->depth;
+  Py_ssize_t n_items = PyList_Size (list);
+  Typed typed;
+
+  if (!_pyisolate_depth_enter_array (&self->depth))
+    return _pyisolate_encoder_too_deep (self);
+
+  typed = n_items > 0 ? encode_typed_list (self, list, n_items) : TYPED_NO;
+  if (typed == TYPED_FAILED)
+    return -1;
+  if (typed == TYPED_NO && !encode_mixed_list (self, list, step, keys))
+    return -1;
+
+  self->depth = depth;
+  /* "ax", "ad", "av" are aligned to 8; "as", "ab" are not. */
+  return strchr ("xdv", self->signature[self->signature_len - 1]) != NULL ? 8 : 1;
+}
+
+/* --- Tuples --- */
+
+/* Whether the type of @tuple is sure to be a valid signature: no item but a tuple has a type of
+ * more than five characters ("a{sv}"). */
+static gboolean
+tuple_fits_signature (PyObject *tuple,
+                      int      *budget)
+{
+  Py_ssize_t n_items = PyTuple_Size (tuple);
+
+  *budget -= 2;
+  for (Py_ssize_t i = 0; i < n_items && *budget >= 0; i++)
+    {
+      PyObject *item = PyTuple_GetItem (tuple, i);
+
+      if (!PyTuple_CheckExact (item))
+        *budget -= 5;
+      else if (!tuple_fits_signature (item, budget))
+        return FALSE;
+    }
+  return *budget >= 0;
+}
+
+/* A tuple of many items: D-Bus would refuse the type. */
+static EncodedShape
+encode_long_tuple (Encoder  *self,
+                   PyObject *tuple)
+{
+  PyObject *list = PySequence_List (tuple);
+  EncodedShape shape;
+
+  if (list == NULL)
+    return -1;
+  shape = _pyisolate_encoder_tagged (self, PYISOLATE_TAG_TUPLE, list);
+  Py_DECREF (list);
+  return shape;
+}
+
+/* The items of a tuple as the members of a struct that begins here, 8-aligned. */
+static EncodedShape
+encode_members (Encoder           *self,
+                PyObject          *tuple,
+                const char *const *item_names)
+{
+  gsize start = self->len;
+  gsize mark = self->n_ends;
+  Py_ssize_t n_items = PyTuple_Size (tuple);
+  EncoderStep *step = encoder_push_step (self, item_names != NULL ? STEP_ATTRIBUTE : STEP_INDEX);
+  guint alignment = 1;
+  gboolean fixed = TRUE;
+
+  for (Py_ssize_t i = 0; i < n_items; i++)
+    {
+      EncodedShape shape;
+
+      step->index = i;
+      step->name = item_names != NULL ? item_names[i] : NULL;
+      shape = _pyisolate_encoder_natural (self, PyTuple_GetItem (tuple, i));
+      if (shape < 0)
+        return -1;
+
+      alignment = MAX (alignment, (guint) shape & SHAPE_ALIGNMENT);
+      if ((shape & SHAPE_FIXED) == 0)
+        {
+          fixed = FALSE;
+          if (i + 1 < n_items && !encoder_push_end (self, self->len - start))
+            return -1;
+        }
+    }
+  self->n_steps--;
+
+  if (fixed ? !encoder_align (self, alignment, 0) : !_pyisolate_encoder_close (self, start, mark, TRUE))
+    return -1;
+  return alignment | (fixed ? SHAPE_FIXED : 0);
+}
+
+/* @item_names: what messages call the items; NULL: by their numbers. */
+EncodedShape
+_pyisolate_encoder_struct (Encoder           *self,
+                           PyObject          *tuple,
+                           const char *const *item_names)
+{
+  PyIsolateDepth depth = self->depth;
+  gsize before = self->len;
+  gsize start, moved;
+  EncodedShape shape;
+
+  if (!_pyisolate_depth_enter_struct (&self->depth))
+    return _pyisolate_encoder_too_deep (self);
+
+  /* The alignment of a struct is known at its end. Members aligned for 8 are so for less, too:
+   * the struct may still move down as a whole. */
+  if (!encoder_align (self, 8, 0))
+    return -1;
+  start = self->len;
+  encoder_sign (self, "(", 1);
+  shape = encode_members (self, tuple, item_names);
+  if (shape < 0)
+    return -1;
+  encoder_sign (self, ")", 1);
+
+  moved = _pyisolate_align (before, shape & SHAPE_ALIGNMENT);
+  if (moved < start)
+    {
+      memmove (self->data + moved, self->data + start, self->len - start);
+      self->len -= start - moved;
+    }
+  self->depth = depth;
+  return shape;
+}
+
+EncodedShape
+_pyisolate_encoder_tuple (Encoder  *self,
+                          PyObject *tuple)
+{
+  int budget = PYISOLATE_VALUE_MAX_SIGNATURE;
+
+  if (PyTuple_Size (tuple) == 0)
+    return _pyisolate_encoder_constant (self, PYISOLATE_TAG_EMPTY_TUPLE);
+  if (!tuple_fits_signature (tuple, &budget))
+    return encode_long_tuple (self, tuple);
+  return _pyisolate_encoder_struct (self, tuple, NULL);
+}

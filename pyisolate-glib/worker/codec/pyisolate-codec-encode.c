@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/* Encoding: from Python objects straight into the serialised form, in one growable buffer.
+ *
+ * A variant carries its type behind its data, so the type of a value may be found while the value
+ * is written: it grows in Encoder.signature.
+ */
+#include "config.h"
+
+#include "pyisolate-codec-writer.h"
+
+#include <unistd.h>
+
+/* --- Variants --- */
+
+gboolean
+_pyisolate_encoder_variant (Encoder  *self,
+                            PyObject *value)
+{
+  PyIsolateDepth depth = self->depth;
+  gsize sign = self->signature_len;
+  gsize sign_len;
+
+  if (!_pyisolate_depth_enter_variant (&self->depth))
+    {
+      _pyisolate_encoder_too_deep (self);
+      return FALSE;
+    }
+  if (!encoder_align (self, 8, 0) || _pyisolate_encoder_natural (self, value) < 0)
+    return FALSE;
+
+  sign_len = self->signature_len - sign;
+  if (!encoder_reserve (self, sign_len + 1))
+    return FALSE;
+  self->data[self->len++] = 0;
+  encoder_put (self, self->signature + sign, sign_len);
+  self->signature_len = sign;
+  self->depth = depth;
+  return TRUE;
+}
+
+/* --- Basic types --- */
+
+static EncodedShape
+encode_string (Encoder  *self,
+               PyObject *string)
+{
+  Py_ssize_t length;
+  const char *utf8 = _pyisolate_encoder_string_utf8 (string, &length);
+  PyObject *bytes;
+  EncodedShape shape;
+
+  if (G_LIKELY (utf8 != NULL))
+    {
+      if (!encoder_reserve (self, (gsize) length + 1))
+        return -1;
+      encoder_put (self, utf8, (gsize) length + 1);
+      encoder_sign (self, "s", 1);
+      return 1;
+    }
+  if (PyErr_Occurred ())
+    return -1;
+
+  bytes = PyUnicode_AsEncodedString (string, "utf-8", "surrogatepass");
+  if (bytes == NULL)
+    return -1;
+  shape = _pyisolate_encoder_tagged (self, PYISOLATE_TAG_STR, bytes);
+  Py_DECREF (bytes);
+  return shape;
+}
+
+static EncodedShape
+encode_int (Encoder  *self,
+            PyObject *value)
+{
+  int overflow;
+  gint64 number = PyLong_AsLongLongAndOverflow (value, &overflow);
+  PyObject *digits;
+  EncodedShape shape;
+
+  if (G_LIKELY (overflow == 0))
+    {
+      if (!encoder_align (self, 8, 8))
+        return -1;
+      encoder_put (self, &number, 8);
+      encoder_sign (self, "x", 1);
+      return 8 | SHAPE_FIXED;
+    }
+
+  digits = PyNumber_ToBase (value, 16);
+  if (digits == NULL)
+    return -1;
+  shape = _pyisolate_encoder_tagged (self, PYISOLATE_TAG_INT, digits);
+  Py_DECREF (digits);
+  return shape;
+}
+
+static EncodedShape
+encode_float (Encoder  *self,
+              PyObject *value)
+{
+  double number = PyFloat_AsDouble (value);
+
+  if (!encoder_align (self, 8, 8))
+    return -1;
+  encoder_put (self, &number, 8);
+  encoder_sign (self, "d", 1);
+  return 8 | SHAPE_FIXED;
+}
+
+static EncodedShape
+encode_bool (Encoder  *self,
+             gboolean  value)
+{
+  if (!encoder_reserve (self, 1))
+    return -1;
+  self->data[self->len++] = value ? 1 : 0;
+  encoder_sign (self, "b", 1);
+  return 1 | SHAPE_FIXED;
+}
+
+static EncodedShape
+encode_bytes (Encoder  *self,
+              PyObject *value)
+{
+  char *bytes;
+  Py_ssize_t length;
+
+  if (!_pyisolate_depth_enter_array (&self->depth))
+    return _pyisolate_encoder_too_deep (self);
+  if (PyBytes_AsStringAndSize (value, &bytes, &length) < 0 || !encoder_reserve (self, length))
+    return -1;
+  encoder_put (self, bytes, length);
+  encoder_sign (self, "ay", 2);
+  self->depth.arrays--;
+  self->depth.levels--;
+  return 1;
+}
+
+EncodedShape
+_pyisolate_encoder_constant (Encoder    *self,
+                             const char *tag)
+{
+  gsize size = strlen (tag) + 1;
+
+  if (!encoder_reserve (self, size))
+    return -1;
+  encoder_put (self, tag, size);
+  encoder_sign (self, "o", 1);
+  return 1;
+}
+
+EncodedShape
+_pyisolate_encoder_handle (Encoder *self,
+                           guint32  handle)
+{
+  if (!encoder_align (self, 4, 4))
+    return -1;
+  encoder_put (self, &handle, 4);
+  encoder_sign (self, "h", 1);
+  return 4 | SHAPE_FIXED;
+}
+
+/* --- Tagged values: (object path, variant) --- */
+
+gboolean
+_pyisolate_encoder_tag_begin (Encoder    *self,
+                              const char *tag,
+                              EncoderTag *state)
+{
+  gsize tag_size = strlen (tag) + 1;
+
+  *state = (EncoderTag) { self->depth, self->signature_len, self->n_ends, 0 };
+  if (!_pyisolate_depth_enter_struct (&self->depth)
+      || !_pyisolate_depth_enter_variant (&self->depth))
+    {
+      _pyisolate_encoder_too_deep (self);
+      return FALSE;
+    }
+
+  if (!encoder_align (self, 8, tag_size))
+    return FALSE;
+  state->start = self->len;
+  encoder_put (self, tag, tag_size);
+  return encoder_push_end (self, tag_size) && encoder_align (self, 8, 0);
+}
+
+EncodedShape
+_pyisolate_encoder_tag_end (Encoder          *self,
+                            const EncoderTag *state)
+{
+  gsize sign_len = self->signature_len - state->sign;
+
+  if (!encoder_reserve (self, sign_len + 1))
+    return -1;
+  self->data[self->len++] = 0;
+  encoder_put (self, self->signature + state->sign, sign_len);
+  self->signature_len = state->sign;
+  if (!_pyisolate_encoder_close (self, state->start, state->mark, TRUE))
+    return -1;
+  encoder_sign (self, "(ov)", 4);
+  self->depth = state->depth;
+  return 8;
+}
+
+EncodedShape
+_pyisolate_encoder_tagged (Encoder    *self,
+                           const char *tag,
+                           PyObject   *payload)
+{
+  EncoderTag state;
+
+  if (!_pyisolate_encoder_tag_begin (self, tag, &state)
+      || _pyisolate_encoder_natural (self, payload) < 0)
+    return -1;
+  return _pyisolate_encoder_tag_end (self, &state);
+}
+
+/* --- Everything --- */
+
+EncodedShape
+_pyisolate_encoder_natural (Encoder  *self,
+                            PyObject *value)
+{
+  PyTypeObject *type = Py_TYPE (value);
+
+  if (type == &PyUnicode_Type)
+    return encode_string (self, value);
+  if (type == &PyLong_Type)
+    return encode_int (self, value);
+  if (type == &PyFloat_Type)
+    return encode_float (self, value);
+  if (value == Py_None)
+    return _pyisolate_encoder_constant (self, PYISOLATE_TAG_NONE);
+  if (type == &PyBool_Type)
+    return encode_bool (self, value == Py_True);
+  if (type == &PyDict_Type)
+    return _pyisolate_encoder_dict (self, value, STEP_KEY);
+  if (type == &PyList_Type)
+    return _pyisolate_encoder_list (self, value, STEP_INDEX, NULL);
+  if (type == &PyTuple_Type)
+    return _pyisolate_encoder_tuple (self, value);
+  if (type == &PyBytes_Type)
+    return encode_bytes (self, value);
+  return _pyisolate_encoder_special (self, value);
+}
+
+/* --- The two kinds of bodies --- */
+
+static void
+encoder_init (Encoder    *self,
+              const char *what,
+              GArray     *fds)
+{
+  self->data = NULL;
+  self->len = self->capacity = 0;
+  self->ends = NULL;
+  self->n_ends = self->ends_capacity = 0;
+  self->signature_len = 0;
+  self->depth = (PyIsolateDepth) { 0, 0, 0 };
+  self->fds = fds;
+  self->what = what;
+  self->n_steps = 0;
+}
+
+/* The finished body, or NULL after closing the descriptors that were duplicated for it. */
+static GBytes *
+encoder_finish (Encoder *self,
+                gboolean success,
+                guint    n_fds)
+{
+  g_free (self->ends);
+  if (success)
+    return g_bytes_new_take (self->data, self->len);
+
+  g_free (self->data);
+  if (self->fds != NULL)
+    {
+      for (guint i = n_fds; i < self->fds->len; i++)
+        close (g_array_index (self->fds, int, i));
+      g_array_set_size (self->fds, n_fds);
+    }
+  return NULL;
+}
+
+GBytes *
+_pyisolate_codec_encode_value (PyObject   *value,
+                               const char *what,
+                               GArray     *fds)
+{
+  Encoder encoder;
+  guint n_fds = fds != NULL ? fds->len : 0;
+
+  g_assert (value != NULL && what != NULL);
+
+  encoder_init (&encoder, what, fds);
+  return encoder_finish (&encoder, _pyisolate_encoder_variant (&encoder, value), n_fds);
+}
+
+static gboolean
+encode_args (Encoder  *self,
+             PyObject *args)
+{
+  PyIsolateDepth depth = self->depth;
+  EncoderStep *step = encoder_push_step (self, STEP_ARGUMENT);
+  Py_ssize_t n_args = PyTuple_Size (args);
+
+  if (!_pyisolate_depth_enter_array (&self->depth))
+    return FALSE;
+  for (Py_ssize_t i = 0; i < n_args; i++)
+    {
+      step->index = i;
+      if (!_pyisolate_encoder_variant (self, PyTuple_GetItem (args, i))
+          || !encoder_push_end (self, self->len))
+        return FALSE;
+    }
+  self->n_steps--;
+  self->depth = depth;
+  return _pyisolate_encoder_close (self, 0, 0, FALSE);
+}
+
+static gboolean
+encode_kwargs (Encoder  *self,
+               PyObject *kwargs)
+{
+  int plain = _pyisolate_encoder_has_plain_keys (kwargs);
+
+  if (plain == 0)
+    PyErr_SetString (PyExc_ValueError, "names of keyword arguments must be strings without NUL "
+                                       "characters and lone surrogates");
+  return plain > 0 && _pyisolate_encoder_vardict (self, kwargs, STEP_ARGUMENT) >= 0;
+}
+
+GBytes *
+_pyisolate_codec_encode_call (PyObject *args,
+                              PyObject *kwargs,
+                              GArray   *fds)
+{
+  Encoder encoder;
+  guint n_fds = fds != NULL ? fds->len : 0;
+  gboolean success;
+
+  g_assert (PyTuple_Check (args));
+  g_assert (kwargs == NULL || PyDict_Check (kwargs));
+
+  encoder_init (&encoder, "call", fds);
+  success = _pyisolate_depth_enter_struct (&encoder.depth)
+            && encode_args (&encoder, args)
+            && encoder_push_end (&encoder, encoder.len)
+            && encoder_align (&encoder, 8, 0)
+            && (kwargs == NULL || encode_kwargs (&encoder, kwargs))
+            && _pyisolate_encoder_close (&encoder, 0, 0, TRUE);
+  return encoder_finish (&encoder, success, n_fds);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Between the two files of the decoder. */
+#pragma once
+
+#include "pyisolate-codec-internal.h"
+
+G_BEGIN_DECLS
+
+#define DECODER_N_KEYS 64
+
+typedef struct {
+  const int     *fds;
+  guint          n_fds;
+  PyObject     **fd_objects; /* nullable; as they are asked for */
+  PyIsolateDepth depth;
+  guint          n_dicts;
+  PyObject      *keys[DECODER_N_KEYS]; /* some that were seen */
+} Decoder;
+
+/* Without its prefix, @tag, and the decoded payload. */
+PyObject *_pyisolate_decoder_tagged    (const char *tag,
+                                        PyObject   *payload);
+PyObject *_pyisolate_decoder_constant  (const char *path);
+PyObject *_pyisolate_decoder_malformed (const char *format,
+                                        ...) G_GNUC_PRINTF (1, 2);
+
+G_END_DECLS

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* The buffer of the encoder, and the words for what cannot be put into it. */
+#include "config.h"
+
+#include "pyisolate-codec-writer.h"
+
+#define FIRST_CAPACITY 512
+#define MAX_KEY_CHARACTERS 40
+
+gboolean
+_pyisolate_encoder_grow (Encoder *self,
+                         gsize    n_bytes)
+{
+  gsize needed = self->len + n_bytes;
+  gsize capacity = MAX (self->capacity * 2, FIRST_CAPACITY);
+  guint8 *data;
+
+  if (needed > PYISOLATE_VALUE_MAX_SIZE)
+    {
+      _pyisolate_encoder_fail (self, PyExc_ValueError,
+                               "cannot send %" G_GSIZE_FORMAT " bytes or more at once, "
+                               "the limit is %d",
+                               needed, PYISOLATE_VALUE_MAX_SIZE);
+      return FALSE;
+    }
+
+  capacity = CLAMP (capacity, needed, PYISOLATE_VALUE_MAX_SIZE);
+  data = g_try_realloc (self->data, capacity);
+  if (data == NULL)
+    {
+      PyErr_NoMemory ();
+      return FALSE;
+    }
+  self->data = data;
+  self->capacity = capacity;
+  return TRUE;
+}
+
+gboolean
+_pyisolate_encoder_grow_ends (Encoder *self)
+{
+  gsize capacity = MAX (self->ends_capacity * 2, 64);
+  guint32 *ends = g_try_realloc_n (self->ends, capacity, sizeof *ends);
+
+  if (ends == NULL)
+    {
+      PyErr_NoMemory ();
+      return FALSE;
+    }
+  self->ends = ends;
+  self->ends_capacity = capacity;
+  return TRUE;
+}
+
+/* Appends the offsets above @mark to the container that began at @start. */
+gboolean
+_pyisolate_encoder_close (Encoder *self,
+                          gsize    start,
+                          gsize    mark,
+                          gboolean reversed)
+{
+  gsize n_offsets = self->n_ends - mark;
+  gsize total = _pyisolate_framed_size (self->len - start, n_offsets);
+  guint width = _pyisolate_offset_width (total);
+
+  if (!encoder_reserve (self, n_offsets * width))
+    return FALSE;
+  for (gsize i = 0; i < n_offsets; i++)
+    encoder_put_offset (self, self->ends[reversed ? self->n_ends - 1 - i : mark + i], width);
+  self->n_ends = mark;
+  return TRUE;
+}
+
+/* The UTF-8 of a string that D-Bus can carry. NULL: it holds a NUL or a lone surrogate, or, when
+ * an exception is set, something else failed. */
+const char *
+_pyisolate_encoder_string_utf8 (PyObject   *string,
+                                Py_ssize_t *length)
+{
+  const char *utf8 = PyUnicode_AsUTF8AndSize (string, length);
+
+  if (utf8 == NULL)
+    {
+      if (PyErr_ExceptionMatches (PyExc_UnicodeError))
+        PyErr_Clear ();
+      return NULL;
+    }
+  return memchr (utf8, 0, *length) == NULL ? utf8 : NULL;
+}
+
+/* --- Messages --- */
+
+/* A key as Python writes it; other types than the plain ones might run code: only their name. */
+static void
+append_key (GString  *place,
+            PyObject *key)
+{
+  PyTypeObject *type = Py_TYPE (key);
+  PyObject *text = NULL, *ascii = NULL;
+  const char *utf8 = NULL;
+  Py_ssize_t length;
+
+  if (type == &PyUnicode_Type)
+    text = PyUnicode_Substring (key, 0, MAX_KEY_CHARACTERS);
+  else if (type == &PyLong_Type && PyLong_AsLongLong (key) != -1)
+    {
+      text = key;
+      Py_INCREF (text);
+    }
+  PyErr_Clear ();
+
+  if (text != NULL)
+    ascii = PyObject_ASCII (text);
+  if (ascii != NULL)
+    utf8 = PyUnicode_AsUTF8AndSize (ascii, &length);
+  if (utf8 != NULL)
+    {
+      g_string_append (place, utf8);
+    }
+  else
+    {
+      g_autofree char *name = _pyisolate_codec_type_name (type);
+
+      g_string_append (place, name);
+    }
+  PyErr_Clear ();
+  Py_XDECREF (text);
+  Py_XDECREF (ascii);
+}
+
+static void
+append_step (GString           *place,
+             const EncoderStep *step)
+{
+  switch (step->kind)
+    {
+    case STEP_INDEX:
+    case STEP_KEY:
+      g_string_append_c (place, '[');
+      if (step->key != NULL)
+        append_key (place, step->key);
+      else
+        g_string_append_printf (place, "%" G_GSSIZE_FORMAT, (gssize) step->index);
+      g_string_append_c (place, ']');
+      break;
+    case STEP_ATTRIBUTE:
+      {
+        const char *name = step->name;
+
+        if (step->key != NULL)
+          name = PyUnicode_AsUTF8AndSize (step->key, NULL);
+        if (name != NULL)
+          g_string_append_printf (place, ".%s", name);
+        PyErr_Clear ();
+      }
+      break;
+    case STEP_ELEMENT:
+      g_string_append (place, "{…}");
+      break;
+    case STEP_ARGUMENT:
+    case STEP_INSIDE:
+    default:
+      break;
+    }
+}
+
+/* "argument 2 → ['image'][0]" */
+static char *
+encoder_place (Encoder *self)
+{
+  GString *place = g_string_new (NULL);
+  guint first = 0;
+  gsize before;
+
+  if (self->n_steps > 0 && self->steps[0].kind == STEP_ARGUMENT)
+    {
+      const EncoderStep *step = &self->steps[0];
+
+      g_string_append (place, "argument ");
+      if (step->key != NULL)
+        append_key (place, step->key);
+      else
+        g_string_append_printf (place, "%" G_GSSIZE_FORMAT, (gssize) step->index + 1);
+      first = 1;
+    }
+  else
+    {
+      g_string_append (place, self->what);
+    }
+
+  before = place->len;
+  for (guint i = first; i < self->n_steps; i++)
+    append_step (place, &self->steps[i]);
+  if (place->len > before)
+    g_string_insert (place, before, " → ");
+  return g_string_free (place, FALSE);
+}
+
+/* Sets an exception that says where it happened. Always -1. */
+int
+_pyisolate_encoder_fail (Encoder    *self,
+                         PyObject   *exception,
+                         const char *format,
+                         ...)
+{
+  g_autofree char *place = encoder_place (self);
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+
+  PyErr_Format (exception, "%s (at %s)", text, place);
+  return -1;
+}
+
+int
+_pyisolate_encoder_too_deep (Encoder *self)
+{
+  return _pyisolate_encoder_fail (self, PyExc_ValueError,
+                                  "nested deeper than can be sent: at most %d arrays, %d structs, "
+                                  "%d levels in all",
+                                  PYISOLATE_VALUE_MAX_ARRAYS, PYISOLATE_VALUE_MAX_STRUCTS,
+                                  PYISOLATE_VALUE_MAX_LEVELS);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* What the codec adds to the module that it is compiled into. */
+#include "config.h"
+
+#include "pyisolate-codec-internal.h"
+
+gboolean
+_pyisolate_codec_init (PyObject *module)
+{
+  static PyInterpreterState *interpreter = NULL;
+
+  g_assert (module != NULL);
+
+  /* The tables hold objects of one interpreter; mixing those of two would crash. */
+  if (interpreter != NULL && interpreter != PyInterpreterState_Get ())
+    {
+      PyErr_SetString (PyExc_ImportError, "pyisolate cannot be used in several interpreters of one "
+                                          "process");
+      return FALSE;
+    }
+  interpreter = PyInterpreterState_Get ();
+
+  return _pyisolate_codec_fd_init (module) && _pyisolate_codec_buffer_init ()
+         && _pyisolate_codec_types_init (module);
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* The module _test_codec: the codec as Python tests see it, beside GLib's own GVariant. */
+#include "config.h"
+
+#include "pyisolate-codec-private.h"
+#include "pyisolate-value-private.h"
+
+#include <unistd.h>
+
+static PyObject *
+take_bytes (GBytes *bytes)
+{
+  g_autoptr(GBytes) owned = bytes;
+  gsize size;
+  const char *data;
+
+  if (owned == NULL)
+    return NULL;
+  data = g_bytes_get_data (owned, &size);
+  return PyBytes_FromStringAndSize (data, size);
+}
+
+/* (bytes, [numbers of the duplicated descriptors]) or, without descriptors, bytes */
+static PyObject *
+pack_fds (GBytes *bytes,
+          GArray *fds)
+{
+  PyObject *body = take_bytes (bytes);
+  PyObject *list, *result;
+
+  if (body == NULL || fds == NULL)
+    return body;
+  list = PyList_New (fds->len);
+  for (guint i = 0; i < fds->len; i++)
+    PyList_SetItem (list, i, PyLong_FromLong (g_array_index (fds, int, i)));
+  result = PyTuple_Pack (2, body, list);
+  Py_DECREF (body);
+  Py_DECREF (list);
+  return result;
+}
+
+static PyObject *
+encode (PyObject *module,
+        PyObject *value)
+{
+  return take_bytes (_pyisolate_codec_encode_value (value, "result", NULL));
+}
+
+static PyObject *
+encode_with_fds (PyObject *module,
+                 PyObject *value)
+{
+  g_autoptr(GArray) fds = g_array_new (FALSE, FALSE, sizeof (int));
+
+  return pack_fds (_pyisolate_codec_encode_value (value, "result", fds), fds);
+}
+
+static PyObject *
+encode_call (PyObject *module,
+             PyObject *args)
+{
+  PyObject *positional, *keywords = NULL;
+
+  if (!PyArg_ParseTuple (args, "O!|O!", &PyTuple_Type, &positional, &PyDict_Type, &keywords))
+    return NULL;
+  return take_bytes (_pyisolate_codec_encode_call (positional, keywords, NULL));
+}
+
+/* decode(bytes, fds=(), misaligned=0) */
+static PyObject *
+decode (PyObject *module,
+        PyObject *args)
+{
+  const char *data;
+  Py_ssize_t size, n_fds;
+  PyObject *numbers = NULL, *value;
+  int shift = 0;
+  g_autofree guint8 *copy = NULL;
+  g_autofree int *fds = NULL;
+
+  if (!PyArg_ParseTuple (args, "y#|O!i", &data, &size, &PyTuple_Type, &numbers, &shift))
+    return NULL;
+  /* In a block of exactly its size, so that a sanitizer sees a read beyond its end. */
+  copy = g_malloc (size + shift);
+  memcpy (copy + shift, data, size);
+  n_fds = numbers != NULL ? PyTuple_Size (numbers) : 0;
+  fds = g_new (int, n_fds);
+  for (Py_ssize_t i = 0; i < n_fds; i++)
+    fds[i] = PyLong_AsLong (PyTuple_GetItem (numbers, i));
+  value = _pyisolate_codec_decode_value (copy + shift, size, fds, n_fds);
+  return value;
+}
+
+static PyObject *
+decode_call (PyObject *module,
+             PyObject *args)
+{
+  const char *data;
+  Py_ssize_t size;
+  PyObject *positional, *keywords;
+  g_autofree guint8 *copy = NULL;
+
+  if (!PyArg_ParseTuple (args, "y#", &data, &size))
+    return NULL;
+  copy = g_memdup2 (data, size);
+  if (_pyisolate_codec_decode_call (copy, size, NULL, 0, &positional, &keywords) < 0)
+    return NULL;
+  return Py_BuildValue ("(NN)", positional, keywords);
+}
+
+/* --- GLib's GVariant --- */
+
+/* glib_print(type, bytes) → (text, whether GLib calls it the normal form) */
+static PyObject *
+glib_print (PyObject *module,
+            PyObject *args)
+{
+  const char *type, *data;
+  Py_ssize_t size;
+  g_autoptr(GBytes) bytes = NULL;
+  g_autoptr(GVariant) variant = NULL;
+  g_autofree char *text = NULL;
+
+  if (!PyArg_ParseTuple (args, "sy#", &type, &data, &size))
+    return NULL;
+  bytes = g_bytes_new (data, size);
+  variant = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), bytes, FALSE));
+  text = g_variant_print (variant, TRUE);
+  return Py_BuildValue ("(sO)", text, g_variant_is_normal_form (variant) ? Py_True : Py_False);
+}
+
+/* glib_serialise(text) → the bytes of a variant that holds what the text says */
+static PyObject *
+glib_serialise (PyObject *module,
+                PyObject *args)
+{
+  const char *text;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GVariant) variant = NULL;
+
+  if (!PyArg_ParseTuple (args, "s", &text))
+    return NULL;
+  value = g_variant_parse (NULL, text, NULL, NULL, &error);
+  if (value == NULL)
+    {
+      PyErr_SetString (PyExc_ValueError, error->message);
+      return NULL;
+    }
+  variant = g_variant_ref_sink (g_variant_new_variant (value));
+  return take_bytes (g_variant_get_data_as_bytes (variant));
+}
+
+/* check(type, bytes): what the host does with bytes from a worker. ValueError: BAD_MESSAGE. */
+static PyObject *
+check (PyObject *module,
+       PyObject *args)
+{
+  const char *type, *data;
+  Py_ssize_t size;
+  g_autoptr(GBytes) bytes = NULL;
+  g_autoptr(GVariant) variant = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if (!PyArg_ParseTuple (args, "sy#", &type, &data, &size))
+    return NULL;
+  bytes = g_bytes_new (data, size);
+  if (!_pyisolate_value_check_bytes (bytes, G_VARIANT_TYPE (type), &variant, &error))
+    {
+      PyErr_SetString (PyExc_ValueError, error->message);
+      return NULL;
+    }
+  Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+  { "encode", encode, METH_O, NULL },
+  { "encode_with_fds", encode_with_fds, METH_O, NULL },
+  { "encode_call", encode_call, METH_VARARGS, NULL },
+  { "decode", decode, METH_VARARGS, NULL },
+  { "decode_call", decode_call, METH_VARARGS, NULL },
+  { "glib_print", glib_print, METH_VARARGS, NULL },
+  { "glib_serialise", glib_serialise, METH_VARARGS, NULL },
+  { "check", check, METH_VARARGS, NULL },
+  { NULL }
+};
+
+static struct PyModuleDef definition = {
+  PyModuleDef_HEAD_INIT,
+  .m_name = "_test_codec",
+  .m_size = -1,
+  .m_methods = functions,
+};
+
+PyMODINIT_FUNC PyInit__test_codec (void);
+
+PyMODINIT_FUNC
+PyInit__test_codec (void)
+{
+  PyObject *module = PyModule_Create (&definition);
+
+  if (module != NULL && !_pyisolate_codec_init (module))
+    Py_CLEAR (module);
+  return module;
+}
