@@ -9,6 +9,8 @@ import sys
 import tempfile
 import unittest
 
+REPORT = pathlib.Path(os.environ["PYISOLATE_TEST_SOURCE"]) / ".ci" / "report.py"
+
 
 class Report(unittest.TestCase):
     def report(self, *tests: tuple, strict: bool = True, allowed: str = "") -> tuple:
@@ -23,7 +25,7 @@ class Report(unittest.TestCase):
             )
             skips = pathlib.Path(folder) / "allowed.txt"
             skips.write_text(allowed)
-            command = [sys.executable, os.environ["PYISOLATE_TEST_REPORT"], "--allowed", skips, log]
+            command = [sys.executable, REPORT, "--allowed", skips, log]
             done = subprocess.run(
                 command + ["--strict"] * strict, capture_output=True, text=True, timeout=20
             )

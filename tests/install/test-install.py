@@ -15,6 +15,12 @@ project('user', 'c')
 pyisolate = dependency('pyisolate-glib-1', fallback: 'pyisolate-glib')
 executable('hello', 'hello.c', dependencies: pyisolate)
 """
+TYPELIB = """
+import gi
+gi.require_version("PyIsolate", "1")
+from gi.repository import PyIsolate
+print(PyIsolate.ExtensionState.RUNNING.value_nick)
+"""
 # What says where the parts of the build folder are must not help an installed program.
 FOREIGN = ("PYISOLATE_", "GI_", "LD_LIBRARY_PATH", "PKG_CONFIG")
 
@@ -71,12 +77,7 @@ class Install(Folder):
             env=environment, timeout=60,
         )  # fmt: skip
         self.assertRegex(output, r'^"Hello shell, from Python 3\.')
-        script = (
-            "import gi; gi.require_version('PyIsolate', '1');"
-            " from gi.repository import PyIsolate;"
-            " print(PyIsolate.ExtensionState.RUNNING.value_nick)"
-        )
-        self.assertEqual(run("/usr/bin/python3", "-c", script, env=environment), "running\n")
+        self.assertEqual(run("/usr/bin/python3", "-c", TYPELIB, env=environment), "running\n")
 
     def test_no_path_of_the_build_is_installed(self):
         stage = self.folder / "stage"
@@ -97,6 +98,18 @@ class Install(Folder):
             if path.suffix in {".pc", ".h", ".py", ".gir", ".vapi"}:
                 with self.subTest(path.name):
                     self.assertNotIn(os.environ["PYISOLATE_TEST_BUILD"], path.read_text())
+
+
+class Devenv(Folder):
+    def test_everything_runs_from_the_build_folder(self):
+        devenv = ("meson", "devenv", "-C", os.environ["PYISOLATE_TEST_BUILD"])
+        environment = clean_environment()
+        output = run(
+            *devenv, "pyisolate", "call", HELLO / "greeter", "greet", '"devenv"',
+            env=environment, timeout=60,
+        )  # fmt: skip
+        self.assertRegex(output, r'^"Hello devenv, from Python 3\.')
+        self.assertEqual(run(*devenv, "/usr/bin/python3", "-c", TYPELIB, env=environment), "running\n")
 
 
 class Subproject(Folder):
