@@ -109,7 +109,9 @@ class Devenv(Folder):
             env=environment, timeout=60,
         )  # fmt: skip
         self.assertRegex(output, r'^"Hello devenv, from Python 3\.')
-        self.assertEqual(run(*devenv, "/usr/bin/python3", "-c", TYPELIB, env=environment), "running\n")
+        self.assertEqual(
+            run(*devenv, "/usr/bin/python3", "-c", TYPELIB, env=environment), "running\n"
+        )
 
 
 class Subproject(Folder):
