@@ -105,43 +105,6 @@ begin_ending (struct launcher *self)
   self->reported_at = now_ms ();
 }
 
-static void
-on_child_over (struct launcher *self,
-               const siginfo_t *info)
-{
-  bool by_signal = info->si_code != CLD_EXITED;
-  /* If we killed it, it was not the kernel. */
-  bool oom = by_signal && info->si_status == SIGKILL && !self->ending && launcher_oom_has_killed ();
-
-  self->child_is_over = true;
-  self->exit_code = by_signal ? 128 + info->si_status : info->si_status;
-  if (self->start_failed)
-    return;
-  if (by_signal)
-    report (self, "signal %d %d %d", info->si_status, info->si_code == CLD_DUMPED, oom);
-  else
-    report (self, "exit %d", info->si_status);
-}
-
-/* Returns false when there is no child any more, adopted ones included. */
-static bool
-reap (struct launcher *self)
-{
-  while (true)
-    {
-      siginfo_t info = { 0 };
-
-      /* WNOWAIT: a pid must not be free for others before we know whose it is. */
-      if (waitid (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
-        return errno != ECHILD;
-      if (info.si_pid == 0)
-        return true;
-      if (info.si_pid == self->child && !self->child_is_over)
-        on_child_over (self, &info);
-      waitpid (info.si_pid, NULL, 0);
-    }
-}
-
 /* The child has its own copies. Ours would keep its end of a link open after it died, or its output. */
 static void
 drop_what_is_the_childs (struct launcher *self)
@@ -175,6 +138,46 @@ on_exec_pipe (struct launcher *self)
   else
     report (self, "pid %d", self->child);
   drop_what_is_the_childs (self);
+}
+
+static void
+on_child_over (struct launcher *self,
+               const siginfo_t *info)
+{
+  bool by_signal = info->si_code != CLD_EXITED;
+  /* If we killed it, it was not the kernel. */
+  bool oom = by_signal && info->si_status == SIGKILL && !self->ending && launcher_oom_has_killed ();
+
+  /* How it started comes before how it ended; and it is dead, so the pipe has its end. */
+  if (self->fds[POLL_EXEC].fd >= 0)
+    on_exec_pipe (self);
+  self->child_is_over = true;
+  self->exit_code = by_signal ? 128 + info->si_status : info->si_status;
+  if (self->start_failed)
+    return;
+  if (by_signal)
+    report (self, "signal %d %d %d", info->si_status, info->si_code == CLD_DUMPED, oom);
+  else
+    report (self, "exit %d", info->si_status);
+}
+
+/* Returns false when there is no child any more, adopted ones included. */
+static bool
+reap (struct launcher *self)
+{
+  while (true)
+    {
+      siginfo_t info = { 0 };
+
+      /* WNOWAIT: a pid must not be free for others before we know whose it is. */
+      if (waitid (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+        return errno != ECHILD;
+      if (info.si_pid == 0)
+        return true;
+      if (info.si_pid == self->child && !self->child_is_over)
+        on_child_over (self, &info);
+      waitpid (info.si_pid, NULL, 0);
+    }
 }
 
 static void
@@ -255,9 +258,6 @@ run (struct launcher *self)
 
       if (n > 0)
         dispatch (self);
-      /* What the child reported about its start comes before how it ended. */
-      if (self->fds[POLL_EXEC].fd >= 0 && !self->ending)
-        continue;
       if (!reap (self))
         break;
       if (self->child_is_over)

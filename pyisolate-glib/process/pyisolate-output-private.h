@@ -17,6 +17,8 @@ typedef void (*PyIsolateOutputFunc) (const char *line,
 PyIsolateOutput *_pyisolate_output_new   (int                  take_fd,
                                           PyIsolateOutputFunc  func,
                                           gpointer             user_data);
+void             _pyisolate_output_start (PyIsolateOutput     *self,
+                                          GMainContext        *context);
 void             _pyisolate_output_drain (PyIsolateOutput     *self);
 void             _pyisolate_output_free  (PyIsolateOutput     *self);
 

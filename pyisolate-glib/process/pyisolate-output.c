@@ -150,7 +150,7 @@ on_readable (int          fd,
   return G_SOURCE_REMOVE;
 }
 
-/* The function is called in the thread-default main context, and must not free the reader. */
+/* The function must not free the reader. */
 PyIsolateOutput *
 _pyisolate_output_new (int                  take_fd,
                        PyIsolateOutputFunc  func,
@@ -167,11 +167,21 @@ _pyisolate_output_new (int                  take_fd,
   self->user_data = user_data;
   if (!g_unix_set_fd_nonblocking (take_fd, TRUE, NULL))
     g_assert_not_reached ();
-  self->source = g_unix_fd_source_new (take_fd, G_IO_IN | G_IO_HUP | G_IO_ERR);
+  return self;
+}
+
+/* From now on lines are delivered in that context. */
+void
+_pyisolate_output_start (PyIsolateOutput *self,
+                         GMainContext    *context)
+{
+  g_assert (self != NULL);
+  g_assert (self->fd >= 0 && self->source == NULL);
+
+  self->source = g_unix_fd_source_new (self->fd, G_IO_IN | G_IO_HUP | G_IO_ERR);
   g_source_set_priority (self->source, G_PRIORITY_DEFAULT_IDLE);
   g_source_set_callback (self->source, G_SOURCE_FUNC (on_readable), self, NULL);
-  g_source_attach (self->source, g_main_context_get_thread_default ());
-  return self;
+  g_source_attach (self->source, context);
 }
 
 /* Delivers what is in the pipe, and the last line even if it is not a whole one. For a writer that is gone: all that it

@@ -221,6 +221,19 @@ on_sweep (gpointer user_data)
 static void begin_ending (PyIsolateProcess *self);
 
 static void
+set_started (PyIsolateProcess *self,
+             int               pid)
+{
+  self->started = TRUE;
+  g_atomic_int_set (&self->pid, pid);
+  /* Not before: who hears of a line knows the process that wrote it. */
+  for (guint i = 0; i < G_N_ELEMENTS (self->outputs); i++)
+    _pyisolate_output_start (self->outputs[i], self->context);
+  if (self->callbacks.started != NULL)
+    self->callbacks.started (self, pid, self->user_data);
+}
+
+static void
 set_end (PyIsolateProcess  *self,
          PyIsolateExitKind  kind,
          int                status)
@@ -241,13 +254,8 @@ on_record (PyIsolateProcess *self,
   int core;
   int oom;
 
-  if (sscanf (record, "pid %d", &number) == 1)
-    {
-      self->started = TRUE;
-      g_atomic_int_set (&self->pid, number);
-      if (self->callbacks.started != NULL)
-        self->callbacks.started (self, number, self->user_data);
-    }
+  if (sscanf (record, "pid %d", &number) == 1 && !self->started)
+    set_started (self, number);
   else if (sscanf (record, "error %d", &number) == 1)
     self->exec_error = number;
   else if (sscanf (record, "exit %d", &number) == 1)

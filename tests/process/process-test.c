@@ -29,6 +29,7 @@ on_output (PyIsolateProcess *process,
 {
   ProcessTest *test = user_data;
 
+  g_assert_true (test->started || g_str_equal (test->launcher, "/bin/ls"));
   g_assert_true (stream == 1 || stream == 2);
   g_assert_cmpuint (test->n_ends, ==, 0);
   g_assert_true (g_utf8_validate (line, -1, NULL));
@@ -222,6 +223,7 @@ process_test_get_launcher_pid (ProcessTest *test)
   g_autoptr (GError) error = NULL;
   int parent = 0;
 
+  g_assert_cmpint (test->pid, >, 0);
   g_file_get_contents (path, &stat, NULL, &error);
   g_assert_no_error (error);
   g_assert_cmpint (sscanf (strrchr (stat, ')') + 1, " %*c %d", &parent), ==, 1);
