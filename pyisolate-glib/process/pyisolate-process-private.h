@@ -18,7 +18,7 @@ typedef struct {
   void (*started) (PyIsolateProcess *self,
                    int               pid,
                    gpointer          user_data);
-  /* A line of valid UTF-8 without its end; stream is 1 or 2. */
+  /* A line of valid UTF-8 without its end; stream is 1 or 2. Before `started` only what a launcher that fails has to say. */
   void (*output)  (PyIsolateProcess *self,
                    int               stream,
                    const char       *line,

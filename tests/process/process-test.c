@@ -29,7 +29,8 @@ on_output (PyIsolateProcess *process,
 {
   ProcessTest *test = user_data;
 
-  g_assert_true (test->started || g_str_equal (test->launcher, "/bin/ls"));
+  if (!test->started)
+    g_assert_cmpstr (test->launcher, ==, "/bin/ls");
   g_assert_true (stream == 1 || stream == 2);
   g_assert_cmpuint (test->n_ends, ==, 0);
   g_assert_true (g_utf8_validate (line, -1, NULL));

@@ -147,6 +147,12 @@ eat_memory (int number)
 }
 
 static void
+kill_parent (int number)
+{
+  kill (getppid (), SIGKILL);
+}
+
+static void
 list_fds (void)
 {
   DIR *dir = opendir ("/proc/self/fd");
@@ -214,8 +220,8 @@ do_command (const char *command,
     start_many (be_comet);
   else if (strcmp (command, "flood") == 0)
     flood ();
-  else if (strcmp (command, "kill-parent") == 0)
-    kill (getppid (), SIGKILL);
+  else if (strcmp (command, "kill-parent-on-usr2") == 0)
+    signal (SIGUSR2, kill_parent);
   else if (strcmp (command, "ready") == 0)
     say ("ready\n");
   else if (strcmp (command, "eat-on-usr2") == 0)

@@ -29,18 +29,6 @@ typedef struct {
   char *fds;
 } Fixture;
 
-void
-test_util_init (int    *argc,
-                char ***argv)
-{
-  g_test_init (argc, argv, NULL);
-  _test_util_log_init ();
-  /* GLib's worker thread keeps an eventfd, and GSubprocess a signal pipe: both live as long as the program, and
-   * must be there before descriptors are counted. */
-  g_object_unref (g_subprocess_new (G_SUBPROCESS_FLAGS_NONE, NULL, "true", NULL));
-  test_util_assert_no_children ();
-}
-
 static gboolean
 on_tick (gpointer data)
 {
@@ -140,6 +128,30 @@ test_util_assert_no_children (void)
 {
   if (!settle (has_no_children, NULL))
     g_error ("A child process was left behind");
+}
+
+static gboolean
+has_no_pidfd (gpointer data)
+{
+  g_autofree char *fds = test_util_describe_fds ();
+
+  return strstr (fds, "pidfd") == NULL;
+}
+
+void
+test_util_init (int    *argc,
+                char ***argv)
+{
+  g_test_init (argc, argv, NULL);
+  _test_util_log_init ();
+  /* The default main context and GLib's worker thread keep an eventfd each for as long as the program lives: they must be
+   * there before descriptors are counted. */
+  g_main_context_default ();
+  g_object_unref (g_subprocess_new (G_SUBPROCESS_FLAGS_NONE, NULL, "true", NULL));
+  test_util_assert_no_children ();
+  /* Its watch is taken down by that thread, a moment later. */
+  if (!settle (has_no_pidfd, NULL))
+    g_error ("GLib does not close the descriptor of a process that is gone");
 }
 
 gboolean
