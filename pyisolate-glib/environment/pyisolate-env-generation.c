@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* Makes one generation of an environment.
+ *
+ * In a directory beside its place: `uv venv`, the packages of the lock, bytecode and manifest, at last the stamp. Then all of
+ * it is put on the disk, and one rename makes it a generation. A kill at any moment leaves a directory that starts with
+ * ".new-", which the next maker removes, or the whole. The environment's own python is never run: when uv asks it what it is,
+ * before it installs, nothing is installed yet; bytecode is compiled by the base interpreter without site-packages.
+ */
+#include "config.h"
+
+#include "pyisolate-env-generation-private.h"
+
+#include "pyisolate-env-child-private.h"
+#include "pyisolate-env-manifest-private.h"
+#include "pyisolate-env-store-private.h"
+#include "pyisolate-env-tree-private.h"
+#include "pyisolate-env-util-private.h"
+#include "pyisolate-error.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct {
+  const PyIsolateEnvironmentRequest *request;
+  const char *key;
+  PyIsolateEnvLock *lock;
+  const PyIsolateEnvInterpreter *interpreter;
+  PyIsolateEnvProgress *progress;
+  GCancellable *cancellable;
+  PyIsolateEnvUv *uv;         /* owned */
+  char *temporary;            /* owned; where it is made */
+  char *final;                /* owned; where it goes */
+  int lock_fd;                /* held, shared, by us and by uv: nobody sweeps it away under either */
+} Making;
+
+static void
+making_clear (Making *self)
+{
+  g_clear_pointer (&self->uv, _pyisolate_env_uv_free);
+  _pyisolate_env_close (&self->lock_fd);
+  g_clear_pointer (&self->temporary, g_free);
+  g_clear_pointer (&self->final, g_free);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Making, making_clear)
+
+static gboolean
+make_directory (Making      *self,
+                const char  *environment,
+                GError     **error)
+{
+  g_autofree char *template = g_build_filename (environment, ".new-XXXXXX", NULL);
+  g_autofree char *ours = NULL, *lock = NULL;
+
+  if (g_mkdir_with_parents (environment, 0700) != 0 || g_mkdtemp_full (template, 0755) == NULL)
+    {
+      _pyisolate_env_set_errno (error, errno, "Cannot make a directory in", environment);
+      return FALSE;
+    }
+
+  self->temporary = g_steal_pointer (&template);
+  ours = g_build_filename (self->temporary, PYISOLATE_ENV_OURS, NULL);
+  if (mkdir (ours, 0755) != 0)
+    {
+      _pyisolate_env_set_errno (error, errno, "Cannot make the directory", ours);
+      return FALSE;
+    }
+
+  lock = _pyisolate_env_generation_file (self->temporary, "lock");
+  self->lock_fd = _pyisolate_env_store_lock (lock, PYISOLATE_ENV_LOCK_SHARED, TRUE, FALSE, NULL, error);
+  return self->lock_fd >= 0;
+}
+
+static gboolean
+make_venv (Making  *self,
+           GError **error)
+{
+  const char *const argv[] = { "venv", "--no-project", "--relocatable", "--allow-existing", "--prompt", "pyisolate",
+                               "--python", self->interpreter->path, self->temporary, NULL };
+
+  return _pyisolate_env_uv_run (self->uv, argv, NULL, self->lock_fd, self->progress, NULL, self->cancellable, error);
+}
+
+static gboolean
+install (Making  *self,
+         GError **error)
+{
+  const char *name = _pyisolate_env_lock_file_name (self->lock->is_pylock);
+  g_autofree char *file = _pyisolate_env_generation_file (self->temporary, name);
+  g_autofree char *python = g_build_filename (self->temporary, "bin", "python", NULL);
+  const char *argv[16] = { "pip", "install", "--python", python, "--no-compile-bytecode", "-r", file };
+  guint n = 7;
+
+  if (!_pyisolate_env_write_file (file, self->lock->text, error))
+    return FALSE;
+  if (*self->lock->text == '\0')
+    return TRUE;
+
+  argv[n++] = self->lock->allow_source_builds ? "--build" : "--no-build";
+  if (!self->lock->is_pylock)
+    argv[n++] = "--no-deps";
+  if (_pyisolate_env_lock_is_hashed (self->lock))
+    argv[n++] = "--require-hashes";
+  argv[n] = NULL;
+
+  return _pyisolate_env_uv_run (self->uv, argv, NULL, self->lock_fd, self->progress, NULL, self->cancellable, error);
+}
+
+static void
+on_finish_line (const char *line,
+                gpointer    user_data)
+{
+  _pyisolate_env_progress_parse (user_data, line);
+}
+
+/* Bytecode and manifest. */
+static gboolean
+finish (Making  *self,
+        GError **error)
+{
+  g_autofree char *manifest = _pyisolate_env_generation_file (self->temporary, "manifest");
+  const char *const argv[] = { self->interpreter->path, "-I", "-S", "-", self->temporary, self->final, manifest, NULL };
+  g_autofree char *script = _pyisolate_env_dup_script ("finish-generation.py");
+  g_auto (PyIsolateEnvChildResult) result = { 0 };
+  g_autoptr (GError) local_error = NULL;
+  PyIsolateEnvChild child = {
+    .argv = argv, .environment = self->uv->environment, .input = script, .launcher_path = self->request->launcher_path,
+    .lock_fd = self->lock_fd, .timeout = -1, .out_line = on_finish_line, .user_data = self->progress,
+  };
+
+  if (!_pyisolate_env_child_run (&child, &result, self->cancellable, &local_error))
+    {
+      if (g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        g_propagate_error (error, g_steal_pointer (&local_error));
+      else
+        g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT, "Cannot run %s: %s",
+                     self->interpreter->path, local_error->message);
+      return FALSE;
+    }
+  if (result.status != 0)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
+                   "Cannot compile the bytecode of an environment (exit status %d): %.1000s",
+                   result.status, g_strstrip (result.err));
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+static gboolean
+write_stamp (Making  *self,
+             GError **error)
+{
+  g_autofree char *manifest = _pyisolate_env_generation_file (self->temporary, "manifest");
+  g_autofree char *stamp = _pyisolate_env_generation_file (self->temporary, "stamp.json");
+  g_autofree char *digest = _pyisolate_env_file_digest (manifest, error);
+  g_autofree char *minor = _pyisolate_env_interpreter_dup_minor (self->interpreter);
+  g_auto (GStrv) packages = _pyisolate_env_generation_packages (self->temporary, minor);
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+
+  if (digest == NULL)
+    return FALSE;
+
+  json_builder_begin_object (builder);
+  json_builder_set_member_name (builder, "format");
+  json_builder_add_int_value (builder, 1);
+  _pyisolate_env_json_add_string (builder, "key", self->key);
+  _pyisolate_env_json_add_string (builder, "python", self->interpreter->path);
+  _pyisolate_env_json_add_string (builder, "python-version", self->interpreter->version);
+  _pyisolate_env_json_add_string (builder, "abi", self->interpreter->abi);
+  _pyisolate_env_json_add_string (builder, "manifest", digest);
+  _pyisolate_env_json_add_strv (builder, "packages", (const char *const *) packages);
+  json_builder_set_member_name (builder, "created");
+  json_builder_add_int_value (builder, g_get_real_time () / G_USEC_PER_SEC);
+  _pyisolate_env_lock_to_json (self->lock, builder);
+  json_builder_end_object (builder);
+
+  return _pyisolate_env_write_json (stamp, builder, error);
+}
+
+/* Files are on the disk before the stamp that vouches for them, and the stamp before the name. */
+static gboolean
+publish (Making      *self,
+         const char  *environment,
+         GError     **error)
+{
+  if (syncfs (self->lock_fd) != 0)
+    {
+      _pyisolate_env_set_errno (error, errno, "Cannot sync", self->temporary);
+      return FALSE;
+    }
+  if (!write_stamp (self, error) || !_pyisolate_env_sync_directory (self->temporary, error) ||
+      g_cancellable_set_error_if_cancelled (self->cancellable, error))
+    return FALSE;
+  if (rename (self->temporary, self->final) != 0)
+    {
+      _pyisolate_env_set_errno (error, errno, "Cannot rename an environment to", self->final);
+      return FALSE;
+    }
+
+  return _pyisolate_env_sync_directory (environment, error);
+}
+
+char *
+_pyisolate_env_generation_make (const PyIsolateEnvironmentRequest  *request,
+                                const char                         *key,
+                                guint                               number,
+                                PyIsolateEnvLock                   *lock,
+                                const PyIsolateEnvInterpreter      *interpreter,
+                                PyIsolateEnvProgress               *progress,
+                                GCancellable                       *cancellable,
+                                GError                            **error)
+{
+  g_auto (Making) self = { request, key, lock, interpreter, progress, cancellable, NULL, NULL, NULL, -1 };
+  g_autofree char *environment = _pyisolate_env_store_environment (request->venv_root, key);
+
+  self.uv = _pyisolate_env_uv_new (request, error);
+  if (self.uv == NULL)
+    return NULL;
+
+  _pyisolate_env_store_sweep (environment);
+  self.final = _pyisolate_env_store_generation (environment, number);
+  _pyisolate_env_progress_tell (progress, PYISOLATE_ENVIRONMENT_STAGE_DOWNLOADING, 0.1, "Fetching packages");
+  if (make_directory (&self, environment, error) && make_venv (&self, error) && install (&self, error) &&
+      finish (&self, error) && publish (&self, environment, error))
+    {
+      _pyisolate_env_progress_tell (progress, PYISOLATE_ENVIRONMENT_STAGE_INSTALLING, 1, "Installed");
+      return g_steal_pointer (&self.final);
+    }
+
+  if (self.temporary != NULL)
+    _pyisolate_env_tree_remove (self.temporary, NULL);
+  return NULL;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* Small things that several files of environments/ need. */
+#pragma once
+
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
+
+G_BEGIN_DECLS
+
+static inline void
+_pyisolate_env_close (int *fd)
+{
+  if (*fd >= 0)
+    g_close (*fd, NULL);
+  *fd = -1;
+}
+
+/* GLib 2.76 has g_autofd; we require 2.74. */
+#define PYISOLATE_ENV_AUTOFD __attribute__ ((cleanup (_pyisolate_env_close)))
+
+/* Times and sizes that tell one file from what replaced it. */
+typedef struct {
+  gint64 mtime;               /* nanoseconds */
+  guint64 size;
+} PyIsolateEnvFileId;
+
+gboolean    _pyisolate_env_file_id           (const char         *path,
+                                              PyIsolateEnvFileId *id);
+
+/* Written whole or not at all, and on the disk when this returns. */
+gboolean    _pyisolate_env_write_file        (const char  *path,
+                                              const char  *text,
+                                              GError     **error);
+gboolean    _pyisolate_env_write_json        (const char   *path,
+                                              JsonBuilder  *builder,
+                                              GError      **error);
+/* NULL without an error where there is no such file, or where it is not one of ours: it is then made again. */
+JsonObject *_pyisolate_env_read_json         (const char *path);
+const char *_pyisolate_env_json_string       (JsonObject *object,
+                                              const char *name);
+char      **_pyisolate_env_json_strv         (JsonObject *object,
+                                              const char *name);
+void        _pyisolate_env_json_add_string   (JsonBuilder *builder,
+                                              const char  *name,
+                                              const char  *value);
+void        _pyisolate_env_json_add_strv     (JsonBuilder        *builder,
+                                              const char         *name,
+                                              const char *const  *value);
+
+gboolean    _pyisolate_env_sync_directory    (const char  *path,
+                                              GError     **error);
+void        _pyisolate_env_set_errno         (GError     **error,
+                                              int          saved_errno,
+                                              const char  *what,
+                                              const char  *path);
+/* Sorted, without duplicates and surrounding blanks. */
+char      **_pyisolate_env_strv_normalize    (const char *const *strv);
+/* A Python program that is part of this library; it is given to an interpreter on its stdin. */
+char       *_pyisolate_env_dup_script        (const char *name);
+
+G_END_DECLS

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+/* An environment in use, and how a request gets one.
+ *
+ *   request --key--> lock (resolved once) --key--> environment --current--> generation
+ *
+ * The warm way reads three small files and takes one lock; it starts nothing. Where something is missing, whoever makes it
+ * holds the guard of its key, looks again, and makes it; the others wait for the guard and find it made.
+ */
+#include "config.h"
+
+#include "pyisolate-environment-private.h"
+
+#include "pyisolate-env-ensure-private.h"
+#include "pyisolate-env-store-private.h"
+#include "pyisolate-env-util-private.h"
+#include "pyisolate-error.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct _PyIsolateEnvironment {
+  gatomicrefcount ref_count;
+  /* All constant */
+  char *key;                  /* nullable */
+  char *prefix;
+  char *python;
+  char *python_version;
+  int lock_fd;                /* a shared flock, or -1 */
+};
+
+PyIsolateEnvironment *
+_pyisolate_env_environment_new (const char *key,
+                                const char *prefix,
+                                const char *python_version,
+                                int         take_lock_fd)
+{
+  PyIsolateEnvironment *self = g_new0 (PyIsolateEnvironment, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->key = g_strdup (key);
+  self->prefix = g_strdup (prefix);
+  self->python = g_build_filename (prefix, "bin", "python", NULL);
+  self->python_version = g_strdup (python_version);
+  self->lock_fd = take_lock_fd;
+
+  return self;
+}
+
+PyIsolateEnvironment *
+_pyisolate_environment_ref (PyIsolateEnvironment *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+
+  return self;
+}
+
+void
+_pyisolate_environment_unref (PyIsolateEnvironment *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+
+  _pyisolate_env_close (&self->lock_fd);
+  g_free (self->key);
+  g_free (self->prefix);
+  g_free (self->python);
+  g_free (self->python_version);
+  g_free (self);
+}
+
+const char *
+_pyisolate_environment_get_prefix (PyIsolateEnvironment *self)
+{
+  return self->prefix;
+}
+
+const char *
+_pyisolate_environment_get_python (PyIsolateEnvironment *self)
+{
+  return self->python;
+}
+
+const char *
+_pyisolate_environment_get_python_version (PyIsolateEnvironment *self)
+{
+  return self->python_version;
+}
+
+const char *
+_pyisolate_environment_get_key (PyIsolateEnvironment *self)
+{
+  return self->key;
+}
+
+static gboolean
+is_whole (const char                    *generation,
+          const PyIsolateEnvInterpreter *interpreter)
+{
+  g_autoptr (PyIsolateEnvStamp) stamp = _pyisolate_env_stamp_load (generation);
+  g_autofree char *python = g_build_filename (generation, "bin", "python", NULL);
+
+  return stamp != NULL && g_str_equal (stamp->python, interpreter->path) &&
+         g_str_equal (stamp->python_version, interpreter->version) && g_str_equal (stamp->abi, interpreter->abi) &&
+         access (python, X_OK) == 0;
+}
+
+PyIsolateEnvironment *
+_pyisolate_env_acquire (const char                     *venv_root,
+                        const char                     *key,
+                        const PyIsolateEnvInterpreter  *interpreter,
+                        GCancellable                   *cancellable,
+                        GError                        **error)
+{
+  g_autofree char *environment = _pyisolate_env_store_environment (venv_root, key);
+  guint previous = 0;
+
+  while (TRUE)
+    {
+      guint current = _pyisolate_env_store_get_current (environment);
+      g_autofree char *generation = _pyisolate_env_store_generation (environment, current);
+      g_autofree char *lock = _pyisolate_env_generation_file (generation, "lock");
+      g_autoptr (GError) local_error = NULL;
+      PYISOLATE_ENV_AUTOFD int fd = -1;
+
+      /* A generation that vanished as we reached for it was replaced, or `current` points nowhere. */
+      if (current == 0 || current == previous)
+        return NULL;
+      previous = current;
+      fd = _pyisolate_env_store_lock (lock, PYISOLATE_ENV_LOCK_SHARED, FALSE, TRUE, cancellable, &local_error);
+      if (fd < 0 && g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+        continue;
+      if (fd < 0)
+        {
+          g_propagate_error (error, g_steal_pointer (&local_error));
+          return NULL;
+        }
+      if (!is_whole (generation, interpreter))
+        return NULL;
+
+      return _pyisolate_env_environment_new (key, generation, interpreter->version, g_steal_fd (&fd));
+    }
+}
+
+/* A maker that was killed between the two renames left a whole generation that nothing points to. */
+static gboolean
+adopt (const char                    *environment,
+       GArray                        *generations,
+       const PyIsolateEnvInterpreter *interpreter)
+{
+  g_autofree char *newest = NULL;
+
+  if (generations->len == 0)
+    return FALSE;
+
+  newest = _pyisolate_env_store_generation (environment, g_array_index (generations, guint, 0));
+  return is_whole (newest, interpreter) &&
+         _pyisolate_env_store_set_current (environment, g_array_index (generations, guint, 0), NULL);
+}
+
+PyIsolateEnvironment *
+_pyisolate_env_make (const PyIsolateEnvironmentRequest  *request,
+                     PyIsolateEnvLock                   *lock,
+                     const PyIsolateEnvInterpreter      *interpreter,
+                     gboolean                            fresh,
+                     PyIsolateEnvProgress               *progress,
+                     GCancellable                       *cancellable,
+                     GError                            **error)
+{
+  g_autofree char *key = _pyisolate_env_lock_dup_environment_key (lock, interpreter);
+  g_autofree char *environment = _pyisolate_env_store_environment (request->venv_root, key);
+  PYISOLATE_ENV_AUTOFD int guard = _pyisolate_env_store_guard (request->venv_root, key, TRUE, cancellable, error);
+  g_autoptr (GArray) generations = NULL;
+  g_autoptr (PyIsolateEnvironment) self = NULL;
+  g_autoptr (GError) local_error = NULL;
+  g_autofree char *made = NULL;
+  guint next;
+
+  if (guard < 0)
+    return NULL;
+
+  generations = _pyisolate_env_store_list (environment);
+  if (!fresh && (self = _pyisolate_env_acquire (request->venv_root, key, interpreter, cancellable, &local_error)) != NULL)
+    return g_steal_pointer (&self);
+  if (local_error == NULL && !fresh && adopt (environment, generations, interpreter))
+    return _pyisolate_env_acquire (request->venv_root, key, interpreter, cancellable, error);
+  if (local_error != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&local_error));
+      return NULL;
+    }
+
+  next = generations->len > 0 ? g_array_index (generations, guint, 0) + 1 : 1;
+  made = _pyisolate_env_generation_make (request, key, next, lock, interpreter, progress, cancellable, error);
+  if (made == NULL || !_pyisolate_env_store_set_current (environment, next, error))
+    return NULL;
+
+  self = _pyisolate_env_acquire (request->venv_root, key, interpreter, cancellable, &local_error);
+  if (self == NULL && local_error == NULL)
+    g_set_error (&local_error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT, "The environment %s vanished", made);
+  if (self == NULL)
+    g_propagate_error (error, g_steal_pointer (&local_error));
+
+  return g_steal_pointer (&self);
+}
+
+/* What is there, without a process; NULL with or without an error. */
+static PyIsolateEnvironment *
+look_up (const PyIsolateEnvironmentRequest  *request,
+         const PyIsolateEnvInterpreter      *interpreter,
+         const char                         *request_key,
+         PyIsolateEnvLock                  **lock,
+         GCancellable                       *cancellable,
+         GError                            **error)
+{
+  g_autofree char *key = NULL;
+
+  *lock = _pyisolate_env_lock_load (request->venv_root, request_key);
+  if (*lock == NULL)
+    return NULL;
+
+  key = _pyisolate_env_lock_dup_environment_key (*lock, interpreter);
+  return _pyisolate_env_acquire (request->venv_root, key, interpreter, cancellable, error);
+}
+
+gboolean
+_pyisolate_env_is_warm (const PyIsolateEnvironmentRequest *request)
+{
+  g_autoptr (PyIsolateEnvironmentRequest) normal = _pyisolate_env_request_normalize (request);
+  g_autoptr (PyIsolateEnvInterpreter) interpreter = _pyisolate_env_interpreter_resolve (normal, FALSE, NULL, NULL);
+  g_autofree char *key = interpreter != NULL ? _pyisolate_env_request_key (normal, interpreter, NULL) : NULL;
+  g_autoptr (PyIsolateEnvLock) lock = NULL;
+  g_autofree char *environment_key = NULL, *environment = NULL, *generation = NULL;
+
+  lock = key != NULL ? _pyisolate_env_lock_load (normal->venv_root, key) : NULL;
+  if (lock == NULL)
+    return FALSE;
+
+  environment_key = _pyisolate_env_lock_dup_environment_key (lock, interpreter);
+  environment = _pyisolate_env_store_environment (normal->venv_root, environment_key);
+  generation = _pyisolate_env_store_generation (environment, _pyisolate_env_store_get_current (environment));
+  return is_whole (generation, interpreter);
+}
+
+/* The lock of a request: resolved by one, if it is not there. @again: resolved in any case. */
+static PyIsolateEnvLock *
+resolve_once (const PyIsolateEnvironmentRequest  *request,
+              const PyIsolateEnvInterpreter      *interpreter,
+              const char                         *request_key,
+              gboolean                            again,
+              PyIsolateEnvProgress               *progress,
+              GCancellable                       *cancellable,
+              GError                            **error)
+{
+  PYISOLATE_ENV_AUTOFD int guard = _pyisolate_env_store_guard (request->venv_root, request_key, TRUE, cancellable, error);
+  g_autoptr (PyIsolateEnvLock) lock = NULL;
+
+  if (guard < 0)
+    return NULL;
+
+  lock = again ? NULL : _pyisolate_env_lock_load (request->venv_root, request_key);
+  if (lock != NULL)
+    return g_steal_pointer (&lock);
+
+  lock = _pyisolate_env_lock_resolve (request, interpreter, progress, cancellable, error);
+  if (lock == NULL || !_pyisolate_env_lock_save (lock, request->venv_root, request_key, error))
+    return NULL;
+
+  return g_steal_pointer (&lock);
+}
+
+static PyIsolateEnvironment *
+use_own_environment (const PyIsolateEnvironmentRequest  *request,
+                     GCancellable                       *cancellable,
+                     GError                            **error)
+{
+  g_autofree char *python = g_build_filename (request->environment, "bin", "python", NULL);
+  /* Behind the links is its base interpreter; if there are none (conda), -S keeps its packages out of the query. */
+  g_autofree char *real = realpath (python, NULL);
+  g_autofree char *cache = g_build_filename (request->venv_root, "interpreters", NULL);
+  g_autoptr (PyIsolateEnvInterpreter) interpreter = NULL;
+
+  interpreter = _pyisolate_env_interpreter_query (real != NULL ? real : python, cache, TRUE, cancellable, error);
+  if (interpreter == NULL)
+    return NULL;
+
+  return _pyisolate_env_environment_new (NULL, request->environment, interpreter->version, -1);
+}
+
+/* Says that a local requirement is not what was installed; TRUE if that is to be mended now. */
+static gboolean
+is_outdated (const PyIsolateEnvironmentRequest *request,
+             PyIsolateEnvLock                  *lock,
+             PyIsolateEnvProgress              *progress,
+             GCancellable                      *cancellable)
+{
+  g_autofree char *path = _pyisolate_env_lock_find_changed (lock, cancellable);
+  g_autofree char *text = NULL;
+
+  if (path == NULL)
+    return FALSE;
+
+  text = g_strdup_printf ("%s has changed since it was installed; %s", path,
+                          request->auto_update ? "updating" : "\"pyisolate env update\" installs it anew");
+  g_message ("%s", text);
+  _pyisolate_env_progress_tell (progress, PYISOLATE_ENVIRONMENT_STAGE_RESOLVING, 0, text);
+
+  return request->auto_update;
+}
+
+/* Prune may have taken the lock away before it could know of us. */
+static gboolean
+record_use (const PyIsolateEnvironmentRequest  *request,
+            const char                         *request_key,
+            const char                         *environment_key,
+            PyIsolateEnvLock                   *lock,
+            GCancellable                       *cancellable,
+            GError                            **error)
+{
+  g_autoptr (PyIsolateEnvLock) kept = NULL;
+  PYISOLATE_ENV_AUTOFD int guard = -1;
+
+  if (request->extension_name == NULL ||
+      _pyisolate_env_index_matches (request->venv_root, request->extension_name, request_key, environment_key))
+    return TRUE;
+
+  guard = _pyisolate_env_store_guard (request->venv_root, request_key, TRUE, cancellable, error);
+  if (guard < 0 ||
+      !_pyisolate_env_index_record (request->venv_root, request->extension_name, request_key, environment_key, error))
+    return FALSE;
+
+  kept = _pyisolate_env_lock_load (request->venv_root, request_key);
+  return kept != NULL || _pyisolate_env_lock_save (lock, request->venv_root, request_key, error);
+}
+
+static PyIsolateEnvironment *
+find_or_make (const PyIsolateEnvironmentRequest  *request,
+              gboolean                            update,
+              PyIsolateEnvProgress               *progress,
+              GCancellable                       *cancellable,
+              GError                            **error)
+{
+  g_autoptr (PyIsolateEnvInterpreter) interpreter = NULL;
+  g_autoptr (PyIsolateEnvironment) self = NULL;
+  g_autoptr (PyIsolateEnvLock) lock = NULL;
+  g_autoptr (GError) local_error = NULL;
+  g_autofree char *key = NULL;
+
+  interpreter = _pyisolate_env_interpreter_resolve (request, TRUE, cancellable, error);
+  key = interpreter != NULL ? _pyisolate_env_request_key (request, interpreter, error) : NULL;
+  if (key == NULL)
+    return NULL;
+
+  if (!update)
+    self = look_up (request, interpreter, key, &lock, cancellable, &local_error);
+  if (self != NULL && is_outdated (request, lock, progress, cancellable))
+    {
+      g_clear_pointer (&self, _pyisolate_environment_unref);
+      update = TRUE;
+    }
+  if (self == NULL && local_error == NULL)
+    {
+      g_clear_pointer (&lock, _pyisolate_env_lock_free);
+      lock = resolve_once (request, interpreter, key, update, progress, cancellable, &local_error);
+      if (lock != NULL)
+        self = _pyisolate_env_make (request, lock, interpreter, FALSE, progress, cancellable, &local_error);
+    }
+  if (self != NULL && !record_use (request, key, self->key, lock, cancellable, &local_error))
+    g_clear_pointer (&self, _pyisolate_environment_unref);
+  if (self == NULL)
+    g_propagate_error (error, g_steal_pointer (&local_error));
+
+  return g_steal_pointer (&self);
+}
+
+static PyIsolateEnvironment *
+run (const PyIsolateEnvironmentRequest  *request,
+     gboolean                            update,
+     PyIsolateEnvironmentProgressFunc    func,
+     gpointer                            user_data,
+     GCancellable                       *cancellable,
+     GError                            **error)
+{
+  g_autoptr (PyIsolateEnvironmentRequest) normal = NULL;
+  g_auto (PyIsolateEnvProgress) progress = { 0 };
+
+  g_assert (request != NULL);
+
+  if (!_pyisolate_environment_check_request (request, error) || g_cancellable_set_error_if_cancelled (cancellable, error))
+    return NULL;
+  if (request->environment != NULL)
+    return use_own_environment (request, cancellable, error);
+
+  normal = _pyisolate_env_request_normalize (request);
+  _pyisolate_env_progress_init (&progress, func, user_data);
+  return find_or_make (normal, update, &progress, cancellable, error);
+}
+
+PyIsolateEnvironment *
+_pyisolate_environment_ensure (const PyIsolateEnvironmentRequest  *request,
+                               PyIsolateEnvironmentProgressFunc    progress,
+                               gpointer                            user_data,
+                               GCancellable                       *cancellable,
+                               GError                            **error)
+{
+  return run (request, FALSE, progress, user_data, cancellable, error);
+}
+
+PyIsolateEnvironment *
+_pyisolate_environment_update (const PyIsolateEnvironmentRequest  *request,
+                               PyIsolateEnvironmentProgressFunc    progress,
+                               gpointer                            user_data,
+                               GCancellable                       *cancellable,
+                               GError                            **error)
+{
+  return run (request, TRUE, progress, user_data, cancellable, error);
+}
