@@ -194,6 +194,34 @@ check_node (Checker                 *self,
 }
 
 /*< private >
+ * _pyisolate_value_find_problem:
+ * @type: a type string
+ * @type_length: its length
+ * @data: bytes that may be anything
+ * @size: the number of bytes
+ * @outer: how deep the value lies in its message
+ *
+ * Looks for what keeps bytes from being a value that can travel.
+ *
+ * Returns: (nullable): a short description, %NULL if there is nothing wrong
+ */
+const char *
+_pyisolate_value_find_problem (const char    *type,
+                               gsize          type_length,
+                               gconstpointer  data,
+                               gsize          size,
+                               PyIsolateDepth outer)
+{
+  static const guint8 nothing = 0;
+  Checker checker = { outer, NULL };
+
+  if (size > PYISOLATE_VALUE_MAX_SIZE)
+    return "more bytes than can be sent";
+  check_typed (&checker, type, type_length, data != NULL ? data : &nothing, size);
+  return checker.problem;
+}
+
+/*< private >
  * _pyisolate_value_check_bytes:
  * @body: bytes that may be anything
  * @type: what they should be
@@ -210,23 +238,21 @@ _pyisolate_value_check_bytes (GBytes              *body,
                               GVariant           **out,
                               GError             **error)
 {
-  static const guint8 nothing = 0;
-  Checker checker = { { 0, 0, 0 }, NULL };
-  const guint8 *data;
+  const PyIsolateDepth top = { 0, 0, 0 };
+  const char *problem;
+  gconstpointer data;
   gsize size;
 
   g_assert (body != NULL && type != NULL && out != NULL);
 
   data = g_bytes_get_data (body, &size);
-  if (size > PYISOLATE_VALUE_MAX_SIZE)
-    fail (&checker, "more bytes than can be sent");
-  else
-    check_typed (&checker, g_variant_type_peek_string (type), g_variant_type_get_string_length (type),
-                 data != NULL ? data : &nothing, size);
-  if (checker.problem != NULL)
+  problem = _pyisolate_value_find_problem (g_variant_type_peek_string (type),
+                                           g_variant_type_get_string_length (type),
+                                           data, size, top);
+  if (problem != NULL)
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE, "A malformed value: %s",
-                   checker.problem);
+                   problem);
       return FALSE;
     }
 

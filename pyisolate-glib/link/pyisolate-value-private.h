@@ -20,5 +20,15 @@ GVariant *_pyisolate_value_to_wire     (GVariant            *value,
 GVariant *_pyisolate_value_coerce      (GVariant            *value,
                                         const GVariantType  *target,
                                         GError             **error);
+const char *_pyisolate_value_find_problem (const char    *type,
+                                           gsize          type_length,
+                                           gconstpointer  data,
+                                           gsize          size,
+                                           PyIsolateDepth outer);
+
+const char *_pyisolate_value_untag        (GVariant      *value,
+                                           GVariant     **payload);
+GVariant   *_pyisolate_value_unbox        (GVariant      *value);
+const char *_pyisolate_value_python_type  (GVariant      *value);
 
 G_END_DECLS

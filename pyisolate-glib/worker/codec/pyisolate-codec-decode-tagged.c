@@ -194,7 +194,7 @@ decode_date (PyObject *payload)
   return from_isoformat (payload, KIND_DATE);
 }
 
-/* @time with its tzinfo and fold replaced; consumes @time. */
+/* @time with its tzinfo and fold replaced. */
 static PyObject *
 replace_zone (PyObject *time,
               PyObject *fold,
@@ -210,25 +210,42 @@ replace_zone (PyObject *time,
   Py_XDECREF (replace);
   Py_XDECREF (args);
   Py_XDECREF (kwargs);
-  Py_DECREF (time);
   return result;
 }
 
+/* The text alone, whose offset is the zone; with fold; with fold and tzinfo. */
 static PyObject *
 decode_zoned (PyObject *payload,
               CodecKind kind)
 {
-  PyObject *time, *fold, *tzinfo;
+  PyObject *time, *fold, *tzinfo, *result;
+  Py_ssize_t n_items;
 
-  if (!PyTuple_CheckExact (payload) || PyTuple_Size (payload) != 3)
+  if (PyUnicode_CheckExact (payload))
+    return from_isoformat (payload, kind);
+  if (!PyTuple_CheckExact (payload))
     return NULL;
-  fold = PyTuple_GetItem (payload, 1);
-  tzinfo = PyTuple_GetItem (payload, 2);
-  if (!PyBool_Check (fold))
+  n_items = PyTuple_Size (payload);
+  fold = n_items > 1 ? PyTuple_GetItem (payload, 1) : NULL;
+  if ((n_items != 2 && n_items != 3) || !PyBool_Check (fold))
     return NULL;
 
   time = from_isoformat (PyTuple_GetItem (payload, 0), kind);
-  return time != NULL ? replace_zone (time, fold, tzinfo) : NULL;
+  if (time == NULL)
+    return NULL;
+  if (n_items == 3)
+    {
+      tzinfo = PyTuple_GetItem (payload, 2);
+      Py_INCREF (tzinfo);
+    }
+  else
+    {
+      tzinfo = PyObject_GetAttrString (time, "tzinfo");
+    }
+  result = tzinfo != NULL ? replace_zone (time, fold, tzinfo) : NULL;
+  Py_XDECREF (tzinfo);
+  Py_DECREF (time);
+  return result;
 }
 
 static PyObject *
