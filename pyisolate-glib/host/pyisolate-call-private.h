@@ -6,6 +6,9 @@
 
 G_BEGIN_DECLS
 
+/* A call of the library's own to the worker's runtime. */
+PyIsolateCall  *_pyisolate_call_new_control          (const char               *method);
+
 /* Makes the frame of a call that is about to be made; a call is made once. */
 PyIsolateFrame *_pyisolate_call_make_frame           (PyIsolateCall            *self,
                                                       GError                  **error);

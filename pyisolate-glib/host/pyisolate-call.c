@@ -28,6 +28,7 @@ struct _PyIsolateCall {
   GObject parent_instance;
 
   /* Set by the caller, until the call is made. */
+  const char *target; /* static; NULL: the extension itself */
   char *method;
   GVariant *args;   /* a tuple, or NULL */
   GVariant *kwargs; /* a{sv}, or NULL */
@@ -270,6 +271,7 @@ new_call_frame (PyIsolateCall *self,
 
   chain = _pyisolate_invocation_dup_chain (self->parent, &n_chain);
   _pyisolate_frame_set_chain (frame, chain, n_chain);
+  frame->target = g_strdup (self->target);
   frame->name = g_strdup (self->method);
   _pyisolate_frame_set_variant (frame, g_variant_new_tuple (children, G_N_ELEMENTS (children)));
 
@@ -388,6 +390,16 @@ _pyisolate_call_make_frame (PyIsolateCall  *self,
     return NULL;
 
   return g_steal_pointer (&frame);
+}
+
+PyIsolateCall *
+_pyisolate_call_new_control (const char *method)
+{
+  PyIsolateCall *self = pyisolate_call_new (method);
+
+  self->target = PYISOLATE_TARGET_WORKER;
+
+  return self;
 }
 
 void

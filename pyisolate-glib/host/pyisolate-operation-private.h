@@ -20,6 +20,7 @@ void _pyisolate_operation_start (PyIsolateExtension     *extension,
                                  PyIsolateCall          *call,
                                  gint64                  timeout,
                                  PyIsolateMailbox       *mailbox,
+                                 PyIsolateJobKind        job_kind,
                                  GCancellable           *cancellable,
                                  PyIsolateOperationFunc  func,
                                  gpointer                user_data);

@@ -24,6 +24,7 @@ typedef struct {
   PyIsolateEndpoint *endpoint;
   PyIsolateCall *call;
   PyIsolateMailbox *mailbox;
+  PyIsolateJobKind job_kind;
   GCancellable *cancellable;
   gulong cancelled_id;
   GSource *deadline;
@@ -164,7 +165,7 @@ settle (Operation      *self,
 
   self->reply = reply;
   self->error = error;
-  _pyisolate_mailbox_post (self->mailbox, PYISOLATE_JOB_CALL, finish, operation_ref (self), operation_unref);
+  _pyisolate_mailbox_post (self->mailbox, self->job_kind, finish, operation_ref (self), operation_unref);
 
   return TRUE;
 }
@@ -255,7 +256,7 @@ on_reply (PyIsolateFrame *frame,
   part = g_new (Part, 1);
   part->operation = operation_ref (self);
   part->frame = frame;
-  _pyisolate_mailbox_post (self->mailbox, PYISOLATE_JOB_CALL, emit_part, part, part_free);
+  _pyisolate_mailbox_post (self->mailbox, self->job_kind, emit_part, part, part_free);
 }
 
 /* In the thread that cancels. */
@@ -339,7 +340,8 @@ send_call (Operation *self,
 
 /*< private >
  * @timeout: milliseconds, or -1
- * @mailbox: where @func is called, and the signals of @call are emitted; of the calling thread
+ * @mailbox: where @func is called, and the signals of @call are emitted
+ * @job_kind: CALL if the caller blocks until then
  */
 void
 _pyisolate_operation_start (PyIsolateExtension     *extension,
@@ -347,6 +349,7 @@ _pyisolate_operation_start (PyIsolateExtension     *extension,
                             PyIsolateCall          *call,
                             gint64                  timeout,
                             PyIsolateMailbox       *mailbox,
+                            PyIsolateJobKind        job_kind,
                             GCancellable           *cancellable,
                             PyIsolateOperationFunc  func,
                             gpointer                user_data)
@@ -358,6 +361,7 @@ _pyisolate_operation_start (PyIsolateExtension     *extension,
   self->endpoint = g_object_ref (endpoint);
   self->call = g_object_ref (call);
   self->mailbox = _pyisolate_mailbox_ref (mailbox);
+  self->job_kind = job_kind;
   self->cancellable = cancellable != NULL ? g_object_ref (cancellable) : NULL;
   self->func = func;
   self->user_data = user_data;

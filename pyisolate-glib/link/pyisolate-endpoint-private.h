@@ -13,7 +13,8 @@ G_DECLARE_FINAL_TYPE (PyIsolateEndpoint, _pyisolate_endpoint, PYISOLATE, ENDPOIN
 /* More calls of the other side in flight than this are answered with LIMIT. */
 #define PYISOLATE_MAX_CALLS_IN 4096
 
-/* Both are called from the transport's thread. `incoming` gets CALL, CANCEL, LOG and every EVENT. */
+/* Both are called from the transport's thread. `incoming` gets CALL, CANCEL, LOG and every EVENT. When
+ * the endpoint fails it gets a CANCEL for each CALL that is not answered. */
 typedef struct {
   void (*incoming) (PyIsolateEndpoint *endpoint,
                     PyIsolateFrame    *frame /* transfer full */,
@@ -50,9 +51,8 @@ void               _pyisolate_endpoint_respond (PyIsolateEndpoint              *
 void               _pyisolate_endpoint_attach  (PyIsolateEndpoint              *self,
                                                 guint64                         id,
                                                 GObject                        *object);
-GObject           *_pyisolate_endpoint_dup_attached     (PyIsolateEndpoint     *self,
-                                                         guint64                id);
-GPtrArray         *_pyisolate_endpoint_dup_all_attached (PyIsolateEndpoint     *self);
+GObject           *_pyisolate_endpoint_dup_attached (PyIsolateEndpoint         *self,
+                                                     guint64                    id);
 void               _pyisolate_endpoint_fail    (PyIsolateEndpoint              *self,
                                                 const GError                   *error);
 void               _pyisolate_endpoint_close   (PyIsolateEndpoint              *self,

@@ -408,27 +408,26 @@ _pyisolate_endpoint_dup_attached (PyIsolateEndpoint *self,
   return ref != NULL ? g_weak_ref_get (ref) : NULL;
 }
 
-GPtrArray *
-_pyisolate_endpoint_dup_all_attached (PyIsolateEndpoint *self)
+static void
+cancel_calls_in (PyIsolateEndpoint *self)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
-  GPtrArray *objects = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autofree guint64 *ids = NULL;
   GHashTableIter iter;
-  gpointer ref;
+  gpointer key;
+  guint n_ids = 0;
 
+  g_mutex_lock (&self->mutex);
+  ids = g_new (guint64, g_hash_table_size (self->calls_in));
   g_hash_table_iter_init (&iter, self->calls_in);
-  while (g_hash_table_iter_next (&iter, NULL, &ref))
-    {
-      GObject *object = g_weak_ref_get (ref);
+  while (g_hash_table_iter_next (&iter, &key, NULL))
+    ids[n_ids++] = *(guint64 *) key;
+  g_mutex_unlock (&self->mutex);
 
-      if (object != NULL)
-        g_ptr_array_add (objects, object);
-    }
-
-  return objects;
+  for (guint i = 0; i < n_ids; i++)
+    self->handler->incoming (self, _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, ids[i]), self->user_data);
 }
 
-/* Answers every call that waits, and every later one, with @error. */
+/* Answers every call that waits, and every later one, with @error; and nobody wants an answer to theirs any more. */
 void
 _pyisolate_endpoint_fail (PyIsolateEndpoint *self,
                           const GError      *error)
@@ -452,6 +451,8 @@ _pyisolate_endpoint_fail (PyIsolateEndpoint *self,
       if (waiting->func != NULL)
         waiting->func (NULL, error, waiting->user_data);
     }
+
+  cancel_calls_in (self);
 }
 
 void

@@ -13,12 +13,21 @@ typedef struct {
 G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (PyIsolateTransport, _pyisolate_transport, G_TYPE_OBJECT)
 
 static void
+release_user_data (PyIsolateTransportPrivate *priv)
+{
+  gpointer user_data = g_steal_pointer (&priv->user_data);
+
+  if (priv->destroy != NULL && user_data != NULL)
+    priv->destroy (user_data);
+}
+
+static void
 _pyisolate_transport_finalize (GObject *object)
 {
   PyIsolateTransport *self = PYISOLATE_TRANSPORT (object);
   PyIsolateTransportPrivate *priv = _pyisolate_transport_get_instance_private (self);
 
-  g_clear_pointer (&priv->user_data, priv->destroy);
+  release_user_data (priv);
 
   G_OBJECT_CLASS (_pyisolate_transport_parent_class)->finalize (object);
 }
@@ -112,5 +121,5 @@ _pyisolate_transport_emit_closed (PyIsolateTransport *self,
     return;
 
   priv->handler->closed (self, error, priv->user_data);
-  g_clear_pointer (&priv->user_data, priv->destroy);
+  release_user_data (priv);
 }

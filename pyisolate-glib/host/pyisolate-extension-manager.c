@@ -1,0 +1,1294 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "pyisolate-extension-manager.h"
+
+#include "pyisolate-error.h"
+#include "pyisolate-extension-config-private.h"
+#include "pyisolate-extension-private.h"
+#include "pyisolate-frame-private.h"
+#include "pyisolate-loader-private.h"
+#include "pyisolate-stop-private.h"
+#include "pyisolate-worker-private.h"
+
+#include <errno.h>
+#include <string.h>
+
+/**
+ * PyIsolateExtensionManager:
+ *
+ * Loads extensions, and is the list of them.
+ *
+ * It is a [iface@Gio.ListModel] of [class@PyIsolate.Extension]: a row is there from the moment at which an extension begins
+ * to be loaded, and stays when it has stopped or failed, until [method@PyIsolate.ExtensionManager.remove_extension] or until
+ * an extension of the same name is loaded, which takes the row.
+ *
+ * A manager belongs to the thread-default main context in which it was created: call its functions there; its signals, and
+ * those of its extensions, are emitted there. Dropping it ends the processes of its extensions.
+ *
+ * Since: 0.1
+ */
+struct _PyIsolateExtensionManager {
+  GObject parent_instance;
+
+  char *venv_root;
+  char *application_id;
+  char *python;
+  char *uv_path;
+  guint max_parallel_installs;
+  guint max_parallel_starts;
+
+  PyIsolateMailbox *home;
+  PyIsolateLoader *loader;
+  GPtrArray *extensions;  /* of PyIsolateExtension: the rows */
+  GHashTable *names;      /* name → PyIsolateExtension */
+  GHashTable *singletons; /* name → PyIsolateProxiedSingleton */
+  GHashTable *fractions;  /* PyIsolateExtension that is being loaded → double * */
+  double progress;
+};
+
+enum {
+  PROP_0,
+  PROP_VENV_ROOT,
+  PROP_APPLICATION_ID,
+  PROP_PYTHON,
+  PROP_UV_PATH,
+  PROP_MAX_PARALLEL_INSTALLS,
+  PROP_MAX_PARALLEL_STARTS,
+  PROP_PROGRESS,
+  PROP_N_ITEMS,
+  N_PROPS
+};
+
+enum {
+  EXTENSION_ADDED,
+  EXTENSION_REMOVED,
+  LOAD_PROGRESS,
+  N_SIGNALS
+};
+
+static GParamSpec *properties[N_PROPS];
+static guint signals[N_SIGNALS];
+
+static GType
+pyisolate_extension_manager_get_item_type (GListModel *model)
+{
+  return PYISOLATE_TYPE_EXTENSION;
+}
+
+static guint
+pyisolate_extension_manager_get_n_items (GListModel *model)
+{
+  return PYISOLATE_EXTENSION_MANAGER (model)->extensions->len;
+}
+
+static gpointer
+pyisolate_extension_manager_get_item (GListModel *model,
+                                      guint       position)
+{
+  PyIsolateExtensionManager *self = PYISOLATE_EXTENSION_MANAGER (model);
+
+  if (position >= self->extensions->len)
+    return NULL;
+
+  return g_object_ref (g_ptr_array_index (self->extensions, position));
+}
+
+static void
+list_model_init (GListModelInterface *iface)
+{
+  iface->get_item_type = pyisolate_extension_manager_get_item_type;
+  iface->get_n_items = pyisolate_extension_manager_get_n_items;
+  iface->get_item = pyisolate_extension_manager_get_item;
+}
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (PyIsolateExtensionManager, pyisolate_extension_manager, G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (G_TYPE_LIST_MODEL, list_model_init))
+
+static void
+pyisolate_extension_manager_get_property (GObject    *object,
+                                          guint       prop_id,
+                                          GValue     *value,
+                                          GParamSpec *pspec)
+{
+  PyIsolateExtensionManager *self = PYISOLATE_EXTENSION_MANAGER (object);
+
+  switch (prop_id)
+    {
+    case PROP_VENV_ROOT:
+      g_value_set_string (value, self->venv_root);
+      break;
+
+    case PROP_APPLICATION_ID:
+      g_value_set_string (value, self->application_id);
+      break;
+
+    case PROP_PYTHON:
+      g_value_set_string (value, self->python);
+      break;
+
+    case PROP_UV_PATH:
+      g_value_set_string (value, self->uv_path);
+      break;
+
+    case PROP_MAX_PARALLEL_INSTALLS:
+      g_value_set_uint (value, self->max_parallel_installs);
+      break;
+
+    case PROP_MAX_PARALLEL_STARTS:
+      g_value_set_uint (value, self->max_parallel_starts);
+      break;
+
+    case PROP_PROGRESS:
+      g_value_set_double (value, self->progress);
+      break;
+
+    case PROP_N_ITEMS:
+      g_value_set_uint (value, self->extensions->len);
+      break;
+
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+pyisolate_extension_manager_set_property (GObject      *object,
+                                          guint         prop_id,
+                                          const GValue *value,
+                                          GParamSpec   *pspec)
+{
+  PyIsolateExtensionManager *self = PYISOLATE_EXTENSION_MANAGER (object);
+
+  switch (prop_id)
+    {
+    case PROP_VENV_ROOT:
+      self->venv_root = g_value_dup_string (value);
+      break;
+
+    case PROP_APPLICATION_ID:
+      self->application_id = g_value_dup_string (value);
+      break;
+
+    case PROP_PYTHON:
+      pyisolate_extension_manager_set_python (self, g_value_get_string (value));
+      break;
+
+    case PROP_UV_PATH:
+      pyisolate_extension_manager_set_uv_path (self, g_value_get_string (value));
+      break;
+
+    case PROP_MAX_PARALLEL_INSTALLS:
+      pyisolate_extension_manager_set_max_parallel_installs (self, g_value_get_uint (value));
+      break;
+
+    case PROP_MAX_PARALLEL_STARTS:
+      pyisolate_extension_manager_set_max_parallel_starts (self, g_value_get_uint (value));
+      break;
+
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static char *
+choose_application_id (void)
+{
+  GApplication *application = g_application_get_default ();
+
+  if (application != NULL && g_application_get_application_id (application) != NULL)
+    return g_strdup (g_application_get_application_id (application));
+  if (g_get_prgname () != NULL)
+    return g_strdup (g_get_prgname ());
+
+  return g_strdup ("application");
+}
+
+static void
+pyisolate_extension_manager_constructed (GObject *object)
+{
+  PyIsolateExtensionManager *self = PYISOLATE_EXTENSION_MANAGER (object);
+  char *venv_root;
+
+  G_OBJECT_CLASS (pyisolate_extension_manager_parent_class)->constructed (object);
+
+  if (self->venv_root == NULL)
+    venv_root = g_build_filename (g_get_user_cache_dir (), "pyisolate-glib", NULL);
+  else
+    venv_root = g_canonicalize_filename (self->venv_root, NULL);
+  g_free (self->venv_root);
+  self->venv_root = venv_root;
+
+  if (self->application_id == NULL)
+    self->application_id = choose_application_id ();
+}
+
+/* Nothing that goes on needs the manager: the loads are told to end, and hold what they need. */
+static void
+abandon (PyIsolateExtension *extension)
+{
+  g_cancellable_cancel (_pyisolate_extension_get_load_cancellable (extension));
+  pyisolate_extension_kill (extension);
+}
+
+static void
+pyisolate_extension_manager_dispose (GObject *object)
+{
+  PyIsolateExtensionManager *self = PYISOLATE_EXTENSION_MANAGER (object);
+
+  for (guint i = 0; i < self->extensions->len; i++)
+    abandon (g_ptr_array_index (self->extensions, i));
+  g_ptr_array_set_size (self->extensions, 0);
+  g_hash_table_remove_all (self->names);
+  g_hash_table_remove_all (self->singletons);
+  g_hash_table_remove_all (self->fractions);
+
+  G_OBJECT_CLASS (pyisolate_extension_manager_parent_class)->dispose (object);
+}
+
+static void
+pyisolate_extension_manager_finalize (GObject *object)
+{
+  PyIsolateExtensionManager *self = PYISOLATE_EXTENSION_MANAGER (object);
+
+  g_clear_pointer (&self->venv_root, g_free);
+  g_clear_pointer (&self->application_id, g_free);
+  g_clear_pointer (&self->python, g_free);
+  g_clear_pointer (&self->uv_path, g_free);
+  g_clear_pointer (&self->loader, _pyisolate_loader_unref);
+  g_clear_pointer (&self->home, _pyisolate_mailbox_unref);
+  g_clear_pointer (&self->extensions, g_ptr_array_unref);
+  g_clear_pointer (&self->names, g_hash_table_unref);
+  g_clear_pointer (&self->singletons, g_hash_table_unref);
+  g_clear_pointer (&self->fractions, g_hash_table_unref);
+
+  G_OBJECT_CLASS (pyisolate_extension_manager_parent_class)->finalize (object);
+}
+
+static void
+install_properties (GObjectClass *object_class)
+{
+  const GParamFlags read = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
+  const GParamFlags construct = G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS;
+  const GParamFlags read_write = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
+
+  /**
+   * PyIsolateExtensionManager:venv-root:
+   *
+   * The directory in which environments are made; several managers and applications can share one. By default
+   * `pyisolate-glib` in the user's cache directory.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_VENV_ROOT] = g_param_spec_string ("venv-root", NULL, NULL, NULL, construct);
+  /**
+   * PyIsolateExtensionManager:application-id:
+   *
+   * Under which name the extensions keep their state directories. By default the id of the default [class@Gio.Application],
+   * else the name of the program.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_APPLICATION_ID] = g_param_spec_string ("application-id", NULL, NULL, NULL, construct);
+  /**
+   * PyIsolateExtensionManager:python:
+   *
+   * The interpreter for extensions that name none; %NULL for the `python3` on the search path.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_PYTHON] = g_param_spec_string ("python", NULL, NULL, NULL, read_write);
+  /**
+   * PyIsolateExtensionManager:uv-path:
+   *
+   * The program `uv`; %NULL to look for it.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_UV_PATH] = g_param_spec_string ("uv-path", NULL, NULL, NULL, read_write);
+  /**
+   * PyIsolateExtensionManager:max-parallel-installs:
+   *
+   * How many environments may be made at the same time.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_MAX_PARALLEL_INSTALLS] =
+    g_param_spec_uint ("max-parallel-installs", NULL, NULL, 1, 64, 2, read_write | G_PARAM_CONSTRUCT);
+  /**
+   * PyIsolateExtensionManager:max-parallel-starts:
+   *
+   * How many extensions may start at the same time.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_MAX_PARALLEL_STARTS] =
+    g_param_spec_uint ("max-parallel-starts", NULL, NULL, 1, 64, 4, read_write | G_PARAM_CONSTRUCT);
+  /**
+   * PyIsolateExtensionManager:progress:
+   *
+   * How much of what is being loaded is done, from 0 to 1; 1 if nothing is being loaded.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_PROGRESS] = g_param_spec_double ("progress", NULL, NULL, 0, 1, 1, read);
+  /**
+   * PyIsolateExtensionManager:n-items:
+   *
+   * How many rows there are.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_N_ITEMS] = g_param_spec_uint ("n-items", NULL, NULL, 0, G_MAXUINT, 0, read);
+
+  g_object_class_install_properties (object_class, N_PROPS, properties);
+}
+
+static void
+pyisolate_extension_manager_class_init (PyIsolateExtensionManagerClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->get_property = pyisolate_extension_manager_get_property;
+  object_class->set_property = pyisolate_extension_manager_set_property;
+  object_class->constructed = pyisolate_extension_manager_constructed;
+  object_class->dispose = pyisolate_extension_manager_dispose;
+  object_class->finalize = pyisolate_extension_manager_finalize;
+  install_properties (object_class);
+
+  /**
+   * PyIsolateExtensionManager::extension-added:
+   * @self: the manager
+   * @extension: the new extension, which begins to be loaded
+   *
+   * Emitted when an extension was added to the list, after `items-changed`.
+   *
+   * Since: 0.1
+   */
+  signals[EXTENSION_ADDED] = g_signal_new ("extension-added", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                                           NULL, G_TYPE_NONE, 1, PYISOLATE_TYPE_EXTENSION);
+  /**
+   * PyIsolateExtensionManager::extension-removed:
+   * @self: the manager
+   * @extension: the extension
+   *
+   * Emitted when an extension was removed from the list, after `items-changed`.
+   *
+   * Since: 0.1
+   */
+  signals[EXTENSION_REMOVED] = g_signal_new ("extension-removed", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL,
+                                             NULL, NULL, G_TYPE_NONE, 1, PYISOLATE_TYPE_EXTENSION);
+  /**
+   * PyIsolateExtensionManager::load-progress:
+   * @self: the manager
+   * @extension: the extension that is being loaded
+   * @stage: what is going on
+   * @fraction: how much of its loading is done, from 0 to 1
+   * @text: a line for people; may be empty
+   *
+   * Emitted while an extension is being loaded.
+   *
+   * Since: 0.1
+   */
+  signals[LOAD_PROGRESS] = g_signal_new ("load-progress", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                         G_TYPE_NONE, 4, PYISOLATE_TYPE_EXTENSION, PYISOLATE_TYPE_LOAD_STAGE,
+                                         G_TYPE_DOUBLE, G_TYPE_STRING);
+}
+
+static void
+pyisolate_extension_manager_init (PyIsolateExtensionManager *self)
+{
+  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+
+  self->home = _pyisolate_mailbox_ref_for_context (context);
+  self->loader = _pyisolate_loader_new (self->home);
+  self->extensions = g_ptr_array_new_with_free_func (g_object_unref);
+  self->names = g_hash_table_new (g_str_hash, g_str_equal);
+  self->singletons = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_object_unref);
+  self->fractions = g_hash_table_new_full (NULL, NULL, g_object_unref, g_free);
+  self->progress = 1;
+}
+
+/**
+ * pyisolate_extension_manager_new:
+ * @venv_root: (type filename) (nullable): the directory in which environments are made, %NULL for `pyisolate-glib` in the
+ *   user's cache directory
+ *
+ * Creates a manager, which belongs to the thread-default main context.
+ *
+ * Returns: (transfer full): a new manager
+ *
+ * Since: 0.1
+ */
+PyIsolateExtensionManager *
+pyisolate_extension_manager_new (const char *venv_root)
+{
+  return g_object_new (PYISOLATE_TYPE_EXTENSION_MANAGER, "venv-root", venv_root, NULL);
+}
+
+static void
+update_progress (PyIsolateExtensionManager *self)
+{
+  GHashTableIter iter;
+  gpointer fraction;
+  double sum = 0;
+  double progress = 1;
+
+  g_hash_table_iter_init (&iter, self->fractions);
+  while (g_hash_table_iter_next (&iter, NULL, &fraction))
+    sum += *(double *) fraction;
+  if (g_hash_table_size (self->fractions) > 0)
+    progress = CLAMP (sum / g_hash_table_size (self->fractions), 0, 1);
+
+  if (progress != self->progress)
+    {
+      self->progress = progress;
+      g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PROGRESS]);
+    }
+}
+
+static void
+set_fraction (PyIsolateExtensionManager *self,
+              PyIsolateExtension        *extension,
+              double                     fraction)
+{
+  g_hash_table_replace (self->fractions, g_object_ref (extension), g_memdup2 (&fraction, sizeof fraction));
+  update_progress (self);
+}
+
+/* A loading extension's row: a new one, or that of one of its name that has ended. */
+static void
+add_row (PyIsolateExtensionManager *self,
+         PyIsolateExtension        *extension)
+{
+  const char *name = pyisolate_extension_get_name (extension);
+  g_autoptr (PyIsolateExtension) old = g_hash_table_lookup (self->names, name);
+  guint position = self->extensions->len;
+
+  if (old != NULL)
+    {
+      g_object_ref (old);
+      g_ptr_array_find (self->extensions, old, &position);
+      g_ptr_array_remove_index (self->extensions, position);
+      g_hash_table_remove (self->names, name);
+    }
+  g_ptr_array_insert (self->extensions, (int) position, g_object_ref (extension));
+  g_hash_table_insert (self->names, (gpointer) name, extension);
+
+  g_list_model_items_changed (G_LIST_MODEL (self), position, old != NULL ? 1 : 0, 1);
+  if (old == NULL)
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_N_ITEMS]);
+  else
+    g_signal_emit (self, signals[EXTENSION_REMOVED], 0, old);
+  g_signal_emit (self, signals[EXTENSION_ADDED], 0, extension);
+}
+
+static GHashTable *
+collect_singletons (PyIsolateExtensionManager *self,
+                    PyIsolateExtensionConfig  *config,
+                    GError                   **error)
+{
+  const char *const *apis = pyisolate_extension_config_get_apis (config);
+  g_autoptr (GHashTable) singletons = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_object_unref);
+
+  for (guint i = 0; apis[i] != NULL; i++)
+    {
+      PyIsolateProxiedSingleton *singleton = g_hash_table_lookup (self->singletons, apis[i]);
+
+      if (singleton == NULL)
+        {
+          g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
+                       "The extension “%s” lists “%s” among its apis, but the manager has no singleton of that name",
+                       pyisolate_extension_config_get_name (config), apis[i]);
+          return NULL;
+        }
+      g_hash_table_replace (singletons, g_strdup (apis[i]), g_object_ref (singleton));
+    }
+
+  return g_steal_pointer (&singletons);
+}
+
+static gboolean
+path_is_inside (const char *path,
+                const char *directory)
+{
+  gsize length = strlen (directory);
+
+  return strncmp (path, directory, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+/* What can be checked before anything starts, beyond what the configuration itself can. */
+static gboolean
+check_load (PyIsolateExtensionManager   *self,
+            PyIsolateExtensionConfig    *config,
+            PyIsolateEnvironmentRequest *request,
+            GError                     **error)
+{
+  const char *name = pyisolate_extension_config_get_name (config);
+  const char *module_path = pyisolate_extension_config_get_module_path (config);
+  PyIsolateExtension *old = g_hash_table_lookup (self->names, name);
+
+  if (old != NULL && _pyisolate_extension_is_active (old))
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
+                   "There is an extension “%s” already; stop it before loading another one of that name", name);
+      return FALSE;
+    }
+
+  if (g_file_test (module_path, G_FILE_TEST_IS_DIR) && path_is_inside (self->venv_root, module_path))
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
+                   "The directory for environments, “%s”, lies inside of the extension “%s”", self->venv_root, name);
+      return FALSE;
+    }
+
+  return _pyisolate_environment_check_request (request, error);
+}
+
+static char *
+make_state_directory (PyIsolateExtensionManager *self,
+                      const char                *name,
+                      GError                   **error)
+{
+  g_autofree char *application = g_uri_escape_string (self->application_id, NULL, TRUE);
+  g_autofree char *escaped = g_uri_escape_string (name, " ", TRUE);
+  g_autofree char *directory = NULL;
+  g_autofree char *temporary = NULL;
+
+  directory = g_build_filename (g_get_user_state_dir (), "pyisolate-glib", application, escaped, NULL);
+  temporary = g_build_filename (directory, "tmp", NULL);
+  if (g_mkdir_with_parents (temporary, 0700) < 0)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
+                   "The state directory “%s” of the extension “%s” cannot be made: %s", directory, name,
+                   g_strerror (errno));
+      return NULL;
+    }
+
+  return g_steal_pointer (&directory);
+}
+
+static PyIsolateEnvironmentRequest *
+make_request (PyIsolateExtensionManager *self,
+              PyIsolateExtensionConfig  *config)
+{
+  PyIsolateEnvironmentRequest *request = _pyisolate_extension_config_make_request (config, self->venv_root);
+
+  request->uv_path = g_strdup (self->uv_path);
+  request->default_python = g_strdup (self->python);
+  request->launcher_path = _pyisolate_get_launcher_path ();
+
+  return request;
+}
+
+/* Returns the new extension, not in the list yet, and its request. */
+static PyIsolateExtension *
+make_extension (PyIsolateExtensionManager    *self,
+                PyIsolateExtensionConfig     *original,
+                PyIsolateEnvironmentRequest **request_out,
+                GError                      **error)
+{
+  g_autoptr (PyIsolateExtensionConfig) config = pyisolate_extension_config_copy (original);
+  g_autoptr (PyIsolateEnvironmentRequest) request = NULL;
+  g_autoptr (GHashTable) singletons = NULL;
+  g_autofree char *state_directory = NULL;
+
+  if (!pyisolate_extension_config_validate (config, error))
+    return NULL;
+  _pyisolate_extension_config_resolve_paths (config);
+
+  request = make_request (self, config);
+  if (!check_load (self, config, request, error))
+    return NULL;
+
+  singletons = collect_singletons (self, config, error);
+  if (singletons == NULL)
+    return NULL;
+
+  state_directory = make_state_directory (self, pyisolate_extension_config_get_name (config), error);
+  if (state_directory == NULL)
+    return NULL;
+
+  *request_out = g_steal_pointer (&request);
+  return _pyisolate_extension_new (g_steal_pointer (&config), state_directory, g_steal_pointer (&singletons), self->home);
+}
+
+typedef struct {
+  PyIsolateExtensionManager *manager;
+  GCancellable *cancellable; /* the caller's */
+  gulong cancelled_id;
+  GTask *task; /* or: */
+  gboolean *done;
+  GError **error;
+} LoadRequest;
+
+static void
+load_request_free (gpointer data)
+{
+  LoadRequest *load = data;
+
+  g_clear_object (&load->manager);
+  g_clear_object (&load->cancellable);
+  g_clear_object (&load->task);
+  g_free (load);
+}
+
+static void
+on_load_news (PyIsolateExtension *extension,
+              PyIsolateLoadStage  stage,
+              double              fraction,
+              const char         *text,
+              gpointer            user_data)
+{
+  LoadRequest *load = user_data;
+  PyIsolateExtensionManager *self = load->manager;
+
+  if (g_hash_table_contains (self->fractions, extension))
+    set_fraction (self, extension, fraction);
+  g_signal_emit (self, signals[LOAD_PROGRESS], 0, extension, stage, fraction, text);
+}
+
+static void
+on_loaded (PyIsolateExtension *extension,
+           const GError       *error,
+           gpointer            user_data)
+{
+  LoadRequest *load = user_data;
+
+  g_cancellable_disconnect (load->cancellable, load->cancelled_id);
+  g_hash_table_remove (load->manager->fractions, extension);
+  update_progress (load->manager);
+
+  if (load->task == NULL)
+    {
+      if (error != NULL)
+        g_propagate_error (load->error, g_error_copy (error));
+      *load->done = TRUE;
+    }
+  else if (error != NULL)
+    {
+      g_task_return_error (load->task, g_error_copy (error));
+    }
+  else
+    {
+      g_task_return_pointer (load->task, g_object_ref (extension), g_object_unref);
+    }
+}
+
+static void
+on_load_cancelled (GCancellable *cancellable,
+                   gpointer      user_data)
+{
+  g_cancellable_cancel (user_data);
+}
+
+/* @load: (transfer full) */
+static void
+begin_load (PyIsolateExtensionManager   *self,
+            PyIsolateExtension          *extension,
+            PyIsolateEnvironmentRequest *request,
+            PyIsolateJobKind             kind,
+            LoadRequest                 *load)
+{
+  GCancellable *inner = _pyisolate_extension_get_load_cancellable (extension);
+
+  load->manager = g_object_ref (self);
+  set_fraction (self, extension, 0);
+  add_row (self, extension);
+
+  if (load->cancellable != NULL)
+    load->cancelled_id = g_cancellable_connect (load->cancellable, G_CALLBACK (on_load_cancelled), g_object_ref (inner),
+                                                g_object_unref);
+  _pyisolate_loader_load (self->loader, extension, request, kind, on_load_news, on_loaded, load, load_request_free);
+}
+
+/**
+ * pyisolate_extension_manager_load_extension_async:
+ * @self: a manager
+ * @config: what to load; copied
+ * @cancellable: (nullable): ends the loading
+ * @callback: (scope async) (closure user_data): called when the extension runs, or when it is clear that it will not
+ * @user_data: data for @callback
+ *
+ * Loads an extension: makes its environment if there is none yet, starts its process and imports its module.
+ *
+ * An extension whose configuration cannot work (%PYISOLATE_ERROR_BAD_CONFIG, %PYISOLATE_ERROR_BAD_REQUIREMENT,
+ * %PYISOLATE_ERROR_UV_MISSING, …) gets no row in the list. Any other has one when this function returns; when loading fails,
+ * its state becomes %PYISOLATE_EXTENSION_STATE_FAILED.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_extension_manager_load_extension_async (PyIsolateExtensionManager *self,
+                                                  PyIsolateExtensionConfig  *config,
+                                                  GCancellable              *cancellable,
+                                                  GAsyncReadyCallback        callback,
+                                                  gpointer                   user_data)
+{
+  g_autoptr (GTask) task = NULL;
+  g_autoptr (PyIsolateExtension) extension = NULL;
+  PyIsolateEnvironmentRequest *request = NULL;
+  LoadRequest *load;
+  GError *error = NULL;
+
+  g_return_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self));
+  g_return_if_fail (PYISOLATE_IS_EXTENSION_CONFIG (config));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, pyisolate_extension_manager_load_extension_async);
+  g_task_set_name (task, "[pyisolate] load_extension");
+  g_task_set_check_cancellable (task, FALSE); /* the loading itself ends when it is cancelled */
+
+  extension = make_extension (self, config, &request, &error);
+  if (extension == NULL)
+    {
+      g_task_return_error (task, error);
+      return;
+    }
+
+  load = g_new0 (LoadRequest, 1);
+  load->cancellable = cancellable != NULL ? g_object_ref (cancellable) : NULL;
+  load->task = g_steal_pointer (&task);
+  begin_load (self, extension, request, PYISOLATE_JOB_NOTIFICATION, load);
+}
+
+/**
+ * pyisolate_extension_manager_load_extension_finish:
+ * @self: a manager
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Completes [method@PyIsolate.ExtensionManager.load_extension_async].
+ *
+ * Returns: (transfer full): the extension, which runs, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+PyIsolateExtension *
+pyisolate_extension_manager_load_extension_finish (PyIsolateExtensionManager  *self,
+                                                   GAsyncResult               *result,
+                                                   GError                    **error)
+{
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  g_return_val_if_fail (g_async_result_is_tagged (result, pyisolate_extension_manager_load_extension_async), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/**
+ * pyisolate_extension_manager_load_extension_sync:
+ * @self: a manager
+ * @config: what to load; copied
+ * @cancellable: (nullable): ends the loading
+ * @error: return location for an error
+ *
+ * Loads an extension, and blocks until it runs; see [method@PyIsolate.ExtensionManager.load_extension_async].
+ *
+ * Meanwhile the singletons that live in the caller's main context are served.
+ *
+ * Returns: (transfer full): the extension, which runs, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+PyIsolateExtension *
+pyisolate_extension_manager_load_extension_sync (PyIsolateExtensionManager  *self,
+                                                 PyIsolateExtensionConfig   *config,
+                                                 GCancellable               *cancellable,
+                                                 GError                    **error)
+{
+  g_autoptr (PyIsolateExtension) extension = NULL;
+  g_autoptr (GError) own_error = NULL;
+  PyIsolateEnvironmentRequest *request = NULL;
+  PyIsolateMailbox *mailbox;
+  LoadRequest *load;
+  gboolean done = FALSE;
+
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), NULL);
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_CONFIG (config), NULL);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  mailbox = _pyisolate_mailbox_begin_wait ();
+  if (mailbox != self->home)
+    {
+      _pyisolate_mailbox_end_wait (mailbox);
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED,
+                   "A manager can only load extensions from the thread whose main context it belongs to");
+      return NULL;
+    }
+
+  extension = make_extension (self, config, &request, error);
+  if (extension != NULL)
+    {
+      load = g_new0 (LoadRequest, 1);
+      load->cancellable = cancellable != NULL ? g_object_ref (cancellable) : NULL;
+      load->done = &done;
+      load->error = &own_error;
+      begin_load (self, extension, request, PYISOLATE_JOB_CALL, load);
+      _pyisolate_mailbox_wait (mailbox, &done);
+    }
+  _pyisolate_mailbox_end_wait (mailbox);
+
+  if (own_error != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&own_error));
+      return NULL;
+    }
+
+  return g_steal_pointer (&extension);
+}
+
+/**
+ * pyisolate_extension_manager_get_extension:
+ * @self: a manager
+ * @name: an extension's name
+ *
+ * Looks an extension up by its name, whatever its state.
+ *
+ * Returns: (transfer none) (nullable): the extension, or %NULL if there is none of that name
+ *
+ * Since: 0.1
+ */
+PyIsolateExtension *
+pyisolate_extension_manager_get_extension (PyIsolateExtensionManager *self,
+                                           const char                *name)
+{
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+
+  return g_hash_table_lookup (self->names, name);
+}
+
+/**
+ * pyisolate_extension_manager_remove_extension:
+ * @self: a manager
+ * @name: the name of an extension that has stopped or failed
+ * @error: return location for an error
+ *
+ * Removes an extension from the list.
+ *
+ * Returns: %FALSE with %PYISOLATE_ERROR_BAD_CONFIG if there is none of that name, or if it has not ended
+ *
+ * Since: 0.1
+ */
+gboolean
+pyisolate_extension_manager_remove_extension (PyIsolateExtensionManager  *self,
+                                              const char                 *name,
+                                              GError                    **error)
+{
+  g_autoptr (PyIsolateExtension) extension = NULL;
+  guint position;
+
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), FALSE);
+  g_return_val_if_fail (name != NULL, FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  extension = g_hash_table_lookup (self->names, name);
+  if (extension == NULL)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "There is no extension “%s” to remove", name);
+      return FALSE;
+    }
+  g_object_ref (extension);
+
+  if (_pyisolate_extension_is_active (extension))
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
+                   "The extension “%s” cannot be removed while it is loaded; stop it first", name);
+      return FALSE;
+    }
+
+  g_hash_table_remove (self->names, name);
+  g_ptr_array_find (self->extensions, extension, &position);
+  g_ptr_array_remove_index (self->extensions, position);
+  g_list_model_items_changed (G_LIST_MODEL (self), position, 1, 0);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_N_ITEMS]);
+  g_signal_emit (self, signals[EXTENSION_REMOVED], 0, extension);
+
+  return TRUE;
+}
+
+static GPtrArray *
+copy_rows (PyIsolateExtensionManager *self)
+{
+  GPtrArray *copy = g_ptr_array_new_with_free_func (g_object_unref);
+
+  for (guint i = 0; i < self->extensions->len; i++)
+    g_ptr_array_add (copy, g_object_ref (g_ptr_array_index (self->extensions, i)));
+
+  return copy;
+}
+
+/**
+ * pyisolate_extension_manager_stop_all_async:
+ * @self: a manager
+ * @cancellable: (nullable): ends the waiting; the extensions stop all the same
+ * @callback: (scope async) (closure user_data): called when all have stopped
+ * @user_data: data for @callback
+ *
+ * Stops all extensions, at the same time; see [method@PyIsolate.Extension.stop_async].
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_extension_manager_stop_all_async (PyIsolateExtensionManager *self,
+                                            GCancellable              *cancellable,
+                                            GAsyncReadyCallback        callback,
+                                            gpointer                   user_data)
+{
+  g_autoptr (GPtrArray) extensions = NULL;
+  GTask *task;
+
+  g_return_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  extensions = copy_rows (self);
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, pyisolate_extension_manager_stop_all_async);
+  g_task_set_name (task, "[pyisolate] stop_all");
+  _pyisolate_stop_async (extensions, task);
+}
+
+/**
+ * pyisolate_extension_manager_stop_all_finish:
+ * @self: a manager
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Completes [method@PyIsolate.ExtensionManager.stop_all_async].
+ *
+ * Returns: %TRUE if all have stopped, %FALSE with @error set if the waiting was cancelled
+ *
+ * Since: 0.1
+ */
+gboolean
+pyisolate_extension_manager_stop_all_finish (PyIsolateExtensionManager  *self,
+                                             GAsyncResult               *result,
+                                             GError                    **error)
+{
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), FALSE);
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, pyisolate_extension_manager_stop_all_async), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/**
+ * pyisolate_extension_manager_stop_all_sync:
+ * @self: a manager
+ * @cancellable: (nullable): ends the waiting; the extensions stop all the same
+ * @error: return location for an error
+ *
+ * Stops all extensions, and blocks until they have stopped.
+ *
+ * Returns: %TRUE if all have stopped, %FALSE with @error set if the waiting was cancelled
+ *
+ * Since: 0.1
+ */
+gboolean
+pyisolate_extension_manager_stop_all_sync (PyIsolateExtensionManager  *self,
+                                           GCancellable               *cancellable,
+                                           GError                    **error)
+{
+  g_autoptr (GPtrArray) extensions = NULL;
+
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), FALSE);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  extensions = copy_rows (self);
+  return _pyisolate_stop_sync (extensions, cancellable, error);
+}
+
+/**
+ * pyisolate_extension_manager_add_singleton:
+ * @self: a manager
+ * @name: the name under which extensions find it
+ * @singleton: the singleton
+ * @error: return location for an error
+ *
+ * Lets extensions that list @name among their [property@PyIsolate.ExtensionConfig:apis] call @singleton.
+ *
+ * Returns: %FALSE with %PYISOLATE_ERROR_BAD_CONFIG if the name is empty, taken, or one of the library's own
+ *
+ * Since: 0.1
+ */
+gboolean
+pyisolate_extension_manager_add_singleton (PyIsolateExtensionManager  *self,
+                                           const char                 *name,
+                                           PyIsolateProxiedSingleton  *singleton,
+                                           GError                    **error)
+{
+  const char *wrong = NULL;
+
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), FALSE);
+  g_return_val_if_fail (name != NULL, FALSE);
+  g_return_val_if_fail (PYISOLATE_IS_PROXIED_SINGLETON (singleton), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  if (*name == '\0' || !g_utf8_validate (name, -1, NULL))
+    wrong = "it must have a name, in valid UTF-8";
+  else if (g_str_has_prefix (name, "org.pyisolate."))
+    wrong = "names that begin with “org.pyisolate.” are the library's own";
+  else if (g_hash_table_contains (self->singletons, name))
+    wrong = "there is one of that name already";
+
+  if (wrong != NULL)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "The singleton “%s” cannot be added: %s", name,
+                   wrong);
+      return FALSE;
+    }
+
+  g_hash_table_insert (self->singletons, g_strdup (name), g_object_ref (singleton));
+  return TRUE;
+}
+
+/**
+ * pyisolate_extension_manager_get_singleton:
+ * @self: a manager
+ * @name: the name of a singleton
+ *
+ * Looks a singleton up by its name.
+ *
+ * Returns: (transfer none) (nullable): the singleton, or %NULL if there is none of that name
+ *
+ * Since: 0.1
+ */
+PyIsolateProxiedSingleton *
+pyisolate_extension_manager_get_singleton (PyIsolateExtensionManager *self,
+                                           const char                *name)
+{
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+
+  return g_hash_table_lookup (self->singletons, name);
+}
+
+/**
+ * pyisolate_extension_manager_get_venv_root: (get-property venv-root)
+ * @self: a manager
+ *
+ * Gets the directory in which environments are made.
+ *
+ * Returns: (type filename): an absolute path
+ *
+ * Since: 0.1
+ */
+const char *
+pyisolate_extension_manager_get_venv_root (PyIsolateExtensionManager *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), NULL);
+
+  return self->venv_root;
+}
+
+/**
+ * pyisolate_extension_manager_get_application_id: (get-property application-id)
+ * @self: a manager
+ *
+ * Gets the name under which the extensions keep their state directories.
+ *
+ * Returns: the name
+ *
+ * Since: 0.1
+ */
+const char *
+pyisolate_extension_manager_get_application_id (PyIsolateExtensionManager *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), NULL);
+
+  return self->application_id;
+}
+
+/**
+ * pyisolate_extension_manager_get_python: (get-property python)
+ * @self: a manager
+ *
+ * Gets the interpreter for extensions that name none.
+ *
+ * Returns: (nullable): a path, a command, a version or a specifier; %NULL for the `python3` on the search path
+ *
+ * Since: 0.1
+ */
+const char *
+pyisolate_extension_manager_get_python (PyIsolateExtensionManager *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), NULL);
+
+  return self->python;
+}
+
+static void
+set_string (PyIsolateExtensionManager *self,
+            char                     **field,
+            const char                *value,
+            int                        prop_id)
+{
+  if (g_strcmp0 (*field, value) == 0)
+    return;
+
+  g_free (*field);
+  *field = g_strdup (value);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[prop_id]);
+}
+
+/**
+ * pyisolate_extension_manager_set_python: (set-property python)
+ * @self: a manager
+ * @python: (nullable): a path, a command, a version or a specifier; %NULL for the `python3` on the search path
+ *
+ * Sets the interpreter for extensions that name none and that are loaded from now on.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_extension_manager_set_python (PyIsolateExtensionManager *self,
+                                        const char                *python)
+{
+  g_return_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self));
+
+  set_string (self, &self->python, python, PROP_PYTHON);
+}
+
+/**
+ * pyisolate_extension_manager_get_uv_path: (get-property uv-path)
+ * @self: a manager
+ *
+ * Gets the program `uv`.
+ *
+ * Returns: (type filename) (nullable): a path, or %NULL if it is looked for
+ *
+ * Since: 0.1
+ */
+const char *
+pyisolate_extension_manager_get_uv_path (PyIsolateExtensionManager *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), NULL);
+
+  return self->uv_path;
+}
+
+/**
+ * pyisolate_extension_manager_set_uv_path: (set-property uv-path)
+ * @self: a manager
+ * @uv_path: (type filename) (nullable): a path, or %NULL to look for it
+ *
+ * Sets the program `uv`.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_extension_manager_set_uv_path (PyIsolateExtensionManager *self,
+                                         const char                *uv_path)
+{
+  g_return_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self));
+
+  set_string (self, &self->uv_path, uv_path, PROP_UV_PATH);
+}
+
+/**
+ * pyisolate_extension_manager_get_max_parallel_installs: (get-property max-parallel-installs)
+ * @self: a manager
+ *
+ * Gets how many environments may be made at the same time.
+ *
+ * Returns: their number
+ *
+ * Since: 0.1
+ */
+guint
+pyisolate_extension_manager_get_max_parallel_installs (PyIsolateExtensionManager *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), 0);
+
+  return self->max_parallel_installs;
+}
+
+/**
+ * pyisolate_extension_manager_set_max_parallel_installs: (set-property max-parallel-installs)
+ * @self: a manager
+ * @max: their number, from 1 to 64
+ *
+ * Sets how many environments may be made at the same time.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_extension_manager_set_max_parallel_installs (PyIsolateExtensionManager *self,
+                                                       guint                      max)
+{
+  g_return_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self));
+  g_return_if_fail (max >= 1 && max <= 64);
+
+  if (self->max_parallel_installs == max)
+    return;
+
+  self->max_parallel_installs = max;
+  _pyisolate_loader_set_max_installs (self->loader, max);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_PARALLEL_INSTALLS]);
+}
+
+/**
+ * pyisolate_extension_manager_get_max_parallel_starts: (get-property max-parallel-starts)
+ * @self: a manager
+ *
+ * Gets how many extensions may start at the same time.
+ *
+ * Returns: their number
+ *
+ * Since: 0.1
+ */
+guint
+pyisolate_extension_manager_get_max_parallel_starts (PyIsolateExtensionManager *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), 0);
+
+  return self->max_parallel_starts;
+}
+
+/**
+ * pyisolate_extension_manager_set_max_parallel_starts: (set-property max-parallel-starts)
+ * @self: a manager
+ * @max: their number, from 1 to 64
+ *
+ * Sets how many extensions may start at the same time.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_extension_manager_set_max_parallel_starts (PyIsolateExtensionManager *self,
+                                                     guint                      max)
+{
+  g_return_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self));
+  g_return_if_fail (max >= 1 && max <= 64);
+
+  if (self->max_parallel_starts == max)
+    return;
+
+  self->max_parallel_starts = max;
+  _pyisolate_loader_set_max_starts (self->loader, max);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_PARALLEL_STARTS]);
+}
+
+/**
+ * pyisolate_extension_manager_get_progress: (get-property progress)
+ * @self: a manager
+ *
+ * Gets how much of what is being loaded is done.
+ *
+ * Returns: a fraction from 0 to 1; 1 if nothing is being loaded
+ *
+ * Since: 0.1
+ */
+double
+pyisolate_extension_manager_get_progress (PyIsolateExtensionManager *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), 1);
+
+  return self->progress;
+}

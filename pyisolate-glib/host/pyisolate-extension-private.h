@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "pyisolate-endpoint-private.h"
+#include "pyisolate-environment-private.h"
+#include "pyisolate-extension.h"
+#include "pyisolate-mailbox-private.h"
+
+G_BEGIN_DECLS
+
+/* Told once, on the service thread: NULL when the extension runs, else why it does not. */
+typedef void (*PyIsolateExtensionStartedFunc) (PyIsolateExtension *self,
+                                               const GError       *error,
+                                               gpointer            user_data);
+
+/* @config: (transfer full): the extension's own copy
+ * @singletons: (transfer full): name → PyIsolateProxiedSingleton, those that it may reach
+ * @home: where its signals are emitted */
+PyIsolateExtension *_pyisolate_extension_new              (PyIsolateExtensionConfig      *config,
+                                                           const char                    *state_directory,
+                                                           GHashTable                    *singletons,
+                                                           PyIsolateMailbox              *home);
+GCancellable       *_pyisolate_extension_get_load_cancellable (PyIsolateExtension        *self);
+gboolean            _pyisolate_extension_is_active        (PyIsolateExtension            *self);
+void                _pyisolate_extension_set_state        (PyIsolateExtension            *self,
+                                                           PyIsolateExtensionState        state);
+void                _pyisolate_extension_start            (PyIsolateExtension            *self,
+                                                           PyIsolateEnvironment          *environment,
+                                                           PyIsolateExtensionStartedFunc  func,
+                                                           gpointer                       user_data);
+/* It ended without having been started. */
+void                _pyisolate_extension_load_failed      (PyIsolateExtension            *self,
+                                                           const GError                  *error);
+/* In the home context, when it runs: puts the methods into the list. */
+void                _pyisolate_extension_publish_methods  (PyIsolateExtension            *self);
+
+/* From any thread. */
+PyIsolateEndpoint  *_pyisolate_extension_dup_endpoint     (PyIsolateExtension            *self,
+                                                           GError                       **error);
+void                _pyisolate_extension_post_progress    (PyIsolateExtension            *self,
+                                                           PyIsolateCall                 *call,
+                                                           double                         fraction,
+                                                           const char                    *text);
+void                _pyisolate_extension_handle_timeout   (PyIsolateExtension            *self);
+
+/* Calls @func in @mailbox once the extension has stopped. */
+void                _pyisolate_extension_stop             (PyIsolateExtension            *self,
+                                                           PyIsolateMailbox              *mailbox,
+                                                           PyIsolateJobKind               kind,
+                                                           PyIsolateJobFunc               func,
+                                                           gpointer                       user_data,
+                                                           GDestroyNotify                 destroy);
+
+G_END_DECLS

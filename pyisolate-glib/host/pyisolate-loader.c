@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/* From a configuration to a running extension.
+ *
+ * 1. The environment is made or looked up, in a thread of a pool: these functions block on uv, on the disk and on other
+ *    processes that make the same one. The pool's size is the cap on parallel installs.
+ * 2. On the service thread the extension waits for its turn to start, and starts.
+ * 3. What came of it is told in the home context.
+ *
+ * One cancellable per extension ends all three; stopping the extension cancels it. */
+#include "config.h"
+
+#include "pyisolate-loader-private.h"
+
+#include "pyisolate-error.h"
+#include "pyisolate-extension-private.h"
+#include "pyisolate-service-private.h"
+
+struct _PyIsolateLoader {
+  gatomicrefcount ref_count;
+  PyIsolateMailbox *home;
+  GThreadPool *pool;
+
+  /* Service thread only. */
+  GQueue waiting; /* of Load, whose environments are there */
+  guint n_starting;
+
+  int max_starts; /* atomic */
+};
+
+typedef struct {
+  gatomicrefcount ref_count;
+  PyIsolateLoader *loader;
+  PyIsolateExtension *extension;
+  PyIsolateEnvironmentRequest *request;
+  GCancellable *cancellable;
+  gulong cancelled_id;
+  PyIsolateJobKind kind;
+  PyIsolateLoadNewsFunc news;
+  PyIsolateLoadedFunc func;
+  gpointer user_data;
+  GDestroyNotify destroy;
+
+  PyIsolateEnvironment *environment;
+  GError *error;
+  gboolean settled; /* service thread only */
+
+  GMutex mutex; /* guards the news; only the last one is of interest */
+  gboolean news_posted;
+  PyIsolateLoadStage stage;
+  double fraction;
+  char *text;
+} Load;
+
+static void
+load_unref (gpointer data)
+{
+  Load *load = data;
+
+  if (!g_atomic_ref_count_dec (&load->ref_count))
+    return;
+
+  if (load->destroy != NULL)
+    load->destroy (load->user_data);
+  g_clear_object (&load->extension);
+  g_clear_object (&load->cancellable);
+  g_clear_pointer (&load->request, _pyisolate_environment_request_free);
+  g_clear_pointer (&load->environment, _pyisolate_environment_unref);
+  g_clear_error (&load->error);
+  g_mutex_clear (&load->mutex);
+  g_free (load->text);
+  _pyisolate_loader_unref (load->loader);
+  g_free (load);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Load, load_unref)
+
+static Load *
+load_ref (Load *load)
+{
+  g_atomic_ref_count_inc (&load->ref_count);
+
+  return load;
+}
+
+/* In the home context. */
+static void
+tell_news (gpointer data)
+{
+  Load *load = data;
+  PyIsolateLoadStage stage;
+  double fraction;
+  g_autofree char *text = NULL;
+
+  g_mutex_lock (&load->mutex);
+  load->news_posted = FALSE;
+  stage = load->stage;
+  fraction = load->fraction;
+  text = g_steal_pointer (&load->text);
+  g_mutex_unlock (&load->mutex);
+
+  load->news (load->extension, stage, fraction, text != NULL ? text : "", load->user_data);
+}
+
+static void
+post_news (Load               *load,
+           PyIsolateLoadStage  stage,
+           double              fraction,
+           const char         *text)
+{
+  gboolean must_post;
+
+  g_mutex_lock (&load->mutex);
+  load->stage = stage;
+  load->fraction = fraction;
+  g_free (load->text);
+  load->text = g_strdup (text);
+  must_post = !load->news_posted;
+  load->news_posted = TRUE;
+  g_mutex_unlock (&load->mutex);
+
+  if (must_post)
+    _pyisolate_mailbox_post (load->loader->home, PYISOLATE_JOB_NOTIFICATION, tell_news, load_ref (load), load_unref);
+}
+
+/* In the home context. */
+static void
+tell_loaded (gpointer data)
+{
+  Load *load = data;
+
+  if (load->error == NULL)
+    _pyisolate_extension_publish_methods (load->extension);
+  load->func (load->extension, load->error, load->user_data);
+}
+
+/* On the service thread. @error: NULL if it runs */
+static void
+settle (Load         *load,
+        const GError *error)
+{
+  g_assert (!load->settled);
+
+  load->settled = TRUE;
+  if (load->cancelled_id != 0)
+    g_cancellable_disconnect (load->cancellable, load->cancelled_id);
+  load->cancelled_id = 0;
+  if (error != NULL && load->error == NULL)
+    load->error = g_error_copy (error);
+  if (error == NULL)
+    post_news (load, PYISOLATE_LOAD_STAGE_READY, 1.0, "");
+
+  _pyisolate_mailbox_post (load->loader->home, load->kind, tell_loaded, load_ref (load), load_unref);
+}
+
+static void
+fail_before_start (Load *load)
+{
+  _pyisolate_extension_load_failed (load->extension, load->error);
+  settle (load, load->error);
+}
+
+static void start_waiting (PyIsolateLoader *self);
+
+static void
+on_extension_started (PyIsolateExtension *extension,
+                      const GError       *error,
+                      gpointer            user_data)
+{
+  Load *load = user_data;
+  g_autoptr (PyIsolateLoader) loader = _pyisolate_loader_ref (load->loader);
+  g_autoptr (GError) cancelled = NULL;
+
+  /* What the cancellation made of the process is not what the caller asked about. */
+  if (error != NULL && g_cancellable_set_error_if_cancelled (load->cancellable, &cancelled))
+    error = cancelled;
+
+  settle (load, error);
+  load_unref (load);
+
+  loader->n_starting--;
+  start_waiting (loader);
+}
+
+static gboolean
+on_cancelled_in_service (gpointer data)
+{
+  Load *load = data;
+
+  if (!load->settled)
+    pyisolate_extension_kill (load->extension);
+
+  return G_SOURCE_REMOVE;
+}
+
+/* In the thread that cancels. */
+static void
+on_cancelled (GCancellable *cancellable,
+              gpointer      user_data)
+{
+  _pyisolate_service_invoke (on_cancelled_in_service, load_ref (user_data), load_unref);
+}
+
+static void
+start_waiting (PyIsolateLoader *self)
+{
+  while (self->n_starting < (guint) g_atomic_int_get (&self->max_starts))
+    {
+      g_autoptr (Load) load = g_queue_pop_head (&self->waiting);
+
+      if (load == NULL)
+        return;
+
+      if (g_cancellable_set_error_if_cancelled (load->cancellable, &load->error))
+        {
+          fail_before_start (load);
+          continue;
+        }
+
+      self->n_starting++;
+      post_news (load, PYISOLATE_LOAD_STAGE_STARTING, 0.9, "");
+      _pyisolate_extension_start (load->extension, load->environment, on_extension_started, load_ref (load));
+      if (!load->settled)
+        load->cancelled_id = g_cancellable_connect (load->cancellable, G_CALLBACK (on_cancelled), load_ref (load),
+                                                    load_unref);
+    }
+}
+
+/* On the service thread. */
+static gboolean
+on_environment (gpointer data)
+{
+  Load *load = data;
+
+  if (load->environment == NULL)
+    {
+      fail_before_start (load);
+      return G_SOURCE_REMOVE;
+    }
+
+  g_queue_push_tail (&load->loader->waiting, load_ref (load));
+  start_waiting (load->loader);
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_environment_progress (PyIsolateEnvironmentStage  stage,
+                         double                     fraction,
+                         const char                *text,
+                         gpointer                   user_data)
+{
+  static const PyIsolateLoadStage stages[] = {
+    [PYISOLATE_ENVIRONMENT_STAGE_RESOLVING] = PYISOLATE_LOAD_STAGE_RESOLVING,
+    [PYISOLATE_ENVIRONMENT_STAGE_DOWNLOADING] = PYISOLATE_LOAD_STAGE_DOWNLOADING,
+    [PYISOLATE_ENVIRONMENT_STAGE_INSTALLING] = PYISOLATE_LOAD_STAGE_INSTALLING,
+  };
+
+  post_news (user_data, stages[stage], fraction * 0.9, text);
+}
+
+/* In a thread of the pool. */
+static void
+make_environment (gpointer data,
+                  gpointer user_data)
+{
+  Load *load = data;
+
+  if (!g_cancellable_set_error_if_cancelled (load->cancellable, &load->error))
+    load->environment = _pyisolate_environment_ensure (load->request, on_environment_progress, load, load->cancellable,
+                                                       &load->error);
+  _pyisolate_service_invoke (on_environment, load, load_unref);
+}
+
+PyIsolateLoader *
+_pyisolate_loader_new (PyIsolateMailbox *home)
+{
+  PyIsolateLoader *self = g_new0 (PyIsolateLoader, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->home = _pyisolate_mailbox_ref (home);
+  self->pool = g_thread_pool_new (make_environment, NULL, 1, FALSE, NULL);
+  g_queue_init (&self->waiting);
+
+  return self;
+}
+
+PyIsolateLoader *
+_pyisolate_loader_ref (PyIsolateLoader *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+
+  return self;
+}
+
+void
+_pyisolate_loader_unref (PyIsolateLoader *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+
+  g_assert (g_queue_is_empty (&self->waiting));
+
+  /* Each load holds a reference, so the pool has nothing to do; but a thread of it may be just here. */
+  g_thread_pool_free (self->pool, FALSE, FALSE);
+  _pyisolate_mailbox_unref (self->home);
+  g_free (self);
+}
+
+void
+_pyisolate_loader_set_max_installs (PyIsolateLoader *self,
+                                    guint            max)
+{
+  g_thread_pool_set_max_threads (self->pool, (int) max, NULL);
+}
+
+void
+_pyisolate_loader_set_max_starts (PyIsolateLoader *self,
+                                  guint            max)
+{
+  g_atomic_int_set (&self->max_starts, (int) max);
+}
+
+void
+_pyisolate_loader_load (PyIsolateLoader             *self,
+                        PyIsolateExtension          *extension,
+                        PyIsolateEnvironmentRequest *request,
+                        PyIsolateJobKind             kind,
+                        PyIsolateLoadNewsFunc        news,
+                        PyIsolateLoadedFunc          func,
+                        gpointer                     user_data,
+                        GDestroyNotify               destroy)
+{
+  Load *load = g_new0 (Load, 1);
+
+  g_atomic_ref_count_init (&load->ref_count);
+  g_mutex_init (&load->mutex);
+  load->loader = _pyisolate_loader_ref (self);
+  load->extension = g_object_ref (extension);
+  load->request = request;
+  load->cancellable = g_object_ref (_pyisolate_extension_get_load_cancellable (extension));
+  load->kind = kind;
+  load->news = news;
+  load->func = func;
+  load->user_data = user_data;
+  load->destroy = destroy;
+
+  _pyisolate_extension_set_state (extension, PYISOLATE_EXTENSION_STATE_PREPARING);
+  g_thread_pool_push (self->pool, load, NULL);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "pyisolate-extension.h"
+#include "pyisolate-mailbox-private.h"
+
+G_BEGIN_DECLS
+
+/* What an extension's signals will say in the home context: bounded, whatever the worker does. */
+typedef struct _PyIsolateOutbox PyIsolateOutbox;
+
+typedef enum {
+  PYISOLATE_NEWS_LOG,
+  PYISOLATE_NEWS_EVENT,
+  PYISOLATE_NEWS_PROGRESS,
+  PYISOLATE_NEWS_EXITED,
+  PYISOLATE_NEWS_NOTIFY,
+} PyIsolateNewsKind;
+
+typedef struct {
+  PyIsolateNewsKind kind;
+  int level;          /* LOG */
+  char *name;         /* LOG: the logger; EVENT; NOTIFY: a property */
+  char *text;         /* LOG, PROGRESS */
+  GVariant *value;    /* EVENT */
+  PyIsolateCall *call;/* PROGRESS */
+  double fraction;    /* PROGRESS */
+  PyIsolateExitReason *reason; /* EXITED */
+} PyIsolateNews;
+
+typedef void (*PyIsolateNewsFunc) (PyIsolateExtension  *extension,
+                                   const PyIsolateNews *news);
+
+PyIsolateOutbox *_pyisolate_outbox_new  (PyIsolateMailbox  *home,
+                                         PyIsolateNewsFunc  func);
+void             _pyisolate_outbox_free (PyIsolateOutbox   *self);
+PyIsolateNews   *_pyisolate_news_new    (PyIsolateNewsKind  kind);
+gboolean         _pyisolate_outbox_post (PyIsolateOutbox    *self,
+                                         PyIsolateExtension *extension,
+                                         PyIsolateNews      *news /* transfer full */);
+
+G_END_DECLS

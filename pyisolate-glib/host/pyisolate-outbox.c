@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/* From wherever things happen to an extension to the signals that tell of them in the home context.
+ *
+ * The home context may be busy, or may never be iterated by an application that only uses blocking functions. So what waits
+ * is bounded: of the log the oldest lines give way, and a line tells how many (the log tail has the last ones in any case);
+ * a change of a property is told once; more events than that are refused, and the extension is ended for it. */
+#include "config.h"
+
+#include "pyisolate-outbox-private.h"
+
+#define MAX_LOG 4096
+#define MAX_EVENTS 65536
+
+struct _PyIsolateOutbox {
+  PyIsolateMailbox *home;
+  PyIsolateNewsFunc func;
+
+  GMutex mutex;
+  GQueue queue; /* of PyIsolateNews, oldest first */
+  guint n_log;
+  guint n_events; /* and progress */
+  guint n_dropped;
+  gboolean scheduled;
+};
+
+typedef struct {
+  PyIsolateExtension *extension;
+  PyIsolateOutbox *outbox; /* the extension's */
+} Delivery;
+
+static void
+news_free (gpointer data)
+{
+  PyIsolateNews *news = data;
+
+  g_free (news->name);
+  g_free (news->text);
+  g_clear_pointer (&news->value, g_variant_unref);
+  g_clear_object (&news->call);
+  g_clear_object (&news->reason);
+  g_free (news);
+}
+
+PyIsolateNews *
+_pyisolate_news_new (PyIsolateNewsKind kind)
+{
+  PyIsolateNews *news = g_new0 (PyIsolateNews, 1);
+
+  news->kind = kind;
+
+  return news;
+}
+
+PyIsolateOutbox *
+_pyisolate_outbox_new (PyIsolateMailbox  *home,
+                       PyIsolateNewsFunc  func)
+{
+  PyIsolateOutbox *self = g_new0 (PyIsolateOutbox, 1);
+
+  self->home = _pyisolate_mailbox_ref (home);
+  self->func = func;
+  g_mutex_init (&self->mutex);
+  g_queue_init (&self->queue);
+
+  return self;
+}
+
+void
+_pyisolate_outbox_free (PyIsolateOutbox *self)
+{
+  g_queue_clear_full (&self->queue, news_free);
+  g_clear_pointer (&self->home, _pyisolate_mailbox_unref);
+  g_mutex_clear (&self->mutex);
+  g_free (self);
+}
+
+static PyIsolateNews *
+pop (PyIsolateOutbox *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  PyIsolateNews *news = g_queue_pop_head (&self->queue);
+
+  if (news == NULL)
+    return NULL;
+  if (news->kind == PYISOLATE_NEWS_LOG)
+    self->n_log--;
+  else if (news->kind == PYISOLATE_NEWS_EVENT || news->kind == PYISOLATE_NEWS_PROGRESS)
+    self->n_events--;
+
+  return news;
+}
+
+static void
+tell_dropped (Delivery *delivery)
+{
+  PyIsolateOutbox *self = delivery->outbox;
+  PyIsolateNews *news;
+  guint n_dropped;
+
+  g_mutex_lock (&self->mutex);
+  n_dropped = self->n_dropped;
+  self->n_dropped = 0;
+  g_mutex_unlock (&self->mutex);
+
+  if (n_dropped == 0)
+    return;
+
+  news = _pyisolate_news_new (PYISOLATE_NEWS_LOG);
+  news->level = PYISOLATE_LOG_LEVEL_WARNING;
+  news->name = g_strdup ("pyisolate");
+  news->text = g_strdup_printf ("%u lines of the log were dropped, because nobody read them in time", n_dropped);
+  self->func (delivery->extension, news);
+  news_free (news);
+}
+
+static void
+delivery_free (gpointer data)
+{
+  Delivery *delivery = data;
+
+  g_object_unref (delivery->extension);
+  g_free (delivery);
+}
+
+static void deliver (gpointer data);
+
+static void
+schedule (PyIsolateOutbox    *self,
+          PyIsolateExtension *extension)
+{
+  Delivery *delivery = g_new (Delivery, 1);
+
+  delivery->extension = g_object_ref (extension);
+  delivery->outbox = self;
+  _pyisolate_mailbox_post (self->home, PYISOLATE_JOB_NOTIFICATION, deliver, delivery, delivery_free);
+}
+
+/* In the home context. What comes meanwhile waits for the next turn, so that a flood does not keep the others waiting. */
+static void
+deliver (gpointer data)
+{
+  Delivery *delivery = data;
+  PyIsolateOutbox *self = delivery->outbox;
+  gboolean more;
+  guint n_news;
+
+  tell_dropped (delivery);
+
+  g_mutex_lock (&self->mutex);
+  n_news = self->queue.length;
+  g_mutex_unlock (&self->mutex);
+
+  for (; n_news > 0; n_news--)
+    {
+      PyIsolateNews *news = pop (self);
+
+      if (news == NULL)
+        break;
+      self->func (delivery->extension, news);
+      news_free (news);
+    }
+
+  g_mutex_lock (&self->mutex);
+  more = self->queue.length > 0;
+  self->scheduled = more;
+  g_mutex_unlock (&self->mutex);
+  if (more)
+    schedule (self, delivery->extension);
+}
+
+static gint
+compare_kind (gconstpointer a,
+              gconstpointer b)
+{
+  return ((const PyIsolateNews *) a)->kind != (PyIsolateNewsKind) GPOINTER_TO_INT (b);
+}
+
+static gint
+compare_notify (gconstpointer a,
+                gconstpointer b)
+{
+  const PyIsolateNews *x = a;
+  const PyIsolateNews *y = b;
+
+  return !(x->kind == PYISOLATE_NEWS_NOTIFY && g_str_equal (x->name, y->name));
+}
+
+/* With the lock held: makes room, or finds that there is nothing to add. */
+static gboolean
+admit (PyIsolateOutbox     *self,
+       const PyIsolateNews *news,
+       gboolean            *refused)
+{
+  *refused = FALSE;
+
+  switch (news->kind)
+    {
+    case PYISOLATE_NEWS_NOTIFY:
+      return g_queue_find_custom (&self->queue, news, compare_notify) == NULL;
+
+    case PYISOLATE_NEWS_LOG:
+      if (self->n_log == MAX_LOG)
+        {
+          GList *oldest = g_queue_find_custom (&self->queue, GINT_TO_POINTER (PYISOLATE_NEWS_LOG), compare_kind);
+
+          news_free (oldest->data);
+          g_queue_delete_link (&self->queue, oldest);
+          self->n_log--;
+          self->n_dropped++;
+        }
+      self->n_log++;
+      return TRUE;
+
+    case PYISOLATE_NEWS_EVENT:
+    case PYISOLATE_NEWS_PROGRESS:
+      *refused = self->n_events == MAX_EVENTS;
+      if (!*refused)
+        self->n_events++;
+      return !*refused;
+
+    case PYISOLATE_NEWS_EXITED:
+    default:
+      return TRUE;
+    }
+}
+
+/*< private >
+ * @extension: whose outbox it is
+ *
+ * May be called from any thread. Returns FALSE if too many events wait already.
+ */
+gboolean
+_pyisolate_outbox_post (PyIsolateOutbox    *self,
+                        PyIsolateExtension *extension,
+                        PyIsolateNews      *news)
+{
+  gboolean must_schedule;
+  gboolean refused;
+
+  g_mutex_lock (&self->mutex);
+  if (!admit (self, news, &refused))
+    {
+      g_mutex_unlock (&self->mutex);
+      news_free (news);
+      return !refused;
+    }
+  g_queue_push_tail (&self->queue, news);
+  must_schedule = !self->scheduled;
+  self->scheduled = TRUE;
+  g_mutex_unlock (&self->mutex);
+
+  if (must_schedule)
+    schedule (self, extension);
+
+  return TRUE;
+}
