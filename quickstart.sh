@@ -93,7 +93,6 @@ find_missing_for_build() {
 find_missing_for_tests() {
   need python3-venv has_python_modules venv ensurepip
   need python3-gi has_python_modules gi
-  need gir1.2-glib-2.0 test -n "$(find /usr/lib /usr/share -name Gio-2.0.typelib 2>/dev/null | head -n 1)"
   need gobject-introspection has_program g-ir-scanner
   need libgirepository1.0-dev has_pkg gobject-introspection-1.0
   need gjs has_program gjs

@@ -70,6 +70,15 @@ typedef enum {
 
 typedef struct _PyIsolateRemoteException PyIsolateRemoteException;
 
+/**
+ * pyisolate_error_quark:
+ *
+ * The quark of this library's error domain, for languages that lack the macro.
+ *
+ * Returns: the domain of the codes in [error@PyIsolate.Error]
+ *
+ * Since: 0.1
+ */
 PYISOLATE_AVAILABLE_IN_0_1
 GQuark pyisolate_error_quark (void);
 
