@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "pyisolate-extension-manager.h"
+#include "pyisolate-extension-manager-private.h"
 
 #include "pyisolate-error.h"
-#include "pyisolate-extension-config-private.h"
 #include "pyisolate-extension-private.h"
-#include "pyisolate-frame-private.h"
-#include "pyisolate-loader-private.h"
 #include "pyisolate-stop-private.h"
-#include "pyisolate-worker-private.h"
-
-#include <errno.h>
-#include <string.h>
 
 /**
  * PyIsolateExtensionManager:
@@ -28,24 +21,6 @@
  *
  * Since: 0.1
  */
-struct _PyIsolateExtensionManager {
-  GObject parent_instance;
-
-  char *venv_root;
-  char *application_id;
-  char *python;
-  char *uv_path;
-  guint max_parallel_installs;
-  guint max_parallel_starts;
-
-  PyIsolateMailbox *home;
-  PyIsolateLoader *loader;
-  GPtrArray *extensions;  /* of PyIsolateExtension: the rows */
-  GHashTable *names;      /* name → PyIsolateExtension */
-  GHashTable *singletons; /* name → PyIsolateProxiedSingleton */
-  GHashTable *fractions;  /* PyIsolateExtension that is being loaded → double * */
-  double progress;
-};
 
 enum {
   PROP_0,
@@ -447,19 +422,31 @@ update_progress (PyIsolateExtensionManager *self)
     }
 }
 
-static void
-set_fraction (PyIsolateExtensionManager *self,
-              PyIsolateExtension        *extension,
-              double                     fraction)
+void
+_pyisolate_extension_manager_set_fraction (PyIsolateExtensionManager *self,
+                                           PyIsolateExtension        *extension,
+                                           double                     fraction)
 {
-  g_hash_table_replace (self->fractions, g_object_ref (extension), g_memdup2 (&fraction, sizeof fraction));
+  if (fraction < 0)
+    g_hash_table_remove (self->fractions, extension);
+  else
+    g_hash_table_replace (self->fractions, g_object_ref (extension), g_memdup2 (&fraction, sizeof fraction));
   update_progress (self);
 }
 
-/* A loading extension's row: a new one, or that of one of its name that has ended. */
-static void
-add_row (PyIsolateExtensionManager *self,
-         PyIsolateExtension        *extension)
+void
+_pyisolate_extension_manager_emit_progress (PyIsolateExtensionManager *self,
+                                            PyIsolateExtension        *extension,
+                                            PyIsolateLoadStage         stage,
+                                            double                     fraction,
+                                            const char                *text)
+{
+  g_signal_emit (self, signals[LOAD_PROGRESS], 0, extension, stage, fraction, text);
+}
+
+void
+_pyisolate_extension_manager_add_row (PyIsolateExtensionManager *self,
+                                      PyIsolateExtension        *extension)
 {
   const char *name = pyisolate_extension_get_name (extension);
   g_autoptr (PyIsolateExtension) old = g_hash_table_lookup (self->names, name);
@@ -481,364 +468,6 @@ add_row (PyIsolateExtensionManager *self,
   else
     g_signal_emit (self, signals[EXTENSION_REMOVED], 0, old);
   g_signal_emit (self, signals[EXTENSION_ADDED], 0, extension);
-}
-
-static GHashTable *
-collect_singletons (PyIsolateExtensionManager *self,
-                    PyIsolateExtensionConfig  *config,
-                    GError                   **error)
-{
-  const char *const *apis = pyisolate_extension_config_get_apis (config);
-  g_autoptr (GHashTable) singletons = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_object_unref);
-
-  for (guint i = 0; apis[i] != NULL; i++)
-    {
-      PyIsolateProxiedSingleton *singleton = g_hash_table_lookup (self->singletons, apis[i]);
-
-      if (singleton == NULL)
-        {
-          g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-                       "The extension “%s” lists “%s” among its apis, but the manager has no singleton of that name",
-                       pyisolate_extension_config_get_name (config), apis[i]);
-          return NULL;
-        }
-      g_hash_table_replace (singletons, g_strdup (apis[i]), g_object_ref (singleton));
-    }
-
-  return g_steal_pointer (&singletons);
-}
-
-static gboolean
-path_is_inside (const char *path,
-                const char *directory)
-{
-  gsize length = strlen (directory);
-
-  return strncmp (path, directory, length) == 0 && (path[length] == '/' || path[length] == '\0');
-}
-
-/* What can be checked before anything starts, beyond what the configuration itself can. */
-static gboolean
-check_load (PyIsolateExtensionManager   *self,
-            PyIsolateExtensionConfig    *config,
-            PyIsolateEnvironmentRequest *request,
-            GError                     **error)
-{
-  const char *name = pyisolate_extension_config_get_name (config);
-  const char *module_path = pyisolate_extension_config_get_module_path (config);
-  PyIsolateExtension *old = g_hash_table_lookup (self->names, name);
-
-  if (old != NULL && _pyisolate_extension_is_active (old))
-    {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-                   "There is an extension “%s” already; stop it before loading another one of that name", name);
-      return FALSE;
-    }
-
-  if (g_file_test (module_path, G_FILE_TEST_IS_DIR) && path_is_inside (self->venv_root, module_path))
-    {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-                   "The directory for environments, “%s”, lies inside of the extension “%s”", self->venv_root, name);
-      return FALSE;
-    }
-
-  return _pyisolate_environment_check_request (request, error);
-}
-
-static char *
-make_state_directory (PyIsolateExtensionManager *self,
-                      const char                *name,
-                      GError                   **error)
-{
-  g_autofree char *application = g_uri_escape_string (self->application_id, NULL, TRUE);
-  g_autofree char *escaped = g_uri_escape_string (name, " ", TRUE);
-  g_autofree char *directory = NULL;
-  g_autofree char *temporary = NULL;
-
-  directory = g_build_filename (g_get_user_state_dir (), "pyisolate-glib", application, escaped, NULL);
-  temporary = g_build_filename (directory, "tmp", NULL);
-  if (g_mkdir_with_parents (temporary, 0700) < 0)
-    {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-                   "The state directory “%s” of the extension “%s” cannot be made: %s", directory, name,
-                   g_strerror (errno));
-      return NULL;
-    }
-
-  return g_steal_pointer (&directory);
-}
-
-static PyIsolateEnvironmentRequest *
-make_request (PyIsolateExtensionManager *self,
-              PyIsolateExtensionConfig  *config)
-{
-  PyIsolateEnvironmentRequest *request = _pyisolate_extension_config_make_request (config, self->venv_root);
-
-  request->uv_path = g_strdup (self->uv_path);
-  request->default_python = g_strdup (self->python);
-  request->launcher_path = _pyisolate_get_launcher_path ();
-
-  return request;
-}
-
-/* Returns the new extension, not in the list yet, and its request. */
-static PyIsolateExtension *
-make_extension (PyIsolateExtensionManager    *self,
-                PyIsolateExtensionConfig     *original,
-                PyIsolateEnvironmentRequest **request_out,
-                GError                      **error)
-{
-  g_autoptr (PyIsolateExtensionConfig) config = pyisolate_extension_config_copy (original);
-  g_autoptr (PyIsolateEnvironmentRequest) request = NULL;
-  g_autoptr (GHashTable) singletons = NULL;
-  g_autofree char *state_directory = NULL;
-
-  if (!pyisolate_extension_config_validate (config, error))
-    return NULL;
-  _pyisolate_extension_config_resolve_paths (config);
-
-  request = make_request (self, config);
-  if (!check_load (self, config, request, error))
-    return NULL;
-
-  singletons = collect_singletons (self, config, error);
-  if (singletons == NULL)
-    return NULL;
-
-  state_directory = make_state_directory (self, pyisolate_extension_config_get_name (config), error);
-  if (state_directory == NULL)
-    return NULL;
-
-  *request_out = g_steal_pointer (&request);
-  return _pyisolate_extension_new (g_steal_pointer (&config), state_directory, g_steal_pointer (&singletons), self->home);
-}
-
-typedef struct {
-  PyIsolateExtensionManager *manager;
-  GCancellable *cancellable; /* the caller's */
-  gulong cancelled_id;
-  GTask *task; /* or: */
-  gboolean *done;
-  GError **error;
-} LoadRequest;
-
-static void
-load_request_free (gpointer data)
-{
-  LoadRequest *load = data;
-
-  g_clear_object (&load->manager);
-  g_clear_object (&load->cancellable);
-  g_clear_object (&load->task);
-  g_free (load);
-}
-
-static void
-on_load_news (PyIsolateExtension *extension,
-              PyIsolateLoadStage  stage,
-              double              fraction,
-              const char         *text,
-              gpointer            user_data)
-{
-  LoadRequest *load = user_data;
-  PyIsolateExtensionManager *self = load->manager;
-
-  if (g_hash_table_contains (self->fractions, extension))
-    set_fraction (self, extension, fraction);
-  g_signal_emit (self, signals[LOAD_PROGRESS], 0, extension, stage, fraction, text);
-}
-
-static void
-on_loaded (PyIsolateExtension *extension,
-           const GError       *error,
-           gpointer            user_data)
-{
-  LoadRequest *load = user_data;
-
-  g_cancellable_disconnect (load->cancellable, load->cancelled_id);
-  g_hash_table_remove (load->manager->fractions, extension);
-  update_progress (load->manager);
-
-  if (load->task == NULL)
-    {
-      if (error != NULL)
-        g_propagate_error (load->error, g_error_copy (error));
-      *load->done = TRUE;
-    }
-  else if (error != NULL)
-    {
-      g_task_return_error (load->task, g_error_copy (error));
-    }
-  else
-    {
-      g_task_return_pointer (load->task, g_object_ref (extension), g_object_unref);
-    }
-}
-
-static void
-on_load_cancelled (GCancellable *cancellable,
-                   gpointer      user_data)
-{
-  g_cancellable_cancel (user_data);
-}
-
-/* @load: (transfer full) */
-static void
-begin_load (PyIsolateExtensionManager   *self,
-            PyIsolateExtension          *extension,
-            PyIsolateEnvironmentRequest *request,
-            PyIsolateJobKind             kind,
-            LoadRequest                 *load)
-{
-  GCancellable *inner = _pyisolate_extension_get_load_cancellable (extension);
-
-  load->manager = g_object_ref (self);
-  set_fraction (self, extension, 0);
-  add_row (self, extension);
-
-  if (load->cancellable != NULL)
-    load->cancelled_id = g_cancellable_connect (load->cancellable, G_CALLBACK (on_load_cancelled), g_object_ref (inner),
-                                                g_object_unref);
-  _pyisolate_loader_load (self->loader, extension, request, kind, on_load_news, on_loaded, load, load_request_free);
-}
-
-/**
- * pyisolate_extension_manager_load_extension_async:
- * @self: a manager
- * @config: what to load; copied
- * @cancellable: (nullable): ends the loading
- * @callback: (scope async) (closure user_data): called when the extension runs, or when it is clear that it will not
- * @user_data: data for @callback
- *
- * Loads an extension: makes its environment if there is none yet, starts its process and imports its module.
- *
- * An extension whose configuration cannot work (%PYISOLATE_ERROR_BAD_CONFIG, %PYISOLATE_ERROR_BAD_REQUIREMENT,
- * %PYISOLATE_ERROR_UV_MISSING, …) gets no row in the list. Any other has one when this function returns; when loading fails,
- * its state becomes %PYISOLATE_EXTENSION_STATE_FAILED.
- *
- * Since: 0.1
- */
-void
-pyisolate_extension_manager_load_extension_async (PyIsolateExtensionManager *self,
-                                                  PyIsolateExtensionConfig  *config,
-                                                  GCancellable              *cancellable,
-                                                  GAsyncReadyCallback        callback,
-                                                  gpointer                   user_data)
-{
-  g_autoptr (GTask) task = NULL;
-  g_autoptr (PyIsolateExtension) extension = NULL;
-  PyIsolateEnvironmentRequest *request = NULL;
-  LoadRequest *load;
-  GError *error = NULL;
-
-  g_return_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self));
-  g_return_if_fail (PYISOLATE_IS_EXTENSION_CONFIG (config));
-  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
-
-  task = g_task_new (self, cancellable, callback, user_data);
-  g_task_set_source_tag (task, pyisolate_extension_manager_load_extension_async);
-  g_task_set_name (task, "[pyisolate] load_extension");
-  g_task_set_check_cancellable (task, FALSE); /* the loading itself ends when it is cancelled */
-
-  extension = make_extension (self, config, &request, &error);
-  if (extension == NULL)
-    {
-      g_task_return_error (task, error);
-      return;
-    }
-
-  load = g_new0 (LoadRequest, 1);
-  load->cancellable = cancellable != NULL ? g_object_ref (cancellable) : NULL;
-  load->task = g_steal_pointer (&task);
-  begin_load (self, extension, request, PYISOLATE_JOB_NOTIFICATION, load);
-}
-
-/**
- * pyisolate_extension_manager_load_extension_finish:
- * @self: a manager
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Completes [method@PyIsolate.ExtensionManager.load_extension_async].
- *
- * Returns: (transfer full): the extension, which runs, or %NULL with @error set
- *
- * Since: 0.1
- */
-PyIsolateExtension *
-pyisolate_extension_manager_load_extension_finish (PyIsolateExtensionManager  *self,
-                                                   GAsyncResult               *result,
-                                                   GError                    **error)
-{
-  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), NULL);
-  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
-  g_return_val_if_fail (g_async_result_is_tagged (result, pyisolate_extension_manager_load_extension_async), NULL);
-  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-
-  return g_task_propagate_pointer (G_TASK (result), error);
-}
-
-/**
- * pyisolate_extension_manager_load_extension_sync:
- * @self: a manager
- * @config: what to load; copied
- * @cancellable: (nullable): ends the loading
- * @error: return location for an error
- *
- * Loads an extension, and blocks until it runs; see [method@PyIsolate.ExtensionManager.load_extension_async].
- *
- * Meanwhile the singletons that live in the caller's main context are served.
- *
- * Returns: (transfer full): the extension, which runs, or %NULL with @error set
- *
- * Since: 0.1
- */
-PyIsolateExtension *
-pyisolate_extension_manager_load_extension_sync (PyIsolateExtensionManager  *self,
-                                                 PyIsolateExtensionConfig   *config,
-                                                 GCancellable               *cancellable,
-                                                 GError                    **error)
-{
-  g_autoptr (PyIsolateExtension) extension = NULL;
-  g_autoptr (GError) own_error = NULL;
-  PyIsolateEnvironmentRequest *request = NULL;
-  PyIsolateMailbox *mailbox;
-  LoadRequest *load;
-  gboolean done = FALSE;
-
-  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), NULL);
-  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_CONFIG (config), NULL);
-  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
-  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-
-  mailbox = _pyisolate_mailbox_begin_wait ();
-  if (mailbox != self->home)
-    {
-      _pyisolate_mailbox_end_wait (mailbox);
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED,
-                   "A manager can only load extensions from the thread whose main context it belongs to");
-      return NULL;
-    }
-
-  extension = make_extension (self, config, &request, error);
-  if (extension != NULL)
-    {
-      load = g_new0 (LoadRequest, 1);
-      load->cancellable = cancellable != NULL ? g_object_ref (cancellable) : NULL;
-      load->done = &done;
-      load->error = &own_error;
-      begin_load (self, extension, request, PYISOLATE_JOB_CALL, load);
-      _pyisolate_mailbox_wait (mailbox, &done);
-    }
-  _pyisolate_mailbox_end_wait (mailbox);
-
-  if (own_error != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&own_error));
-      return NULL;
-    }
-
-  return g_steal_pointer (&extension);
 }
 
 /**

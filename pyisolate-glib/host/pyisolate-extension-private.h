@@ -22,6 +22,7 @@ PyIsolateExtension *_pyisolate_extension_new              (PyIsolateExtensionCon
                                                            PyIsolateMailbox              *home);
 GCancellable       *_pyisolate_extension_get_load_cancellable (PyIsolateExtension        *self);
 gboolean            _pyisolate_extension_is_active        (PyIsolateExtension            *self);
+gboolean            _pyisolate_extension_is_stopping      (PyIsolateExtension            *self);
 void                _pyisolate_extension_set_state        (PyIsolateExtension            *self,
                                                            PyIsolateExtensionState        state);
 void                _pyisolate_extension_start            (PyIsolateExtension            *self,

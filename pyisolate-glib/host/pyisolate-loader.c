@@ -152,9 +152,34 @@ settle (Load         *load,
   _pyisolate_mailbox_post (load->loader->home, load->kind, tell_loaded, load_ref (load), load_unref);
 }
 
+/* Stopping an extension cancels its loading, and says so. */
+static gboolean
+set_error_if_cancelled (Load    *load,
+                        GError **error)
+{
+  if (!g_cancellable_is_cancelled (load->cancellable))
+    return FALSE;
+
+  if (_pyisolate_extension_is_stopping (load->extension))
+    g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING, "The extension “%s” was stopped while it was loaded",
+                 pyisolate_extension_get_name (load->extension));
+  else
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "The loading of the extension “%s” was cancelled",
+                 pyisolate_extension_get_name (load->extension));
+
+  return TRUE;
+}
+
 static void
 fail_before_start (Load *load)
 {
+  g_autoptr (GError) cancelled = NULL;
+
+  if (set_error_if_cancelled (load, &cancelled))
+    {
+      g_clear_error (&load->error);
+      load->error = g_steal_pointer (&cancelled);
+    }
   _pyisolate_extension_load_failed (load->extension, load->error);
   settle (load, load->error);
 }
@@ -171,7 +196,7 @@ on_extension_started (PyIsolateExtension *extension,
   g_autoptr (GError) cancelled = NULL;
 
   /* What the cancellation made of the process is not what the caller asked about. */
-  if (error != NULL && g_cancellable_set_error_if_cancelled (load->cancellable, &cancelled))
+  if (error != NULL && set_error_if_cancelled (load, &cancelled))
     error = cancelled;
 
   settle (load, error);
@@ -210,7 +235,7 @@ start_waiting (PyIsolateLoader *self)
       if (load == NULL)
         return;
 
-      if (g_cancellable_set_error_if_cancelled (load->cancellable, &load->error))
+      if (g_cancellable_is_cancelled (load->cancellable))
         {
           fail_before_start (load);
           continue;

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "pyisolate-extension-manager.h"
+#include "pyisolate-loader-private.h"
+
+G_BEGIN_DECLS
+
+/* For the two files that a manager is made of: pyisolate-extension-manager.c, the list and what belongs to it, and
+ * pyisolate-extension-manager-load.c, how extensions get into it. */
+
+struct _PyIsolateExtensionManager {
+  GObject parent_instance;
+
+  char *venv_root;
+  char *application_id;
+  char *python;
+  char *uv_path;
+  guint max_parallel_installs;
+  guint max_parallel_starts;
+
+  PyIsolateMailbox *home;
+  PyIsolateLoader *loader;
+  GPtrArray *extensions;  /* of PyIsolateExtension: the rows */
+  GHashTable *names;      /* name → PyIsolateExtension */
+  GHashTable *singletons; /* name → PyIsolateProxiedSingleton */
+  GHashTable *fractions;  /* PyIsolateExtension that is being loaded → double * */
+  double progress;
+};
+
+/* Gives a loading extension its row: a new one, or that of one of its name that has ended. */
+void _pyisolate_extension_manager_add_row       (PyIsolateExtensionManager *self,
+                                                 PyIsolateExtension        *extension);
+/* How far a loading extension is; a negative fraction: it is not loading any more. */
+void _pyisolate_extension_manager_set_fraction  (PyIsolateExtensionManager *self,
+                                                 PyIsolateExtension        *extension,
+                                                 double                     fraction);
+void _pyisolate_extension_manager_emit_progress (PyIsolateExtensionManager *self,
+                                                 PyIsolateExtension        *extension,
+                                                 PyIsolateLoadStage         stage,
+                                                 double                     fraction,
+                                                 const char                *text);
+
+G_END_DECLS
