@@ -52,12 +52,12 @@ interpreter_from_json (JsonObject  *object,
       return NULL;
     }
 
-  if (g_ascii_strcasecmp (implementation, "cpython") != 0)
-    g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
-                 "%s is %s %s; extensions need CPython", asked, implementation, self->version);
-  else if (major != 3 || minor < 9)
+  if (major != 3 || minor < 9)
     g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
                  "%s is Python %s; extensions need Python 3.9 or later", asked, self->version);
+  else if (g_ascii_strcasecmp (implementation, "cpython") != 0)
+    g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
+                 "%s is %s %s; extensions need CPython", asked, implementation, self->version);
   else if (free_threaded == NULL || !JSON_NODE_HOLDS_VALUE (free_threaded) || json_node_get_boolean (free_threaded))
     g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
                  "%s is a free-threaded build of Python %s, without a GIL; extensions need an ordinary build",

@@ -128,7 +128,7 @@ _pyisolate_env_dup_shown (const char *text)
 
       if (c == '\n')
         g_string_append (shown, "\\n");
-      else if (g_unichar_iscntrl (c))
+      else if (g_unichar_iscntrl (c) || c == 0x2028 || c == 0x2029)
         g_string_append_printf (shown, "\\x%02x", c);
       else
         g_string_append_unichar (shown, c);

@@ -89,6 +89,7 @@ static const Meaning meanings[] = {
   { "Invalid requirement", PYISOLATE_ERROR_BAD_REQUIREMENT },
   { "Distribution not found at", PYISOLATE_ERROR_BAD_REQUIREMENT },
   { "Failed to parse: `", PYISOLATE_ERROR_BAD_REQUIREMENT },
+  { "Hash mismatch", PYISOLATE_ERROR_ENVIRONMENT },
   { "error sending request", PYISOLATE_ERROR_NETWORK },
   { "Network connectivity is disabled", PYISOLATE_ERROR_NETWORK },
   { "network was disabled", PYISOLATE_ERROR_NETWORK },

@@ -19,7 +19,9 @@ forget_user_settings (void)
 
   for (guint i = 0; names[i] != NULL; i++)
     {
-      if (g_str_has_prefix (names[i], "UV_") || g_str_has_suffix (g_ascii_strdown (names[i], -1), "_proxy"))
+      g_autofree char *lower = g_ascii_strdown (names[i], -1);
+
+      if (g_str_has_prefix (names[i], "UV_") || g_str_has_suffix (lower, "_proxy"))
         g_unsetenv (names[i]);
     }
 }
@@ -30,6 +32,7 @@ env_fixture_init (int    *argc,
 {
   g_autoptr (GError) error = NULL;
   g_auto (GStrv) pythons = NULL;
+  g_autofree char *cache = NULL;
   const char *list;
 
   test_util_init (argc, argv);
@@ -44,9 +47,10 @@ env_fixture_init (int    *argc,
   g_assert_true (g_file_test (python, G_FILE_TEST_IS_EXECUTABLE));
 
   scratch = test_util_tmpdir ();
+  cache = g_build_filename (scratch, "uv-cache", NULL);
   g_setenv ("HOME", scratch, TRUE);
   g_setenv ("UV_OFFLINE", "1", TRUE);
-  g_setenv ("UV_CACHE_DIR", g_build_filename (scratch, "uv-cache", NULL), TRUE);
+  g_setenv ("UV_CACHE_DIR", cache, TRUE);
   g_setenv ("UV_PYTHON_DOWNLOADS", "never", TRUE);
 }
 
@@ -56,6 +60,9 @@ env_fixture_run (void)
   int result = g_test_run ();
 
   test_util_remove_tree (scratch);
+  g_free (scratch);
+  g_free (uv);
+  g_free (python);
 
   return result;
 }
