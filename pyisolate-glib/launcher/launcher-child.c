@@ -9,8 +9,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* In the child, between fork and exec: async-signal-safe calls only. Everything else that the launcher has open is
- * CLOEXEC or was closed before. */
+/* In the child, between fork and exec: async-signal-safe calls only. Everything else that the
+ * launcher has open is CLOEXEC or was closed before. */
 static void
 execute (char * const *argv,
          pid_t         launcher,
@@ -25,7 +25,8 @@ execute (char * const *argv,
   if (prctl (PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid () != launcher)
     _exit (LAUNCHER_EXIT_FAILED);
 
-  /* An ignored signal and a mask outlive exec: a host in Python ignores SIGPIPE, and the launcher blocks everything. */
+  /* An ignored signal and a mask outlive exec: a host in Python ignores SIGPIPE, and the
+   * launcher blocks everything. */
   for (int number = 1; number < NSIG; number++)
     sigaction (number, &action, NULL);
   sigemptyset (&none);
@@ -38,7 +39,8 @@ execute (char * const *argv,
   _exit (error == ENOENT ? LAUNCHER_EXIT_NOT_FOUND : LAUNCHER_EXIT_CANNOT_EXECUTE);
 }
 
-/* The pipe gives the errno of a failed exec, or end of file after one that succeeded. -1 with errno. */
+/* The pipe gives the errno of a failed exec, or end of file after one that succeeded. -1 with
+ * errno. */
 pid_t
 launcher_child_start (const struct launcher_options *options,
                       int                           *exec_pipe)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Was a SIGKILL the kernel's answer to a lack of memory? The signal does not say so, but each memory cgroup counts the
- * processes that were killed for that: `oom_kill` in memory.events (cgroup v2) or memory.oom_control (v1). The child
- * starts in the cgroup that the launcher is in; the count is taken before it starts and again before it is reaped.
+/* Was a SIGKILL the kernel's answer to a lack of memory? The signal does not say so, but each
+ * memory cgroup counts the processes that were killed for that: `oom_kill` in memory.events (cgroup
+ * v2) or memory.oom_control (v1). The child starts in the cgroup that the launcher is in; the count
+ * is taken before it starts and again before it is reaped.
  *
- * Where there is no such count (no memory controller, the root of v2) nobody can tell, and the answer is no. A process
- * beside ours in the same cgroup which ran out of memory meanwhile is counted too.
+ * Where there is no such count (no memory controller, the root of v2) nobody can tell, and the
+ * answer is no. A process beside ours in the same cgroup which ran out of memory meanwhile is
+ * counted too.
  */
 #include "config.h"
 
@@ -35,8 +37,8 @@ has_name (const char *names,
   return false;
 }
 
-/* Finds our path in the hierarchy of the memory controller. In v2 the line is "0::/path", and in v1 "4:memory:/path",
- * which comes first where both exist: then the controller is bound to v1. */
+/* Finds our path in the hierarchy of the memory controller. In v2 the line is "0::/path", and in
+ * v1 "4:memory:/path", which comes first where both exist: then the controller is bound to v1. */
 static bool
 read_cgroup (const char *cgroup_file,
              char        path[PATH_MAX],
@@ -70,7 +72,8 @@ read_cgroup (const char *cgroup_file,
   return found;
 }
 
-/* Finds where the hierarchy is mounted, and which part of it: "36 35 98:0 ROOT MOUNT-POINT options … - TYPE source options". */
+/* Finds where the hierarchy is mounted, and which part of it: "36 35 98:0 ROOT MOUNT-POINT
+ * options … - TYPE source options". */
 static bool
 find_mount (const char *mountinfo_file,
             bool        is_v2,

@@ -13,7 +13,8 @@ static void
 print_usage (void)
 {
   fputs ("Usage: pyisolate-launcher [OPTION]... -- PROGRAM [ARGUMENT]...\n"
-         "Run PROGRAM (a path), and end everything that descends from it when it ends, or when the caller does.\n"
+         "Run PROGRAM (a path), and end everything that descends from it when it ends, or when the\n"
+         "caller does.\n"
          "\n"
          "  --control-fd=N    a SOCK_SEQPACKET socket to report to and to take commands from\n"
          "  --parent-pid=PID  the caller; everything ends when it does\n"

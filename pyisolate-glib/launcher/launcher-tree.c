@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Finding and ending everything that descends from this process.
  *
- * The launcher is a child subreaper, so whatever its child's descendants do (double fork, sessions of their own), they
- * stay its descendants: when a parent dies, its children become ours. So the tree is gone when we have no child.
+ * The launcher is a child subreaper, so whatever its child's descendants do (double fork, sessions
+ * of their own), they stay its descendants: when a parent dies, its children become ours. So the
+ * tree is gone when we have no child.
  *
- * One pass stops everything first, again and again until a look finds nobody new: what is stopped cannot fork, and cannot
- * start again what another one misses. Then all are killed. The caller repeats passes until it has no child.
+ * One pass stops everything first, again and again until a look finds nobody new: what is stopped
+ * cannot fork, and cannot start again what another one misses. Then all are killed. The caller
+ * repeats passes until it has no child.
  *
- * A pid is signalled only if it cannot be someone else's by now: a child of ours keeps its pid until we reap it; others are
- * held by a pidfd and looked at once more.
+ * A pid is signalled only if it cannot be someone else's by now: a child of ours keeps its pid
+ * until we reap it; others are held by a pidfd and looked at once more.
  */
 #include "config.h"
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* pyisolate-launcher: stands between the host and a process that the host wants ended for certain, with all that it started.
+/* pyisolate-launcher: stands between the host and a process that the host wants ended for certain,
+ * with all that it started.
  *
- * It is a child subreaper with one child. When that child ends, it ends what is left of the tree and then itself. It ends
- * the tree at once when
+ * It is a child subreaper with one child. When that child ends, it ends what is left of the tree
+ * and then itself. It ends the tree at once when
  *   - the host says so, or the control socket ends;
- *   - the host is gone, by any means. That is told by a pidfd and not by the socket, of which a forked child of the host may
- *     hold a copy; and not by PR_SET_PDEATHSIG, which speaks of the *thread* that spawned us, where a pidfd can be had;
+ *   - the host is gone, by any means. That is told by a pidfd and not by the socket, of which a
+ *     forked child of the host may hold a copy; and not by PR_SET_PDEATHSIG, which speaks of the
+ *     *thread* that spawned us, where a pidfd can be had;
  *   - it gets SIGTERM.
  * No other signal reaches it, apart from SIGKILL: then its child dies by PR_SET_PDEATHSIG.
  *
@@ -105,7 +107,8 @@ begin_ending (struct launcher *self)
   self->reported_at = now_ms ();
 }
 
-/* The child has its own copies. Ours would keep its end of a link open after it died, or its output. */
+/* The child has its own copies. Ours would keep its end of a link open after it died, or its
+ * output. */
 static void
 drop_what_is_the_childs (struct launcher *self)
 {
@@ -283,7 +286,8 @@ watch_parent (struct launcher *self)
     fcntl (self->fds[POLL_PARENT].fd, F_SETFD, FD_CLOEXEC);
   else if (errno != ESRCH)
     prctl (PR_SET_PDEATHSIG, SIGTERM);
-  /* Only now: had it died before, the pidfd might be of another process, and no signal would come. */
+  /* Only now: had it died before, the pidfd might be of another process, and no signal would
+   * come. */
   return getppid () == parent;
 }
 
@@ -331,7 +335,8 @@ arrange_fds (struct launcher *self)
     }
   if (!launcher_close_other_fds (keep, n))
     return false;
-  /* If one of 0, 1, 2 is closed, something else would take its number, and the child would write into that. */
+  /* If one of 0, 1, 2 is closed, something else would take its number, and the child would write
+   * into that. */
   do
     self->null_fd = open ("/dev/null", O_RDWR);
   while (self->null_fd >= 0 && self->null_fd <= STDERR_FILENO);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of pyisolate-launcher share. Plain C and libc: it is small, starts in a millisecond, and holds nothing
- * that a library could leak into the worker. */
+/* What the files of pyisolate-launcher share. Plain C and libc: it is small, starts in a
+ * millisecond, and holds nothing that a library could leak into the worker. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,7 +9,8 @@
 
 #define LAUNCHER_MAX_PASS_FDS 64
 
-/* Exit codes of its own, as env(1) has them; any other is the child's, or 128 + the signal that ended it. */
+/* Exit codes of its own, as env(1) has them; any other is the child's, or 128 + the signal that
+ * ended it. */
 #define LAUNCHER_EXIT_FAILED 125
 #define LAUNCHER_EXIT_CANNOT_EXECUTE 126
 #define LAUNCHER_EXIT_NOT_FOUND 127

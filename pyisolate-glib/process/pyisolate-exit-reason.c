@@ -105,7 +105,8 @@ pyisolate_exit_reason_class_init (PyIsolateExitReasonClass *klass)
    * Since: 0.1
    */
   properties[PROP_KIND] =
-    g_param_spec_enum ("kind", NULL, NULL, PYISOLATE_TYPE_EXIT_KIND, PYISOLATE_EXIT_KIND_EXITED, flags);
+    g_param_spec_enum ("kind", NULL, NULL, PYISOLATE_TYPE_EXIT_KIND, PYISOLATE_EXIT_KIND_EXITED,
+                       flags);
   /**
    * PyIsolateExitReason:status:
    *
@@ -281,8 +282,8 @@ pyisolate_exit_reason_get_expected (PyIsolateExitReason *self)
  * pyisolate_exit_reason_get_message:
  * @self: an exit reason
  *
- * Gets the reason in words that complete a sentence about the process, such as "exited with code 3", "was killed by
- * signal 9 (Killed)" or "crashed with signal 11 (Segmentation fault)".
+ * Gets the reason in words that complete a sentence about the process, such as "exited with code
+ * 3", "was killed by signal 9 (Killed)" or "crashed with signal 11 (Segmentation fault)".
  *
  * Returns: (transfer none): the reason in words
  * Since: 0.1

@@ -9,8 +9,10 @@ G_BEGIN_DECLS
  * PyIsolateExitKind:
  * @PYISOLATE_EXIT_KIND_EXITED: it exited; the status is its exit code
  * @PYISOLATE_EXIT_KIND_SIGNALED: a signal ended it; the status is the signal's number
- * @PYISOLATE_EXIT_KIND_OUT_OF_MEMORY: the kernel ended it because memory ran out; the status is the signal's number
- * @PYISOLATE_EXIT_KIND_LINK_CLOSED: it closed its connection or broke the protocol, and was ended for that
+ * @PYISOLATE_EXIT_KIND_OUT_OF_MEMORY: the kernel ended it because memory ran out; the status is the
+ *   signal's number
+ * @PYISOLATE_EXIT_KIND_LINK_CLOSED: it closed its connection or broke the protocol, and was ended
+ *   for that
  *
  * How the process of an extension ended.
  *

@@ -5,7 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* The last lines of what a process wrote, in a ring that is bounded in lines and in bytes. All of it is thread-safe. */
+/* The last lines of what a process wrote, in a ring that is bounded in lines and in bytes. All
+ * of it is thread-safe. */
 typedef struct _PyIsolateLogTail PyIsolateLogTail;
 
 /* 0: the default, 200 lines and 64 KiB. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Lines from a pipe, without a thread, and without trust in the writer.
  *
- * One dispatch reads once. The source's priority is that of idle work, so that a writer who never pauses takes turns with
- * everything else in the context, and waits (its pipe is full) while that is busy. What is held here is at most one line.
+ * One dispatch reads once. The source's priority is that of idle work, so that a writer who never
+ * pauses takes turns with everything else in the context, and waits (its pipe is full) while that
+ * is busy. What is held here is at most one line.
  */
 #include "config.h"
 
@@ -184,8 +185,9 @@ _pyisolate_output_start (PyIsolateOutput *self,
   g_source_attach (self->source, context);
 }
 
-/* Delivers what is in the pipe, and the last line even if it is not a whole one. For a writer that is gone: all that it
- * wrote is in the pipe by now. Should another process hold the pipe open, and write, this takes no more than a pipe holds. */
+/* Delivers what is in the pipe, and the last line even if it is not a whole one. For a writer
+ * that is gone: all that it wrote is in the pipe by now. Should another process hold the pipe
+ * open, and write, this takes no more than a pipe holds. */
 void
 _pyisolate_output_drain (PyIsolateOutput *self)
 {

@@ -11,14 +11,16 @@ G_BEGIN_DECLS
 #define PYISOLATE_TYPE_PROCESS (_pyisolate_process_get_type ())
 G_DECLARE_FINAL_TYPE (PyIsolateProcess, _pyisolate_process, PYISOLATE, PROCESS, GObject)
 
-/* Called in the main context that was the thread's default when the process was spawned, and never from within a function
- * below. Each may be NULL. The last of them is either `exited` or `failed`, exactly once. */
+/* Called in the main context that was the thread's default when the process was spawned, and
+ * never from within a function below. Each may be NULL. The last of them is either `exited` or
+ * `failed`, exactly once. */
 typedef struct {
   /* The program runs. */
   void (*started) (PyIsolateProcess *self,
                    int               pid,
                    gpointer          user_data);
-  /* A line of valid UTF-8 without its end; stream is 1 or 2. Before `started` only what a launcher that fails has to say. */
+  /* A line of valid UTF-8 without its end; stream is 1 or 2. Before `started` only what a
+   * launcher that fails has to say. */
   void (*output)  (PyIsolateProcess *self,
                    int               stream,
                    const char       *line,

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* A worker's process, with the launcher between it and us; launcher/launcher.c says what the two tell each other.
+/* A worker's process, with the launcher between it and us; launcher/launcher.c says what the two
+ * tell each other.
  *
- * Everything happens in one main context. The object keeps itself alive until the end was told, in this order:
+ * Everything happens in one main context. The object keeps itself alive until the end was told, in
+ * this order:
  *
- *   spawn → (started) → the worker ended → the tree is gone → the launcher ended → its output was read → exited or failed
+ *   spawn → (started) → the worker ended → the tree is gone → the launcher ended
+ *   → what they wrote was told → exited or failed
  *
- * The launcher may fail us: it may be stopped, or killed. Once something is to end, it has to be heard of within a second,
- * and done within ten; else it is killed too. When it ended without saying that the tree is gone, its child is dying by
- * PR_SET_PDEATHSIG, and what else is left is looked for by the token in its environment.
+ * The launcher may fail us: it may be stopped, or killed. Once something is to end, it has to be
+ * heard of within a second, and done within ten; else it is killed too. When it ended without
+ * saying that the tree is gone, its child is dying by PR_SET_PDEATHSIG, and what else is left is
+ * looked for by the token in its environment.
  */
 #include "config.h"
 
@@ -66,6 +70,7 @@ struct _PyIsolateProcess {
   gboolean core_dumped;
   int exec_error;             /* an errno */
   gboolean tree_gone;
+  guint n_left;               /* processes that nothing could end */
 };
 
 G_DEFINE_FINAL_TYPE (PyIsolateProcess, _pyisolate_process, G_TYPE_OBJECT)
@@ -151,7 +156,8 @@ make_start_error (PyIsolateProcess *self)
 
   if (self->exec_error == ENOENT && g_file_test (self->program, G_FILE_TEST_EXISTS))
     return g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_SPAWN,
-                        "Cannot start the process of '%s': the interpreter or loader that '%s' needs does not exist",
+                        "Cannot start the process of '%s': "
+                        "the interpreter or loader that '%s' needs does not exist",
                         self->tag, self->program);
   if (self->exec_error != 0)
     return g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_SPAWN,
@@ -208,9 +214,11 @@ on_sweep (gpointer user_data)
 {
   PyIsolateProcess *self = user_data;
 
-  if (_pyisolate_sweep_kill (PYISOLATE_WORKER_TOKEN_VARIABLE, self->token) > 0 &&
-      g_get_monotonic_time () < self->deadline)
+  self->n_left = _pyisolate_sweep_kill (PYISOLATE_WORKER_TOKEN_VARIABLE, self->token);
+  if (self->n_left > 0 && g_get_monotonic_time () < self->deadline)
     return G_SOURCE_CONTINUE;
+  if (self->n_left > 0)
+    g_warning ("%u processes of '%s' were killed, but did not end", self->n_left, self->tag);
   finish (self);
   return G_SOURCE_REMOVE;
 }
@@ -219,6 +227,7 @@ on_sweep (gpointer user_data)
 /* What the launcher says. */
 
 static void begin_ending (PyIsolateProcess *self);
+static void await_answer (PyIsolateProcess *self);
 
 static void
 set_started (PyIsolateProcess *self,
@@ -262,7 +271,8 @@ on_record (PyIsolateProcess *self,
     set_end (self, PYISOLATE_EXIT_KIND_EXITED, number);
   else if (sscanf (record, "signal %d %d %d", &number, &core, &oom) == 3)
     {
-      set_end (self, oom ? PYISOLATE_EXIT_KIND_OUT_OF_MEMORY : PYISOLATE_EXIT_KIND_SIGNALED, number);
+      set_end (self, oom ? PYISOLATE_EXIT_KIND_OUT_OF_MEMORY : PYISOLATE_EXIT_KIND_SIGNALED,
+               number);
       self->core_dumped = core != 0;
     }
   else if (g_str_equal (record, "gone"))
@@ -293,7 +303,29 @@ read_record (PyIsolateProcess *self)
   return TRUE;
 }
 
-static gboolean on_no_answer (gpointer user_data);
+static gboolean
+on_no_answer (gpointer user_data)
+{
+  PyIsolateProcess *self = user_data;
+
+  /* Perhaps we are who is late: then its answer is waiting. */
+  if (g_get_monotonic_time () < self->deadline && read_record (self))
+    {
+      await_answer (self);
+      return G_SOURCE_REMOVE;
+    }
+  g_subprocess_force_exit (self->launcher);
+  clear_source (&self->timer);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+await_answer (PyIsolateProcess *self)
+{
+  gint64 left = (self->deadline - g_get_monotonic_time ()) / 1000;
+
+  set_timer (self, (guint) CLAMP (left, 0, ANSWER_MS), on_no_answer);
+}
 
 static gboolean
 on_control (int          fd,
@@ -306,21 +338,8 @@ on_control (int          fd,
   for (guint i = 0; i < MAX_RECORDS_PER_DISPATCH && read_record (self); i++)
     heard = TRUE;
   if (heard && self->deadline != 0)
-    set_timer (self, ANSWER_MS, on_no_answer);
+    await_answer (self);
   return self->control_source != NULL ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
-}
-
-static gboolean
-on_no_answer (gpointer user_data)
-{
-  PyIsolateProcess *self = user_data;
-
-  /* Perhaps we are who is late: then its answer is waiting. */
-  if (g_get_monotonic_time () < self->deadline && read_record (self))
-    return G_SOURCE_CONTINUE;
-  g_subprocess_force_exit (self->launcher);
-  clear_source (&self->timer);
-  return G_SOURCE_REMOVE;
 }
 
 static void
@@ -329,7 +348,7 @@ begin_ending (PyIsolateProcess *self)
   if (self->deadline != 0)
     return;
   self->deadline = g_get_monotonic_time () + ENDING_MS * 1000;
-  set_timer (self, ANSWER_MS, on_no_answer);
+  await_answer (self);
 }
 
 static void
@@ -464,8 +483,8 @@ new_from_spec (const PyIsolateProcessSpec *spec)
   return self;
 }
 
-/* An error says that nothing was started. What can go wrong later, such as a program that cannot be executed, is told by the
- * callback `failed`. */
+/* An error says that nothing was started. What can go wrong later, such as a program that cannot
+ * be executed, is told by the callback `failed`. */
 PyIsolateProcess *
 _pyisolate_process_spawn (const PyIsolateProcessSpec  *spec,
                           GError                     **error)

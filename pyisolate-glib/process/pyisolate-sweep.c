@@ -32,7 +32,8 @@ was_started_with (const char *pid,
   return FALSE;
 }
 
-/* The descriptor is taken before the look, so that the signal goes to the process that was looked at, or to none. */
+/* The descriptor is taken before the look, so that the signal goes to the process that was
+ * looked at, or to none. */
 static gboolean
 kill_if_matching (const char *name,
                   const char *variable,
@@ -54,8 +55,8 @@ kill_if_matching (const char *name,
   return matches;
 }
 
-/* Kills every process that was started with this in its environment. Returns how many there were, so that 0 says that
- * none is left: what is being killed may have forked meanwhile. */
+/* Kills every process that was started with this in its environment. Returns how many there
+ * were, so that 0 says that none is left: what is being killed may have forked meanwhile. */
 guint
 _pyisolate_sweep_kill (const char *variable,
                        const char *value)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A host to be killed by test-host-death: it runs a subject under the launcher, as the library does, and says so.
+/* A host to be killed by test-host-death: it runs a subject under the launcher, as the library
+ * does, and says so.
  *
  *   doomed-host plain|forked SUBJECT-COMMAND…
  *

@@ -200,7 +200,8 @@ process_test_assert_nobody (ProcessTest *test)
   g_autoptr (GArray) pids = test_util_find_processes (test->mark);
 
   if (pids->len > 0)
-    g_error ("%u processes are left of the tree; one is %d", pids->len, g_array_index (pids, int, 0));
+    g_error ("%u processes are left of the tree; one is %d",
+             pids->len, g_array_index (pids, int, 0));
 }
 
 void

@@ -125,7 +125,8 @@ test_death (gconstpointer data)
   host_clear (&host);
 }
 
-/* The end of the control socket does not come: a process that has nothing to do with it holds a copy. */
+/* The end of the control socket does not come: a process that has nothing to do with it holds a
+ * copy. */
 static void
 test_death_with_copies (void)
 {

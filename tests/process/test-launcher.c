@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The program by itself, as it is used without the library: from a shell, for uv, and with what the library never does. */
+/* The program by itself, as it is used without the library: from a shell, for uv, and with what
+ * the library never does. */
 #include "config.h"
 
 #include "test-util.h"
@@ -60,7 +61,8 @@ launcher_start (Launcher            *launcher,
     g_ptr_array_add (argv, g_str_equal (argument, "SUBJECT") ? subject : (gpointer) argument);
   va_end (args);
   g_ptr_array_add (argv, NULL);
-  g_subprocess_launcher_setenv (starter, "PYISOLATE_TEST_MARK", strchr (launcher->mark, '=') + 1, TRUE);
+  g_subprocess_launcher_setenv (starter, "PYISOLATE_TEST_MARK", strchr (launcher->mark, '=') + 1,
+                                TRUE);
   launcher->process =
     g_subprocess_launcher_spawnv (starter, (const char * const *) argv->pdata, &error);
   g_assert_no_error (error);
@@ -81,7 +83,8 @@ starter_new (Launcher *launcher,
     {
       g_assert_cmpint (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), ==, 0);
       launcher->control = fds[0];
-      g_assert_cmpint (setsockopt (fds[0], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout), ==, 0);
+      g_assert_cmpint (setsockopt (fds[0], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout), ==,
+                       0);
       g_subprocess_launcher_take_fd (starter, fds[1], 3);
     }
   return starter;
@@ -199,7 +202,8 @@ test_plain (void)
   g_autofree char *output = NULL;
   g_autofree char *errors = NULL;
 
-  launcher_start (launcher, starter, parent, "--", "SUBJECT", "print", "out", "stderr", "err", "exit", "4", NULL);
+  launcher_start (launcher, starter, parent, "--", "SUBJECT", "print", "out", "stderr", "err",
+                  "exit", "4", NULL);
   g_assert_cmpint (launcher_wait (launcher), ==, 4);
   output = read_all (g_subprocess_get_stdout_pipe (launcher->process));
   errors = read_all (g_subprocess_get_stderr_pipe (launcher->process));
@@ -210,7 +214,12 @@ test_plain (void)
 static void
 test_exit_codes (void)
 {
-  static const struct { const char *program; const char *what; const char *argument; int code; } cases[] = {
+  static const struct {
+    const char *program;
+    const char *what;
+    const char *argument;
+    int code;
+  } cases[] = {
     { "SUBJECT", "exit", "200", 200 },
     { "SUBJECT", "signal", "9", 137 },
     { "SUBJECT", "signal", "11", 139 },
@@ -224,7 +233,8 @@ test_exit_codes (void)
       g_autoptr (GSubprocessLauncher) starter = starter_new (launcher, FALSE);
       g_autofree char *errors = NULL;
 
-      launcher_start (launcher, starter, "--", cases[i].program, cases[i].what, cases[i].argument, NULL);
+      launcher_start (launcher, starter, "--", cases[i].program, cases[i].what, cases[i].argument,
+                      NULL);
       g_assert_cmpint (launcher_wait (launcher), ==, cases[i].code);
       errors = read_all (g_subprocess_get_stderr_pipe (launcher->process));
       if (cases[i].program[0] == '/')
@@ -240,7 +250,8 @@ test_records (void)
   g_autoptr (Launcher) launcher = launcher_new ();
   g_autoptr (GSubprocessLauncher) starter = starter_new (launcher, TRUE);
 
-  launcher_start (launcher, starter, "--control-fd=3", "--", "SUBJECT", "orphan", "", "exit", "6", NULL);
+  launcher_start (launcher, starter, "--control-fd=3", "--", "SUBJECT", "orphan", "", "exit", "6",
+                  NULL);
   assert_record (launcher, "pid *");
   assert_record (launcher, "exit 6");
   assert_record (launcher, "gone");
@@ -271,17 +282,21 @@ test_commands (void)
 {
   g_autoptr (Launcher) launcher = launcher_new ();
   g_autoptr (GSubprocessLauncher) starter = starter_new (launcher, TRUE);
-  static const char *commands[] = { "kill everybody", "signal", "signal x", "\xff", "signal 10", "kill" };
+  static const char *commands[] = {
+    "kill everybody", "signal", "signal x", "\xff", "signal 10", "kill",
+  };
   char longer[4096];
 
-  launcher_start (launcher, starter, "--control-fd=3", "--", "SUBJECT", "ready", "", "wait", "", NULL);
+  launcher_start (launcher, starter, "--control-fd=3", "--", "SUBJECT", "ready", "", "wait", "",
+                  NULL);
   assert_record (launcher, "pid *");
   read_until (launcher, "ready\n");
   memset (longer, 'k', sizeof longer);
   g_assert_cmpint (send (launcher->control, longer, sizeof longer, 0), ==, sizeof longer);
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
     {
-      g_assert_cmpint (send (launcher->control, commands[i], strlen (commands[i]), 0), ==, strlen (commands[i]));
+      g_assert_cmpint (send (launcher->control, commands[i], strlen (commands[i]), 0), ==,
+                       strlen (commands[i]));
       if (g_str_equal (commands[i], "signal 10"))
         read_until (launcher, "pong\n");
     }
@@ -296,7 +311,8 @@ test_end_of_control (void)
   g_autoptr (Launcher) launcher = launcher_new ();
   g_autoptr (GSubprocessLauncher) starter = starter_new (launcher, TRUE);
 
-  launcher_start (launcher, starter, "--control-fd=3", "--", "SUBJECT", "orphan", "", "ready", "", "wait", "", NULL);
+  launcher_start (launcher, starter, "--control-fd=3", "--", "SUBJECT", "orphan", "", "ready", "",
+                  "wait", "", NULL);
   read_until (launcher, "ready\n");
   close (launcher->control);
   launcher->control = -1;
@@ -317,8 +333,9 @@ test_terminated (void)
       g_autoptr (GSubprocessLauncher) starter = starter_new (launcher, FALSE);
       g_autofree char *parent = g_strdup_printf ("--parent-pid=%d", getpid ());
 
-      launcher_start (launcher, starter, g_str_equal (option, "--scan-proc") ? option : parent, "--",
-                      "SUBJECT", trees[i % G_N_ELEMENTS (trees)], "", "ready", "", "wait", "", NULL);
+      launcher_start (launcher, starter, g_str_equal (option, "--scan-proc") ? option : parent,
+                      "--", "SUBJECT", trees[i % G_N_ELEMENTS (trees)], "",
+                      "ready", "", "wait", "", NULL);
       read_until (launcher, "ready\n");
       g_subprocess_send_signal (launcher->process, SIGTERM);
       g_assert_cmpint (launcher_wait (launcher), ==, 137);
@@ -332,7 +349,8 @@ test_parent_is_gone (void)
   g_autoptr (Launcher) launcher = launcher_new ();
   g_autoptr (GSubprocessLauncher) starter = starter_new (launcher, TRUE);
 
-  launcher_start (launcher, starter, "--control-fd=3", "--parent-pid=1", "--", "SUBJECT", "exit", "0", NULL);
+  launcher_start (launcher, starter, "--control-fd=3", "--parent-pid=1", "--", "SUBJECT", "exit",
+                  "0", NULL);
   assert_record (launcher, "error 3");
   assert_record (launcher, "");
   g_assert_cmpint (launcher_wait (launcher), ==, 125);
@@ -356,7 +374,8 @@ test_bad_fds (void)
     }
 }
 
-/* What the caller leaks stays outside, whether it is marked CLOEXEC or not; the control socket does too. */
+/* What the caller leaks stays outside, whether it is marked CLOEXEC or not; the control socket
+ * does too. */
 static void
 test_fds (void)
 {
@@ -367,7 +386,8 @@ test_fds (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (targets); i++)
     g_subprocess_launcher_take_fd (starter, open ("/dev/null", O_RDONLY | O_CLOEXEC), targets[i]);
-  launcher_start (launcher, starter, "--control-fd=3", "--pass-fd=33", "--pass-fd=6", "--", "SUBJECT", "fds", "", NULL);
+  launcher_start (launcher, starter, "--control-fd=3", "--pass-fd=33", "--pass-fd=6", "--",
+                  "SUBJECT", "fds", "", NULL);
   g_assert_cmpint (launcher_wait (launcher), ==, 0);
   output = read_all (g_subprocess_get_stdout_pipe (launcher->process));
   g_assert_cmpstr (output, ==, "0 1 2 6 33 \n");
@@ -390,7 +410,8 @@ test_signal_state (void)
   g_assert_no_error (error);
   g_assert_cmpint (launcher_wait (launcher), ==, 0);
   output = read_all (g_subprocess_get_stdout_pipe (launcher->process));
-  g_assert_cmpstr (output, ==, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nsession own\n");
+  g_assert_cmpstr (output, ==,
+                   "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nsession own\n");
 }
 
 int

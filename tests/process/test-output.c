@@ -141,7 +141,8 @@ test_invalid_utf8 (void)
   reader_write (reader, "a\xff" "b\0c\nz\xc3\xbc\n\xe2\x82\n", 13);
   reader_close (reader);
   _pyisolate_output_drain (reader->output);
-  reader_assert_lines (reader, "a\357\277\275b\357\277\275c", "z\xc3\xbc", "\357\277\275\357\277\275", NULL);
+  reader_assert_lines (reader, "a\357\277\275b\357\277\275c", "z\xc3\xbc",
+                       "\357\277\275\357\277\275", NULL);
 }
 
 static void
@@ -157,7 +158,8 @@ assert_cut (gsize       n_letters,
     g_string_append_c (text, 'a');
   while (text->len < PYISOLATE_OUTPUT_MAX_LINE * 2)
     g_string_append (text, character);
-  g_string_truncate (text, text->len - text->len % strlen (character) + n_letters % strlen (character));
+  g_string_truncate (text,
+                     text->len - text->len % strlen (character) + n_letters % strlen (character));
   reader_write (reader, text->str, text->len);
   reader_write (reader, "\n", 1);
   reader_close (reader);
@@ -173,7 +175,8 @@ assert_cut (gsize       n_letters,
   g_assert_cmpstr (all->str, ==, text->str);
 }
 
-/* Pieces are cut between characters, wherever these stand; and a line that fits exactly leaves no empty piece. */
+/* Pieces are cut between characters, wherever these stand; and a line that fits exactly leaves
+ * no empty piece. */
 static void
 test_long_lines (void)
 {
@@ -290,7 +293,8 @@ test_flood_leaves_room (void)
   _pyisolate_output_start (output, NULL);
   thread = g_thread_new ("flood", write_for_ever, &writer);
   test_util_assert_until (is_many, &n_lines, 30000);
-  /* At most 64 of these lines are read at once; an idle source is the least that gets its turn in between. */
+  /* At most 64 of these lines are read at once; an idle source is the least that gets its turn
+   * in between. */
   g_assert_cmpuint (n_idles, >, 1000);
   _pyisolate_output_free (output);
   g_thread_join (thread);

@@ -212,7 +212,8 @@ test_spawning_thread_ends (void)
   g_thread_join (g_thread_new ("spawner", spawn_and_end, &spawner));
   test_util_assert_until (thread_is_gone, &spawner, PROCESS_TEST_TIMEOUT_MS);
   g_main_context_push_thread_default (context);
-  /* Twice: the second answer says that after the first one the launcher still had no reason to end. */
+  /* Twice: the second answer says that after the first one the launcher still had no reason to
+   * end. */
   for (guint i = 0; i < 2; i++)
     {
       _pyisolate_process_send_signal (test->process, SIGUSR1);
@@ -233,10 +234,13 @@ main (int   argc,
   test_util_add_func ("/pyisolate/process/tree/kill", test_kill);
   test_util_add_func ("/pyisolate/process/tree/worker-is-killed", test_worker_is_killed);
   test_util_add_func ("/pyisolate/process/tree/worker-is-stopped", test_worker_is_stopped);
-  test_util_add_func ("/pyisolate/process/tree/launcher-is-terminated", test_launcher_is_terminated);
-  test_util_add_func ("/pyisolate/process/tree/launcher-ignores-the-terminal", test_launcher_ignores_the_terminal);
+  test_util_add_func ("/pyisolate/process/tree/launcher-is-terminated",
+                      test_launcher_is_terminated);
+  test_util_add_func ("/pyisolate/process/tree/launcher-ignores-the-terminal",
+                      test_launcher_ignores_the_terminal);
   test_util_add_func ("/pyisolate/process/tree/launcher-is-killed", test_launcher_is_killed);
-  test_util_add_func ("/pyisolate/process/tree/launcher-is-killed-by-its-child", test_launcher_is_killed_by_its_child);
+  test_util_add_func ("/pyisolate/process/tree/launcher-is-killed-by-its-child",
+                      test_launcher_is_killed_by_its_child);
   test_util_add_func ("/pyisolate/process/tree/launcher-is-stopped", test_launcher_is_stopped);
   test_util_add_func ("/pyisolate/process/tree/spawning-thread-ends", test_spawning_thread_ends);
   return g_test_run ();

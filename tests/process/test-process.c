@@ -349,7 +349,8 @@ test_many_at_once (void)
   for (guint i = 0; i < tests->len; i++)
     _pyisolate_process_kill (((ProcessTest *) g_ptr_array_index (tests, i))->process);
   for (guint i = 0; i < tests->len; i++)
-    process_test_assert_exited (g_ptr_array_index (tests, i), PYISOLATE_EXIT_KIND_SIGNALED, SIGKILL);
+    process_test_assert_exited (g_ptr_array_index (tests, i), PYISOLATE_EXIT_KIND_SIGNALED,
+                                SIGKILL);
 }
 
 int
@@ -360,9 +361,11 @@ main (int   argc,
   test_util_add_func ("/pyisolate/process/exit-codes", test_exit_codes);
   test_util_add_func ("/pyisolate/process/signals", test_signals);
   test_util_add_func ("/pyisolate/process/output", test_output);
-  test_util_add_func ("/pyisolate/process/output-is-complete-at-exit", test_output_is_complete_at_exit);
+  test_util_add_func ("/pyisolate/process/output-is-complete-at-exit",
+                      test_output_is_complete_at_exit);
   test_util_add_func ("/pyisolate/process/flood", test_flood);
-  test_util_add_func ("/pyisolate/process/exit-does-not-wait-for-the-pipe", test_exit_does_not_wait_for_the_pipe);
+  test_util_add_func ("/pyisolate/process/exit-does-not-wait-for-the-pipe",
+                      test_exit_does_not_wait_for_the_pipe);
   test_util_add_func ("/pyisolate/process/kill", test_kill);
   test_util_add_func ("/pyisolate/process/killed-from-outside", test_killed_from_outside);
   test_util_add_func ("/pyisolate/process/send-signal", test_send_signal);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Log messages in tests: a warning or critical that nobody announced ends the test program.
  *
- * g_test_expect_message() is not enough: it wants one order over all threads, and sees no structured messages.
+ * g_test_expect_message() is not enough: it wants one order over all threads, and sees no
+ * structured messages.
  */
 #include "config.h"
 

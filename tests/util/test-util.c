@@ -144,8 +144,8 @@ test_util_init (int    *argc,
 {
   g_test_init (argc, argv, NULL);
   _test_util_log_init ();
-  /* The default main context and GLib's worker thread keep an eventfd each for as long as the program lives: they must be
-   * there before descriptors are counted. */
+  /* The default main context and GLib's worker thread keep an eventfd each for as long as the
+   * program lives: they must be there before descriptors are counted. */
   g_main_context_default ();
   g_object_unref (g_subprocess_new (G_SUBPROCESS_FLAGS_NONE, NULL, "true", NULL));
   test_util_assert_no_children ();

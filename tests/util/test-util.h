@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What every C test needs: deadlines instead of sleeps, and a fixture that notices what a test leaves behind.
+/* What every C test needs: deadlines instead of sleeps, and a fixture that notices what a test
+ * leaves behind.
  *
  *   int
  *   main (int argc, char *argv[])
@@ -9,8 +10,9 @@
  *     return g_test_run ();
  *   }
  *
- * A test added by test_util_add_func() fails if it ends with a child process, with more (or fewer) file descriptors than
- * it began with, with a warning that it did not announce, or without one that it did.
+ * A test added by test_util_add_func() fails if it ends with a child process, with more (or fewer)
+ * file descriptors than it began with, with a warning that it did not announce, or without one that
+ * it did.
  */
 #pragma once
 
@@ -33,7 +35,8 @@ void     test_util_add_data_func       (const char       *path,
 gboolean test_util_run_until           (TestUtilPredicate predicate,
                                         gpointer          data,
                                         int               timeout_ms);
-/* Predicates: a gboolean that something sets; a pointer or GObject location that something fills. */
+/* Predicates: a gboolean that something sets; a pointer or GObject location that something
+ * fills. */
 gboolean test_util_is_true             (gpointer boolean);
 gboolean test_util_is_set              (gpointer pointer_location);
 #define  test_util_assert_until(predicate, data, timeout_ms) \
@@ -47,21 +50,25 @@ gboolean test_util_is_set              (gpointer pointer_location);
 guint    test_util_count_fds           (void);
 /* Names them, for messages: "5 -> socket:[123]", a line each. */
 char    *test_util_describe_fds        (void);
-/* Fails if this process has a child, a zombie included, and still has it after a second: reaping is done by other threads. */
+/* Fails if this process has a child, a zombie included, and still has it after a second: reaping
+ * is done by other threads. */
 void     test_util_assert_no_children  (void);
 
 /* A zombie is not alive. */
 gboolean test_util_process_is_alive    (int pid);
-/* TRUE as soon as the process is gone; it need not be a child of ours. The main context is not iterated. */
+/* TRUE as soon as the process is gone; it need not be a child of ours. The main context is not
+ * iterated. */
 gboolean test_util_wait_process_gone   (int pid,
                                         int timeout_ms);
-/* The living processes, ours not included, that have this "NAME=value" in the environment they were started with. */
+/* The living processes, ours not included, that have this "NAME=value" in the environment they
+ * were started with. */
 GArray  *test_util_find_processes      (const char *environment_entry);
 /* The same, once there are none, or their list when the time is over. */
 GArray  *test_util_wait_no_processes   (const char *environment_entry,
                                         int         timeout_ms);
 
-/* A message of this level and glob pattern must come once in this test, from any thread; it is not printed. */
+/* A message of this level and glob pattern must come once in this test, from any thread; it is
+ * not printed. */
 void     test_util_expect_log          (const char     *domain,
                                         GLogLevelFlags  level,
                                         const char     *pattern);
@@ -69,7 +76,8 @@ void     test_util_expect_log          (const char     *domain,
 void     test_util_allow_log           (const char     *domain,
                                         GLogLevelFlags  level,
                                         const char     *pattern);
-/* Fails if an expected message did not come, and forgets all of them. The fixture does it; call it to check earlier. */
+/* Fails if an expected message did not come, and forgets all of them. The fixture does it; call
+ * it to check earlier. */
 void     test_util_assert_logs_seen    (void);
 void     _test_util_log_init           (void);
 
