@@ -42,6 +42,7 @@ G_STATIC_ASSERT (G_N_ELEMENTS (kind_names) == KIND_UNKNOWN);
 
 /* What the file needs at its top: sets of names. */
 typedef struct {
+  char *own;                  /* "module.": the extension's, before names of its own */
   GHashTable *modules;
   GHashTable *aliases;
   GHashTable *typing;
@@ -72,9 +73,12 @@ guess_module (const char *dotted)
 
 static void
 use_name (Names      *names,
-          const char *dotted)
+          const char *dotted,
+          gboolean    is_own)
 {
-  if (strchr (dotted, '.') != NULL)
+  if (is_own)
+    g_hash_table_add (names->aliases, g_strndup (dotted, strcspn (dotted, ".")));
+  else if (strchr (dotted, '.') != NULL)
     g_hash_table_add (names->modules, guess_module (dotted));
   else if (g_strv_contains (typing_names, dotted))
     g_hash_table_add (names->typing, g_strdup (dotted));
@@ -93,10 +97,27 @@ append_annotation (GString    *out,
 
   if (annotation == NULL || *annotation == '\0')
     return;
+  g_string_append (out, before);
   used = cli_annotation_read (annotation);
-  g_string_append_printf (out, "%s%s", before, used != NULL ? annotation : "Any");
-  for (guint i = 0; used != NULL && i < used->len; i++)
-    use_name (names, used->pdata[i]);
+  if (used == NULL)
+    {
+      g_string_append (out, "Any");
+      return;
+    }
+  /* They come in the order in which they stand there. */
+  for (guint i = 0; i < used->len; i++)
+    {
+      const char *name = used->pdata[i];
+      const char *place = strstr (annotation, name);
+      const char *shown = g_str_has_prefix (name, names->own) ? name + strlen (names->own) : name;
+      gboolean is_own = shown != name;
+
+      g_string_append_len (out, annotation, place - annotation);
+      g_string_append (out, shown);
+      annotation = place + strlen (name);
+      use_name (names, shown, is_own);
+    }
+  g_string_append (out, annotation);
 }
 
 static Kind
@@ -244,11 +265,10 @@ compare_strings (gconstpointer a,
   return strcmp (*(const char * const *) a, *(const char * const *) b);
 }
 
-static void
-append_each (GString    *out,
-             const char *before,
-             GHashTable *set,
-             const char *after)
+/* The sorted names, with @separator between them. */
+static char *
+join_names (GHashTable *set,
+            const char *separator)
 {
   g_autoptr (GPtrArray) keys = g_ptr_array_new ();
   GHashTableIter iter;
@@ -258,20 +278,51 @@ append_each (GString    *out,
   while (g_hash_table_iter_next (&iter, &key, NULL))
     g_ptr_array_add (keys, key);
   g_ptr_array_sort (keys, compare_strings);
-  for (guint i = 0; i < keys->len; i++)
-    g_string_append_printf (out, "%s%s%s", before, (const char *) keys->pdata[i], after);
+  g_ptr_array_add (keys, NULL);
+  return g_strjoinv (separator, (char **) keys->pdata);
+}
+
+static void
+append_head (GString *file,
+             Names   *names)
+{
+  g_autofree char *modules = join_names (names->modules, "\nimport ");
+  g_autofree char *aliases = join_names (names->aliases, ": TypeAlias = Any\n");
+  g_autofree char *typing = NULL;
+
+  if (*aliases != '\0')
+    g_hash_table_add (names->typing, g_strdup ("TypeAlias"));
+  typing = join_names (names->typing, ", ");
+  if (*modules != '\0')
+    g_string_append_printf (file, "import %s\n", modules);
+  g_string_append_printf (file, "from typing import %s\n", typing);
+  if (*aliases != '\0')
+    g_string_append_printf (file, "\n# Known in the extension only.\n%s: TypeAlias = Any\n", aliases);
+}
+
+/* The name by which the extension's own module can be imported, as the worker has it. */
+static char *
+get_own_prefix (PyIsolateExtension *extension)
+{
+  const char *path = pyisolate_extension_config_get_module_path (pyisolate_extension_get_config (extension));
+  g_autofree char *base = g_path_get_basename (path);
+
+  if (g_str_has_suffix (base, ".py"))
+    base[strlen (base) - 3] = '\0';
+  return g_strconcat (g_strdelimit (base, "-. ", '_'), ".", NULL);
 }
 
 char *
-cli_stubs_file (const char *extension_name,
-                GListModel *methods)
+cli_stubs_file (PyIsolateExtension *extension)
 {
+  GListModel *methods = pyisolate_extension_get_methods (extension);
   g_autoptr (GHashTable) modules = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_autoptr (GHashTable) aliases = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_autoptr (GHashTable) typing = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  Names names = { .modules = modules, .aliases = aliases, .typing = typing };
+  g_autofree char *own = get_own_prefix (extension);
+  Names names = { .own = own, .modules = modules, .aliases = aliases, .typing = typing };
   g_autoptr (GString) body = g_string_new (NULL);
-  g_autofree char *shown_name = g_strescape (extension_name, NULL);
+  g_autofree char *shown_name = g_strescape (pyisolate_extension_get_name (extension), NULL);
   GString *file = g_string_new (NULL);
 
   g_hash_table_add (typing, g_strdup ("Any"));
@@ -283,11 +334,7 @@ cli_stubs_file (const char *extension_name,
     }
   g_string_append_printf (file, "# The methods of the extension \"%s\", as pyisolate " PACKAGE_VERSION " found them.\n",
                           shown_name);
-  if (g_hash_table_size (aliases) > 0)
-    g_hash_table_add (typing, g_strdup ("TypeAlias"));
-  append_each (file, "import ", modules, "\n");
-  append_each (file, "from typing import ", typing, "\n");
-  append_each (file, "\n", aliases, ": TypeAlias = Any  # not known outside the extension\n");
+  append_head (file, &names);
   g_string_append (file, body->str);
   return g_string_free (file, FALSE);
 }

@@ -9,7 +9,6 @@ G_BEGIN_DECLS
 /* One line: "async def name(a: int, b='x') -> str", as the source has it. */
 char *cli_stubs_signature (PyIsolateMethodInfo *method) G_GNUC_WARN_UNUSED_RESULT;
 /* The text of a .pyi file. */
-char *cli_stubs_file      (const char          *extension_name,
-                           GListModel          *methods) G_GNUC_WARN_UNUSED_RESULT;
+char *cli_stubs_file      (PyIsolateExtension  *extension) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

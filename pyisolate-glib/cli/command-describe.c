@@ -172,8 +172,7 @@ command_describe (CliProgram *program,
   if (program->json)
     node = describe_json (loaded->extension);
   else if (options.stubs)
-    text = cli_stubs_file (pyisolate_extension_get_name (loaded->extension),
-                           pyisolate_extension_get_methods (loaded->extension));
+    text = cli_stubs_file (loaded->extension);
   else
     text = describe_text (loaded->extension);
   g_clear_pointer (&loaded, cli_extension_unload);

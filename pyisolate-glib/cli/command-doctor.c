@@ -12,6 +12,7 @@
 
 #include <glib/gstdio.h>
 
+/* By DoctorState. */
 static const char * const state_names[] = { "ok", "note", "missing" };
 
 static const char trial_source[] = "def answer():\n    return 42\n";
@@ -42,17 +43,24 @@ doctor_check_free (gpointer data)
   g_free (self);
 }
 
+/* Where to look, and a root of its own for what is tried, so that looking changes nothing. */
+typedef struct {
+  char *venv_root;
+  char *scratch;
+} LookJob;
+
 static void
 look_in_thread (GTask        *task,
                 gpointer      source,
                 gpointer      data,
                 GCancellable *cancellable)
 {
+  const LookJob *job = data;
   GPtrArray *checks = g_ptr_array_new_with_free_func (doctor_check_free);
 
   doctor_check_parts (checks);
-  doctor_check_programs (checks, data, cancellable);
-  doctor_check_storage (checks, data);
+  doctor_check_programs (checks, job->scratch, cancellable);
+  doctor_check_storage (checks, job->venv_root);
   doctor_check_kernel (checks);
   g_task_return_pointer (task, checks, (GDestroyNotify) g_ptr_array_unref);
 }
@@ -113,29 +121,46 @@ call_trial (CliProgram *program,
   return result != NULL;
 }
 
-/* In a root of its own, so that looking changes nothing. */
 static void
 check_trial (CliProgram *program,
+             const char *folder,
+             char       *scratch,
              GPtrArray  *checks)
 {
   g_autoptr (GError) error = NULL;
-  g_autofree char *folder = g_dir_make_tmp ("pyisolate-doctor-XXXXXX", &error);
-  g_autofree char *real_root = program->venv_root;
+  char *real_root = program->venv_root;
   gint64 start = g_get_monotonic_time ();
   gboolean good;
 
-  program->venv_root = folder != NULL ? g_build_filename (folder, "venvs", NULL) : NULL;
-  good = folder != NULL && call_trial (program, folder, &error);
+  program->venv_root = scratch;
+  good = call_trial (program, folder, &error);
+  program->venv_root = real_root;
   if (good)
     doctor_add (checks, "trial", DOCTOR_OK, g_strdup_printf ("an extension was made ready, called and stopped in %d ms",
                                                              (int) ((g_get_monotonic_time () - start) / 1000)), NULL);
   else
     doctor_add (checks, "trial", DOCTOR_MISSING, g_strdup (error->message),
                 g_strdup ("everything seems to be there, and yet an extension did not run: this is why"));
-  if (folder != NULL)
-    remove_tree (folder);
-  g_free (program->venv_root);
-  program->venv_root = g_steal_pointer (&real_root);
+}
+
+static GPtrArray *
+examine (CliProgram *program,
+         GError    **error)
+{
+  g_autofree char *folder = g_dir_make_tmp ("pyisolate-doctor-XXXXXX", error);
+  g_autofree char *scratch = NULL;
+  LookJob job = { .venv_root = program->venv_root };
+  GPtrArray *checks;
+
+  if (folder == NULL)
+    return NULL;
+  scratch = g_build_filename (folder, "venvs", NULL);
+  job.scratch = scratch;
+  checks = cli_program_run_in_thread (program, look_in_thread, &job, NULL, FALSE, error);
+  if (checks != NULL && !is_missing (checks))
+    check_trial (program, folder, scratch, checks);
+  remove_tree (folder);
+  return checks;
 }
 
 static JsonNode *
@@ -199,11 +224,9 @@ command_doctor (CliProgram *program,
     return CLI_EXIT_USAGE;
   if (rest[0] != NULL)
     return cli_program_usage_error ("no argument is expected");
-  checks = cli_program_run_in_thread (program, look_in_thread, g_strdup (program->venv_root), g_free, FALSE, &error);
+  checks = examine (program, &error);
   if (checks == NULL)
     return cli_program_fail (program, error);
-  if (!is_missing (checks))
-    check_trial (program, checks);
   if (program->signal_number != 0)
     return 128 + program->signal_number;
   code = program->json ? cli_output_json (program, make_json (checks)) : cli_output_take (program, make_text (checks));

@@ -80,7 +80,7 @@ class CliTest(unittest.TestCase):
 
     def check(self, code: int, command: str, *arguments: object, **more) -> Done:
         done = self.run_cli(command, *arguments, **more)
-        self.assertEqual(code, done.code, f"{command} {arguments}\n{done.text}\n{done.err}")
+        self.assertEqual(code, done.code, f"{command} {arguments}\n{done.out!r}\n{done.err}")
         return done
 
     def call(self, extension: pathlib.Path, method: str, *arguments: object, **more):
