@@ -11,6 +11,7 @@
 #include "pyisolate-value-private.h"
 
 typedef struct {
+  PyIsolateExtension *extension; /* must not go before it has answered */
   PyIsolateMailbox *mailbox;
   PyIsolateJobKind kind;
   PyIsolateJobFunc func;
@@ -158,9 +159,10 @@ refuse_news (GError **error)
 
 static gboolean
 handle_event (PyIsolateExtension  *self,
-              PyIsolateFrame      *frame,
+              PyIsolateFrame      *frame_to_take,
               GError             **error)
 {
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
   g_autoptr (GVariant) body = NULL;
   PyIsolateNews *news;
 
@@ -170,6 +172,7 @@ handle_event (PyIsolateExtension  *self,
   news = _pyisolate_news_new (PYISOLATE_NEWS_EVENT);
   news->name = g_strdup (frame->name);
   news->value = g_variant_get_variant (body);
+  news->frame = g_steal_pointer (&frame);
 
   return _pyisolate_outbox_post (self->outbox, self, news) || refuse_news (error);
 }
@@ -254,7 +257,7 @@ on_worker_frame (PyIsolateWorker   *worker,
       break;
 
     case PYISOLATE_FRAME_EVENT:
-      ok = handle_event (self, frame, &error);
+      ok = handle_event (self, g_steal_pointer (&frame), &error);
       break;
 
     case PYISOLATE_FRAME_RETURN:
@@ -370,6 +373,7 @@ answer_stop_waiter (gpointer data)
 
   _pyisolate_mailbox_post (waiter->mailbox, waiter->kind, waiter->func, waiter->user_data, waiter->destroy);
   _pyisolate_mailbox_unref (waiter->mailbox);
+  g_object_unref (waiter->extension);
   g_free (waiter);
 }
 
@@ -632,6 +636,7 @@ _pyisolate_extension_stop (PyIsolateExtension *self,
   StopWaiter *waiter = g_new (StopWaiter, 1);
   gboolean changed = FALSE;
 
+  waiter->extension = g_object_ref (self);
   waiter->mailbox = _pyisolate_mailbox_ref (mailbox);
   waiter->kind = kind;
   waiter->func = func;
@@ -674,6 +679,10 @@ pyisolate_extension_kill (PyIsolateExtension *self)
 {
   g_return_if_fail (PYISOLATE_IS_EXTENSION (self));
 
-  _pyisolate_extension_end (self, g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED, "The extension “%s” was killed by the host",
-                                 pyisolate_extension_get_name (self)));
+  _pyisolate_extension_end (self, g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED,
+                                               "The extension “%s” was killed by the host",
+                                               pyisolate_extension_get_name (self)));
+  /* If there is no process yet, there will be none. */
+  if (pyisolate_extension_get_state (self) <= PYISOLATE_EXTENSION_STATE_PREPARING)
+    g_cancellable_cancel (self->load_cancellable);
 }

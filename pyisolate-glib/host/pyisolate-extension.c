@@ -131,7 +131,6 @@ pyisolate_extension_dispose (GObject *object)
   g_clear_object (&self->worker);
   g_clear_object (&self->endpoint);
   g_mutex_unlock (&self->mutex);
-  g_list_store_remove_all (self->methods);
   g_hash_table_remove_all (self->singletons);
 
   G_OBJECT_CLASS (pyisolate_extension_parent_class)->dispose (object);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "pyisolate-extension.h"
+#include "pyisolate-frame-private.h"
 #include "pyisolate-mailbox-private.h"
 
 G_BEGIN_DECLS
@@ -26,6 +27,7 @@ typedef struct {
   PyIsolateCall *call;/* PROGRESS */
   double fraction;    /* PROGRESS */
   PyIsolateExitReason *reason; /* EXITED */
+  PyIsolateFrame *frame; /* what it was made of: it counts as long as the news waits */
 } PyIsolateNews;
 
 typedef void (*PyIsolateNewsFunc) (PyIsolateExtension  *extension,

@@ -38,6 +38,7 @@ news_free (gpointer data)
   g_clear_pointer (&news->value, g_variant_unref);
   g_clear_object (&news->call);
   g_clear_object (&news->reason);
+  g_clear_pointer (&news->frame, _pyisolate_frame_free);
   g_free (news);
 }
 

@@ -13,6 +13,9 @@ G_DECLARE_FINAL_TYPE (PyIsolateEndpoint, _pyisolate_endpoint, PYISOLATE, ENDPOIN
 /* More calls of the other side in flight than this are answered with LIMIT. */
 #define PYISOLATE_MAX_CALLS_IN 4096
 
+/* When more than so many bytes have arrived that nobody has taken yet, the link ends with LIMIT. */
+#define PYISOLATE_MAX_BYTES_IN ((gsize) 1 << 30)
+
 /* Both are called from the transport's thread. `incoming` gets CALL, CANCEL, LOG and every EVENT. When
  * the endpoint fails it gets a CANCEL for each CALL that is not answered. */
 typedef struct {

@@ -27,6 +27,8 @@ struct _PyIsolateEndpoint {
   gpointer user_data;
   GDestroyNotify destroy;
 
+  PyIsolateBudget *budget;
+
   GMutex mutex;
   GHashTable *pending;  /* id → Pending */
   GHashTable *calls_in; /* id of theirs that we have not answered → GWeakRef to what handles it */
@@ -143,6 +145,7 @@ copy_event (PyIsolateFrame *frame)
 
   copy->name = g_strdup (frame->name);
   copy->body = g_bytes_ref (frame->body);
+  _pyisolate_frame_charge (copy, frame->budget);
 
   return copy;
 }
@@ -185,11 +188,29 @@ handle_call (PyIsolateEndpoint *self,
 }
 
 static void
+refuse_bytes (PyIsolateEndpoint *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+                       "More than %" G_GSIZE_FORMAT " MiB have arrived that nobody has taken yet",
+                       PYISOLATE_MAX_BYTES_IN >> 20);
+  _pyisolate_endpoint_close (self, error);
+}
+
+static void
 on_frame (PyIsolateTransport *transport,
           PyIsolateFrame     *frame,
           gpointer            user_data)
 {
   PyIsolateEndpoint *self = PYISOLATE_ENDPOINT (user_data);
+
+  if (_pyisolate_frame_charge (frame, self->budget) > PYISOLATE_MAX_BYTES_IN)
+    {
+      _pyisolate_frame_free (frame);
+      refuse_bytes (self);
+      return;
+    }
 
   switch (frame->kind)
     {
@@ -241,6 +262,7 @@ _pyisolate_endpoint_finalize (GObject *object)
   g_clear_object (&self->transport);
   g_clear_pointer (&self->pending, g_hash_table_unref);
   g_clear_pointer (&self->calls_in, g_hash_table_unref);
+  g_clear_pointer (&self->budget, _pyisolate_budget_unref);
   g_clear_error (&self->failure);
   g_mutex_clear (&self->mutex);
   if (self->destroy != NULL)
@@ -259,6 +281,7 @@ static void
 _pyisolate_endpoint_init (PyIsolateEndpoint *self)
 {
   g_mutex_init (&self->mutex);
+  self->budget = _pyisolate_budget_new ();
   self->pending = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, pending_unref);
   self->calls_in = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, weak_ref_free);
 }

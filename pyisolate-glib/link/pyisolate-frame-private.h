@@ -35,6 +35,16 @@ typedef enum {
 #define PYISOLATE_CALL_ID_LINK(id) ((guint32) ((id) >> 32))
 #define PYISOLATE_MAX_CHAIN 256
 
+/* How many bytes of one link's frames this side holds: from their arrival until whoever they are for has done with them. */
+typedef struct {
+  gatomicrefcount ref_count;
+  gsize bytes; /* atomic */
+} PyIsolateBudget;
+
+PyIsolateBudget *_pyisolate_budget_new   (void);
+PyIsolateBudget *_pyisolate_budget_ref   (PyIsolateBudget *self);
+void             _pyisolate_budget_unref (PyIsolateBudget *self);
+
 typedef struct {
   PyIsolateFrameKind kind;
   guint64 id;
@@ -46,6 +56,8 @@ typedef struct {
   GBytes *body; /* GVariant in serialised form, in the byte order of the machine; never NULL in a frame that was received */
   int *fds;     /* owned, each of them open and CLOEXEC */
   guint n_fds;
+  PyIsolateBudget *budget; /* what it is counted in, or NULL */
+  gsize cost;
 } PyIsolateFrame;
 
 PyIsolateFrame *_pyisolate_frame_new        (PyIsolateFrameKind  kind,
@@ -62,6 +74,9 @@ void            _pyisolate_frame_take_fds   (PyIsolateFrame     *frame,
                                              guint               n_fds);
 void            _pyisolate_frame_set_variant (PyIsolateFrame    *frame,
                                              GVariant           *body);
+/* Counts the frame until it is freed, and returns how many bytes are counted now. */
+gsize           _pyisolate_frame_charge     (PyIsolateFrame     *frame,
+                                             PyIsolateBudget    *budget);
 void            _pyisolate_frame_free       (PyIsolateFrame     *frame);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PyIsolateFrame, _pyisolate_frame_free)

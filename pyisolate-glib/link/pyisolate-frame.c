@@ -8,6 +8,31 @@
 
 #include <unistd.h>
 
+PyIsolateBudget *
+_pyisolate_budget_new (void)
+{
+  PyIsolateBudget *self = g_new0 (PyIsolateBudget, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+
+  return self;
+}
+
+PyIsolateBudget *
+_pyisolate_budget_ref (PyIsolateBudget *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+
+  return self;
+}
+
+void
+_pyisolate_budget_unref (PyIsolateBudget *self)
+{
+  if (g_atomic_ref_count_dec (&self->ref_count))
+    g_free (self);
+}
+
 PyIsolateFrame *
 _pyisolate_frame_new (PyIsolateFrameKind kind,
                       guint64            id)
@@ -34,7 +59,24 @@ _pyisolate_frame_free (PyIsolateFrame *frame)
   g_free (frame->name);
   g_free (frame->message);
   g_clear_pointer (&frame->body, g_bytes_unref);
+  if (frame->budget != NULL)
+    {
+      g_atomic_pointer_add (&frame->budget->bytes, -(gssize) frame->cost);
+      _pyisolate_budget_unref (frame->budget);
+    }
   g_free (frame);
+}
+
+gsize
+_pyisolate_frame_charge (PyIsolateFrame  *frame,
+                         PyIsolateBudget *budget)
+{
+  g_assert (frame->budget == NULL);
+
+  frame->budget = _pyisolate_budget_ref (budget);
+  frame->cost = sizeof *frame + (frame->body != NULL ? g_bytes_get_size (frame->body) : 0);
+
+  return (gsize) g_atomic_pointer_add (&budget->bytes, (gssize) frame->cost) + frame->cost;
 }
 
 void
