@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs a def such that its cancellation ends it and nothing else.
+ *
+ * Between the begin and the end of a def no line of Python but its own runs, so that what is raised in the thread then is
+ * raised in the def. */
+#include "config.h"
+
+#include "pyisolate-native-private.h"
+
+/* run(frame, function, args, kwargs) → its result */
+static PyObject *
+native_run (PyObject *module,
+            PyObject *call_args)
+{
+  PyIsolateRunner *runner;
+  PyIsolateFrame *call;
+  PyObject *function;
+  PyObject *args;
+  PyObject *kwargs;
+  PyObject *result;
+
+  if (!_pyisolate_native_check_process () ||
+      !PyArg_ParseTuple (call_args, "O&OO!O!:run", _pyisolate_native_frame_convert, &call, &function, &PyTuple_Type,
+                         &args, &PyDict_Type, &kwargs))
+    return NULL;
+
+  runner = _pyisolate_runner_get (PyThread_get_thread_ident ());
+  if (!_pyisolate_runner_begin (runner, call->id))
+    {
+      PyErr_SetNone (_pyisolate_call_cancelled);
+      return NULL;
+    }
+
+  result = PyObject_Call (function, args, kwargs);
+
+  if (_pyisolate_worker_is_forked ())
+    return result;
+
+  /* An exception that was set for the def and not raised in it yet must not reach the next one. */
+  if (_pyisolate_runner_end (runner) && runner->home != PYISOLATE_HOME_MAIN)
+    PyThreadState_SetAsyncExc (runner->ident, NULL);
+
+  return result;
+}
+
+/* on_signal(number, frame): Python's handler of PYISOLATE_WORKER_SIGNAL, in the main thread. */
+static PyObject *
+native_on_signal (PyObject *module,
+                  PyObject *args)
+{
+  if (!_pyisolate_worker_is_forked () && _pyisolate_worker.main_runner != NULL &&
+      _pyisolate_runner_must_raise (_pyisolate_worker.main_runner))
+    {
+      PyErr_SetNone (_pyisolate_call_cancelled);
+      return NULL;
+    }
+
+  Py_RETURN_NONE;
+}
+
+/* interrupt(frame): a cancelled call whose def runs on another than the main thread. */
+static PyObject *
+native_interrupt (PyObject *module,
+                  PyObject *args)
+{
+  PyIsolateRunner *runner;
+  PyIsolateFrame *frame;
+
+  if (!_pyisolate_native_check_process () ||
+      !PyArg_ParseTuple (args, "O&:interrupt", _pyisolate_native_frame_convert, &frame))
+    return NULL;
+
+  runner = _pyisolate_runner_lock_to_raise (frame->id);
+  if (runner != NULL)
+    {
+      PyThreadState_SetAsyncExc (runner->ident, _pyisolate_call_cancelled);
+      g_mutex_unlock (&_pyisolate_worker.mutex);
+    }
+
+  Py_RETURN_NONE;
+}
+
+/* take_seat(home): this thread is the second one, or one of the pool. */
+static PyObject *
+native_take_seat (PyObject *module,
+                  PyObject *args)
+{
+  PyIsolateRunner *runner;
+  int home;
+
+  if (!_pyisolate_native_check_process () || !PyArg_ParseTuple (args, "i:take_seat", &home))
+    return NULL;
+
+  runner = _pyisolate_runner_get (PyThread_get_thread_ident ());
+  g_mutex_lock (&_pyisolate_worker.mutex);
+  runner->home = (PyIsolateHome) home;
+  if (home == PYISOLATE_HOME_SECOND)
+    _pyisolate_worker.second_runner = runner;
+  g_mutex_unlock (&_pyisolate_worker.mutex);
+
+  Py_RETURN_NONE;
+}
+
+PyMethodDef _pyisolate_native_run_methods[] = {
+  { "run", native_run, METH_VARARGS, "Run a def for a call." },
+  { "on_signal", native_on_signal, METH_VARARGS, "The handler of SIGNAL." },
+  { "interrupt", native_interrupt, METH_VARARGS, "Raise CallCancelled in the thread of a call." },
+  { "take_seat", native_take_seat, METH_VARARGS, "Make this thread the home of methods." },
+  { NULL, NULL, 0, NULL },
+};

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""What an extension can ask of pyisolate-glib, from inside its own process."""
+
+from _pyisolate_native import CallCancelled, FileDescriptor, register_encoder, register_type
+
+from ._calls import emit_event, progress
+from ._dispatch import inline, threaded
+from ._singleton import Proxy, RemoteError, singleton
+
+__all__ = [
+    "CallCancelled",
+    "ExtensionBase",
+    "FileDescriptor",
+    "Proxy",
+    "RemoteError",
+    "emit_event",
+    "extension_name",
+    "inline",
+    "progress",
+    "register_encoder",
+    "register_type",
+    "singleton",
+    "state_directory",
+    "threaded",
+]
+
+extension_name = ""
+"""The name under which the host loaded this extension."""
+
+state_directory = ""
+"""A directory of this extension's own, which stays; HOME and TMPDIR lie in it."""
+
+
+class ExtensionBase:
+    """The public methods of the one class derived from this are what the host can call.
+
+    The three hooks may be `def` or `async def`; all of them run on the main thread.
+    """
+
+    def before_module_loaded(self) -> None:
+        """Runs first, before on_module_loaded()."""
+
+    def on_module_loaded(self, module) -> None:
+        """Runs before the first call; `module` is the extension's module."""
+
+    def stop(self) -> None:
+        """Runs when the host stops the extension, after its calls were cancelled."""
+
+    def emit_event(self, name: str, value=None) -> None:
+        """Send an event to the host; see pyisolate.emit_event()."""
+        emit_event(name, value)

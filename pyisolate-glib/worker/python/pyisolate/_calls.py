@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""Calls of the host's singletons, and what a call tells while it runs."""
+
+import _pyisolate_native as native
+
+from ._dispatch import current, serve
+
+
+def result_of(answer):
+    if answer.kind == native.RETURN:
+        return answer.value()
+
+    from . import _errors
+
+    raise _errors.from_answer(answer)
+
+
+def call_sync(target, name, args=(), kwargs=None):
+    """Call and wait; what the host calls because of it is served by this thread meanwhile."""
+    return result_of(native.call_sync(serve, current.get(), target, name, args, kwargs or {}))
+
+
+async def call_async(target, name, args, kwargs):
+    from . import _asyncio
+
+    return result_of(await _asyncio.answer_to(target, name, args, kwargs))
+
+
+def emit_event(name: str, value=None) -> None:
+    """Send an event to the host: inside a call as a part of it, in order with its answer."""
+    native.event(current.get(), name, value)
+
+
+def progress(fraction: float, text: str = "") -> None:
+    """Tell the caller how far the running call is: a fraction from 0 to 1, and words."""
+    call = current.get()
+    if call is None:
+        raise RuntimeError("pyisolate.progress() tells of a call, and no call is running here")
+    native.progress(call, fraction, text)

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""The extension's methods, and how a `def` is run for a call and answered."""
+
+import sys
+from _contextvars import ContextVar, copy_context
+from _thread import get_ident
+
+import _pyisolate_native as native
+
+MAIN_THREAD = get_ident()
+
+HOMES = {"pool": native.POOL, "main": native.MAIN}
+
+current: ContextVar = ContextVar("pyisolate_call", default=None)
+"""The call that the running code belongs to, as the Frame that it came in."""
+
+
+class Method:
+    """kind is "def", "coroutine" or "generator"; home is the number of a home in the native module."""
+
+    __slots__ = ("function", "home", "kind", "name")
+
+    def __init__(self, name, function, kind):
+        self.name = name
+        self.function = function
+        self.kind = kind
+        self.home = native.MAIN
+
+    @property
+    def runs_on(self):
+        return {native.SECOND: "second", native.POOL: "pool"}.get(self.home, "main")
+
+
+methods: dict = {}
+_context = copy_context()
+
+
+def open_for_calls(found):
+    """Accept calls of these methods; each runs in a copy of the context that importing left."""
+    global _context
+    _context = copy_context()
+    methods.update((method.name, method) for method in found)
+    native.set_homes({method.name: method.home for method in found})
+
+
+def new_context(frame):
+    context = _context.copy()
+    context.run(current.set, frame)
+    return context
+
+
+def _mark(function, runs_on):
+    code = getattr(function, "__code__", None)
+    if code is not None and code.co_flags & 0x280:  # CO_COROUTINE | CO_ASYNC_GENERATOR
+        raise TypeError(
+            f"@pyisolate.{'inline' if runs_on == 'main' else 'threaded'} is for def, not async def"
+        )
+    function.__pyisolate_runs_on__ = runs_on
+    return function
+
+
+def inline(function):
+    """Run this `def` on the main thread, also where the extension has `async def` methods beside it."""
+    return _mark(function, "main")
+
+
+def threaded(function):
+    """Run this `def` on a thread from a pool."""
+    return _mark(function, "pool")
+
+
+def serve(frame):
+    """Run the def that a call asks for, here and now, and answer."""
+    method = methods.get(frame.name)
+    if method is None:
+        _answer_no_such_method(frame)
+    elif method.kind == "generator":
+        error = f"{method.name}() is a generator; values cannot be streamed, let it return a list"
+        answer_exception(frame, TypeError(error))
+    elif method.kind == "coroutine":
+        error = (
+            f"{method.name}() is async and runs on the event loop, which waits in a .sync call for it; "
+            "await the singleton's method there instead"
+        )
+        answer_exception(frame, RuntimeError(error))
+    else:
+        if get_ident() != MAIN_THREAD:
+            from . import _threads
+
+            _threads.start_interrupter()
+        _serve_def(frame, method)
+
+
+def _serve_def(frame, method):
+    try:
+        args, kwargs = frame.call_arguments()
+        result = _without_running_loop(
+            new_context(frame).run, native.run, frame, method.function, args, kwargs
+        )
+    except BaseException as error:
+        answer_exception(frame, error)
+    else:
+        answer(frame, result)
+
+
+def _without_running_loop(function, *args):
+    """A def is not a part of a coroutine: inside it asyncio.run() works, on the loop's own thread too."""
+    events = sys.modules.get("asyncio.events")
+    running = events and events._get_running_loop()
+    if running is None:
+        return function(*args)
+    events._set_running_loop(None)
+    try:
+        return function(*args)
+    finally:
+        events._set_running_loop(running)
+
+
+def answer(frame, value):
+    try:
+        native.reply(frame, value)
+    except BaseException as error:
+        if native.is_forked():
+            leave_forked_child(0)
+        answer_exception(frame, error)
+
+
+def answer_exception(frame, error):
+    if native.is_forked():
+        leave_forked_child(1, error)
+    if frame.cancelled:
+        native.reply_error(frame, "Failed", "cancelled", {})
+        return
+
+    from . import _errors
+
+    native.reply_error(
+        frame, "RemoteException", _errors.summary(error), {"exception": _errors.describe(error)}
+    )
+
+
+def leave_forked_child(code, error=None):
+    """A method forked and its child came back from it: it has no call to answer and no host."""
+    import os
+
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        sys.excepthook(type(error), error, error.__traceback__)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    os._exit(code)
+
+
+def _answer_no_such_method(frame):
+    native.reply_error(frame, "NoSuchMethod", no_such_name("method", frame.name, methods), {})
+
+
+def no_such_name(what, name, names):
+    """A message with what was perhaps meant."""
+    import difflib
+
+    close = difflib.get_close_matches(name, names)
+    if close:
+        return f"There is no {what} {name!r}; perhaps {' or '.join(map(repr, close))} is meant"
+    known = ", ".join(sorted(names)) or "none"
+    return f"There is no {what} {name!r}; there are: {known}"

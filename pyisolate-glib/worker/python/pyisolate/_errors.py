@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""Exceptions as what can travel, and the host's errors as exceptions. Imported when the first one is needed."""
+
+import os
+import traceback
+
+import _pyisolate_native as native
+
+from ._singleton import RemoteError
+
+RUNTIME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
+
+MAX_TRACEBACK = 256 * 1024
+MAX_TEXT = 64 * 1024
+MAX_ARGS = 64
+# Causes and contexts: each is some levels deep in the value, of which there are 64 at most.
+MAX_CHAIN = 8
+
+
+def summary(error):
+    """One line that says what happened, for whoever shows no more than that."""
+    text = _text_of(error)
+    return f"{_type_name(error)}: {text}" if text else _type_name(error)
+
+
+def describe(error):
+    """The exception as a dict of plain values."""
+    described = _describe(error, MAX_CHAIN, set())
+    try:
+        native.encoded_size({"exception": described})
+    except Exception:
+        _make_args_plain(described)
+    return described
+
+
+def from_answer(answer):
+    """The exception for an ERROR from the host."""
+    details = answer.details()
+    domain = details.get("domain", answer.name)
+    return RemoteError(domain, details.get("code", -1), answer.message)
+
+
+def _describe(error, depth, seen):
+    seen.add(id(error))
+    described = {
+        "type": _type_name(error),
+        "message": _text_of(error),
+        "traceback": format_traceback(error),
+        "args": _args_of(error),
+        "notes": _notes_of(error),
+    }
+    cause = error.__cause__
+    context = None if error.__suppress_context__ else error.__context__
+    for name, other in (("cause", cause), ("context", context)):
+        if other is not None and depth > 1 and id(other) not in seen:
+            described[name] = _describe(other, depth - 1, seen)
+    return described
+
+
+def _type_name(error):
+    kind = type(error)
+    name = (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    return _plain(name, MAX_TEXT)
+
+
+def _text_of(error):
+    try:
+        return _plain(str(error), MAX_TEXT)
+    except BaseException as problem:
+        return f"<str() of this exception raised {type(problem).__name__}>"
+
+
+def _repr_of(value):
+    try:
+        return _plain(repr(value), MAX_TEXT)
+    except BaseException as problem:
+        return f"<repr() of this {type(value).__name__} raised {type(problem).__name__}>"
+
+
+def _args_of(error):
+    try:
+        args = list(error.args[:MAX_ARGS])
+    except BaseException:
+        return []
+    return [arg if _can_travel(arg) else _repr_of(arg) for arg in args]
+
+
+def _can_travel(value):
+    try:
+        return native.encoded_size(value) <= MAX_TEXT
+    except BaseException:
+        return False
+
+
+def _notes_of(error):
+    notes = getattr(error, "__notes__", None)
+    if not isinstance(notes, (list, tuple)):
+        return []
+    return [
+        _plain(note if isinstance(note, str) else _repr_of(note), MAX_TEXT)
+        for note in notes[:MAX_ARGS]
+    ]
+
+
+def _make_args_plain(described):
+    described["args"] = [_repr_of(arg) for arg in described["args"]]
+    for name in ("cause", "context"):
+        if name in described:
+            _make_args_plain(described[name])
+
+
+def format_traceback(error):
+    """As Python prints it, without the frames of this runtime."""
+    try:
+        printed = traceback.TracebackException(type(error), error, error.__traceback__)
+        _strip(printed)
+        return _plain("".join(printed.format()), MAX_TRACEBACK)
+    except BaseException:
+        return f"{_type_name(error)}: {_text_of(error)}\n"
+
+
+def _strip(printed):
+    todo = [printed]
+    seen = set()
+    while todo:
+        one = todo.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if one.stack is not None:
+            one.stack[:] = [frame for frame in one.stack if not _is_ours(frame.filename)]
+        todo += [one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())]
+
+
+def _is_ours(filename):
+    return filename.startswith((RUNTIME, "<frozen importlib"))
+
+
+def _plain(text, limit):
+    """What every host can show: no lone surrogates, no NUL, not endless."""
+    text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[-half:]}"

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: MIT
+"""The life of a worker: hello, load, ready, serve, stop."""
+
+import os
+import sys
+from _signal import signal
+
+import _pyisolate_native as native
+
+import pyisolate
+
+from . import _describe, _dispatch, _loader, _logging, _singleton
+from ._calls import call_sync
+
+HOST = "org.pyisolate.Host"
+PROTOCOL = 1
+
+# What runs when the extension is stopped is cancelled, and may take so long to end.
+END_SECONDS = 1.0
+
+
+def main(link_fd):
+    """Serve the host at the other end of this socket; returns when the process is to end by itself."""
+    sys.stdout.reconfigure(line_buffering=True)
+    worker = Worker(native.connect(link_fd))
+    signal(native.SIGNAL, native.on_signal)
+    settings = worker.hello()
+    if not worker.load(settings):
+        leave(1)
+    stop = worker.serve()
+    if stop is None:
+        leave(1)
+    worker.finish(stop)
+
+
+def leave(code):
+    """Without waiting for anything of the extension's."""
+    native.leave()
+    native.flush()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
+def prepare_spawned_child():
+    """A child of multiprocessing's finds the extension's module, and no host."""
+    name, _, path = os.environ.get("PYISOLATE_MODULE", "").partition(":")
+    if path:
+        _loader.make_findable(path, name)
+
+
+class Worker:
+    def __init__(self, inbox):
+        self.inbox = inbox
+        self.loop = None
+        self.loaded = None
+
+    def hello(self):
+        version = ".".join(map(str, sys.version_info[:3]))
+        settings = call_sync(
+            HOST,
+            "Hello",
+            (),
+            {"protocol": PROTOCOL, "build": native.BUILD_ID, "python": version, "pid": os.getpid()},
+        )
+        native.set_link_number(settings["link"])
+        pyisolate.extension_name = settings["name"]
+        pyisolate.state_directory = settings["state_directory"]
+        _singleton.apis.update(
+            (name, about.get("methods")) for name, about in settings["apis"].items()
+        )
+        return settings
+
+    def load(self, settings):
+        """Whether the extension is ready; else the host knows why."""
+        sys.path.extend(settings["source_paths"])
+        _logging.watch()
+        self._warn_of_namesake()
+        try:
+            self.loaded = _loader.load(settings["module_path"], self._run)
+            described = self._describe()
+        except _loader.LoadError as failure:
+            from . import _errors
+
+            call_sync(
+                HOST,
+                "LoadFailed",
+                (),
+                {"stage": failure.stage, "exception": _errors.describe(failure.error)},
+            )
+            return False
+        self._open()
+        call_sync(HOST, "Ready", (), {"methods": described})
+        return True
+
+    def _warn_of_namesake(self):
+        namesake = _loader.PathFinder.find_spec("pyisolate")
+        if namesake is not None:
+            native.log(
+                30,
+                "pyisolate",
+                "A dependency is called pyisolate too "
+                f"({namesake.origin or 'a namespace package'}); in an extension that name is the runtime's",
+            )
+
+    def _describe(self):
+        try:
+            return [_describe.describe(method) for method in self.loaded.methods]
+        except BaseException as error:
+            raise _loader.LoadError("describe", error) from None
+
+    def _open(self):
+        homes = {method.home for method in self.loaded.methods}
+        if native.LOOP in homes:
+            self._get_loop()
+        if native.SECOND in homes or native.POOL in homes:
+            from . import _threads
+
+            if native.SECOND in homes:
+                _threads.start_second()
+            if native.POOL in homes:
+                _threads.start_pool()
+        _dispatch.open_for_calls(self.loaded.methods)
+
+    def _get_loop(self):
+        if self.loop is None:
+            from ._asyncio import MainLoop
+
+            self.loop = MainLoop(self.inbox)
+        return self.loop
+
+    def _run(self, awaitable):
+        return self._get_loop().run(_awaiting(awaitable))
+
+    def serve(self):
+        """Until the host wants the extension to stop: that call, or None at the link's end."""
+        if self.loop is not None:
+            return self.loop.serve()
+        while True:
+            try:
+                frame = self.inbox.get()
+                if frame.kind == native.CALL:
+                    if frame.target:
+                        return frame
+                    _dispatch.serve(frame)
+            except EOFError:
+                return None
+            except BaseException as error:
+                # From a signal handler of the extension's own: a worker does not end by that.
+                sys.excepthook(type(error), error, error.__traceback__)
+
+    def finish(self, stop):
+        """The calls were cancelled when the host's wish arrived; now the extension's own end."""
+        if self.loop is not None:
+            self.loop.end_tasks(END_SECONDS)
+        native.wait_idle(END_SECONDS)
+        try:
+            if self.loaded.instance is not None:
+                _loader.run_hook(self._run, self.loaded.instance.stop)
+        except BaseException as error:
+            _dispatch.answer_exception(stop, error)
+        else:
+            _dispatch.answer(stop, None)
+        native.leave()
+        native.flush()
+        if self.loop is not None:
+            self.loop.end_tasks(END_SECONDS)
+            self.loop.end_generators()
+
+
+async def _awaiting(awaitable):
+    return await awaitable
