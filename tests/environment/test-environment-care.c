@@ -227,6 +227,32 @@ test_python_gone (void)
 }
 
 static void
+test_adopted (void)
+{
+  g_autoptr (EnvFixture) fixture = env_fixture_new ();
+  g_autoptr (PyIsolateEnvironmentRequest) request = named_request (fixture, "adopted", "alpha");
+  g_autoptr (PyIsolateEnvironment) environment = NULL;
+  g_autoptr (PyIsolateEnvironment) again = NULL;
+  g_autoptr (PyIsolateEnvironment) third = NULL;
+  g_autofree char *link = NULL;
+
+  g_test_summary ("A maker that was killed before it set the link leaves a whole generation, which is taken; a link that "
+                  "points nowhere does no harm");
+
+  env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
+  environment = ensure (request);
+  link = g_build_filename (_pyisolate_environment_get_prefix (environment), "..", "current", NULL);
+  g_assert_cmpint (unlink (link), ==, 0);
+  again = ensure (request);
+  g_assert_cmpstr (_pyisolate_environment_get_prefix (again), ==, _pyisolate_environment_get_prefix (environment));
+
+  g_assert_cmpint (unlink (link), ==, 0);
+  g_assert_cmpint (symlink ("77", link), ==, 0);
+  third = ensure (request);
+  g_assert_cmpstr (_pyisolate_environment_get_prefix (third), ==, _pyisolate_environment_get_prefix (environment));
+}
+
+static void
 test_update (void)
 {
   g_autoptr (EnvFixture) fixture = env_fixture_new ();
@@ -425,6 +451,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/environment/care/damaged-cache", test_damaged_cache);
   test_util_add_func ("/pyisolate/environment/care/manifest-gone", test_manifest_gone);
   test_util_add_func ("/pyisolate/environment/care/python-gone", test_python_gone);
+  test_util_add_func ("/pyisolate/environment/care/adopted", test_adopted);
   test_util_add_func ("/pyisolate/environment/care/update", test_update);
   test_util_add_func ("/pyisolate/environment/care/local-wheel", test_local_wheel);
   test_util_add_func ("/pyisolate/environment/care/prune", test_prune);
