@@ -55,6 +55,7 @@ main (int   argc,
   g_autoptr (PyIsolateProcess) process = _pyisolate_process_spawn (&spec, &error);
 
   g_assert_no_error (error);
+  g_assert_nonnull (process);
   alarm (60);
   loop = g_main_loop_new (NULL, FALSE);
   g_main_loop_run (loop);
