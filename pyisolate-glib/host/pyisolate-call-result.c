@@ -16,6 +16,7 @@ struct _PyIsolateCallResult {
   GObject parent_instance;
 
   GVariant *value;
+  GBytes *body;
   int *fds; /* owned */
   guint n_fds;
 };
@@ -55,6 +56,7 @@ pyisolate_call_result_finalize (GObject *object)
   PyIsolateCallResult *self = PYISOLATE_CALL_RESULT (object);
 
   g_clear_pointer (&self->value, g_variant_unref);
+  g_clear_pointer (&self->body, g_bytes_unref);
   for (guint i = 0; i < self->n_fds; i++)
     _pyisolate_clear_fd (&self->fds[i]);
   g_clear_pointer (&self->fds, g_free);
@@ -95,6 +97,7 @@ _pyisolate_call_result_new (GVariant       *value,
   PyIsolateCallResult *self = g_object_new (PYISOLATE_TYPE_CALL_RESULT, NULL);
 
   self->value = g_variant_ref_sink (value);
+  self->body = g_bytes_ref (frame->body);
   self->fds = g_steal_pointer (&frame->fds);
   self->n_fds = frame->n_fds;
   frame->n_fds = 0;
@@ -118,6 +121,24 @@ pyisolate_call_result_get_value (PyIsolateCallResult *self)
   g_return_val_if_fail (PYISOLATE_IS_CALL_RESULT (self), NULL);
 
   return self->value;
+}
+
+/**
+ * pyisolate_call_result_get_body:
+ * @self: a result
+ *
+ * Gets what the method returned in the form in which it came; docs/values.md describes it. This is for language bindings.
+ *
+ * Returns: (transfer none): a variant in serialised form, of type `v`, known to be in normal form
+ *
+ * Since: 0.1
+ */
+GBytes *
+pyisolate_call_result_get_body (PyIsolateCallResult *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_CALL_RESULT (self), NULL);
+
+  return self->body;
 }
 
 /**

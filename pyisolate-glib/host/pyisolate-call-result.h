@@ -13,6 +13,8 @@ G_DECLARE_FINAL_TYPE (PyIsolateCallResult, pyisolate_call_result, PYISOLATE, CAL
 PYISOLATE_AVAILABLE_IN_0_1
 GVariant *pyisolate_call_result_get_value (PyIsolateCallResult  *self);
 PYISOLATE_AVAILABLE_IN_0_1
+GBytes   *pyisolate_call_result_get_body  (PyIsolateCallResult  *self);
+PYISOLATE_AVAILABLE_IN_0_1
 guint     pyisolate_call_result_get_n_fds (PyIsolateCallResult  *self);
 PYISOLATE_AVAILABLE_IN_0_1
 int       pyisolate_call_result_dup_fd    (PyIsolateCallResult  *self,

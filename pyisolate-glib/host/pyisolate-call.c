@@ -32,6 +32,7 @@ struct _PyIsolateCall {
   char *method;
   GVariant *args;   /* a tuple, or NULL */
   GVariant *kwargs; /* a{sv}, or NULL */
+  GBytes *body;     /* instead of both, or NULL */
   GArray *fds;      /* of int, owned */
   gint64 timeout;
   PyIsolateInvocation *parent;
@@ -150,6 +151,7 @@ pyisolate_call_finalize (GObject *object)
   g_clear_pointer (&self->method, g_free);
   g_clear_pointer (&self->args, g_variant_unref);
   g_clear_pointer (&self->kwargs, g_variant_unref);
+  g_clear_pointer (&self->body, g_bytes_unref);
   g_clear_pointer (&self->fds, g_array_unref);
 
   G_OBJECT_CLASS (pyisolate_call_parent_class)->finalize (object);
@@ -260,12 +262,9 @@ pyisolate_call_init (PyIsolateCall *self)
 }
 
 static PyIsolateFrame *
-new_call_frame (PyIsolateCall *self,
-                GVariant      *args,
-                GVariant      *kwargs)
+new_call_frame (PyIsolateCall *self)
 {
   PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, _pyisolate_endpoint_new_id ());
-  GVariant *children[] = { args, kwargs };
   gsize n_chain = 0;
   g_autofree guint64 *chain = NULL;
 
@@ -273,7 +272,6 @@ new_call_frame (PyIsolateCall *self,
   _pyisolate_frame_set_chain (frame, chain, n_chain);
   frame->target = g_strdup (self->target);
   frame->name = g_strdup (self->method);
-  _pyisolate_frame_set_variant (frame, g_variant_new_tuple (children, G_N_ELEMENTS (children)));
 
   return frame;
 }
@@ -331,6 +329,37 @@ wire_kwargs (GVariant  *kwargs,
 }
 
 static gboolean
+set_body (PyIsolateCall   *self,
+          PyIsolateFrame  *frame,
+          GError         **error)
+{
+  g_autoptr (GVariant) args = NULL;
+  g_autoptr (GVariant) kwargs = NULL;
+
+  if (self->body != NULL)
+    {
+      frame->body = g_bytes_ref (self->body);
+    }
+  else
+    {
+      GVariant *children[2];
+
+      args = wire_args (self->args, error);
+      if (args == NULL)
+        return FALSE;
+      kwargs = wire_kwargs (self->kwargs, error);
+      if (kwargs == NULL)
+        return FALSE;
+
+      children[0] = args;
+      children[1] = kwargs;
+      _pyisolate_frame_set_variant (frame, g_variant_new_tuple (children, G_N_ELEMENTS (children)));
+    }
+
+  return _pyisolate_value_check_size (g_bytes_get_size (frame->body), error);
+}
+
+static gboolean
 move_fds (PyIsolateCall   *self,
           PyIsolateFrame  *frame,
           GError         **error)
@@ -358,8 +387,6 @@ _pyisolate_call_make_frame (PyIsolateCall  *self,
                             GError        **error)
 {
   g_autoptr (PyIsolateFrame) frame = NULL;
-  g_autoptr (GVariant) args = NULL;
-  g_autoptr (GVariant) kwargs = NULL;
 
   g_assert (PYISOLATE_IS_CALL (self));
 
@@ -371,22 +398,14 @@ _pyisolate_call_make_frame (PyIsolateCall  *self,
     }
   self->made = TRUE;
 
-  args = wire_args (self->args, error);
-  if (args == NULL)
-    return NULL;
-
-  kwargs = wire_kwargs (self->kwargs, error);
-  if (kwargs == NULL)
-    return NULL;
-
-  frame = new_call_frame (self, args, kwargs);
+  frame = new_call_frame (self);
   if (frame->n_chain > PYISOLATE_MAX_CHAIN)
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
                    "The call of “%s” is nested deeper than %d calls", self->method, PYISOLATE_MAX_CHAIN);
       return NULL;
     }
-  if (!_pyisolate_value_check_size (g_bytes_get_size (frame->body), error) || !move_fds (self, frame, error))
+  if (!set_body (self, frame, error) || !move_fds (self, frame, error))
     return NULL;
 
   return g_steal_pointer (&frame);
@@ -548,6 +567,30 @@ pyisolate_call_set_kwargs (PyIsolateCall *self,
   g_return_if_fail (kwargs == NULL || g_variant_is_of_type (kwargs, G_VARIANT_TYPE_VARDICT));
 
   set_variant (self, &self->kwargs, kwargs, PROP_KWARGS);
+}
+
+/**
+ * pyisolate_call_set_body:
+ * @self: a call
+ * @body: (nullable): a GVariant of type `(ava{sv})` in serialised form, in the byte order of the machine
+ *
+ * Sets the arguments by position and by name in the form in which they travel; docs/values.md describes it.
+ *
+ * This is for language bindings, which can make the bytes without making variants first. It takes the place of
+ * [property@PyIsolate.Call:args] and [property@PyIsolate.Call:kwargs].
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_call_set_body (PyIsolateCall *self,
+                         GBytes        *body)
+{
+  g_return_if_fail (PYISOLATE_IS_CALL (self));
+
+  if (body != NULL)
+    g_bytes_ref (body);
+  g_clear_pointer (&self->body, g_bytes_unref);
+  self->body = body;
 }
 
 /**

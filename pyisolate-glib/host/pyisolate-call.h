@@ -35,6 +35,9 @@ PYISOLATE_AVAILABLE_IN_0_1
 void                      pyisolate_call_set_kwargs           (PyIsolateCall        *self,
                                                                GVariant             *kwargs);
 PYISOLATE_AVAILABLE_IN_0_1
+void                      pyisolate_call_set_body             (PyIsolateCall        *self,
+                                                               GBytes               *body);
+PYISOLATE_AVAILABLE_IN_0_1
 int                       pyisolate_call_append_fd            (PyIsolateCall        *self,
                                                                int                   fd,
                                                                GError              **error);

@@ -178,28 +178,6 @@ handle_event (PyIsolateExtension  *self,
 }
 
 static void
-dispatch_invocation (gpointer data)
-{
-  _pyisolate_invocation_dispatch (PYISOLATE_INVOCATION (data));
-}
-
-static void
-cancel_invocation (gpointer data)
-{
-  _pyisolate_invocation_cancel (PYISOLATE_INVOCATION (data));
-}
-
-static void
-post_to_singleton (PyIsolateInvocation *invocation,
-                   PyIsolateJobFunc     func)
-{
-  PyIsolateProxiedSingleton *singleton = pyisolate_invocation_get_singleton (invocation);
-
-  _pyisolate_mailbox_post (_pyisolate_proxied_singleton_get_mailbox (singleton), PYISOLATE_JOB_CALL, func,
-                           g_object_ref (invocation), g_object_unref);
-}
-
-static void
 handle_call (PyIsolateExtension *self,
              PyIsolateEndpoint  *endpoint,
              PyIsolateFrame     *frame_to_take)
@@ -221,7 +199,7 @@ handle_call (PyIsolateExtension *self,
 
   invocation = _pyisolate_invocation_new (endpoint, self, singleton, g_steal_pointer (&frame));
   _pyisolate_endpoint_attach (endpoint, id, G_OBJECT (invocation));
-  post_to_singleton (invocation, dispatch_invocation);
+  _pyisolate_invocation_dispatch (invocation);
 }
 
 /* In the transport's thread, mostly. */
@@ -249,7 +227,7 @@ on_worker_frame (PyIsolateWorker   *worker,
     case PYISOLATE_FRAME_CANCEL:
       attached = _pyisolate_endpoint_dup_attached (endpoint, frame->id);
       if (attached != NULL)
-        post_to_singleton (PYISOLATE_INVOCATION (attached), cancel_invocation);
+        _pyisolate_invocation_cancel (PYISOLATE_INVOCATION (attached));
       break;
 
     case PYISOLATE_FRAME_LOG:

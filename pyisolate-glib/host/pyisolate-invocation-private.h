@@ -3,6 +3,7 @@
 
 #include "pyisolate-endpoint-private.h"
 #include "pyisolate-invocation.h"
+#include "pyisolate-mailbox-private.h"
 
 G_BEGIN_DECLS
 
@@ -11,9 +12,9 @@ PyIsolateInvocation *_pyisolate_invocation_new         (PyIsolateEndpoint       
                                                         PyIsolateExtension        *extension,
                                                         PyIsolateProxiedSingleton *singleton,
                                                         PyIsolateFrame            *frame);
+/* Both take effect in the context in which the method runs. */
 void                 _pyisolate_invocation_dispatch    (PyIsolateInvocation       *self);
 void                 _pyisolate_invocation_cancel      (PyIsolateInvocation       *self);
-guint64              _pyisolate_invocation_get_id      (PyIsolateInvocation       *self);
 /* Has the arguments converted to a D-Bus signature; answers the call with the error if they cannot be. */
 gboolean             _pyisolate_invocation_coerce_args (PyIsolateInvocation       *self,
                                                         const char                *signature);

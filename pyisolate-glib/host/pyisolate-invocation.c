@@ -3,10 +3,10 @@
 
 #include "pyisolate-invocation-private.h"
 
-#include "pyisolate-call-private.h"
-#include "pyisolate-error.h"
+#include "pyisolate-error-private.h"
 #include "pyisolate-extension.h"
 #include "pyisolate-fd-private.h"
+#include "pyisolate-operation-private.h"
 #include "pyisolate-proxied-singleton-private.h"
 #include "pyisolate-value-private.h"
 
@@ -28,6 +28,8 @@ struct _PyIsolateInvocation {
   PyIsolateProxiedSingleton *singleton;
   GCancellable *cancellable;
   PyIsolateFrame *frame;
+  PyIsolateCall *call;       /* that led to it, or NULL */
+  PyIsolateMailbox *mailbox; /* where the method runs */
 
   /* Set before the method runs, in the singleton's context. */
   GVariant *args;   /* a tuple */
@@ -126,6 +128,8 @@ pyisolate_invocation_finalize (GObject *object)
   g_clear_object (&self->singleton);
   g_clear_object (&self->cancellable);
   g_clear_pointer (&self->frame, _pyisolate_frame_free);
+  g_clear_object (&self->call);
+  g_clear_pointer (&self->mailbox, _pyisolate_mailbox_unref);
   g_clear_pointer (&self->args, g_variant_unref);
   g_clear_pointer (&self->kwargs, g_variant_unref);
 
@@ -201,6 +205,26 @@ pyisolate_invocation_init (PyIsolateInvocation *self)
   self->cancellable = g_cancellable_new ();
 }
 
+/* The innermost call of this host's in the chain that is still under way. */
+static void
+find_call (PyIsolateInvocation *self)
+{
+  g_autoptr (PyIsolateMailbox) mailbox = NULL;
+
+  for (guint i = self->frame->n_chain; i-- > 0;)
+    {
+      guint64 id = self->frame->chain[i];
+
+      if (PYISOLATE_CALL_ID_LINK (id) == 0 && _pyisolate_operation_lookup (id, &self->call, &mailbox))
+        break;
+    }
+
+  if (mailbox != NULL && pyisolate_proxied_singleton_get_follow_caller (self->singleton))
+    self->mailbox = g_steal_pointer (&mailbox);
+  else
+    self->mailbox = _pyisolate_mailbox_ref (_pyisolate_proxied_singleton_get_mailbox (self->singleton));
+}
+
 PyIsolateInvocation *
 _pyisolate_invocation_new (PyIsolateEndpoint         *endpoint,
                            PyIsolateExtension        *extension,
@@ -213,14 +237,9 @@ _pyisolate_invocation_new (PyIsolateEndpoint         *endpoint,
   self->extension = g_object_ref (extension);
   self->singleton = g_object_ref (singleton);
   self->frame = frame;
+  find_call (self);
 
   return self;
-}
-
-guint64
-_pyisolate_invocation_get_id (PyIsolateInvocation *self)
-{
-  return self->frame->id;
 }
 
 /* The array of variants as a tuple of what is in them. */
@@ -257,14 +276,12 @@ parse_body (PyIsolateInvocation  *self,
   return TRUE;
 }
 
-/* Runs the method; in the singleton's context. */
-void
-_pyisolate_invocation_dispatch (PyIsolateInvocation *self)
+static void
+run_method (gpointer data)
 {
+  PyIsolateInvocation *self = PYISOLATE_INVOCATION (data);
   g_autoptr (GError) error = NULL;
   gpointer outer = g_private_get (&current);
-
-  g_assert (PYISOLATE_IS_INVOCATION (self));
 
   if (g_cancellable_is_cancelled (self->cancellable))
     {
@@ -285,9 +302,25 @@ _pyisolate_invocation_dispatch (PyIsolateInvocation *self)
 }
 
 void
+_pyisolate_invocation_dispatch (PyIsolateInvocation *self)
+{
+  g_assert (PYISOLATE_IS_INVOCATION (self));
+
+  _pyisolate_mailbox_post (self->mailbox, PYISOLATE_JOB_CALL, run_method, g_object_ref (self), g_object_unref);
+}
+
+static void
+cancel (gpointer data)
+{
+  g_cancellable_cancel (PYISOLATE_INVOCATION (data)->cancellable);
+}
+
+void
 _pyisolate_invocation_cancel (PyIsolateInvocation *self)
 {
-  g_cancellable_cancel (self->cancellable);
+  g_assert (PYISOLATE_IS_INVOCATION (self));
+
+  _pyisolate_mailbox_post (self->mailbox, PYISOLATE_JOB_CALL, cancel, g_object_ref (self), g_object_unref);
 }
 
 gboolean
@@ -388,6 +421,42 @@ pyisolate_invocation_get_method (PyIsolateInvocation *self)
   g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
 
   return self->frame->name;
+}
+
+/**
+ * pyisolate_invocation_get_call:
+ * @self: an invocation
+ *
+ * Gets the call of this application that led to the invocation: the innermost one that is still under way.
+ *
+ * Returns: (transfer none) (nullable): the call, or %NULL if the extension calls of its own accord
+ *
+ * Since: 0.1
+ */
+PyIsolateCall *
+pyisolate_invocation_get_call (PyIsolateInvocation *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+
+  return self->call;
+}
+
+/**
+ * pyisolate_invocation_get_body:
+ * @self: an invocation
+ *
+ * Gets the arguments in the form in which they came; docs/values.md describes it. This is for language bindings.
+ *
+ * Returns: (transfer none): a GVariant of type `(ava{sv})` in serialised form, known to be in normal form
+ *
+ * Since: 0.1
+ */
+GBytes *
+pyisolate_invocation_get_body (PyIsolateInvocation *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+
+  return self->frame->body;
 }
 
 /**
@@ -533,6 +602,68 @@ pyisolate_invocation_return_value (PyIsolateInvocation *self,
     g_prefix_error (&error, "The result of “%s” of the singleton “%s”: ", self->frame->name, self->frame->target);
 
   answer (self, frame != NULL ? frame : _pyisolate_frame_new_error (self->frame->id, error));
+}
+
+/**
+ * pyisolate_invocation_return_body:
+ * @self: an invocation
+ * @body: a variant in serialised form, of type `v`, in the byte order of the machine
+ *
+ * Answers the call with a value in the form in which it travels; docs/values.md describes it. This is for language
+ * bindings. May be called from any thread, once.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_invocation_return_body (PyIsolateInvocation *self,
+                                  GBytes              *body)
+{
+  g_autoptr (GError) error = NULL;
+  PyIsolateFrame *frame;
+
+  g_return_if_fail (PYISOLATE_IS_INVOCATION (self));
+  g_return_if_fail (body != NULL);
+
+  if (!_pyisolate_value_check_size (g_bytes_get_size (body), &error))
+    {
+      answer (self, _pyisolate_frame_new_error (self->frame->id, error));
+      return;
+    }
+
+  frame = _pyisolate_frame_new (PYISOLATE_FRAME_RETURN, self->frame->id);
+  frame->body = g_bytes_ref (body);
+  answer (self, frame);
+}
+
+/**
+ * pyisolate_invocation_return_exception:
+ * @self: an invocation
+ * @message: what happened, in a line
+ * @exception: the exception, a dictionary of type `a{sv}` as docs/protocol.md describes it; consumed if it is floating
+ *
+ * Answers the call with an exception, which is raised in the extension: as the built-in class of its name if there is one.
+ * This is for language bindings. May be called from any thread, once.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_invocation_return_exception (PyIsolateInvocation *self,
+                                       const char          *message,
+                                       GVariant            *exception)
+{
+  GVariantDict details = G_VARIANT_DICT_INIT (NULL);
+  PyIsolateFrame *frame;
+
+  g_return_if_fail (PYISOLATE_IS_INVOCATION (self));
+  g_return_if_fail (message != NULL);
+  g_return_if_fail (exception != NULL && g_variant_is_of_type (exception, G_VARIANT_TYPE_VARDICT));
+
+  g_variant_dict_insert_value (&details, "exception", exception);
+  frame = _pyisolate_frame_new (PYISOLATE_FRAME_ERROR, self->frame->id);
+  frame->name = g_strdup (_pyisolate_error_get_dbus_name (PYISOLATE_ERROR_REMOTE_EXCEPTION));
+  frame->message = g_utf8_make_valid (message, -1);
+  _pyisolate_frame_set_variant (frame, g_variant_dict_end (&details));
+  answer (self, frame);
 }
 
 /**

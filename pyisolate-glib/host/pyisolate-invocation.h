@@ -17,6 +17,10 @@ PyIsolateProxiedSingleton *pyisolate_invocation_get_singleton        (PyIsolateI
 PYISOLATE_AVAILABLE_IN_0_1
 const char                *pyisolate_invocation_get_method           (PyIsolateInvocation  *self);
 PYISOLATE_AVAILABLE_IN_0_1
+PyIsolateCall             *pyisolate_invocation_get_call             (PyIsolateInvocation  *self);
+PYISOLATE_AVAILABLE_IN_0_1
+GBytes                    *pyisolate_invocation_get_body             (PyIsolateInvocation  *self);
+PYISOLATE_AVAILABLE_IN_0_1
 GVariant                  *pyisolate_invocation_get_args             (PyIsolateInvocation  *self);
 PYISOLATE_AVAILABLE_IN_0_1
 GVariant                  *pyisolate_invocation_get_kwargs           (PyIsolateInvocation  *self);
@@ -31,6 +35,13 @@ GCancellable              *pyisolate_invocation_get_cancellable      (PyIsolateI
 PYISOLATE_AVAILABLE_IN_0_1
 void                       pyisolate_invocation_return_value         (PyIsolateInvocation  *self,
                                                                       GVariant             *value);
+PYISOLATE_AVAILABLE_IN_0_1
+void                       pyisolate_invocation_return_body          (PyIsolateInvocation  *self,
+                                                                      GBytes               *body);
+PYISOLATE_AVAILABLE_IN_0_1
+void                       pyisolate_invocation_return_exception     (PyIsolateInvocation  *self,
+                                                                      const char           *message,
+                                                                      GVariant             *exception);
 PYISOLATE_AVAILABLE_IN_0_1
 void                       pyisolate_invocation_return_error         (PyIsolateInvocation  *self,
                                                                       const GError         *error);

@@ -25,4 +25,9 @@ void _pyisolate_operation_start (PyIsolateExtension     *extension,
                                  PyIsolateOperationFunc  func,
                                  gpointer                user_data);
 
+/* The call under way with this id, and the mailbox of who made it; FALSE if there is none (any more). */
+gboolean _pyisolate_operation_lookup (guint64            id,
+                                      PyIsolateCall    **call,
+                                      PyIsolateMailbox **mailbox);
+
 G_END_DECLS

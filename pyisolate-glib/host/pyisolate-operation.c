@@ -45,6 +45,10 @@ typedef struct {
   PyIsolateFrame *frame;
 } Part;
 
+/* Those that are under way: what an extension asks of the host because of one can be done where the call was made. */
+static GMutex all_mutex;
+static GHashTable *all; /* id → Operation, not referenced */
+
 static Operation *
 operation_ref (Operation *self)
 {
@@ -71,6 +75,41 @@ operation_unref (gpointer data)
   g_clear_error (&self->error);
   g_mutex_clear (&self->mutex);
   g_free (self);
+}
+
+static void
+add_to_all (Operation *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
+
+  if (all == NULL)
+    all = g_hash_table_new (g_int64_hash, g_int64_equal);
+  g_hash_table_insert (all, &self->id, self);
+}
+
+static void
+remove_from_all (Operation *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
+
+  if (all != NULL && self->id != 0)
+    g_hash_table_remove (all, &self->id);
+}
+
+gboolean
+_pyisolate_operation_lookup (guint64            id,
+                             PyIsolateCall    **call,
+                             PyIsolateMailbox **mailbox)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
+  Operation *self = all != NULL ? g_hash_table_lookup (all, &id) : NULL;
+
+  if (self == NULL)
+    return FALSE;
+
+  *call = g_object_ref (self->call);
+  *mailbox = _pyisolate_mailbox_ref (self->mailbox);
+  return TRUE;
 }
 
 static PyIsolateCallResult *
@@ -146,6 +185,7 @@ finish (gpointer data)
     g_cancellable_disconnect (self->cancellable, self->cancelled_id);
   if (self->deadline != NULL)
     g_source_destroy (self->deadline);
+  remove_from_all (self);
 
   result = take_outcome (self, &error);
   self->func (result, error, self->user_data);
@@ -326,6 +366,7 @@ send_call (Operation *self,
     }
 
   self->id = frame->id;
+  add_to_all (self);
   watch_deadline (self, timeout);
   if (!_pyisolate_endpoint_call (self->endpoint, frame, on_reply, operation_ref (self), operation_unref, &error))
     {

@@ -16,12 +16,14 @@
  * [vfunc@PyIsolate.ProxiedSingleton.handle_call].
  *
  * Its methods run in the thread-default main context in which it was created, also while that context's thread waits in a
- * blocking function of this library.
+ * blocking function of this library. With [property@PyIsolate.ProxiedSingleton:follow-caller] they run where the call that
+ * led to them was made.
  *
  * Since: 0.1
  */
 typedef struct {
   PyIsolateMailbox *mailbox;
+  int follow_caller; /* atomic */
 
   GMutex mutex;
   GHashTable *methods; /* name → Method */
@@ -35,6 +37,14 @@ typedef struct {
   gpointer user_data;
   GDestroyNotify destroy;
 } Method;
+
+enum {
+  PROP_0,
+  PROP_FOLLOW_CALLER,
+  N_PROPS
+};
+
+static GParamSpec *properties[N_PROPS];
 
 G_DEFINE_TYPE_WITH_PRIVATE (PyIsolateProxiedSingleton, pyisolate_proxied_singleton, G_TYPE_OBJECT)
 
@@ -103,11 +113,67 @@ pyisolate_proxied_singleton_finalize (GObject *object)
 }
 
 static void
+pyisolate_proxied_singleton_get_property (GObject    *object,
+                                          guint       prop_id,
+                                          GValue     *value,
+                                          GParamSpec *pspec)
+{
+  PyIsolateProxiedSingleton *self = PYISOLATE_PROXIED_SINGLETON (object);
+
+  switch (prop_id)
+    {
+    case PROP_FOLLOW_CALLER:
+      g_value_set_boolean (value, pyisolate_proxied_singleton_get_follow_caller (self));
+      break;
+
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+pyisolate_proxied_singleton_set_property (GObject      *object,
+                                          guint         prop_id,
+                                          const GValue *value,
+                                          GParamSpec   *pspec)
+{
+  PyIsolateProxiedSingleton *self = PYISOLATE_PROXIED_SINGLETON (object);
+
+  switch (prop_id)
+    {
+    case PROP_FOLLOW_CALLER:
+      pyisolate_proxied_singleton_set_follow_caller (self, g_value_get_boolean (value));
+      break;
+
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
 pyisolate_proxied_singleton_class_init (PyIsolateProxiedSingletonClass *klass)
 {
-  G_OBJECT_CLASS (klass)->finalize = pyisolate_proxied_singleton_finalize;
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->get_property = pyisolate_proxied_singleton_get_property;
+  object_class->set_property = pyisolate_proxied_singleton_set_property;
+  object_class->finalize = pyisolate_proxied_singleton_finalize;
 
   klass->handle_call = pyisolate_proxied_singleton_real_handle_call;
+
+  /**
+   * PyIsolateProxiedSingleton:follow-caller:
+   *
+   * Whether a method runs in the main context in which the call was made that led to it, rather than in the singleton's
+   * own. What no call led to, or one that has ended meanwhile, runs in the singleton's own all the same.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_FOLLOW_CALLER] =
+    g_param_spec_boolean ("follow-caller", NULL, NULL, FALSE,
+                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+
+  g_object_class_install_properties (object_class, N_PROPS, properties);
 }
 
 static void
@@ -264,4 +330,45 @@ pyisolate_proxied_singleton_add_method (PyIsolateProxiedSingleton  *self,
   g_mutex_unlock (&priv->mutex);
 
   return TRUE;
+}
+
+/**
+ * pyisolate_proxied_singleton_get_follow_caller: (get-property follow-caller)
+ * @self: a singleton
+ *
+ * Gets whether methods run where the call was made that led to them.
+ *
+ * Returns: %TRUE or %FALSE
+ *
+ * Since: 0.1
+ */
+gboolean
+pyisolate_proxied_singleton_get_follow_caller (PyIsolateProxiedSingleton *self)
+{
+  PyIsolateProxiedSingletonPrivate *priv = pyisolate_proxied_singleton_get_instance_private (self);
+
+  g_return_val_if_fail (PYISOLATE_IS_PROXIED_SINGLETON (self), FALSE);
+
+  return g_atomic_int_get (&priv->follow_caller);
+}
+
+/**
+ * pyisolate_proxied_singleton_set_follow_caller: (set-property follow-caller)
+ * @self: a singleton
+ * @follow_caller: the new value
+ *
+ * Sets whether methods run where the call was made that led to them.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_proxied_singleton_set_follow_caller (PyIsolateProxiedSingleton *self,
+                                               gboolean                   follow_caller)
+{
+  PyIsolateProxiedSingletonPrivate *priv = pyisolate_proxied_singleton_get_instance_private (self);
+
+  g_return_if_fail (PYISOLATE_IS_PROXIED_SINGLETON (self));
+
+  if (g_atomic_int_exchange (&priv->follow_caller, !!follow_caller) != !!follow_caller)
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_FOLLOW_CALLER]);
 }

@@ -55,5 +55,10 @@ gboolean                   pyisolate_proxied_singleton_add_method (PyIsolateProx
                                                                    gpointer                    user_data,
                                                                    GDestroyNotify              destroy,
                                                                    GError                    **error);
+PYISOLATE_AVAILABLE_IN_0_1
+gboolean                   pyisolate_proxied_singleton_get_follow_caller (PyIsolateProxiedSingleton *self);
+PYISOLATE_AVAILABLE_IN_0_1
+void                       pyisolate_proxied_singleton_set_follow_caller (PyIsolateProxiedSingleton *self,
+                                                                          gboolean                   follow_caller);
 
 G_END_DECLS
