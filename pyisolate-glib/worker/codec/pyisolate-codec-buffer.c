@@ -116,7 +116,7 @@ get_item_size (PyObject *format)
   Py_ssize_t result = -1;
 
   if (module != NULL)
-    size = PyObject_CallMethod (module, "calcsize", "O", format);
+    size = _pyisolate_codec_call (module, "calcsize", format);
   if (size != NULL)
     result = PyLong_AsSsize_t (size);
   Py_XDECREF (module);

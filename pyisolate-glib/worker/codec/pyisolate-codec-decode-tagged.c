@@ -183,7 +183,7 @@ from_isoformat (PyObject *text,
   cls = _pyisolate_codec_types_import (kind);
   if (cls == NULL)
     return NULL;
-  object = PyObject_CallMethod (cls, "fromisoformat", "O", text);
+  object = _pyisolate_codec_call (cls, "fromisoformat", text);
   Py_DECREF (cls);
   return object;
 }
@@ -200,7 +200,7 @@ replace_zone (PyObject *time,
               PyObject *fold,
               PyObject *tzinfo)
 {
-  PyObject *replace = PyObject_GetAttrString (time, "replace");
+  PyObject *replace = _pyisolate_codec_get (time, "replace");
   PyObject *args = PyTuple_New (0);
   PyObject *kwargs = Py_BuildValue ("{s:O,s:i}", "tzinfo", tzinfo, "fold", fold == Py_True);
   PyObject *result = NULL;
@@ -240,7 +240,7 @@ decode_zoned (PyObject *payload,
     }
   else
     {
-      tzinfo = PyObject_GetAttrString (time, "tzinfo");
+      tzinfo = _pyisolate_codec_get (time, "tzinfo");
     }
   result = tzinfo != NULL ? replace_zone (time, fold, tzinfo) : NULL;
   Py_XDECREF (tzinfo);
@@ -318,7 +318,7 @@ decode_enum (const CodecRegistration *registration,
 
   if (!PyUnicode_CheckExact (value))
     return NULL;
-  members = PyObject_GetAttrString (registration->cls, "__members__");
+  members = _pyisolate_codec_get (registration->cls, "__members__");
   if (members == NULL)
     return NULL;
   member = PyObject_GetItem (members, value);
@@ -341,7 +341,7 @@ decode_dataclass (const CodecRegistration *registration,
 
   if (!PyDict_CheckExact (state))
     return NULL;
-  object = PyObject_CallMethod ((PyObject *) &PyBaseObject_Type, "__new__", "O", registration->cls);
+  object = _pyisolate_codec_call ((PyObject *) &PyBaseObject_Type, "__new__", registration->cls);
   for (Py_ssize_t i = 0; object != NULL && i < n_fields; i++)
     {
       PyObject *name = PyTuple_GetItem (registration->fields, i);

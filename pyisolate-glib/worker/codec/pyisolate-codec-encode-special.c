@@ -64,11 +64,11 @@ static EncodedShape
 encode_memoryview (Encoder  *self,
                    PyObject *value)
 {
-  PyObject *readonly = PyObject_GetAttrString (value, "readonly");
-  PyObject *format = readonly != NULL ? PyObject_GetAttrString (value, "format") : NULL;
-  PyObject *shape = format != NULL ? PyObject_GetAttrString (value, "shape") : NULL;
+  PyObject *readonly = _pyisolate_codec_get (value, "readonly");
+  PyObject *format = readonly != NULL ? _pyisolate_codec_get (value, "format") : NULL;
+  PyObject *shape = format != NULL ? _pyisolate_codec_get (value, "shape") : NULL;
   PyObject *list = shape != NULL ? PySequence_List (shape) : NULL;
-  PyObject *data = list != NULL ? PyObject_CallMethod (value, "tobytes", NULL) : NULL;
+  PyObject *data = list != NULL ? _pyisolate_codec_call (value, "tobytes", NULL) : NULL;
   PyObject *payload = NULL;
 
   if (data != NULL)
@@ -125,9 +125,9 @@ encode_time (Encoder    *self,
              PyObject   *value)
 {
   static const char *const names[] = { NULL, NULL, "tzinfo" };
-  PyObject *text = PyObject_CallMethod (value, "isoformat", NULL);
-  PyObject *fold = text != NULL ? PyObject_GetAttrString (value, "fold") : NULL;
-  PyObject *tzinfo = fold != NULL ? PyObject_GetAttrString (value, "tzinfo") : NULL;
+  PyObject *text = _pyisolate_codec_call (value, "isoformat", NULL);
+  PyObject *fold = text != NULL ? _pyisolate_codec_get (value, "fold") : NULL;
+  PyObject *tzinfo = fold != NULL ? _pyisolate_codec_get (value, "tzinfo") : NULL;
   PyObject *payload = NULL;
 
   if (tzinfo != NULL)
@@ -141,9 +141,9 @@ encode_time (Encoder    *self,
 static PyObject *
 pack_timedelta (PyObject *value)
 {
-  PyObject *days = PyObject_GetAttrString (value, "days");
-  PyObject *seconds = PyObject_GetAttrString (value, "seconds");
-  PyObject *microseconds = PyObject_GetAttrString (value, "microseconds");
+  PyObject *days = _pyisolate_codec_get (value, "days");
+  PyObject *seconds = _pyisolate_codec_get (value, "seconds");
+  PyObject *microseconds = _pyisolate_codec_get (value, "microseconds");
   PyObject *payload = NULL;
 
   if (days != NULL && seconds != NULL && microseconds != NULL)
@@ -159,7 +159,7 @@ static EncodedShape
 encode_timezone (Encoder  *self,
                  PyObject *value)
 {
-  PyObject *init = PyObject_CallMethod (value, "__getinitargs__", NULL);
+  PyObject *init = _pyisolate_codec_call (value, "__getinitargs__", NULL);
   PyObject *offset = NULL, *payload = NULL;
   PyObject *name = Py_None;
 
@@ -178,7 +178,7 @@ static EncodedShape
 encode_zoneinfo (Encoder  *self,
                  PyObject *value)
 {
-  PyObject *key = PyObject_GetAttrString (value, "key");
+  PyObject *key = _pyisolate_codec_get (value, "key");
 
   if (key == Py_None)
     {
@@ -231,7 +231,7 @@ static EncodedShape
 encode_numpy_scalar (Encoder  *self,
                      PyObject *value)
 {
-  PyObject *item = PyObject_CallMethod (value, "item", NULL);
+  PyObject *item = _pyisolate_codec_call (value, "item", NULL);
   EncodedShape shape;
 
   if (item == NULL)
@@ -254,7 +254,7 @@ encode_enum (Encoder                 *self,
 {
   static const char *const names[] = { NULL, "value" };
   const char *attribute = registration->kind == KIND_FLAG ? "_value_" : "_name_";
-  PyObject *member = PyObject_GetAttrString (value, attribute);
+  PyObject *member = _pyisolate_codec_get (value, attribute);
   PyObject *payload = member != NULL ? PyTuple_Pack (2, registration->name, member) : NULL;
 
   Py_XDECREF (member);
@@ -366,7 +366,7 @@ _pyisolate_encoder_special (Encoder  *self,
     case KIND_TIME:
       return encode_time (self, PYISOLATE_TAG_TIME, value);
     case KIND_DATE:
-      return encode_tagged (self, PYISOLATE_TAG_DATE, PyObject_CallMethod (value, "isoformat", NULL));
+      return encode_tagged (self, PYISOLATE_TAG_DATE, _pyisolate_codec_call (value, "isoformat", NULL));
     case KIND_TIMEDELTA:
       return encode_tagged_struct (self, PYISOLATE_TAG_TIMEDELTA, pack_timedelta (value), NULL);
     case KIND_TIMEZONE:

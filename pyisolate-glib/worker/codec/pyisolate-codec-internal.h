@@ -55,6 +55,14 @@ CodecRegistration *_pyisolate_codec_registry_by_name (PyObject      *name,
                                                       gboolean       encoders);
 char              *_pyisolate_codec_type_name        (PyTypeObject  *type);
 
+/* As PyObject_GetAttrString() and PyObject_CallMethod() with at most one argument, but without a new
+ * string at each call: those would fill the interpreter's cache of attributes. */
+PyObject          *_pyisolate_codec_get              (PyObject      *object,
+                                                      const char    *name);
+PyObject          *_pyisolate_codec_call             (PyObject      *object,
+                                                      const char    *name,
+                                                      PyObject      *argument);
+
 /* --- File descriptors (pyisolate-codec-fd.c) --- */
 
 gboolean           _pyisolate_codec_fd_init          (PyObject      *module);

@@ -49,7 +49,7 @@ get_imported_class (const char *module_name,
 {
   PyObject *key = PyUnicode_FromString (module_name);
   PyObject *module = key != NULL ? PyImport_GetModule (key) : NULL;
-  PyObject *cls = module != NULL ? PyObject_GetAttrString (module, name) : NULL;
+  PyObject *cls = module != NULL ? _pyisolate_codec_get (module, name) : NULL;
 
   Py_XDECREF (key);
   Py_XDECREF (module);
@@ -136,8 +136,8 @@ _pyisolate_codec_types_import (CodecKind kind)
 char *
 _pyisolate_codec_type_name (PyTypeObject *type)
 {
-  PyObject *module = PyObject_GetAttrString ((PyObject *) type, "__module__");
-  PyObject *name = PyObject_GetAttrString ((PyObject *) type, "__qualname__");
+  PyObject *module = _pyisolate_codec_get ((PyObject *) type, "__module__");
+  PyObject *name = _pyisolate_codec_get ((PyObject *) type, "__qualname__");
   const char *module_text = NULL, *name_text = NULL;
   char *result;
 
@@ -272,7 +272,7 @@ is_subclass_of_imported (PyObject   *cls,
 static gboolean
 has_only_python_bases (PyObject *cls)
 {
-  PyObject *mro = PyObject_GetAttrString (cls, "__mro__");
+  PyObject *mro = _pyisolate_codec_get (cls, "__mro__");
   gboolean result = mro != NULL && PyTuple_Check (mro);
 
   for (Py_ssize_t i = 0; result && i < PyTuple_Size (mro); i++)
@@ -292,7 +292,7 @@ has_only_python_bases (PyObject *cls)
 static PyObject *
 get_dataclass_fields (PyObject *cls)
 {
-  PyObject *dict = PyObject_GetAttrString (cls, "__dict__");
+  PyObject *dict = _pyisolate_codec_get (cls, "__dict__");
   PyObject *marker = NULL, *module = NULL, *fields = NULL, *names = NULL;
   Py_ssize_t n_fields;
 
@@ -306,13 +306,13 @@ get_dataclass_fields (PyObject *cls)
 
   module = PyImport_ImportModule ("dataclasses");
   if (module != NULL)
-    fields = PyObject_CallMethod (module, "fields", "O", cls);
+    fields = _pyisolate_codec_call (module, "fields", cls);
   Py_XDECREF (module);
   n_fields = fields != NULL ? PyTuple_Size (fields) : -1;
   names = n_fields >= 0 ? PyTuple_New (n_fields) : NULL;
   for (Py_ssize_t i = 0; names != NULL && i < n_fields; i++)
     {
-      PyObject *name = PyObject_GetAttrString (PyTuple_GetItem (fields, i), "name");
+      PyObject *name = _pyisolate_codec_get (PyTuple_GetItem (fields, i), "name");
 
       if (name == NULL || PyTuple_SetItem (names, i, name) < 0)
         Py_CLEAR (names);

@@ -4,6 +4,32 @@
 
 #include "pyisolate-codec-internal.h"
 
+PyObject *
+_pyisolate_codec_get (PyObject   *object,
+                      const char *name)
+{
+  PyObject *interned = PyUnicode_InternFromString (name);
+  PyObject *value = interned != NULL ? PyObject_GetAttr (object, interned) : NULL;
+
+  Py_XDECREF (interned);
+  return value;
+}
+
+PyObject *
+_pyisolate_codec_call (PyObject   *object,
+                       const char *name,
+                       PyObject   *argument)
+{
+  PyObject *interned = PyUnicode_InternFromString (name);
+  PyObject *value = NULL;
+
+  /* The list of arguments ends at the first NULL. */
+  if (interned != NULL)
+    value = PyObject_CallMethodObjArgs (object, interned, argument, NULL);
+  Py_XDECREF (interned);
+  return value;
+}
+
 gboolean
 _pyisolate_codec_init (PyObject *module)
 {

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+/* Values on the host's side: the check of what arrives, the form of what leaves, coercion. */
+#include "config.h"
+
+#include "pyisolate-error.h"
+#include "pyisolate-value-private.h"
+
+static GBytes *
+bytes_of (const char *text)
+{
+  g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed (text));
+  g_autoptr(GVariant) boxed = g_variant_ref_sink (g_variant_new_variant (value));
+
+  return g_variant_get_data_as_bytes (boxed);
+}
+
+/* --- What arrives --- */
+
+static gboolean
+accepts (const char    *type,
+         gconstpointer  data,
+         gsize          size)
+{
+  /* In a block of exactly its size, so that a sanitizer sees a read beyond its end. */
+  g_autoptr(GBytes) bytes = g_bytes_new (data, size);
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+  gboolean good = _pyisolate_value_check_bytes (bytes, G_VARIANT_TYPE (type), &value, &error);
+
+  if (good)
+    {
+      g_assert_no_error (error);
+      g_assert_true (g_variant_is_of_type (value, G_VARIANT_TYPE (type)));
+    }
+  else
+    {
+      g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE);
+      g_assert_null (value);
+    }
+  return good;
+}
+
+static void
+test_check_accepts (void)
+{
+  static const char *const texts[] = {
+    "1", "true", "'x'", "''", "@ay []", "@as []", "@av []", "@a{sv} {}", "['a', '', 'ü']",
+    "[<1>, <'x'>, <[<2>]>]", "{'a': <1>, 'b': <'x'>}", "(1, 'x', true)", "('x', 1, 'y')",
+    "@a(yx) [(1, 2), (3, 4)]", "@a{yy} {1: 2}", "[[1], [], [2, 3]]", "(byte 1, int16 2, 3.0)",
+    "(true, byte 7)", "handle 3", "signature 'a{sv}'", "objectpath '/a'", "(('a', 'b'), 'c')",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autoptr(GBytes) bytes = bytes_of (texts[i]);
+
+      g_test_message ("%s", texts[i]);
+      g_assert_true (accepts ("v", g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes)));
+    }
+}
+
+/* Types of the other bodies, the fixed ones among them. */
+static void
+test_check_types (void)
+{
+  g_assert_true (accepts ("(ava{sv})", "\0", 1));
+  g_assert_false (accepts ("(ava{sv})", "", 0));
+  g_assert_true (accepts ("a{sv}", NULL, 0));
+  g_assert_true (accepts ("(ds)", "\0\0\0\0\0\0\0\0", 9));
+  g_assert_false (accepts ("(ds)", "\0\0\0\0\0\0\0\0", 8));
+  g_assert_true (accepts ("(iss)", "\1\0\0\0a\0b\0\6", 9));
+  g_assert_false (accepts ("(iss)", "\1\0\0\0a\0b\0\7", 9));
+  g_assert_true (accepts ("b", "\1", 1));
+  g_assert_false (accepts ("b", "\2", 1));
+  g_assert_false (accepts ("v", NULL, 0));
+}
+
+#define REJECT(bytes) g_assert_false (accepts ("v", bytes, sizeof (bytes) - 1))
+
+static void
+test_check_rejects (void)
+{
+  REJECT ("");
+  REJECT ("\0");
+  REJECT ("\1\0");                         /* no type */
+  REJECT ("\1y");                          /* no separator */
+  REJECT ("\1\0yy");                       /* two types */
+  REJECT ("\1\0m");
+  REJECT ("\0my");                         /* not of D-Bus */
+  REJECT ("\0()");
+  REJECT ("\1\0r");
+  REJECT ("\1\0*");
+  REJECT ("\0a{vs}");
+  REJECT ("\0a{s}");
+  REJECT ("\0a{sss}");
+  REJECT ("\0{ss}");
+  REJECT ("\0(y");
+  REJECT ("\0a");
+  REJECT ("\2\0b");                        /* a boolean of 2 */
+  REJECT ("x\0s");                         /* no NUL */
+  REJECT ("x\0y\0\0s");                    /* NUL inside */
+  REJECT ("\377\0\0s");                    /* not UTF-8 */
+  REJECT ("x\0\0o");
+  REJECT ("?\0\0g");
+  REJECT ("\1\0\0\0\0\0\0\0\1\0ax");       /* nine bytes of 8-byte numbers */
+  REJECT ("a\0b\0\2\5\0as");               /* an offset beyond the strings */
+  REJECT ("a\0b\0\4\2\0as");               /* falling offsets */
+  REJECT ("a\0b\0\2\0\4\0\0as");           /* offsets wider than needed */
+  REJECT ("a\0\1\0\0\0\0\0\1\0\0\0\0\0\0\0\2\0(sx)"); /* padding that is not zero */
+  REJECT ("\1\0\0\0\0\0\0\0\1\1\1\1\1\1\1\1\0(xy)");  /* the same at the end */
+  g_assert_true (accepts ("v", "a\0b\0\2\4\0as", 9));
+  g_assert_true (accepts ("v", "\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0(xy)", 21));
+}
+
+static void
+test_check_depth (void)
+{
+  g_autoptr(GString) body = g_string_new_len ("\5\0y", 3);
+  g_autoptr(GString) type = g_string_new (NULL);
+
+  for (int levels = 1; levels < 500; levels++)
+    {
+      g_assert_cmpint (accepts ("v", body->str, body->len), ==, levels <= 64);
+      g_string_append_len (body, "\0v", 2);
+    }
+  for (int levels = 1; levels < 200; levels++)
+    {
+      g_string_assign (type, "");
+      g_string_append_c (type, '\0');
+      for (int i = 0; i < levels; i++)
+        g_string_append_c (type, 'a');
+      g_string_append_c (type, 'y');
+      g_assert_cmpint (accepts ("v", type->str, type->len), ==, levels <= 32);
+    }
+}
+
+/* Bytes that make a careless check take very long: overlapping children, types in types. */
+static void
+test_check_is_linear (void)
+{
+  const gsize n_items = 4 * 1024 * 1024;
+  g_autoptr(GByteArray) body = g_byte_array_new ();
+  gint64 start;
+
+  /* An array of arrays of … where all offsets claim the same bytes. */
+  for (gsize i = 0; i < n_items; i++)
+    g_byte_array_append (body, (const guint8 *) "\0\0\0\0", 4);
+  g_byte_array_append (body, (const guint8 *) "\0aaaaaaaaaaaaaaaas", 18);
+  start = g_get_monotonic_time ();
+  g_assert_true (accepts ("v", body->data, body->len));
+  /* It takes a part of a second; what is quadratic would take hours. */
+  g_assert_cmpint (g_get_monotonic_time () - start, <, 20 * G_USEC_PER_SEC);
+
+  memset (body->data, 0x76, 1024 * 1024);
+  start = g_get_monotonic_time ();
+  g_assert_false (accepts ("v", body->data, 1024 * 1024));
+  g_assert_cmpint (g_get_monotonic_time () - start, <, G_USEC_PER_SEC);
+}
+
+/* --- What leaves --- */
+
+static void
+assert_wire (const char *given,
+             const char *expected)
+{
+  g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed (given));
+  g_autoptr(GVariant) wanted = g_variant_ref_sink (g_variant_new_parsed (expected));
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) wire = _pyisolate_value_to_wire (value, &error);
+  g_autoptr(GBytes) bytes = NULL;
+  g_autoptr(GVariant) boxed = NULL;
+
+  g_assert_no_error (error);
+  g_test_message ("%s", given);
+  g_assert_cmpvariant (wire, wanted);
+  boxed = g_variant_ref_sink (g_variant_new_variant (wire));
+  bytes = g_variant_get_data_as_bytes (boxed);
+  g_assert_true (accepts ("v", g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes)));
+}
+
+static void
+test_wire_forms (void)
+{
+  assert_wire ("5", "5");
+  assert_wire ("<5>", "5");
+  assert_wire ("<<5>>", "5");
+  assert_wire ("@mi nothing", "objectpath '/pyisolate/None'");
+  assert_wire ("@mi 5", "5");
+  assert_wire ("@mmi nothing", "objectpath '/pyisolate/None'");
+  assert_wire ("@() ()", "objectpath '/pyisolate/EmptyTuple'");
+  assert_wire ("@ami [1, nothing]", "[<1>, <objectpath '/pyisolate/None'>]");
+  assert_wire ("@ami []", "@av []");
+  assert_wire ("@a() [(), ()]",
+               "[<objectpath '/pyisolate/EmptyTuple'>, <objectpath '/pyisolate/EmptyTuple'>]");
+  assert_wire ("(1, @ms nothing)", "(1, objectpath '/pyisolate/None')");
+  assert_wire ("(1, (@ms 'x', 2))", "(1, ('x', 2))");
+  assert_wire ("@a{sms} {'a': nothing, 'b': 'x'}",
+               "{'a': <objectpath '/pyisolate/None'>, 'b': <'x'>}");
+  assert_wire ("@a{sms} {}", "@a{sv} {}");
+  assert_wire ("@a{uas} {1: ['x']}", "@a{uas} {1: ['x']}");
+  assert_wire ("{'a', 1}", "('a', 1)");
+  assert_wire ("@a{sv} {'a': <@ms nothing>}", "{'a': <objectpath '/pyisolate/None'>}");
+  assert_wire ("@a{sv} {'a': <@ams ['x']>}", "{'a': <[<'x'>]>}");
+  assert_wire ("[<1>, <@ms 'x'>]", "[<1>, <'x'>]");
+  assert_wire ("[{'a': @ms 'x'}]", "[<{'a': <'x'>}>]");
+}
+
+static void
+test_wire_keeps_what_it_can (void)
+{
+  static const char *const texts[] = {
+    "5", "[1.0, 2.0]", "{'a': <[1, 2]>}", "('x', [<1>, <('y', 2)>])", "@a{sv} {}", "b'bytes'",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed (texts[i]));
+      g_autoptr(GVariant) wire = _pyisolate_value_to_wire (value, NULL);
+
+      g_assert_true (wire == value);
+    }
+}
+
+/* Of GVariant, but with more members than a D-Bus signature has room for. */
+static void
+test_wire_long_tuple (void)
+{
+  g_autoptr(GPtrArray) items = g_ptr_array_new ();
+  g_autoptr(GVariant) tuple = NULL;
+  g_autoptr(GVariant) wire = NULL;
+  g_autoptr(GVariant) payload = NULL;
+  g_autoptr(GError) error = NULL;
+
+  for (int i = 0; i < 300; i++)
+    g_ptr_array_add (items, g_variant_new_int32 (i));
+  tuple = g_variant_ref_sink (g_variant_new_tuple ((GVariant **) items->pdata, items->len));
+  wire = _pyisolate_value_to_wire (tuple, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (_pyisolate_value_untag (wire, &payload), ==, PYISOLATE_TAG_TUPLE);
+  g_assert_cmpuint (g_variant_n_children (payload), ==, 300);
+}
+
+static void
+test_wire_depth (void)
+{
+  g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_int32 (1));
+  gboolean was_refused = FALSE;
+
+  for (int depth = 0; depth < 60; depth++)
+    {
+      g_autoptr(GError) error = NULL;
+      g_autoptr(GVariant) wire = _pyisolate_value_to_wire (value, &error);
+      GVariant *list = g_variant_new_array (G_VARIANT_TYPE_VARIANT,
+                                            (GVariant *[]) { g_variant_new_variant (value) }, 1);
+
+      if (wire == NULL)
+        g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_VALUE);
+      else
+        g_assert_false (was_refused);
+      was_refused = wire == NULL;
+      g_assert_cmpint (was_refused, ==, depth > 30);
+      g_variant_unref (value);
+      value = g_variant_ref_sink (list);
+    }
+}
+
+static void
+test_wire_size (void)
+{
+  g_autofree char *memory = g_malloc0 (PYISOLATE_VALUE_MAX_SIZE + 1);
+  g_autoptr(GBytes) most = g_bytes_new_static (memory, PYISOLATE_VALUE_MAX_SIZE);
+  g_autoptr(GBytes) more = g_bytes_new_static (memory, PYISOLATE_VALUE_MAX_SIZE + 1);
+  g_autoptr(GVariant) fits = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, most, TRUE));
+  g_autoptr(GVariant) exceeds = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, more, TRUE));
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) wire = _pyisolate_value_to_wire (fits, &error);
+
+  g_assert_no_error (error);
+  g_assert_null (_pyisolate_value_to_wire (exceeds, &error));
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_VALUE);
+  g_assert_nonnull (strstr (error->message, "67104769"));
+  g_assert_nonnull (strstr (error->message, "67104768"));
+}
+
+/* Data that a host got from elsewhere and never looked at. */
+static void
+test_wire_normalises (void)
+{
+  g_autoptr(GBytes) bytes = g_bytes_new_static ("\2", 1);
+  g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BOOLEAN, bytes, FALSE));
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) wire = _pyisolate_value_to_wire (value, &error);
+
+  g_assert_no_error (error);
+  g_assert_true (g_variant_is_normal_form (wire));
+}
+
+static void
+test_none (void)
+{
+  g_autoptr(GVariant) none = g_variant_ref_sink (pyisolate_value_new_none ());
+  g_autoptr(GVariant) boxed = g_variant_ref_sink (g_variant_new_variant (none));
+  g_autoptr(GVariant) path = g_variant_ref_sink (g_variant_new_object_path ("/"));
+  g_autoptr(GVariant) text = g_variant_ref_sink (g_variant_new_string ("/pyisolate/None"));
+
+  g_assert_true (pyisolate_value_is_none (none));
+  g_assert_true (pyisolate_value_is_none (boxed));
+  g_assert_false (pyisolate_value_is_none (path));
+  g_assert_false (pyisolate_value_is_none (text));
+}
+
+/* --- Coercion --- */
+
+static void
+test_coerce (void)
+{
+  static const struct {
+    const char *given;
+    const char *type;
+    const char *expected; /* NULL: refused */
+  } cases[] = {
+    { "int64 255", "y", "byte 255" },
+    { "int64 256", "y", NULL },
+    { "int64 -1", "y", NULL },
+    { "int64 -32768", "n", "int16 -32768" },
+    { "int64 -32769", "n", NULL },
+    { "int64 32768", "n", NULL },
+    { "int64 65535", "q", "uint16 65535" },
+    { "int64 -2147483648", "i", "-2147483648" },
+    { "int64 2147483648", "i", NULL },
+    { "int64 4294967295", "u", "uint32 4294967295" },
+    { "int64 -1", "u", NULL },
+    { "int64 -9223372036854775808", "x", "int64 -9223372036854775808" },
+    { "int64 -1", "t", NULL },
+    { "int64 5", "t", "uint64 5" },
+    { "(objectpath '/pyisolate/int', <'0xffffffffffffffff'>)", "t", "uint64 18446744073709551615" },
+    { "(objectpath '/pyisolate/int', <'0x10000000000000000'>)", "t", NULL },
+    { "(objectpath '/pyisolate/int', <'0x8000000000000000'>)", "x", NULL },
+    { "(objectpath '/pyisolate/int', <'-0x8000000000000000'>)", "x", "int64 -9223372036854775808" },
+    { "(objectpath '/pyisolate/int', <'-0x8000000000000001'>)", "x", NULL },
+    { "true", "i", NULL },
+    { "int64 1", "b", NULL },
+    { "true", "b", "true" },
+    { "int64 5", "d", "5.0" },
+    { "int64 9007199254740993", "d", NULL },
+    { "(objectpath '/pyisolate/int', <'0xffffffffffffffff'>)", "d", NULL },
+    { "1.0", "i", NULL },
+    { "'x'", "s", "'x'" },
+    { "<<'x'>>", "s", "'x'" },
+    { "b'x'", "s", NULL },
+    { "'/a'", "o", "objectpath '/a'" },
+    { "'a'", "o", NULL },
+    { "'ai'", "g", "signature 'ai'" },
+    { "objectpath '/pyisolate/None'", "o", NULL },
+    { "objectpath '/pyisolate/None'", "s", NULL },
+    { "objectpath '/pyisolate/None'", "ms", "@ms nothing" },
+    { "'x'", "ms", "@ms 'x'" },
+    { "int64 5", "v", "<int64 5>" },
+    { "<int64 5>", "v", "<int64 5>" },
+    { "@av []", "as", "@as []" },
+    { "[<'a'>, <'b'>]", "as", "['a', 'b']" },
+    { "['a']", "av", "[<'a'>]" },
+    { "[int64 1, 2]", "ai", "[1, 2]" },
+    { "[int64 1, 2147483648]", "ai", NULL },
+    { "[int64 1, 2]", "ay", "[byte 1, 2]" },
+    { "(objectpath '/pyisolate/bytearray', <[byte 1]>)", "ay", "[byte 1]" },
+    { "[<int64 1>, <'x'>]", "ai", NULL },
+    { "(int64 1, int64 2)", "ai", "[1, 2]" },
+    { "(objectpath '/pyisolate/set', <[int64 1]>)", "ai", "[1]" },
+    { "objectpath '/pyisolate/EmptyTuple'", "ai", "@ai []" },
+    { "objectpath '/pyisolate/None'", "ai", NULL },
+    { "'abc'", "as", NULL },
+    { "[<[int64 1]>, <@av []>]", "aai", "[[1], []]" },
+    { "[<(int64 1, 'x')>]", "a(is)", "[(1, 'x')]" },
+    { "[<int64 1>, <'x'>]", "(is)", "(1, 'x')" },
+    { "(int64 1, 'x')", "(is)", "(1, 'x')" },
+    { "(int64 1, 'x')", "(isi)", NULL },
+    { "(objectpath '/pyisolate/tuple', <[int64 1, 2]>)", "(ii)", "(1, 2)" },
+    { "@a{sv} {}", "a{ss}", "@a{ss} {}" },
+    { "{'a': int64 1}", "a{si}", "{'a': 1}" },
+    { "{'a': int64 1}", "a{sv}", "{'a': <int64 1>}" },
+    { "{'a': <int64 1>, 'b': <'x'>}", "a{si}", NULL },
+    { "{'a': 'x'}", "as", NULL },
+    { "(objectpath '/pyisolate/dict', <([int64 1, 2], ['a', 'b'])>)", "a{us}",
+      "{uint32 1: 'a', 2: 'b'}" },
+    { "(objectpath '/pyisolate/dict', <([int64 -1], ['a'])>)", "a{us}", NULL },
+    { "(objectpath '/pyisolate/dict', <([int64 1], ['a', 'b'])>)", "a{us}", NULL },
+    { "['a']", "a{ss}", NULL },
+    { "handle 1", "h", "handle 1" },
+    { "int64 1", "h", NULL },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed (cases[i].given));
+      g_autoptr(GVariant) expected = NULL;
+      g_autoptr(GError) error = NULL;
+      g_autoptr(GVariant) result = NULL;
+
+      g_test_message ("%s to %s", cases[i].given, cases[i].type);
+      result = _pyisolate_value_coerce (value, G_VARIANT_TYPE (cases[i].type), &error);
+      if (cases[i].expected == NULL)
+        {
+          g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_VALUE);
+          g_assert_null (result);
+          continue;
+        }
+      g_assert_no_error (error);
+      expected = g_variant_ref_sink (g_variant_new_parsed (cases[i].expected));
+      g_assert_cmpvariant (result, expected);
+      g_assert_false (g_variant_is_floating (result));
+    }
+}
+
+static void
+test_coerce_places (void)
+{
+  static const struct {
+    const char *given;
+    const char *type;
+    const char *message;
+  } cases[] = {
+    { "('x', 1.0)", "(ss)", "“s” is needed at [1], not float" },
+    { "('x', [<'a'>, <{'k': <true>}>])", "(saa{sd})", "“a{sd}” is needed at [1][0], not str" },
+    { "('x', [<{'k': <true>}>])", "(saa{sd})", "“d” is needed at [1][0]['k'], not bool" },
+    { "(int64 300,)", "(y)", "an int at [0] does not fit into “y”" },
+    { "('x',)", "(ss)", "2 items are needed, not 1" },
+    { "(('x',),)", "((ss))", "2 items are needed at [0], not 1" },
+    { "objectpath '/pyisolate/None'", "s", "“s” is needed, not None" },
+    { "(objectpath '/pyisolate/set', <[1]>)", "s", "“s” is needed, not set" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed (cases[i].given));
+      g_autoptr(GError) error = NULL;
+
+      g_assert_null (_pyisolate_value_coerce (value, G_VARIANT_TYPE (cases[i].type), &error));
+      g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_VALUE);
+      g_assert_cmpstr (error->message, ==, cases[i].message);
+    }
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/pyisolate/value/check/accepts", test_check_accepts);
+  g_test_add_func ("/pyisolate/value/check/types", test_check_types);
+  g_test_add_func ("/pyisolate/value/check/rejects", test_check_rejects);
+  g_test_add_func ("/pyisolate/value/check/depth", test_check_depth);
+  g_test_add_func ("/pyisolate/value/check/linear", test_check_is_linear);
+  g_test_add_func ("/pyisolate/value/wire/forms", test_wire_forms);
+  g_test_add_func ("/pyisolate/value/wire/same", test_wire_keeps_what_it_can);
+  g_test_add_func ("/pyisolate/value/wire/long-tuple", test_wire_long_tuple);
+  g_test_add_func ("/pyisolate/value/wire/depth", test_wire_depth);
+  g_test_add_func ("/pyisolate/value/wire/size", test_wire_size);
+  g_test_add_func ("/pyisolate/value/wire/normal-form", test_wire_normalises);
+  g_test_add_func ("/pyisolate/value/none", test_none);
+  g_test_add_func ("/pyisolate/value/coerce/types", test_coerce);
+  g_test_add_func ("/pyisolate/value/coerce/places", test_coerce_places);
+  return g_test_run ();
+}
