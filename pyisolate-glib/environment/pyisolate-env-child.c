@@ -27,13 +27,14 @@
 #define MAX_OUT (64 * 1024 * 1024)     /* a lock of ten thousand packages is 10 MiB */
 #define MAX_ERR (64 * 1024)            /* of which we show the end */
 #define LAUNCHER_GRACE 3000            /* milliseconds for the launcher to end its tree */
+#define LOOK_INTERVAL 10               /* milliseconds, where there is no pidfd: an old kernel, valgrind */
 #define CONTROL_FD 3
 #define LOCK_FD 4
 
 typedef struct {
   const PyIsolateEnvChild *child;
   pid_t pid;
-  int pid_fd;
+  int pid_fd;                 /* -1: there is no such thing here */
   int control_fd;
   int out_fd;
   int err_fd;
@@ -170,16 +171,6 @@ spawn (Running  *self,
     return FALSE;
 
   self->pid_fd = syscall (SYS_pidfd_open, self->pid, 0);
-  if (self->pid_fd < 0)
-    {
-      int saved_errno = errno;
-
-      kill (self->pid, SIGKILL);
-      while (waitpid (self->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-      _pyisolate_env_set_errno (error, saved_errno, "Cannot watch", self->child->argv[0]);
-      return FALSE;
-    }
   g_unix_set_fd_nonblocking (self->out_fd, TRUE, NULL);
   g_unix_set_fd_nonblocking (self->err_fd, TRUE, NULL);
 
@@ -257,38 +248,64 @@ drain (int                   fd,
     ;
 }
 
+/* Whether it has ended. It stays a zombie, so that its pid and group stay its own. */
+static gboolean
+has_ended (Running *self)
+{
+  siginfo_t info = { 0 };
+
+  /* ECHILD: somebody else reaped it, because the application ignores SIGCHLD. */
+  return waitid (P_PID, self->pid, &info, WEXITED | WNOWAIT | WNOHANG) < 0 ? errno == ECHILD : info.si_pid == self->pid;
+}
+
+/* Waits for something to happen to one of the fds or to the child; FALSE when @deadline has passed. */
+static gboolean
+wait_for_events (Running       *self,
+                 struct pollfd *fds,
+                 guint          n_fds,
+                 gint64         deadline)
+{
+  gint64 left = deadline == G_MAXINT64 ? -1 : MAX (0, (deadline - g_get_monotonic_time () + 999) / 1000);
+  int timeout = self->pid_fd >= 0 ? (int) left : left < 0 ? LOOK_INTERVAL : (int) MIN (left, LOOK_INTERVAL);
+
+  if (poll (fds, n_fds, timeout) < 0)
+    {
+      /* Nothing is ready then, whatever is in there. */
+      for (guint i = 0; i < n_fds; i++)
+        fds[i].revents = 0;
+    }
+
+  return deadline > g_get_monotonic_time ();
+}
+
 /* Asks the launcher to end its tree, and waits for that. */
 static void
 end_tree (Running *self)
 {
-  struct pollfd poll_fd = { self->pid_fd, POLLIN, 0 };
+  struct pollfd pid_fd = { self->pid_fd, POLLIN, 0 };
+  gint64 deadline = g_get_monotonic_time () + LAUNCHER_GRACE * 1000;
 
-  if (self->control_fd >= 0)
-    {
-      gint64 deadline = g_get_monotonic_time () + LAUNCHER_GRACE * 1000;
+  if (self->control_fd < 0)
+    return;
 
-      _pyisolate_env_close (&self->control_fd);
-      while (poll (&poll_fd, 1, MAX (0, (deadline - g_get_monotonic_time ()) / 1000)) < 0 && errno == EINTR)
-        ;
-    }
+  _pyisolate_env_close (&self->control_fd);
+  while (!has_ended (self) && wait_for_events (self, &pid_fd, 1, deadline))
+    ;
 }
 
 static int
 reap (Running *self)
 {
-  siginfo_t info = { 0 };
+  gboolean ended = has_ended (self);
   int status = 0;
 
-  /* The pid is ours until it is reaped, so the group is still that of this very program. */
-  while (waitid (P_PIDFD, self->pid_fd, &info, WEXITED | WNOWAIT | WNOHANG) < 0 && errno == EINTR)
-    ;
+  /* The pid is ours until it is reaped, so the group is still that of this very program. The launcher has ended its own. */
   if (self->child->launcher_path == NULL)
     kill (-self->pid, SIGKILL);
-  if (info.si_pid == 0)
+  if (!ended)
     kill (self->pid, SIGKILL);
   while (waitpid (self->pid, &status, 0) < 0)
     {
-      /* Somebody else reaped it (SIGCHLD ignored by the application): no status is to be had. */
       if (errno != EINTR)
         return -1;
     }
@@ -306,9 +323,9 @@ watch (Running       *self,
   GPollFD cancel_fd = { -1, 0, 0 };
   gsize n_out = 0, n_err = 0;
   gboolean has_cancel_fd = g_cancellable_make_pollfd (cancellable, &cancel_fd);
-  gboolean done = FALSE, success = TRUE;
+  gboolean success = TRUE;
 
-  while (!done && success)
+  while (success)
     {
       struct pollfd fds[] = {
         { self->pid_fd, POLLIN, 0 },
@@ -316,25 +333,20 @@ watch (Running       *self,
         { self->err_fd, POLLIN, 0 },
         { has_cancel_fd ? cancel_fd.fd : -1, POLLIN, 0 },
       };
-      gint64 left = deadline == G_MAXINT64 ? -1 : MAX (0, (deadline - g_get_monotonic_time () + 999) / 1000);
-      int n = poll (fds, G_N_ELEMENTS (fds), left);
+      gboolean in_time = wait_for_events (self, fds, G_N_ELEMENTS (fds), deadline);
 
-      if (n < 0 && errno != EINTR)
-        g_error ("poll: %s", g_strerror (errno));
+      if (fds[1].revents != 0 && !read_some (self->out_fd, self->out, &n_out, child->out_line, child->user_data, MAX_OUT))
+        _pyisolate_env_close (&self->out_fd);
+      if (fds[2].revents != 0 && !read_some (self->err_fd, self->err, &n_err, child->err_line, child->user_data, MAX_ERR))
+        _pyisolate_env_close (&self->err_fd);
       if (g_cancellable_set_error_if_cancelled (cancellable, error))
         success = FALSE;
-      else if (n == 0)
+      else if (has_ended (self))
+        break;
+      else if (!in_time)
         {
           g_set_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "%s did not end in time", child->argv[0]);
           success = FALSE;
-        }
-      else if (n > 0)
-        {
-          if (fds[1].revents != 0 && !read_some (self->out_fd, self->out, &n_out, child->out_line, child->user_data, MAX_OUT))
-            _pyisolate_env_close (&self->out_fd);
-          if (fds[2].revents != 0 && !read_some (self->err_fd, self->err, &n_err, child->err_line, child->user_data, MAX_ERR))
-            _pyisolate_env_close (&self->err_fd);
-          done = fds[0].revents != 0;
         }
     }
 

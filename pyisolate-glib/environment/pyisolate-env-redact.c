@@ -8,23 +8,35 @@
 
 #define MASK "****"
 
-static GRegex *
-user_info_regex (void)
+#define END_OF_AUTHORITY "/ \t\r\n\"'`<>"
+
+/* What stands between `://` and the last `@` before the host's end; @rest begins behind `://`. NULL: nothing. */
+static const char *
+find_at (const char *rest)
 {
-  static gsize regex = 0;
-
-  if (g_once_init_enter (&regex))
-    g_once_init_leave (&regex, (gsize) g_regex_new ("(?<=://)[^/\\s@'\"`]*@(?=[^\\s])", G_REGEX_OPTIMIZE, 0, NULL));
-
-  return (GRegex *) regex;
+  return g_strrstr_len (rest, strcspn (rest, END_OF_AUTHORITY), "@");
 }
 
 char *
 _pyisolate_env_redact_text (const char *text)
 {
   g_autofree char *valid = g_utf8_make_valid (text, -1);
+  GString *result = g_string_new (NULL);
+  const char *p = valid, *separator;
 
-  return g_regex_replace_literal (user_info_regex (), valid, -1, 0, MASK "@", 0, NULL);
+  while ((separator = strstr (p, "://")) != NULL)
+    {
+      const char *rest = separator + strlen ("://");
+      const char *at = find_at (rest);
+
+      g_string_append_len (result, p, rest - p);
+      if (at != NULL)
+        g_string_append (result, MASK);
+      p = at != NULL ? at : rest;
+    }
+  g_string_append (result, p);
+
+  return g_string_free (result, FALSE);
 }
 
 char **
@@ -46,16 +58,17 @@ _pyisolate_env_redact_strv (const char *const *strv)
 gboolean
 _pyisolate_env_has_password (const char *text)
 {
-  for (const char *separator = strstr (text, "://"); separator != NULL; separator = strstr (separator, "://"))
+  const char *separator = text;
+
+  while ((separator = strstr (separator, "://")) != NULL)
     {
       gboolean is_ssh = separator - text >= 3 && strncmp (separator - 3, "ssh", 3) == 0;
-      const char *end, *at;
+      const char *rest = separator + strlen ("://");
+      const char *at = find_at (rest);
 
-      separator += strlen ("://");
-      end = separator + strcspn (separator, "/ \t\n\"'");
-      at = memchr (separator, '@', end - separator);
-      if (at != NULL && (!is_ssh || memchr (separator, ':', at - separator) != NULL))
+      if (at != NULL && (!is_ssh || memchr (rest, ':', at - rest) != NULL))
         return TRUE;
+      separator = rest;
     }
 
   return FALSE;
@@ -74,20 +87,16 @@ static void
 hide_user_info (GString    *text,
                 const char *url)
 {
-  const char *start = strstr (url, "://");
+  const char *separator = strstr (url, "://");
+  const char *at = separator != NULL ? find_at (separator + strlen ("://")) : NULL;
   g_autofree char *user_info = NULL, *decoded = NULL, *encoded = NULL;
-  const char *at, *end;
-  char *password;
+  const char *password;
 
-  if (start == NULL)
-    return;
-  start += strlen ("://");
-  end = start + strcspn (start, "/");
-  at = g_strrstr_len (start, end - start, "@");
   if (at == NULL)
     return;
 
-  user_info = g_strndup (start, at - start);
+  separator += strlen ("://");
+  user_info = g_strndup (separator, at - separator);
   password = strchr (user_info, ':');
   password = password != NULL ? password + 1 : user_info;
   decoded = g_uri_unescape_string (password, NULL);
