@@ -2,7 +2,6 @@
 """pyisolate doctor."""
 
 import os
-import pathlib
 
 from cli_helper import CliTest
 
@@ -57,8 +56,8 @@ class Doctor(CliTest):
         self.assertIn("Extensions cannot run", text)
 
     def test_no_python(self):
-        uv = pathlib.Path(os.environ["PYISOLATE_TEST_UV"])
-        checks = self.checks(3, env={"PATH": str(self.folder), "PYISOLATE_UV": str(uv)})
+        uv = self.checks(0)["uv"]["found"].split(", ")[1]
+        checks = self.checks(3, env={"PATH": str(self.folder), "PYISOLATE_UV": uv})
         self.assertEqual("missing", checks["python"]["state"])
         self.assertIn("--python", checks["python"]["advice"])
 

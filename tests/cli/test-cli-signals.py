@@ -18,8 +18,8 @@ BUSY = """
 
     def run():
         other = subprocess.Popen(["sleep", "600"], start_new_session=True)
-        print("pids", os.getpid(), other.pid, flush=True)
         try:
+            print("pids", os.getpid(), other.pid, flush=True)
             {wait}
         finally:
             print("cleaned up", flush=True)
