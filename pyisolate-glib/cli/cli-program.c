@@ -84,25 +84,25 @@ cli_program_free (CliProgram *self)
   g_free (self);
 }
 
+/* The option may stand before the command and after it; the last one counts. */
 static gboolean
-complete_common (CliProgram *self,
-                 GError    **error)
+set_venv_root (CliProgram *self,
+               const char *given,
+               GError    **error)
 {
-  if (self->venv_root == NULL)
-    self->venv_root = g_build_filename (g_get_user_cache_dir (), "pyisolate-glib", NULL);
-  else if (*self->venv_root == '\0')
+  if (given != NULL && *given == '\0')
     {
       g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
                            "--venv-root needs the path of a directory");
       return FALSE;
     }
-  else
+  if (given != NULL)
     {
-      char *absolute = g_canonicalize_filename (self->venv_root, NULL);
-
       g_free (self->venv_root);
-      self->venv_root = absolute;
+      self->venv_root = g_canonicalize_filename (given, NULL);
     }
+  else if (self->venv_root == NULL)
+    self->venv_root = g_build_filename (g_get_user_cache_dir (), "pyisolate-glib", NULL);
   return TRUE;
 }
 
@@ -117,8 +117,9 @@ cli_program_parse (CliProgram         *self,
 {
   g_auto (GStrv) rest = NULL;
   g_auto (GStrv) arguments = NULL;
+  g_autofree char *venv_root = NULL;
   const GOptionEntry common[] = {
-    { "venv-root", 0, G_OPTION_FLAG_NONE, G_OPTION_ARG_FILENAME, &self->venv_root,
+    { "venv-root", 0, G_OPTION_FLAG_NONE, G_OPTION_ARG_FILENAME, &venv_root,
       "Where environments are kept (default: in the user's cache directory)", "DIR" },
     { "verbose", 'v', G_OPTION_FLAG_NONE, G_OPTION_ARG_NONE, &self->verbose,
       "Tell on the standard error what is being done", NULL },
@@ -146,7 +147,7 @@ cli_program_parse (CliProgram         *self,
   g_option_context_set_strict_posix (context, (flags & CLI_OPTIONS_LEADING) != 0);
   g_option_context_set_description (context, description);
   arguments = cli_arguments_protect (argc, argv);
-  if (!g_option_context_parse_strv (context, &arguments, &error) || !complete_common (self, &error))
+  if (!g_option_context_parse_strv (context, &arguments, &error) || !set_venv_root (self, venv_root, &error))
     {
       cli_program_usage_error ("%s", error->message);
       return NULL;

@@ -18,7 +18,7 @@ typedef enum {
 } CliExit;
 
 typedef struct {
-  char *venv_root;          /* absolute; NULL until the options were read */
+  char *venv_root;          /* absolute, when the options were read */
   gboolean verbose;
   gboolean json;
   gboolean version;

@@ -110,9 +110,17 @@ print_result (CliProgram *program,
               GVariant   *value,
               gboolean    raw)
 {
-  JsonNode *node = _pyisolate_value_to_json (value);
-  g_autoptr (GBytes) bytes = raw ? get_raw (node) : NULL;
+  JsonNode *node;
+  g_autoptr (GBytes) bytes = NULL;
 
+  /* bytes themselves need no form. */
+  if (raw && g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING))
+    {
+      bytes = g_variant_get_data_as_bytes (value);
+      return cli_output_bytes (program, bytes);
+    }
+  node = _pyisolate_value_to_json (value);
+  bytes = raw ? get_raw (node) : NULL;
   if (bytes == NULL)
     return cli_output_json (program, node);
   json_node_unref (node);

@@ -4,7 +4,9 @@
 
 #include "commands.h"
 
+#include <fcntl.h>
 #include <locale.h>
+#include <unistd.h>
 
 static const CliCommand commands[] = {
   { "call", "Load an extension, call a method, print the result", command_call, NULL },
@@ -14,12 +16,26 @@ static const CliCommand commands[] = {
   { NULL },
 };
 
+/* A standard stream that is closed would be the next file or socket that is opened. What is put in its place cannot be read,
+ * or written, either. */
+static void
+occupy_standard_streams (void)
+{
+  int fd;
+
+  do
+    fd = open ("/dev/null", fcntl (STDIN_FILENO, F_GETFD) < 0 ? O_WRONLY : O_RDONLY);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  close (fd);
+}
+
 int
 main (int   argc,
       char *argv[])
 {
   g_autoptr (CliProgram) program = NULL;
 
+  occupy_standard_streams ();
   setlocale (LC_ALL, "");
   g_set_prgname ("pyisolate");
   program = cli_program_new ();

@@ -358,6 +358,23 @@ class ClosedOutput(CliTest):
         self.assertEqual(1, process.returncode)
         self.assertIn(b"No space left", err)
 
+    def test_closed(self):
+        """Nothing that is opened later takes the place of a stream that is closed."""
+        extension = self.extension("def m():\n    return 1\n")
+        for redirection, code in ((">&-", 1), ("2>&-", 0), ("<&-", 0)):
+            with self.subTest(redirection):
+                script = f'exec "$@" {redirection}'
+                process = subprocess.run(
+                    ["sh", "-c", script, "sh", *self.command("call", extension, "m")],
+                    capture_output=True,
+                    timeout=DEADLINE,
+                    env=self.environment,
+                )
+                self.assertEqual(code, process.returncode, process.stderr)
+                self.assertEqual(b"" if code else b"1\n", process.stdout)
+                if code:
+                    self.assertIn(b"Bad file descriptor", process.stderr)
+
     def test_reader_went_away(self):
         extension = self.extension("def m():\n    return 'x' * 1000000\n")
         process = self.start_cli("call", extension, "m")

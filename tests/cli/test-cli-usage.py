@@ -131,6 +131,18 @@ class Usage(CliTest):
         self.check_usage("--venv-root", "env list", "--venv-root", "")
         self.check_usage("exclude each other", "describe", "x", "--stubs", "--json")
 
+    def test_common_options_before_the_command(self):
+        for words in (
+            ["--venv-root", "one", "env", "list"],
+            ["env", "--venv-root", "one", "list"],
+            ["--venv-root", "two", "env", "list", "--venv-root", "one"],
+        ):
+            done = subprocess.run(
+                [PROGRAM, *words], capture_output=True, timeout=DEADLINE, cwd=self.folder
+            )
+            self.assertEqual(0, done.returncode, done.stderr)
+            self.assertIn(f"0 environments in {self.folder}/one,".encode(), done.stdout)
+
     def test_json_arguments(self):
         self.check_usage("argument 1 (hello)", "call", "x", "m", "hello")
         self.check_usage("in double quotes", "call", "x", "m", "hello")
