@@ -15,6 +15,8 @@ build=$source_dir/build
 tools=$build/tools/bin
 # What is left behind (environments, caches of uv, pip and the scanner, states) stays in the build folder.
 export XDG_CACHE_HOME=$build/cache XDG_STATE_HOME=$build/state
+# uv trusts the certificates of the system, as all the other programs here do.
+export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS-true}
 # The system's own: `python3` on PATH may belong to a version manager, without venv, headers and gi.
 python=/usr/bin/python3
 ruff_requirement='ruff>=0.14,<1'
