@@ -13,6 +13,7 @@ import unittest
 
 PROGRAM = os.environ["PYISOLATE_TEST_PROGRAM"]
 SOURCE = pathlib.Path(os.environ["PYISOLATE_TEST_SOURCE"])
+COMPLETION = SOURCE / "pyisolate-glib" / "cli" / "pyisolate-completion.bash"
 # Nothing here takes longer, and nothing may hang.
 DEADLINE = 60
 
@@ -105,6 +106,28 @@ class CliTest(unittest.TestCase):
         )
         self.addCleanup(self.end, process)
         return process
+
+    def complete(self, *words: str) -> list:
+        """What bash offers for the last of these words."""
+        script = """
+            PATH="$1:$PATH"
+            . "$2"
+            shift 2
+            COMP_WORDS=("$@")
+            COMP_CWORD=$(($# - 1))
+            _pyisolate
+            printf '%s\\n' "${COMPREPLY[@]}"
+        """
+        done = subprocess.run(
+            ["bash", "-c", script, "bash", pathlib.Path(PROGRAM).parent, COMPLETION, *words],
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            env=self.environment,
+            cwd=self.folder,
+        )
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        return done.stdout.split()
 
     @staticmethod
     def end(process: subprocess.Popen) -> None:

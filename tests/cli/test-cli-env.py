@@ -190,6 +190,15 @@ class Look(EnvTest):
             self.assertIn(part, text)
         self.assertEqual(text, self.check(0, "env show", key[:8]).text)
 
+    def test_completion(self):
+        self.make_wheels("alpha==1.0")
+        key = self.create(self.sample("alpha"))["key"]
+        words = ("pyisolate", "env", "show", "--venv-root", str(self.venv_root))
+        (offered,) = self.complete(*words, "")
+        self.assertTrue(key.startswith(offered))
+        self.assertEqual([offered], self.complete(*words, key[:3]))
+        self.assertEqual(key, self.show(offered)["key"])
+
     def test_unknown(self):
         for command in ("show", "verify", "repair", "remove"):
             with self.subTest(command):

@@ -2,17 +2,15 @@
 """What the program says about itself, and what it does not take."""
 
 import os
-import pathlib
 import re
 import shutil
 import subprocess
 import unittest
 
-from cli_helper import DEADLINE, PROGRAM, SOURCE, CliTest
+from cli_helper import COMPLETION, DEADLINE, PROGRAM, SOURCE, CliTest
 
 FOLDER = SOURCE / "pyisolate-glib" / "cli"
 MANUAL = FOLDER / "pyisolate.1"
-COMPLETION = FOLDER / "pyisolate-completion.bash"
 ENV_COMMANDS = ["create", "update", "list", "show", "verify", "repair", "remove", "prune"]
 COMMANDS = ["call", "describe", "doctor", *(f"env {name}" for name in ENV_COMMANDS)]
 
@@ -168,28 +166,6 @@ class Usage(CliTest):
 
 
 class Completion(CliTest):
-    def complete(self, *words: str) -> list:
-        """What bash offers for the last of these words."""
-        script = """
-            PATH="$1:$PATH"
-            . "$2"
-            shift 2
-            COMP_WORDS=("$@")
-            COMP_CWORD=$(($# - 1))
-            _pyisolate
-            printf '%s\\n' "${COMPREPLY[@]}"
-        """
-        done = subprocess.run(
-            ["bash", "-c", script, "bash", pathlib.Path(PROGRAM).parent, COMPLETION, *words],
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-            env=self.environment,
-            cwd=self.folder,
-        )
-        self.assertEqual((0, ""), (done.returncode, done.stderr))
-        return done.stdout.split()
-
     def test_syntax(self):
         subprocess.run(["bash", "-n", COMPLETION], check=True, timeout=DEADLINE)
 
