@@ -168,7 +168,12 @@ part_report (Part       *part,
     part_review (part, reader, results, &part->error);
   if (part->error != NULL)
     {
-      g_print ("%-16s FAILED  %s\n", part->name, part->error->message);
+      /* One line each; what the rest of a message has to say goes elsewhere. */
+      g_auto (GStrv) lines = g_strsplit (part->error->message, "\n", 2);
+
+      g_print ("%-16s FAILED  %s\n", part->name, lines[0]);
+      if (lines[0] != NULL && lines[1] != NULL)
+        g_printerr ("%s: %s\n", part->name, part->error->message);
       return FALSE;
     }
   if (!g_variant_lookup (part->result, "did", "&s", &did) ||
