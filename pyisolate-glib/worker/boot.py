@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Where a worker's Python starts: finds the runtime beside this file, and lends it the main thread.
 
-The runtime's own folders are on sys.path only while it is imported. What the extension imports comes
-from its environment; `pyisolate` and `_pyisolate_native` are in sys.modules by then, so they win over
-anything of these names.
+The runtime's own folders are on sys.path only while it is imported. What the extension imports
+comes from its environment; `pyisolate` and `_pyisolate_native` are in sys.modules by then, so they
+win over anything of these names.
 """
 
 import os

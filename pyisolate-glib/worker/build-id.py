@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Write a header with a name for what host and worker must have in common: build-id.py OUTPUT VERSION FILE..."""
+"""Write a header with a name for what host and worker must have in common.
+
+build-id.py OUTPUT VERSION FILE...
+"""
 
 import hashlib
 import pathlib

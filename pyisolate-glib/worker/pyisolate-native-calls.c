@@ -335,7 +335,7 @@ native_event (PyObject *module,
     event->id = call->id;
   event->name = g_strdup (name);
 
-  _pyisolate_worker_send (g_steal_pointer (&event));
+  _pyisolate_runtime_send (g_steal_pointer (&event));
   Py_RETURN_NONE;
 }
 
@@ -362,7 +362,7 @@ native_progress (PyObject *module,
     {
       progress = _pyisolate_frame_new (PYISOLATE_FRAME_PROGRESS, call->id);
       _pyisolate_frame_set_variant (progress, g_variant_new (PYISOLATE_BODY_PROGRESS, fraction, valid));
-      _pyisolate_worker_send (progress);
+      _pyisolate_runtime_send (progress);
     }
 
   Py_RETURN_NONE;
@@ -383,7 +383,7 @@ native_log (PyObject *module,
   if (!PyArg_ParseTuple (args, "iUU:log", &level, &logger, &message))
     return NULL;
 
-  if (_pyisolate_worker_is_forked () || _pyisolate_worker.transport == NULL)
+  if (_pyisolate_runtime_is_forked () || _pyisolate_runtime.transport == NULL)
     Py_RETURN_FALSE;
 
   valid_logger = _pyisolate_native_dup_text (logger);
@@ -393,7 +393,7 @@ native_log (PyObject *module,
 
   frame = _pyisolate_frame_new (PYISOLATE_FRAME_LOG, 0);
   _pyisolate_frame_set_variant (frame, g_variant_new (PYISOLATE_BODY_LOG, level, valid_logger, valid_message));
-  _pyisolate_worker_send (frame);
+  _pyisolate_runtime_send (frame);
 
   Py_RETURN_TRUE;
 }

@@ -130,9 +130,9 @@ native_inbox_wake (PyObject *self,
   if (!_pyisolate_native_check_process ())
     return NULL;
 
-  g_mutex_lock (&_pyisolate_worker.mutex);
+  g_mutex_lock (&_pyisolate_runtime.mutex);
   _pyisolate_inbox_wake_locked (((NativeInbox *) self)->inbox);
-  g_mutex_unlock (&_pyisolate_worker.mutex);
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
 
   Py_RETURN_NONE;
 }
@@ -146,9 +146,9 @@ native_inbox_get_waiting (PyObject *self,
   if (!_pyisolate_native_check_process ())
     return NULL;
 
-  g_mutex_lock (&_pyisolate_worker.mutex);
+  g_mutex_lock (&_pyisolate_runtime.mutex);
   n_waiting = ((NativeInbox *) self)->inbox->n_waiting;
-  g_mutex_unlock (&_pyisolate_worker.mutex);
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
 
   return PyLong_FromUnsignedLong (n_waiting);
 }

@@ -17,9 +17,9 @@ PyObject *_pyisolate_call_cancelled;
 gboolean
 _pyisolate_native_check_process (void)
 {
-  if (_pyisolate_worker_is_forked ())
+  if (_pyisolate_runtime_is_forked ())
     PyErr_SetString (PyExc_RuntimeError, "The link to the host belongs to the worker; a process that it forked has none");
-  else if (_pyisolate_worker.transport == NULL)
+  else if (_pyisolate_runtime.transport == NULL)
     PyErr_SetString (PyExc_RuntimeError, "This process has no link to a host");
   else
     return TRUE;
@@ -80,7 +80,7 @@ native_connect (PyObject *module,
 
   if (!PyArg_ParseTuple (args, "i:connect", &fd))
     return NULL;
-  if (_pyisolate_worker.transport != NULL)
+  if (_pyisolate_runtime.transport != NULL)
     {
       PyErr_SetString (PyExc_RuntimeError, "There is a link already");
       return NULL;
@@ -89,7 +89,7 @@ native_connect (PyObject *module,
     return PyErr_SetFromErrno (PyExc_OSError);
 
   Py_BEGIN_ALLOW_THREADS
-  connected = _pyisolate_worker_connect (fd, &error);
+  connected = _pyisolate_runtime_connect (fd, &error);
   Py_END_ALLOW_THREADS
 
   if (!connected)
@@ -99,7 +99,7 @@ native_connect (PyObject *module,
     }
 
   _pyisolate_runner_get (PyThread_get_thread_ident ());
-  return _pyisolate_native_inbox_new (_pyisolate_worker.inboxes[PYISOLATE_HOME_MAIN]);
+  return _pyisolate_native_inbox_new (_pyisolate_runtime.inboxes[PYISOLATE_HOME_MAIN]);
 }
 
 /* inbox(home), the Inbox of a thread; inbox(-1), of the calls to interrupt. */
@@ -117,7 +117,7 @@ native_inbox (PyObject *module,
       return NULL;
     }
 
-  return _pyisolate_native_inbox_new (home < 0 ? _pyisolate_worker.interrupts : _pyisolate_worker.inboxes[home]);
+  return _pyisolate_native_inbox_new (home < 0 ? _pyisolate_runtime.interrupts : _pyisolate_runtime.inboxes[home]);
 }
 
 static PyObject *
@@ -129,9 +129,9 @@ native_set_link_number (PyObject *module,
   if (!_pyisolate_native_check_process () || !PyArg_ParseTuple (args, "I:set_link_number", &number))
     return NULL;
 
-  g_mutex_lock (&_pyisolate_worker.mutex);
-  _pyisolate_worker.link_number = number;
-  g_mutex_unlock (&_pyisolate_worker.mutex);
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  _pyisolate_runtime.link_number = number;
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
 
   Py_RETURN_NONE;
 }
@@ -160,10 +160,10 @@ native_set_homes (PyObject *module,
       g_hash_table_insert (homes, g_strdup (name), GUINT_TO_POINTER ((guint) home + 1));
     }
 
-  g_mutex_lock (&_pyisolate_worker.mutex);
-  if (_pyisolate_worker.homes == NULL)
-    _pyisolate_worker.homes = g_steal_pointer (&homes);
-  g_mutex_unlock (&_pyisolate_worker.mutex);
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  if (_pyisolate_runtime.homes == NULL)
+    _pyisolate_runtime.homes = g_steal_pointer (&homes);
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
 
   Py_RETURN_NONE;
 }
@@ -195,7 +195,7 @@ native_flush (PyObject *module,
     return NULL;
 
   Py_BEGIN_ALLOW_THREADS
-  _pyisolate_worker_flush ();
+  _pyisolate_runtime_flush ();
   Py_END_ALLOW_THREADS
 
   Py_RETURN_NONE;
@@ -206,7 +206,7 @@ static PyObject *
 native_leave (PyObject *module,
               PyObject *unused)
 {
-  g_atomic_int_set (&_pyisolate_worker.leaving, TRUE);
+  g_atomic_int_set (&_pyisolate_runtime.leaving, TRUE);
 
   Py_RETURN_NONE;
 }
@@ -215,7 +215,7 @@ static PyObject *
 native_is_forked (PyObject *module,
                   PyObject *unused)
 {
-  return PyBool_FromLong (_pyisolate_worker_is_forked ());
+  return PyBool_FromLong (_pyisolate_runtime_is_forked ());
 }
 
 static PyMethodDef module_methods[] = {
@@ -253,7 +253,7 @@ add_constants (PyObject *module)
     { "MAIN", PYISOLATE_HOME_MAIN },
     { "SECOND", PYISOLATE_HOME_SECOND },
     { "POOL", PYISOLATE_HOME_POOL },
-    { "SIGNAL", PYISOLATE_WORKER_SIGNAL },
+    { "SIGNAL", PYISOLATE_RUNTIME_SIGNAL },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (constants); i++)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The Python side of the native module: types and functions, over pyisolate-worker-private.h. */
+/* The Python side of the native module: types and functions, over pyisolate-runtime-private.h. */
 #pragma once
 
 #include "pyisolate-codec-private.h"
-#include "pyisolate-worker-private.h"
+#include "pyisolate-runtime-private.h"
 
 G_BEGIN_DECLS
 

@@ -33,7 +33,7 @@ native_run (PyObject *module,
 
   result = PyObject_Call (function, args, kwargs);
 
-  if (_pyisolate_worker_is_forked ())
+  if (_pyisolate_runtime_is_forked ())
     return result;
 
   /* An exception that was set for the def and not raised in it yet must not reach the next one. */
@@ -43,13 +43,13 @@ native_run (PyObject *module,
   return result;
 }
 
-/* on_signal(number, frame): Python's handler of PYISOLATE_WORKER_SIGNAL, in the main thread. */
+/* on_signal(number, frame): Python's handler of PYISOLATE_RUNTIME_SIGNAL, in the main thread. */
 static PyObject *
 native_on_signal (PyObject *module,
                   PyObject *args)
 {
-  if (!_pyisolate_worker_is_forked () && _pyisolate_worker.main_runner != NULL &&
-      _pyisolate_runner_must_raise (_pyisolate_worker.main_runner))
+  if (!_pyisolate_runtime_is_forked () && _pyisolate_runtime.main_runner != NULL &&
+      _pyisolate_runner_must_raise (_pyisolate_runtime.main_runner))
     {
       PyErr_SetNone (_pyisolate_call_cancelled);
       return NULL;
@@ -74,7 +74,7 @@ native_interrupt (PyObject *module,
   if (runner != NULL)
     {
       PyThreadState_SetAsyncExc (runner->ident, _pyisolate_call_cancelled);
-      g_mutex_unlock (&_pyisolate_worker.mutex);
+      g_mutex_unlock (&_pyisolate_runtime.mutex);
     }
 
   Py_RETURN_NONE;
@@ -92,11 +92,11 @@ native_take_seat (PyObject *module,
     return NULL;
 
   runner = _pyisolate_runner_get (PyThread_get_thread_ident ());
-  g_mutex_lock (&_pyisolate_worker.mutex);
+  g_mutex_lock (&_pyisolate_runtime.mutex);
   runner->home = (PyIsolateHome) home;
   if (home == PYISOLATE_HOME_SECOND)
-    _pyisolate_worker.second_runner = runner;
-  g_mutex_unlock (&_pyisolate_worker.mutex);
+    _pyisolate_runtime.second_runner = runner;
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
 
   Py_RETURN_NONE;
 }

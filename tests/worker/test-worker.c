@@ -1,8 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* A worker's life with plain functions: hello, ready, calls, stop. */
+/* A worker's life: hello, load, ready, calls, stop. */
 #include "config.h"
 
 #include "worker-fixture.h"
+
+#include <string.h>
+
+static void
+assert_field (GVariant   *dict,
+              const char *name,
+              const char *expected)
+{
+  g_autoptr (GVariant) value = g_variant_lookup_value (dict, name, NULL);
+  g_autofree char *text = value != NULL ? g_variant_print (value, FALSE) : NULL;
+
+  g_assert_cmpstr (text, ==, expected);
+}
 
 static void
 test_call (const char *python)
@@ -19,6 +32,295 @@ test_call (const char *python)
   worker_finish (worker);
 }
 
+static void
+test_methods (const char *python)
+{
+  Worker *worker = worker_new (python, "plain.py");
+  g_autoptr (GVariant) add = worker_dup_method (worker, "add");
+  g_autoptr (GVariant) numbers = worker_dup_method (worker, "numbers");
+
+  g_assert_cmpuint (g_variant_n_children (worker_get_methods (worker)), ==, 7);
+  g_assert_null (worker_dup_method (worker, "join"));
+  g_assert_null (worker_dup_method (worker, "_hidden"));
+  assert_field (add, "signature", "'(a: int, b: int = 2) -> int'");
+  assert_field (add, "doc", "'Add two numbers.\\n\\nAnd say so.'");
+  assert_field (add, "returns", "'int'");
+  assert_field (add, "async", "false");
+  assert_field (add, "runs_on", "'main'");
+  assert_field (add, "parameters",
+                "[<{'name': 'a', 'kind': 'POSITIONAL_OR_KEYWORD', 'annotation': 'int'}>, "
+                "<{'name': 'b', 'kind': 'POSITIONAL_OR_KEYWORD', 'annotation': 'int', 'default': '2'}>]");
+  assert_field (numbers, "signature", "'(n)'");
+
+  worker_finish (worker);
+}
+
+static void
+test_chosen_methods (const char *python)
+{
+  Worker *worker = worker_new (python, "chosen.py");
+
+  g_assert_cmpuint (g_variant_n_children (worker_get_methods (worker)), ==, 3);
+  worker_assert_result (worker, "sqrt", "<9.0>", "3.0");
+  worker_assert_result (worker, "join", "<'a'>, <'b'>", "'a/b'");
+  worker_assert_result (worker, "mine", "", "1");
+
+  worker_finish (worker);
+}
+
+static void
+test_no_such_method (const char *python)
+{
+  Worker *worker = worker_new (python, "plain.py");
+  g_autoptr (PyIsolateFrame) close = worker_wait (worker, worker_call (worker, "ad", ""));
+  g_autoptr (PyIsolateFrame) far = worker_wait (worker, worker_call (worker, "_hidden", ""));
+  g_autoptr (PyIsolateFrame) control = NULL;
+
+  worker_assert_error (close, PYISOLATE_ERROR_NO_SUCH_METHOD, "*'ad'*'add'*");
+  worker_assert_error (far, PYISOLATE_ERROR_NO_SUCH_METHOD, "*'_hidden'*there are:*add*echo*");
+  control = worker_wait (worker, worker_call_full (worker, PYISOLATE_TARGET_WORKER, "Pong", "", "", NULL, 0));
+  worker_assert_error (control, PYISOLATE_ERROR_NO_SUCH_METHOD, "*Pong*");
+
+  worker_finish (worker);
+}
+
+static void
+test_wrong_arguments (const char *python)
+{
+  Worker *worker = worker_new (python, "plain.py");
+  g_autoptr (PyIsolateRemoteException) missing = worker_assert_raises (worker, "add", "", "TypeError", "add()*missing*'a'*");
+  g_autoptr (PyIsolateRemoteException) many = worker_assert_raises (worker, "where", "<int64 1>", "TypeError", "where()*");
+  g_autoptr (PyIsolateRemoteException) generator = NULL;
+
+  g_assert_null (strstr (pyisolate_remote_exception_get_traceback (missing), "_dispatch"));
+  generator = worker_assert_raises (worker, "numbers", "<int64 1>", "TypeError", "numbers()*generator*");
+
+  worker_finish (worker);
+}
+
+/* What a start must not cost. */
+static void
+test_imports (const char *python)
+{
+  Worker *worker = worker_new (python, "plain.py");
+
+  worker_assert_result (worker, "modules", "", "[]");
+
+  worker_finish (worker);
+}
+
+static void
+test_hooks (const char *python)
+{
+  Worker *worker = worker_new (python, "hooks.py");
+  g_autoptr (GVariant) get_seen = worker_dup_method (worker, "get_seen");
+
+  g_assert_cmpuint (g_variant_n_children (worker_get_methods (worker)), ==, 4);
+  assert_field (get_seen, "signature", "'()'");
+  assert_field (get_seen, "doc", "'What ran.\\n\\nIn order.'");
+  worker_assert_result (worker, "get_seen", "", "['init', 'before asked', 'on hooks']");
+  worker_assert_result (worker, "static", "<int64 1>", "2");
+  worker_assert_result (worker, "of_class", "<int64 1>", "[<'Hooked'>, <int64 1>]");
+
+  worker_assert_answer (worker, worker_call_full (worker, PYISOLATE_TARGET_WORKER, "Stop", "", "", NULL, 0),
+                        "'/pyisolate/None'");
+  g_assert_cmpint (worker_wait_exit (worker), ==, 0);
+  worker_wait_output (worker, "stop asked\nat exit\n");
+  {
+    g_autoptr (PyIsolateFrame) event = worker_wait_kind (worker, PYISOLATE_FRAME_EVENT);
+
+    g_assert_cmpstr (event->name, ==, "stopping");
+    g_assert_cmpuint (event->id, ==, 0);
+  }
+  worker_free (worker);
+}
+
+static void
+test_async_hooks (const char *python)
+{
+  Worker *worker = worker_new (python, "async_hooks.py");
+
+  g_assert_cmpuint (g_variant_n_children (worker_get_methods (worker)), ==, 3);
+  worker_assert_result (worker, "get_seen", "", "['before asked', 'on async_hooks']");
+  worker_assert_result (worker, "where", "", "true");
+  worker_assert_result (worker, "run_a_loop", "", "'ran'");
+  worker_assert_result (worker, "run_a_loop", "", "'ran'");
+
+  worker_assert_answer (worker, worker_call_full (worker, PYISOLATE_TARGET_WORKER, "Stop", "", "", NULL, 0),
+                        "'/pyisolate/None'");
+  g_assert_cmpint (worker_wait_exit (worker), ==, 0);
+  worker_wait_output (worker, "stop asked\n");
+  worker_free (worker);
+}
+
+static void
+test_failing_stop (const char *python)
+{
+  Worker *worker = worker_new (python, "bad_stop.py");
+  guint64 id = worker_call_full (worker, PYISOLATE_TARGET_WORKER, "Stop", "", "", NULL, 0);
+  g_autoptr (PyIsolateFrame) answer = worker_wait (worker, id);
+
+  worker_assert_error (answer, PYISOLATE_ERROR_REMOTE_EXCEPTION, "ValueError: not like this");
+  g_assert_cmpint (worker_wait_exit (worker), ==, 0);
+  worker_free (worker);
+}
+
+static void
+assert_load_fails (const char *python,
+                   const char *path,
+                   const char *stage,
+                   const char *type,
+                   const char *message,
+                   const char *in_traceback)
+{
+  g_autofree char *full_path = g_path_is_absolute (path) ? g_strdup (path) : worker_extension_path (path);
+  Worker *worker = worker_start (python, full_path);
+  g_autoptr (GVariant) failure = NULL;
+  g_autoptr (GVariant) exception = NULL;
+  const char *text;
+
+  worker_answer_hello (worker);
+  failure = worker_expect_load_failed (worker);
+  g_assert_true (g_variant_lookup (failure, "stage", "&s", &text));
+  g_assert_cmpstr (text, ==, stage);
+  exception = g_variant_lookup_value (failure, "exception", G_VARIANT_TYPE_VARDICT);
+  g_assert_true (g_variant_lookup (exception, "type", "&s", &text));
+  g_assert_cmpstr (text, ==, type);
+  g_assert_true (g_variant_lookup (exception, "message", "&s", &text));
+  g_assert_true (g_pattern_match_simple (message, text));
+  g_assert_true (g_variant_lookup (exception, "traceback", "&s", &text));
+  g_assert_nonnull (strstr (text, in_traceback));
+  g_assert_null (strstr (text, "_loader.py"));
+  g_assert_null (strstr (text, "importlib"));
+  g_assert_cmpint (worker_wait_exit (worker), ==, 1);
+  worker_free (worker);
+}
+
+static void
+test_load_errors (const char *python)
+{
+  g_autofree char *dir = test_util_tmpdir ();
+  g_autofree char *syntax = g_build_filename (dir, "syntax.py", NULL);
+
+  g_assert_true (g_file_set_contents (syntax, "def half(:\n", -1, NULL));
+
+  assert_load_fails (python, "broken_import.py", "import", "LookupError", "not at import", "line 6, in <module>");
+  assert_load_fails (python, "exits_at_import.py", "import", "SystemExit", "leaving", "sys.exit");
+  assert_load_fails (python, syntax, "import", "SyntaxError", "*", "half(:");
+  assert_load_fails (python, "two_classes.py", "entrypoint", "TypeError", "*First, Second*extension_entrypoint*", "");
+  assert_load_fails (python, "bad_entrypoint.py", "entrypoint", "TypeError", "*ExtensionBase, not int", "");
+  assert_load_fails (python, "bad_hook.py", "on_module_loaded", "OSError", "*from the hook", "on_module_loaded");
+
+  test_util_remove_tree (dir);
+}
+
+static void
+test_names (const char *python)
+{
+  Worker *worker = worker_new (python, "my-odd.name");
+
+  worker_assert_result (worker, "name", "", "'my_odd_name'");
+  worker_assert_result (worker, "relative", "", "[1, 2]");
+  worker_assert_result (worker, "resource", "", "'some text'");
+  worker_assert_result (worker, "pickled", "", "3");
+  worker_assert_result (worker, "by_name", "", "true");
+  worker_assert_result (worker, "package", "", "[<'my_odd_name'>, <'my_odd_name'>, <true>]");
+  worker_finish (worker);
+
+  worker = worker_new (python, "3d.tools");
+  worker_assert_result (worker, "name", "", "'_3d_tools'");
+  worker_finish (worker);
+}
+
+static void
+assert_warning (Worker     *worker,
+                const char *text)
+{
+  g_autoptr (PyIsolateFrame) record = worker_wait_kind (worker, PYISOLATE_FRAME_LOG);
+  g_autofree char *printed = worker_print (record->body, PYISOLATE_BODY_LOG);
+
+  g_assert_true (g_str_has_prefix (printed, "(30, 'pyisolate', "));
+  g_assert_nonnull (strstr (printed, text));
+}
+
+static void
+test_name_taken (const char *python)
+{
+  Worker *worker = worker_new (python, "json");
+
+  worker_assert_result (worker, "name", "", "[<'json_extension'>, <[int64 1]>]");
+  assert_warning (worker, "json_extension");
+
+  worker_finish (worker);
+}
+
+static void
+test_namesake (const char *python)
+{
+  g_autofree char *path = worker_extension_path ("plain.py");
+  g_autofree char *source_path = worker_extension_path ("namesake");
+  Worker *worker = worker_start (python, path);
+
+  worker_add_source_path (worker, source_path);
+  worker_answer_hello (worker);
+  worker_expect_ready (worker);
+  worker_assert_result (worker, "about", "", "[<'test'>, <true>]");
+  assert_warning (worker, "A dependency is called pyisolate too");
+
+  worker_finish (worker);
+}
+
+static void
+test_link_closed (const char *python)
+{
+  Worker *worker = worker_new (python, "plain.py");
+
+  worker_close_link (worker);
+  g_assert_cmpint (worker_wait_exit (worker), ==, 1);
+  worker_free (worker);
+
+  worker = worker_new (python, "asynchronous.py");
+  worker_close_link (worker);
+  g_assert_cmpint (worker_wait_exit (worker), ==, 1);
+  worker_free (worker);
+}
+
+static void
+test_link_closed_while_busy (const char *python)
+{
+  Worker *worker = worker_new (python, "cancel.py");
+  gint64 begin;
+
+  worker_call (worker, "busy", "");
+  _pyisolate_frame_free (worker_wait_kind (worker, PYISOLATE_FRAME_EVENT));
+  begin = g_get_monotonic_time ();
+  worker_close_link (worker);
+  g_assert_cmpint (worker_wait_exit (worker), ==, 1);
+  g_assert_cmpint (g_get_monotonic_time () - begin, <, G_USEC_PER_SEC);
+
+  worker_free (worker);
+}
+
+static void
+test_before_ready (const char *python)
+{
+  g_autofree char *path = worker_extension_path ("nested.py");
+  Worker *worker = worker_start (python, path);
+  g_autoptr (PyIsolateFrame) asked = NULL;
+  g_autoptr (PyIsolateFrame) refused = NULL;
+
+  worker_answer_hello (worker);
+  asked = worker_next (worker); /* echo(), at import, which must wait */
+  g_assert_cmpstr (asked->name, ==, "echo");
+  refused = worker_wait (worker, worker_call (worker, "where", ""));
+  worker_assert_error (refused, PYISOLATE_ERROR_NOT_RUNNING, "*loaded*");
+  worker_answer (worker, asked->id, "'imported'");
+  worker_expect_ready (worker);
+  worker_assert_result (worker, "get_at_import", "", "'imported'");
+
+  worker_finish (worker);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -26,6 +328,21 @@ main (int   argc,
   test_util_init (&argc, &argv);
 
   worker_add_test ("life/call", test_call);
+  worker_add_test ("life/methods", test_methods);
+  worker_add_test ("life/chosen-methods", test_chosen_methods);
+  worker_add_test ("life/no-such-method", test_no_such_method);
+  worker_add_test ("life/wrong-arguments", test_wrong_arguments);
+  worker_add_test ("life/imports", test_imports);
+  worker_add_test ("life/hooks", test_hooks);
+  worker_add_test ("life/async-hooks", test_async_hooks);
+  worker_add_test ("life/failing-stop", test_failing_stop);
+  worker_add_test ("life/load-errors", test_load_errors);
+  worker_add_test ("life/names", test_names);
+  worker_add_test ("life/name-taken", test_name_taken);
+  worker_add_test ("life/namesake", test_namesake);
+  worker_add_test ("life/link-closed", test_link_closed);
+  worker_add_test ("life/link-closed-while-busy", test_link_closed_while_busy);
+  worker_add_test ("life/before-ready", test_before_ready);
 
   return g_test_run ();
 }

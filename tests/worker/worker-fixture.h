@@ -11,6 +11,7 @@
 #include "test-util.h"
 
 #include "pyisolate-error.h"
+#include "pyisolate-remote-exception.h"
 #include "pyisolate-frame-private.h"
 
 G_BEGIN_DECLS

@@ -36,10 +36,8 @@ def about():
 
 
 def modules():
-    return sorted(
-        sys.modules.keys()
-        & {"asyncio", "inspect", "dataclasses", "logging", "ssl", "traceback", "typing", "re"}
-    )
+    costly = {"asyncio", "dataclasses", "inspect", "logging", "ssl", "traceback"}
+    return sorted(sys.modules.keys() & costly)
 
 
 def _hidden():

@@ -123,7 +123,7 @@ class MainLoop(Waiter):
         return self.loop.run_until_complete(awaitable)
 
     def serve(self):
-        """Serve calls until the host wants the extension to stop: that call, or None at the link's end."""
+        """Serve calls until the host's Stop, which is returned, or the link's end: None."""
         while self.stop_frame is None and not self.closed:
             try:
                 self.loop.run_forever()
@@ -170,7 +170,7 @@ class MainLoop(Waiter):
 
 
 def _main_thread_loop():
-    """The loop that the extension got while it was imported, if it asked for one, else a new one."""
+    """The loop that the extension got while it was imported if it asked for one, or a new one."""
     import warnings
 
     with warnings.catch_warnings():
@@ -196,7 +196,7 @@ if sys.version_info >= (3, 12):
 else:
 
     def start_task(loop, coroutine, context):
-        """Make a task whose first step runs at once: what the task would leave to the loop's next turn."""
+        """Make a task whose first step runs at once, which it would leave to the next turn."""
         steps = []
 
         def call_soon(callback, *args, context=None):

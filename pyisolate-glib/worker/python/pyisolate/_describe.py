@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Methods as the host shows them. Without the inspect module, which costs more than all the rest of a start."""
+"""Methods as the host shows them.
+
+Without the inspect module, which costs more than all the rest of a start.
+"""
 
 COROUTINE = 0x80
 GENERATOR = 0x20
@@ -21,13 +24,15 @@ GenericAlias = type(list[int])
 
 
 def kind_of(function):
-    """ "coroutine", "generator" or "def"; decorators that name what they wrap are looked through."""
+    """A Method's kind; decorators that name what they wrap are looked through."""
     flags = 0
     for _ in range(100):
         code = getattr(function, "__code__", None)
         flags |= getattr(code, "co_flags", 0)
-        following = getattr(function, "__wrapped__", None) or getattr(function, "func", None)
-        if following is None or following is function:
+        following = getattr(function, "__wrapped__", None)
+        if following is None and type(function).__name__ == "partial":
+            following = function.func
+        if following is None:
             break
         function = following
     if flags & (GENERATOR | ASYNC_GENERATOR):

@@ -16,7 +16,7 @@ current: ContextVar = ContextVar("pyisolate_call", default=None)
 
 
 class Method:
-    """kind is "def", "coroutine" or "generator"; home is the number of a home in the native module."""
+    """kind is "def", "coroutine" or "generator"; home is a number that the native module knows."""
 
     __slots__ = ("function", "home", "kind", "name")
 
@@ -60,7 +60,7 @@ def _mark(function, runs_on):
 
 
 def inline(function):
-    """Run this `def` on the main thread, also where the extension has `async def` methods beside it."""
+    """Run this `def` on the main thread, also where there are `async def` methods beside it."""
     return _mark(function, "main")
 
 
@@ -79,8 +79,8 @@ def serve(frame):
         answer_exception(frame, TypeError(error))
     elif method.kind == "coroutine":
         error = (
-            f"{method.name}() is async and runs on the event loop, which waits in a .sync call for it; "
-            "await the singleton's method there instead"
+            f"{method.name}() is async and runs on the event loop, which waits for it in a .sync "
+            "call; await the singleton's method there instead"
         )
         answer_exception(frame, RuntimeError(error))
     else:
@@ -104,7 +104,7 @@ def _serve_def(frame, method):
 
 
 def _without_running_loop(function, *args):
-    """A def is not a part of a coroutine: inside it asyncio.run() works, on the loop's own thread too."""
+    """A def is no part of a coroutine: in it asyncio.run() works, on the loop's own thread too."""
     events = sys.modules.get("asyncio.events")
     running = events and events._get_running_loop()
     if running is None:

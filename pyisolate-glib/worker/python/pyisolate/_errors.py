@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Exceptions as what can travel, and the host's errors as exceptions. Imported when the first one is needed."""
+"""Exceptions as what can travel, and the host's errors as exceptions.
+
+Imported when the first one is needed.
+"""
 
 import os
 import traceback

@@ -2,16 +2,17 @@
 """Imports the extension and finds what the host can call.
 
 The extension is a package (a directory with __init__.py) or a single file. It is imported under its
-normalised name: what cannot stand in a name becomes an underscore, so that relative imports, submodules,
-importlib.resources and pickle work. Should something else be importable under that name (a module of the
-standard library, an installed package), that keeps it, and the extension gets `_extension` appended, with
-a warning. No folder of the extension's own is put on sys.path.
+normalised name: what cannot stand in a name becomes an underscore, so that relative imports,
+submodules, importlib.resources and pickle work. Should something else be importable under that name
+(a module of the standard library, an installed package), that keeps it, and the extension gets
+`_extension` appended, with a warning. No folder of the extension's own is put on sys.path.
 """
 
 import os
 import sys
 from _frozen_importlib import module_from_spec
 from _frozen_importlib_external import PathFinder, spec_from_file_location
+from keyword import iskeyword
 
 import _pyisolate_native as native
 
@@ -67,15 +68,9 @@ def normalise(stem):
     name = "".join(c if c.isalnum() or c == "_" else "_" for c in stem)
     if not name.isidentifier():
         name = "_" + name
-    if name in _KEYWORDS:
+    if iskeyword(name):
         name += "_"
     return name
-
-
-_KEYWORDS = frozenset(
-    """False None True and as assert async await break class continue def del elif else except finally for
-    from global if import in is lambda nonlocal not or pass raise return try while with yield""".split()
-)
 
 
 def find_extension(path, name=None):
@@ -167,14 +162,14 @@ def _make_instance(module, run):
     if len(classes) > 1:
         names = ", ".join(sorted(cls.__qualname__ for cls in classes))
         raise TypeError(
-            f"The module has {len(classes)} classes derived from pyisolate.ExtensionBase ({names}): "
-            "which one is the extension, say by a function extension_entrypoint() that returns it"
+            f"The module has {len(classes)} classes derived from pyisolate.ExtensionBase "
+            f"({names}): add a function extension_entrypoint() that returns the one to use"
         )
     return classes[0]() if classes else None
 
 
 def _find_classes(module):
-    """Those that the extension's own code defines; a class with an underscore is a base for others."""
+    """Those that the extension's code defines; one with an underscore is a base for others."""
     inside = module.__name__ + "."
     found = []
     for name, value in vars(module).items():

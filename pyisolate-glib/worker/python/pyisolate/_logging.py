@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Records of the logging module go to the host as what they are, once the extension imports logging."""
+"""Records of the logging module go to the host as what they are."""
 
 import sys
 
@@ -60,7 +60,7 @@ def _install(logging):
 
 
 def _wrap_basic_config(logging, handler):
-    """basicConfig() does nothing where there is a handler: let it set its level and the rest all the same."""
+    """basicConfig() does nothing where there is a handler; it is to set its level all the same."""
     original = logging.basicConfig
 
     def basicConfig(**kwargs):

@@ -4,7 +4,7 @@
 from . import _calls
 
 apis: dict = {}
-"""Name of a singleton → its methods (name → {"signature", "doc"}), or None where any name may be one."""
+"""Name of a singleton → its methods (name → {"signature", "doc"}), or None where any may be one."""
 
 
 class RemoteError(Exception):

@@ -20,7 +20,7 @@ END_SECONDS = 1.0
 
 
 def main(link_fd):
-    """Serve the host at the other end of this socket; returns when the process is to end by itself."""
+    """Serve the host at the other end of this socket; returns when Python is to end."""
     sys.stdout.reconfigure(line_buffering=True)
     worker = Worker(native.connect(link_fd))
     signal(native.SIGNAL, native.on_signal)
@@ -100,7 +100,8 @@ class Worker:
                 30,
                 "pyisolate",
                 "A dependency is called pyisolate too "
-                f"({namesake.origin or 'a namespace package'}); in an extension that name is the runtime's",
+                f"({namesake.origin or 'a namespace package'}); "
+                "in an extension that name is the runtime's",
             )
 
     def _describe(self):

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/* The calls in flight, and how they are cancelled.
+ *
+ * A cancellation has these ways: a call that still lies in an inbox is answered at once; a def on the main thread gets a
+ * signal, one on another thread an asynchronous exception from the thread that reads `interrupts` (it needs the GIL); a
+ * coroutine is cancelled by the event loop. Whatever the call had called in turn is cancelled here. Each of them reaches
+ * only the call that it means: a def is told while it is the innermost one of its thread, and once. */
+#include "config.h"
+
+#include "pyisolate-runtime-private.h"
+
+#include "pyisolate-error-private.h"
+
+static void
+free_runner (gpointer data)
+{
+  PyIsolateRunner *runner = data;
+
+  if (runner->home == PYISOLATE_HOME_MAIN)
+    return; /* it ends with the process */
+
+  if (!_pyisolate_runtime_is_forked ())
+    {
+      g_mutex_lock (&_pyisolate_runtime.mutex);
+      if (_pyisolate_runtime.second_runner == runner)
+        _pyisolate_runtime.second_runner = NULL;
+      g_mutex_unlock (&_pyisolate_runtime.mutex);
+    }
+  _pyisolate_inbox_unref (runner->inbox);
+  g_free (runner);
+}
+
+static GPrivate this_runner = G_PRIVATE_INIT (free_runner);
+
+/* Of this thread. The first to ask is the main thread. */
+PyIsolateRunner *
+_pyisolate_runner_get (unsigned long ident)
+{
+  PyIsolateRunner *runner = g_private_get (&this_runner);
+
+  if (runner != NULL)
+    return runner;
+
+  runner = g_new0 (PyIsolateRunner, 1);
+  runner->thread = pthread_self ();
+  runner->ident = ident;
+  runner->home = PYISOLATE_N_HOMES;
+  if (_pyisolate_runtime.main_runner == NULL)
+    {
+      runner->home = PYISOLATE_HOME_MAIN;
+      runner->inbox = _pyisolate_inbox_new_beside (_pyisolate_runtime.inboxes[PYISOLATE_HOME_MAIN]);
+      _pyisolate_runtime.main_runner = runner;
+    }
+  else
+    {
+      runner->inbox = _pyisolate_inbox_new (FALSE);
+    }
+  g_private_set (&this_runner, runner);
+
+  return runner;
+}
+
+/* FALSE: the call is cancelled already. */
+gboolean
+_pyisolate_runner_begin (PyIsolateRunner *runner,
+                         guint64          id)
+{
+  PyIsolateInCall *call;
+  gboolean go_on = TRUE;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &id);
+  if (call == NULL || call->cancelled)
+    {
+      go_on = FALSE;
+    }
+  else
+    {
+      call->runner = runner;
+      call->outer = runner->top;
+      call->outer_masked = runner->masked;
+      runner->top = call;
+      runner->masked = FALSE;
+    }
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  return go_on;
+}
+
+/* TRUE: the call's def was told that it is cancelled. */
+gboolean
+_pyisolate_runner_end (PyIsolateRunner *runner)
+{
+  PyIsolateInCall *call;
+  gboolean raised;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  call = runner->top;
+  runner->top = call->outer;
+  runner->masked = call->outer_masked;
+  call->runner = NULL;
+  raised = call->raised;
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  return raised;
+}
+
+void
+_pyisolate_runner_set_masked (PyIsolateRunner *runner,
+                              gboolean         masked)
+{
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  runner->masked = masked;
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+}
+
+static gboolean
+must_raise_locked (PyIsolateRunner *runner)
+{
+  PyIsolateInCall *call = runner->top;
+
+  if (call == NULL || runner->masked || !call->cancelled || call->raised)
+    return FALSE;
+
+  call->raised = TRUE;
+  return TRUE;
+}
+
+/* Whether the def that this thread runs is cancelled and does not know yet. Who asks must tell it. */
+gboolean
+_pyisolate_runner_must_raise (PyIsolateRunner *runner)
+{
+  gboolean must_raise;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  must_raise = must_raise_locked (runner);
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  return must_raise;
+}
+
+/* The same for the thread that runs call @id. If it returns one, the mutex is locked, so that the def cannot end before it
+ * was told. */
+PyIsolateRunner *
+_pyisolate_runner_lock_to_raise (guint64 id)
+{
+  PyIsolateInCall *call;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &id);
+  if (call != NULL && call->runner != NULL && call->runner->top == call && must_raise_locked (call->runner))
+    return call->runner;
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  return NULL;
+}
+
+gboolean
+_pyisolate_in_call_is_cancelled (guint64 id)
+{
+  PyIsolateInCall *call;
+  gboolean cancelled;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &id);
+  cancelled = call != NULL && call->cancelled;
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  return cancelled;
+}
+
+/* Whether it still has no answer. */
+gboolean
+_pyisolate_in_call_is_open (guint64 id)
+{
+  gboolean open;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  open = g_hash_table_contains (_pyisolate_runtime.calls_in, &id);
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  return open;
+}
+
+/*< private >
+ * @frame: (transfer full): a CALL without an id
+ * @own: the host's call that makes it, or 0
+ * @runner: (nullable): this thread, if it waits
+ *
+ * Returns: the id; the answer goes into @inbox until _pyisolate_out_call_end()
+ */
+guint64
+_pyisolate_out_call_begin (PyIsolateFrame  *frame,
+                           guint64          own,
+                           PyIsolateInbox  *inbox,
+                           PyIsolateRunner *runner)
+{
+  PyIsolateRuntime *runtime = &_pyisolate_runtime;
+  PyIsolateOutCall *out = g_new0 (PyIsolateOutCall, 1);
+  guint64 id;
+
+  g_mutex_lock (&runtime->mutex);
+  id = ((guint64) runtime->link_number << 32) | ++runtime->last_id;
+  out->id = id;
+  out->own = own;
+  out->inbox = _pyisolate_inbox_ref (inbox);
+  out->runner = runner;
+  if (runner != NULL)
+    runner->n_waits++;
+  g_hash_table_insert (runtime->calls_out, &out->id, out);
+  g_mutex_unlock (&runtime->mutex);
+
+  frame->id = id;
+  _pyisolate_runtime_send (frame);
+
+  return id;
+}
+
+static void
+cancel_out_call_locked (PyIsolateOutCall *out)
+{
+  if (out->cancelled || out->answered)
+    return;
+
+  out->cancelled = TRUE;
+  _pyisolate_runtime_send (_pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, out->id));
+}
+
+/* Calls that came back to a thread which no longer waits go where they belong. */
+static void
+give_back_calls_locked (PyIsolateRunner *runner)
+{
+  PyIsolateFrame *frame;
+
+  while ((frame = g_queue_pop_head (&runner->inbox->frames)) != NULL)
+    {
+      if (frame->kind == PYISOLATE_FRAME_CALL)
+        {
+          PyIsolateInbox *inbox = _pyisolate_runtime_route_locked (frame);
+          PyIsolateInCall *call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &frame->id);
+
+          if (call != NULL)
+            call->queued = inbox;
+          _pyisolate_inbox_push_locked (inbox, frame);
+        }
+      else
+        {
+          _pyisolate_frame_free (frame);
+        }
+    }
+}
+
+/* Nobody waits any more. Without an answer it is cancelled, and a late answer finds nobody. */
+void
+_pyisolate_out_call_end (guint64 id)
+{
+  PyIsolateRuntime *runtime = &_pyisolate_runtime;
+  PyIsolateOutCall *out;
+
+  g_mutex_lock (&runtime->mutex);
+  out = g_hash_table_lookup (runtime->calls_out, &id);
+  if (out != NULL)
+    {
+      g_hash_table_remove (runtime->calls_out, &id);
+      cancel_out_call_locked (out);
+      if (out->runner != NULL && --out->runner->n_waits == 0)
+        {
+          give_back_calls_locked (out->runner);
+          /* The wait may have read the wake-up that was for the main inbox. */
+          if (out->runner == runtime->main_runner && !g_queue_is_empty (&runtime->inboxes[PYISOLATE_HOME_MAIN]->frames))
+            _pyisolate_inbox_wake_locked (runtime->inboxes[PYISOLATE_HOME_MAIN]);
+        }
+    }
+  g_mutex_unlock (&runtime->mutex);
+
+  if (out != NULL)
+    {
+      _pyisolate_inbox_unref (out->inbox);
+      g_free (out);
+    }
+}
+
+static void
+forget_in_call_locked (guint64 id)
+{
+  g_hash_table_remove (_pyisolate_runtime.calls_in, &id);
+  if (g_hash_table_size (_pyisolate_runtime.calls_in) == 0)
+    g_cond_broadcast (&_pyisolate_runtime.idle);
+}
+
+/*< private >
+ * @frame: (transfer full): a RETURN or ERROR
+ */
+void
+_pyisolate_in_call_answer (PyIsolateFrame *frame)
+{
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  forget_in_call_locked (frame->id);
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  _pyisolate_runtime_send (frame);
+}
+
+static void
+drop_queued_call_locked (PyIsolateInCall *call)
+{
+  g_autoptr (GError) error = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED, "cancelled");
+  guint64 id = call->id;
+
+  for (GList *l = call->queued->frames.head; l != NULL; l = l->next)
+    {
+      PyIsolateFrame *frame = l->data;
+
+      if (frame->kind == PYISOLATE_FRAME_CALL && frame->id == id)
+        {
+          g_queue_delete_link (&call->queued->frames, l);
+          _pyisolate_frame_free (frame);
+          break;
+        }
+    }
+  forget_in_call_locked (id);
+  _pyisolate_runtime_send (_pyisolate_frame_new_error (id, error));
+}
+
+static void
+interrupt_runner_locked (PyIsolateRunner *runner,
+                         PyIsolateInCall *call)
+{
+  if (runner->n_waits > 0)
+    _pyisolate_inbox_push_locked (runner->inbox, _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, call->id));
+
+  /* Around another def that it serves meanwhile it is told when that one has ended. */
+  if (runner->top != call)
+    return;
+
+  if (runner == _pyisolate_runtime.main_runner)
+    pthread_kill (runner->thread, PYISOLATE_RUNTIME_SIGNAL);
+  else
+    _pyisolate_inbox_push_locked (_pyisolate_runtime.interrupts, _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, call->id));
+}
+
+static void
+cancel_in_call_locked (PyIsolateInCall *call)
+{
+  GHashTableIter iter;
+  gpointer out;
+
+  if (call->queued != NULL)
+    {
+      drop_queued_call_locked (call);
+      return;
+    }
+  if (call->cancelled)
+    return;
+
+  call->cancelled = TRUE;
+  g_hash_table_iter_init (&iter, _pyisolate_runtime.calls_out);
+  while (g_hash_table_iter_next (&iter, NULL, &out))
+    {
+      if (((PyIsolateOutCall *) out)->own == call->id)
+        cancel_out_call_locked (out);
+    }
+
+  if (call->runner != NULL)
+    interrupt_runner_locked (call->runner, call);
+  else
+    _pyisolate_inbox_push_locked (_pyisolate_runtime.inboxes[PYISOLATE_HOME_MAIN],
+                                  _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, call->id));
+}
+
+void
+_pyisolate_in_call_cancel_locked (guint64 id)
+{
+  PyIsolateInCall *call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &id);
+
+  if (call != NULL) /* else it was answered meanwhile */
+    cancel_in_call_locked (call);
+}
+
+void
+_pyisolate_in_calls_stop_locked (void)
+{
+  g_autoptr (GList) calls = g_hash_table_get_values (_pyisolate_runtime.calls_in);
+
+  _pyisolate_runtime.stopping = TRUE;
+  g_list_foreach (calls, (GFunc) (void *) cancel_in_call_locked, NULL);
+}
+
+/* Whether all calls were answered by then. Blocks: not to be called with the GIL held. */
+gboolean
+_pyisolate_in_calls_wait_idle (gint64 deadline)
+{
+  gboolean idle;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  while (!(idle = g_hash_table_size (_pyisolate_runtime.calls_in) == 0))
+    {
+      if (!g_cond_wait_until (&_pyisolate_runtime.idle, &_pyisolate_runtime.mutex, deadline))
+        break;
+    }
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  return idle;
+}

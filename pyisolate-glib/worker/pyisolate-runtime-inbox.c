@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "pyisolate-runtime-private.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static PyIsolateInbox *
+new_inbox (int      wake_fd,
+           gboolean owns_wake_fd)
+{
+  PyIsolateInbox *inbox = g_new0 (PyIsolateInbox, 1);
+
+  g_atomic_ref_count_init (&inbox->ref_count);
+  g_queue_init (&inbox->frames);
+  g_cond_init (&inbox->arrived);
+  inbox->wake_fd = wake_fd;
+  inbox->owns_wake_fd = owns_wake_fd;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  if (_pyisolate_runtime.all_inboxes == NULL)
+    _pyisolate_runtime.all_inboxes = g_ptr_array_new ();
+  g_ptr_array_add (_pyisolate_runtime.all_inboxes, inbox);
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  return inbox;
+}
+
+/* NULL with errno set where an eventfd is wanted and cannot be had. */
+PyIsolateInbox *
+_pyisolate_inbox_new (gboolean with_wake_fd)
+{
+  int wake_fd = -1;
+
+  if (with_wake_fd)
+    {
+      wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+      if (wake_fd < 0)
+        return NULL;
+    }
+
+  return new_inbox (wake_fd, TRUE);
+}
+
+/* Another one for the thread of @other, which lives longer: what comes into either wakes it. */
+PyIsolateInbox *
+_pyisolate_inbox_new_beside (PyIsolateInbox *other)
+{
+  return new_inbox (other->wake_fd, FALSE);
+}
+
+PyIsolateInbox *
+_pyisolate_inbox_ref (PyIsolateInbox *inbox)
+{
+  g_atomic_ref_count_inc (&inbox->ref_count);
+
+  return inbox;
+}
+
+void
+_pyisolate_inbox_unref (PyIsolateInbox *inbox)
+{
+  if (!g_atomic_ref_count_dec (&inbox->ref_count))
+    return;
+
+  /* In a forked child the mutex may be held for ever by a thread that is not there. */
+  if (!_pyisolate_runtime_is_forked ())
+    {
+      g_mutex_lock (&_pyisolate_runtime.mutex);
+      g_ptr_array_remove_fast (_pyisolate_runtime.all_inboxes, inbox);
+      g_mutex_unlock (&_pyisolate_runtime.mutex);
+    }
+
+  g_queue_clear_full (&inbox->frames, (GDestroyNotify) _pyisolate_frame_free);
+  g_cond_clear (&inbox->arrived);
+  if (inbox->wake_fd >= 0 && inbox->owns_wake_fd)
+    close (inbox->wake_fd);
+  g_free (inbox);
+}
+
+void
+_pyisolate_inbox_wake_locked (PyIsolateInbox *inbox)
+{
+  const guint64 one = 1;
+
+  if (inbox->wake_fd >= 0)
+    {
+      /* It fails only where the counter is full: then the reader is as good as woken. */
+      while (write (inbox->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+    }
+  g_cond_broadcast (&inbox->arrived);
+}
+
+void
+_pyisolate_inbox_push_locked (PyIsolateInbox *inbox,
+                              PyIsolateFrame *frame)
+{
+  g_queue_push_tail (&inbox->frames, frame);
+  _pyisolate_inbox_wake_locked (inbox);
+}
+
+static gboolean
+is_reply (PyIsolateFrame *frame)
+{
+  return frame->kind == PYISOLATE_FRAME_RETURN || frame->kind == PYISOLATE_FRAME_ERROR;
+}
+
+/* With @reply_id: the answer to that call, or what is to be done meanwhile; an answer to another call is for a wait
+ * further out. */
+static PyIsolateFrame *
+pop_locked (PyIsolateInbox *inbox,
+            guint64         reply_id)
+{
+  PyIsolateFrame *frame = NULL;
+  PyIsolateInCall *call;
+
+  for (GList *l = inbox->frames.head; l != NULL; l = l->next)
+    {
+      PyIsolateFrame *candidate = l->data;
+
+      if (reply_id == 0 || !is_reply (candidate) || candidate->id == reply_id)
+        {
+          frame = candidate;
+          g_queue_delete_link (&inbox->frames, l);
+          break;
+        }
+    }
+
+  if (frame != NULL && frame->kind == PYISOLATE_FRAME_CALL)
+    {
+      call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &frame->id);
+      if (call != NULL)
+        call->queued = NULL;
+    }
+
+  return frame;
+}
+
+static PyIsolateTake
+take_by_cond (PyIsolateInbox  *inbox,
+              guint64          reply_id,
+              gint64           deadline,
+              PyIsolateFrame **frame)
+{
+  PyIsolateTake result = PYISOLATE_TAKE_FRAME;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  inbox->n_waiting++;
+  while ((*frame = pop_locked (inbox, reply_id)) == NULL)
+    {
+      if (_pyisolate_runtime.closed)
+        {
+          result = PYISOLATE_TAKE_CLOSED;
+          break;
+        }
+      if (deadline < 0)
+        {
+          g_cond_wait (&inbox->arrived, &_pyisolate_runtime.mutex);
+        }
+      else if (!g_cond_wait_until (&inbox->arrived, &_pyisolate_runtime.mutex, deadline))
+        {
+          *frame = pop_locked (inbox, reply_id);
+          result = *frame != NULL ? PYISOLATE_TAKE_FRAME : PYISOLATE_TAKE_TIMED_OUT;
+          break;
+        }
+    }
+  inbox->n_waiting--;
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  return result;
+}
+
+static int
+milliseconds_until (gint64 deadline)
+{
+  gint64 left;
+
+  if (deadline < 0)
+    return -1;
+
+  left = deadline - g_get_monotonic_time ();
+  return left <= 0 ? 0 : (int) MIN ((left + 999) / 1000, G_MAXINT);
+}
+
+/* The main thread waits in poll(), which a signal ends: its Python handlers must run. */
+static PyIsolateTake
+take_by_poll (PyIsolateInbox  *inbox,
+              guint64          reply_id,
+              gint64           deadline,
+              PyIsolateFrame **frame)
+{
+  struct pollfd pollfd = { .fd = inbox->wake_fd, .events = POLLIN };
+
+  for (;;)
+    {
+      int timeout = milliseconds_until (deadline);
+      gboolean closed;
+      guint64 counter;
+      int n;
+
+      /* First the counter, then the frames: what comes in between wakes once more. */
+      if (read (inbox->wake_fd, &counter, sizeof counter) < 0 && errno == EINTR)
+        return PYISOLATE_TAKE_INTERRUPTED;
+
+      g_mutex_lock (&_pyisolate_runtime.mutex);
+      *frame = pop_locked (inbox, reply_id);
+      closed = _pyisolate_runtime.closed;
+      g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+      if (*frame != NULL)
+        return PYISOLATE_TAKE_FRAME;
+      if (closed)
+        return PYISOLATE_TAKE_CLOSED;
+      if (timeout == 0)
+        return PYISOLATE_TAKE_TIMED_OUT;
+
+      do
+        n = poll (&pollfd, 1, timeout);
+      while (n < 0 && errno == EAGAIN);
+      if (n < 0 && errno == EINTR)
+        return PYISOLATE_TAKE_INTERRUPTED;
+    }
+}
+
+/*< private >
+ * @reply_id: 0, or the call of ours whose answer is waited for
+ * @deadline: in monotonic microseconds, 0: take what is there, -1: none
+ *
+ * Blocks: not to be called with the GIL held.
+ */
+PyIsolateTake
+_pyisolate_inbox_take (PyIsolateInbox  *inbox,
+                       guint64          reply_id,
+                       gint64           deadline,
+                       PyIsolateFrame **frame)
+{
+  if (inbox->wake_fd >= 0)
+    return take_by_poll (inbox, reply_id, deadline, frame);
+
+  return take_by_cond (inbox, reply_id, deadline, frame);
+}

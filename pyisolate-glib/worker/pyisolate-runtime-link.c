@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* The link of this process: made, closed, not inherited. */
+#include "config.h"
+
+#include "pyisolate-runtime-private.h"
+
+#include "pyisolate-dbus-transport-private.h"
+
+#include <unistd.h>
+
+/* What runs when the link closes may end by itself for so long. */
+#define CLOSED_GRACE_US (100 * G_TIME_SPAN_MILLISECOND)
+
+PyIsolateRuntime _pyisolate_runtime = { .link_fd = -1, .link_number = G_MAXUINT32 };
+
+typedef struct {
+  int fd;
+  GMutex mutex;
+  GCond done;
+  gboolean is_done;
+  GError *error;
+} Connecting;
+
+gboolean
+_pyisolate_runtime_is_forked (void)
+{
+  return g_atomic_int_get (&_pyisolate_runtime.forked);
+}
+
+/* Only what is async-signal-safe. The socket would keep the link open after the worker's death. */
+static void
+after_fork_in_child (void)
+{
+  g_atomic_int_set (&_pyisolate_runtime.forked, TRUE);
+  if (_pyisolate_runtime.link_fd >= 0)
+    close (_pyisolate_runtime.link_fd);
+}
+
+static void
+on_frame (PyIsolateTransport *transport,
+          PyIsolateFrame     *frame,
+          gpointer            user_data)
+{
+  _pyisolate_runtime_receive (frame);
+}
+
+/* In the link's own thread. Without a host there is nobody to work for; what the extension started ends with it. */
+static void
+on_closed (PyIsolateTransport *transport,
+           const GError       *error,
+           gpointer            user_data)
+{
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  _pyisolate_runtime.closed = TRUE;
+  for (guint i = 0; i < _pyisolate_runtime.all_inboxes->len; i++)
+    _pyisolate_inbox_wake_locked (g_ptr_array_index (_pyisolate_runtime.all_inboxes, i));
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  if (g_atomic_int_get (&_pyisolate_runtime.leaving))
+    return;
+
+  g_usleep (CLOSED_GRACE_US);
+  if (!g_atomic_int_get (&_pyisolate_runtime.leaving))
+    _exit (1);
+}
+
+static gpointer
+run_link (gpointer data)
+{
+  Connecting *connecting = data;
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (GMainLoop) loop = g_main_loop_new (context, FALSE);
+
+  g_main_context_push_thread_default (context);
+  _pyisolate_runtime.connection = _pyisolate_dbus_connect_worker_sync (connecting->fd, &connecting->error);
+  if (_pyisolate_runtime.connection != NULL)
+    {
+      static const PyIsolateTransportHandler handler = { on_frame, on_closed };
+
+      _pyisolate_runtime.transport = _pyisolate_dbus_transport_new (_pyisolate_runtime.connection);
+      _pyisolate_transport_start (_pyisolate_runtime.transport, &handler, NULL, NULL);
+    }
+
+  g_mutex_lock (&connecting->mutex);
+  connecting->is_done = TRUE;
+  g_cond_signal (&connecting->done);
+  g_mutex_unlock (&connecting->mutex);
+
+  if (_pyisolate_runtime.connection != NULL)
+    g_main_loop_run (loop);
+  g_main_context_pop_thread_default (context);
+
+  return NULL;
+}
+
+static gboolean
+make_inboxes (GError **error)
+{
+  PyIsolateRuntime *runtime = &_pyisolate_runtime;
+
+  runtime->inboxes[PYISOLATE_HOME_MAIN] = _pyisolate_inbox_new (TRUE);
+  if (runtime->inboxes[PYISOLATE_HOME_MAIN] == NULL)
+    {
+      int saved_errno = errno;
+
+      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (saved_errno),
+                   "Cannot make an eventfd: %s", g_strerror (saved_errno));
+      return FALSE;
+    }
+  runtime->inboxes[PYISOLATE_HOME_LOOP] = _pyisolate_inbox_ref (runtime->inboxes[PYISOLATE_HOME_MAIN]);
+  runtime->inboxes[PYISOLATE_HOME_SECOND] = _pyisolate_inbox_new (FALSE);
+  runtime->inboxes[PYISOLATE_HOME_POOL] = _pyisolate_inbox_new (FALSE);
+  runtime->interrupts = _pyisolate_inbox_new (FALSE);
+
+  return TRUE;
+}
+
+/*< private >
+ * @take_fd: this process's end of the socketpair
+ *
+ * To be called once, from the main thread.
+ */
+gboolean
+_pyisolate_runtime_connect (int      take_fd,
+                           GError **error)
+{
+  Connecting connecting = { .fd = take_fd };
+  g_autoptr (GThread) thread = NULL;
+
+  if (!make_inboxes (error))
+    {
+      close (take_fd);
+      return FALSE;
+    }
+  _pyisolate_runtime.calls_in = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
+  _pyisolate_runtime.calls_out = g_hash_table_new (g_int64_hash, g_int64_equal);
+  _pyisolate_runtime.link_fd = take_fd;
+  pthread_atfork (NULL, NULL, after_fork_in_child);
+
+  g_mutex_init (&connecting.mutex);
+  g_cond_init (&connecting.done);
+  thread = g_thread_try_new ("pyisolate-link", run_link, &connecting, error);
+  if (thread == NULL)
+    return FALSE;
+
+  g_mutex_lock (&connecting.mutex);
+  while (!connecting.is_done)
+    g_cond_wait (&connecting.done, &connecting.mutex);
+  g_mutex_unlock (&connecting.mutex);
+  g_mutex_clear (&connecting.mutex);
+  g_cond_clear (&connecting.done);
+
+  if (connecting.error != NULL)
+    {
+      g_propagate_error (error, connecting.error);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* Where the link is closed nobody waits for the frame any more. */
+void
+_pyisolate_runtime_send (PyIsolateFrame *frame)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!_pyisolate_transport_send (_pyisolate_runtime.transport, frame, &error))
+    g_debug ("Not sent: %s", error->message);
+}
+
+/* Blocks: not to be called with the GIL held. */
+void
+_pyisolate_runtime_flush (void)
+{
+  g_dbus_connection_flush_sync (_pyisolate_runtime.connection, NULL, NULL);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* The worker's end of the link: what arrives finds the thread that waits for it, without Python.
+ *
+ * Frames arrive in GDBus's thread, which never takes the GIL: a ping is answered and a cancellation
+ * takes its way there, also while Python is busy or stuck. Everything else goes into the inbox of the
+ * thread that is to handle it, see pyisolate-runtime-route.c.
+ *
+ * There is one link in a process, so there is one of everything here. `mutex` guards all of it but
+ * what is said to be fixed. It is held for moments only and nobody waits for the GIL under it, so
+ * that it may be taken with the GIL held.
+ */
+#pragma once
+
+#include "pyisolate-frame-private.h"
+#include "pyisolate-transport-private.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+G_BEGIN_DECLS
+
+/* Interrupts the main thread, so that Python's handler can end a cancelled `def`. A process that has no
+ * handler ignores this signal, hence a stray one does no harm; almost nothing else uses it. */
+#define PYISOLATE_RUNTIME_SIGNAL SIGURG
+
+/* Frames in the order in which they came, for one or more threads or one event loop. */
+typedef struct {
+  gatomicrefcount ref_count;
+  GQueue frames;
+  GCond arrived;
+  int wake_fd;     /* fixed: an eventfd for a poll() or an event loop, or -1: then `arrived` is used */
+  gboolean owns_wake_fd;
+  guint n_waiting; /* threads */
+} PyIsolateInbox;
+
+/* Where a method runs. */
+typedef enum {
+  PYISOLATE_HOME_LOOP = 0,   /* coroutines, on the main thread's event loop */
+  PYISOLATE_HOME_MAIN = 1,   /* a def on the main thread */
+  PYISOLATE_HOME_SECOND = 2, /* a def on the second thread */
+  PYISOLATE_HOME_POOL = 3,   /* a def on a thread of the pool */
+  PYISOLATE_N_HOMES
+} PyIsolateHome;
+
+typedef struct _PyIsolateInCall PyIsolateInCall;
+
+/* A thread that runs a def, or waits for an answer from the host, or both, one within the other. */
+typedef struct {
+  pthread_t thread;
+  unsigned long ident; /* Python's number for it */
+  PyIsolateHome home;  /* PYISOLATE_N_HOMES: a thread of the extension's own */
+  PyIsolateInbox *inbox; /* answers, calls that came back and cancellations, for while it waits */
+  guint n_waits;
+  gboolean masked;       /* between two defs, in code of ours: nothing is raised there */
+  PyIsolateInCall *top;  /* the def that it runs, the innermost */
+} PyIsolateRunner;
+
+/* A call of the host's that has no answer yet. */
+struct _PyIsolateInCall {
+  guint64 id;
+  PyIsolateInbox *queued;  /* where its frame still lies */
+  PyIsolateRunner *runner; /* which runs it as a def */
+  PyIsolateInCall *outer;  /* the def that its runner interrupted for it */
+  gboolean outer_masked;
+  gboolean cancelled;
+  gboolean raised; /* its def has been told, once */
+};
+
+/* A call of ours that somebody waits for. */
+typedef struct {
+  guint64 id;
+  guint64 own;             /* the host's call that made it, or 0 */
+  PyIsolateInbox *inbox;   /* gets the answer */
+  PyIsolateRunner *runner; /* the thread that waits; NULL: an event loop does */
+  gboolean cancelled;
+  gboolean answered;
+} PyIsolateOutCall;
+
+typedef struct {
+  GMutex mutex;
+
+  /* fixed by connect() */
+  GDBusConnection *connection;
+  PyIsolateTransport *transport;
+  int link_fd;
+  PyIsolateInbox *inboxes[PYISOLATE_N_HOMES]; /* those of LOOP and MAIN are the same */
+  PyIsolateInbox *interrupts; /* cancelled calls whose def runs on another than the main thread */
+
+  gint forked; /* atomic: this is a child of the worker, to which the link does not belong */
+  gint leaving; /* atomic: the process ends by itself, the end of the link is no reason to hurry */
+
+  PyIsolateRunner *main_runner;
+  PyIsolateRunner *second_runner;
+  GHashTable *homes;     /* name of a method → PyIsolateHome + 1; NULL while the extension is loaded */
+  GHashTable *calls_in;  /* id → PyIsolateInCall */
+  GHashTable *calls_out; /* id → PyIsolateOutCall */
+  GPtrArray *all_inboxes; /* not owned */
+  GCond idle;            /* calls_in became empty */
+  guint32 link_number;
+  guint32 last_id;
+  gboolean stopping;
+  gboolean closed;
+} PyIsolateRuntime;
+
+extern PyIsolateRuntime _pyisolate_runtime;
+
+/* pyisolate-runtime-link.c */
+gboolean         _pyisolate_runtime_connect      (int              take_fd,
+                                                 GError         **error);
+void             _pyisolate_runtime_flush        (void);
+void             _pyisolate_runtime_send         (PyIsolateFrame  *frame /* transfer full */);
+gboolean         _pyisolate_runtime_is_forked    (void);
+
+/* pyisolate-runtime-inbox.c */
+typedef enum {
+  PYISOLATE_TAKE_FRAME,
+  PYISOLATE_TAKE_TIMED_OUT,
+  PYISOLATE_TAKE_INTERRUPTED, /* by a signal */
+  PYISOLATE_TAKE_CLOSED,
+} PyIsolateTake;
+
+PyIsolateInbox  *_pyisolate_inbox_new           (gboolean         with_wake_fd);
+PyIsolateInbox  *_pyisolate_inbox_new_beside    (PyIsolateInbox  *other);
+PyIsolateInbox  *_pyisolate_inbox_ref           (PyIsolateInbox  *inbox);
+void             _pyisolate_inbox_unref         (PyIsolateInbox  *inbox);
+void             _pyisolate_inbox_push_locked   (PyIsolateInbox  *inbox,
+                                                 PyIsolateFrame  *frame /* transfer full */);
+void             _pyisolate_inbox_wake_locked   (PyIsolateInbox  *inbox);
+PyIsolateTake    _pyisolate_inbox_take          (PyIsolateInbox  *inbox,
+                                                 guint64          reply_id,
+                                                 gint64           deadline,
+                                                 PyIsolateFrame **frame);
+
+/* pyisolate-runtime-route.c */
+PyIsolateInbox  *_pyisolate_runtime_route_locked (PyIsolateFrame  *frame);
+void             _pyisolate_runtime_receive      (PyIsolateFrame  *frame /* transfer full */);
+
+/* pyisolate-runtime-calls.c */
+PyIsolateRunner *_pyisolate_runner_get          (unsigned long    ident);
+gboolean         _pyisolate_runner_begin        (PyIsolateRunner *runner,
+                                                 guint64          id);
+gboolean         _pyisolate_runner_end          (PyIsolateRunner *runner);
+void             _pyisolate_runner_set_masked   (PyIsolateRunner *runner,
+                                                 gboolean         masked);
+gboolean         _pyisolate_runner_must_raise   (PyIsolateRunner *runner);
+PyIsolateRunner *_pyisolate_runner_lock_to_raise (guint64         id);
+gboolean         _pyisolate_in_call_is_cancelled (guint64         id);
+gboolean         _pyisolate_in_call_is_open     (guint64          id);
+guint64          _pyisolate_out_call_begin      (PyIsolateFrame  *frame,
+                                                 guint64          own,
+                                                 PyIsolateInbox  *inbox,
+                                                 PyIsolateRunner *runner);
+void             _pyisolate_out_call_end        (guint64          id);
+void             _pyisolate_in_call_answer      (PyIsolateFrame  *frame /* transfer full */);
+void             _pyisolate_in_call_cancel_locked (guint64        id);
+void             _pyisolate_in_calls_stop_locked (void);
+gboolean         _pyisolate_in_calls_wait_idle  (gint64           deadline);
+
+G_END_DECLS

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* Which thread gets what arrives.
+ *
+ * A method has a home: the event loop, the main thread, the second thread or the pool. A call goes home, unless the
+ * thread there waits itself, directly or not, for the call that led to this one: it would never come to it. Such a call,
+ * known by the chain of calls that it carries, is served by that thread while it waits, or, where the thread is busy
+ * otherwise (it joins a thread that waits, it runs an event loop of its own), by the one that waits closest to it. A
+ * coroutine cannot be served like that; whoever gets one answers with an error that says so. */
+#include "config.h"
+
+#include "pyisolate-runtime-private.h"
+
+#include "pyisolate-error-private.h"
+#include "pyisolate-value-layout-private.h"
+
+static gboolean
+chain_contains (PyIsolateFrame *frame,
+                guint64         id)
+{
+  for (guint i = 0; i < frame->n_chain; i++)
+    {
+      if (frame->chain[i] == id)
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+/* The innermost of our calls that led to this one. */
+static PyIsolateOutCall *
+find_innermost_locked (PyIsolateFrame *frame)
+{
+  for (guint i = frame->n_chain; i > 0; i--)
+    {
+      PyIsolateOutCall *out = g_hash_table_lookup (_pyisolate_runtime.calls_out, &frame->chain[i - 1]);
+
+      if (out != NULL)
+        return out;
+    }
+
+  return NULL;
+}
+
+/* Whether the thread is inside something that led to this call. */
+static gboolean
+runner_leads_to_locked (PyIsolateRunner *runner,
+                        PyIsolateFrame  *frame)
+{
+  for (PyIsolateInCall *call = runner->top; call != NULL; call = call->outer)
+    {
+      if (chain_contains (frame, call->id))
+        return TRUE;
+    }
+
+  for (guint i = 0; runner->n_waits > 0 && i < frame->n_chain; i++)
+    {
+      PyIsolateOutCall *out = g_hash_table_lookup (_pyisolate_runtime.calls_out, &frame->chain[i]);
+
+      if (out != NULL && out->runner == runner)
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+static PyIsolateHome
+get_home_locked (PyIsolateFrame *frame)
+{
+  gpointer home = NULL;
+
+  if (_pyisolate_runtime.homes != NULL)
+    home = g_hash_table_lookup (_pyisolate_runtime.homes, frame->name);
+
+  /* That there is no such method the main thread says. */
+  return home != NULL ? GPOINTER_TO_UINT (home) - 1 : PYISOLATE_HOME_MAIN;
+}
+
+PyIsolateInbox *
+_pyisolate_runtime_route_locked (PyIsolateFrame *frame)
+{
+  PyIsolateHome home = get_home_locked (frame);
+  PyIsolateInbox *inbox = _pyisolate_runtime.inboxes[home];
+  PyIsolateOutCall *innermost = find_innermost_locked (frame);
+  PyIsolateRunner *runner = home == PYISOLATE_HOME_SECOND ? _pyisolate_runtime.second_runner
+                                                          : _pyisolate_runtime.main_runner;
+
+  if (home == PYISOLATE_HOME_POOL)
+    {
+      if (innermost != NULL && innermost->runner != NULL && innermost->runner->home == PYISOLATE_HOME_POOL)
+        return innermost->inbox;
+      return inbox;
+    }
+
+  if (runner == NULL || !runner_leads_to_locked (runner, frame))
+    return inbox;
+  if (runner->n_waits > 0)
+    return runner->inbox;
+
+  return innermost != NULL ? innermost->inbox : inbox;
+}
+
+static void
+answer_error (guint64        id,
+              PyIsolateError code,
+              const char    *message)
+{
+  g_autoptr (GError) error = g_error_new_literal (PYISOLATE_ERROR, code, message);
+
+  _pyisolate_runtime_send (_pyisolate_frame_new_error (id, error));
+}
+
+static void
+answer_none (guint64 id)
+{
+  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_RETURN, id);
+
+  _pyisolate_frame_set_variant (frame, g_variant_new_variant (g_variant_new_object_path (PYISOLATE_TAG_NONE)));
+  _pyisolate_runtime_send (frame);
+}
+
+static void
+receive_method_call (PyIsolateFrame *frame)
+{
+  PyIsolateInCall *call;
+  const char *refusal = NULL;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  if (_pyisolate_runtime.stopping)
+    {
+      refusal = "The extension is being stopped";
+    }
+  else if (_pyisolate_runtime.homes == NULL)
+    {
+      refusal = "The extension is still being loaded";
+    }
+  else
+    {
+      call = g_new0 (PyIsolateInCall, 1);
+      call->id = frame->id;
+      call->queued = _pyisolate_runtime_route_locked (frame);
+      g_hash_table_replace (_pyisolate_runtime.calls_in, &call->id, call);
+      _pyisolate_inbox_push_locked (call->queued, frame);
+    }
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  if (refusal != NULL)
+    {
+      answer_error (frame->id, PYISOLATE_ERROR_NOT_RUNNING, refusal);
+      _pyisolate_frame_free (frame);
+    }
+}
+
+static void
+receive_control_call (PyIsolateFrame *frame)
+{
+  if (g_strcmp0 (frame->name, "Ping") == 0)
+    {
+      answer_none (frame->id);
+      _pyisolate_frame_free (frame);
+    }
+  else if (g_strcmp0 (frame->name, "Stop") == 0)
+    {
+      g_mutex_lock (&_pyisolate_runtime.mutex);
+      _pyisolate_in_calls_stop_locked ();
+      _pyisolate_inbox_push_locked (_pyisolate_runtime.inboxes[PYISOLATE_HOME_MAIN], frame);
+      g_mutex_unlock (&_pyisolate_runtime.mutex);
+    }
+  else
+    {
+      g_autofree char *message = g_strdup_printf ("The worker has no control call %s", frame->name);
+
+      answer_error (frame->id, PYISOLATE_ERROR_NO_SUCH_METHOD, message);
+      _pyisolate_frame_free (frame);
+    }
+}
+
+static void
+receive_reply (PyIsolateFrame *frame)
+{
+  PyIsolateOutCall *out;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  out = g_hash_table_lookup (_pyisolate_runtime.calls_out, &frame->id);
+  if (out != NULL)
+    {
+      out->answered = TRUE;
+      _pyisolate_inbox_push_locked (out->inbox, frame);
+    }
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  if (out == NULL) /* nobody waits any more */
+    _pyisolate_frame_free (frame);
+}
+
+/*< private >
+ * @frame: (transfer full): what arrived
+ *
+ * Runs in GDBus's thread.
+ */
+void
+_pyisolate_runtime_receive (PyIsolateFrame *frame)
+{
+  switch (frame->kind)
+    {
+    case PYISOLATE_FRAME_CALL:
+      if (g_str_equal (frame->target, PYISOLATE_TARGET_WORKER))
+        receive_control_call (frame);
+      else
+        receive_method_call (frame);
+      break;
+
+    case PYISOLATE_FRAME_RETURN:
+    case PYISOLATE_FRAME_ERROR:
+      receive_reply (frame);
+      break;
+
+    case PYISOLATE_FRAME_CANCEL:
+      g_mutex_lock (&_pyisolate_runtime.mutex);
+      _pyisolate_in_call_cancel_locked (frame->id);
+      g_mutex_unlock (&_pyisolate_runtime.mutex);
+      _pyisolate_frame_free (frame);
+      break;
+
+    case PYISOLATE_FRAME_PROGRESS:
+    case PYISOLATE_FRAME_EVENT:
+    case PYISOLATE_FRAME_LOG:
+    default:
+      _pyisolate_frame_free (frame); /* a host sends none */
+      break;
+    }
+}

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+def name():
+    return __name__

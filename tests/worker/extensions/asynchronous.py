@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""Coroutines."""
+
+import asyncio
+import contextvars
+import functools
+import sys
+import threading
+
+import pyisolate
+
+# A library may do this while it is imported.
+imported_with = asyncio.run(asyncio.sleep(0, "a loop of its own"))
+
+variable = contextvars.ContextVar("variable", default=0)
+gate = None
+steps = []
+
+
+async def add(a, b):
+    return a + b
+
+
+async def sleep_and_add(a, b):
+    await asyncio.sleep(0)
+    return a + b
+
+
+async def get_imported_with():
+    return imported_with
+
+
+async def on_main():
+    return threading.current_thread() is threading.main_thread()
+
+
+async def in_task():
+    task = asyncio.current_task()
+    before = task is not None and task in asyncio.all_tasks()
+    await asyncio.sleep(0)
+    return [before, asyncio.current_task() is task, task.get_coro().__name__]
+
+
+async def with_timeout():
+    try:
+        await asyncio.wait_for(asyncio.Event().wait(), 0.01)
+    except asyncio.TimeoutError:
+        return "timed out"
+
+
+async def with_timeout_block():
+    async with asyncio.timeout(10):
+        await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(0.01):
+            await asyncio.Event().wait()
+    except TimeoutError:
+        return "timed out"
+
+
+async def with_group():
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(add(n, n)) for n in range(5)]
+    return [task.result() for task in tasks]
+
+
+async def gathered(n):
+    return await asyncio.gather(*(sleep_and_add(i, i) for i in range(n)))
+
+
+async def count_up():
+    variable.set(variable.get() + 1)
+    await asyncio.sleep(0)
+    return variable.get()
+
+
+async def wait_at_gate():
+    global gate
+    gate = gate or asyncio.Event()
+    await gate.wait()
+    return "passed"
+
+
+async def open_gate():
+    gate.set()
+
+
+async def first_step(name):
+    """The steps of calls that arrive together."""
+    steps.append(f"{name} 1")
+    await asyncio.sleep(0)
+    steps.append(f"{name} 2")
+
+
+async def get_steps():
+    return steps
+
+
+async def cleanup():
+    try:
+        await asyncio.Event().wait()
+    finally:
+        steps.append("cleaned up")
+
+
+async def stubborn():
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            steps.append("ignored")
+            return "not me"
+
+
+async def ask(method):
+    return await getattr(pyisolate.singleton("host"), method)()
+
+
+async def echo_twice(value):
+    host = pyisolate.singleton("host")
+    return list(await asyncio.gather(host.echo(value), host.echo(value)))
+
+
+async def in_background():
+    """Its task ends by SystemExit, which ends no worker."""
+
+    async def leave():
+        sys.exit(3)
+
+    asyncio.get_running_loop().create_task(leave())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+async def leave():
+    raise SystemExit(4)
+
+
+async def in_thread(value):
+    return await asyncio.get_running_loop().run_in_executor(
+        None, pyisolate.singleton("host").sync.echo, value
+    )
+
+
+def decorated(function):
+    @functools.wraps(function)
+    def wrapper(*args):
+        return function(*args)
+
+    return wrapper
+
+
+@decorated
+async def wrapped(value):
+    await asyncio.sleep(0)
+    return value
+
+
+async def stream():
+    yield 1

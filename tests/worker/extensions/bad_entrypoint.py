@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+def extension_entrypoint():
+    return 5

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+def fail():
+    raise LookupError("not at import")
+
+
+fail()

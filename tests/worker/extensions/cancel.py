@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""Defs on the main thread that do not end by themselves."""
+
+import re
+import signal
+import time
+
+import pyisolate
+
+seen = []
+
+
+def busy():
+    pyisolate.emit_event("begun")
+    while True:
+        pass
+
+
+def sleep():
+    pyisolate.emit_event("begun")
+    time.sleep(600)
+
+
+def catch():
+    pyisolate.emit_event("begun")
+    try:
+        while True:
+            pass
+    except pyisolate.CallCancelled:
+        seen.append("caught")
+        return "too late"
+
+
+def catch_and_go_on():
+    """It is told once; the rest is its own affair."""
+    pyisolate.emit_event("begun")
+    try:
+        while True:
+            pass
+    except pyisolate.CallCancelled:
+        seen.append("told")
+    for _ in range(1000):
+        seen.append("told") if len(seen) > 100 else None
+    return "went on"
+
+
+def waiting():
+    try:
+        return pyisolate.singleton("host").sync.silent()
+    except pyisolate.CallCancelled:
+        seen.append("no longer waiting")
+        raise
+
+
+def outer(method):
+    try:
+        return pyisolate.singleton("host").sync.call_back(method)
+    except pyisolate.CallCancelled:
+        seen.append("outer cancelled")
+        raise
+
+
+def get_seen():
+    return seen
+
+
+def quick():
+    return 1
+
+
+def hold_gil(seconds):
+    """Not one moment in which another thread could take the GIL."""
+    pyisolate.emit_event("begun")
+    begin = time.monotonic()
+    pattern = re.compile(r"(a|a)*b")
+    length = 18
+    while time.monotonic() - begin < seconds:
+        pattern.match("a" * length)
+        length += time.monotonic() - begin < seconds / 8
+    return True
+
+
+def alarm():
+    """A handler of the extension's own raises while nothing runs."""
+
+    def handler(number, frame):
+        raise RuntimeError("from a handler")
+
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""Children that are no workers."""
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import sys
+
+import pyisolate
+
+
+def _square(n):
+    return n * n
+
+
+def _name_of_module(_):
+    return __name__
+
+
+def fork_and_return():
+    """The child comes back from the method as well."""
+    pid = os.fork()
+    if pid == 0:
+        return "from the child"
+    return os.waitpid(pid, 0)[1]
+
+
+def fork_and_raise():
+    pid = os.fork()
+    if pid == 0:
+        raise ValueError("in the child")
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def fork_and_use_link():
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            pyisolate.singleton("host").sync.echo(1)
+        except RuntimeError as error:
+            os.write(write, str(error).encode())
+        logging.warning("logged by the child")
+        os._exit(0)
+    os.close(write)
+    os.waitpid(pid, 0)
+    return os.read(read, 1000).decode()
+
+
+def fork_holds_link():
+    """Whether the child still has the link's descriptor."""
+    link = os.fstat(3).st_ino
+    pid = os.fork()
+    if pid == 0:
+        inodes = set()
+        for name in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):  # the one that listed them
+                inodes.add(os.fstat(int(name)).st_ino)
+        os._exit(link in inodes)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def pool(method):
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        return [pool.map(_square, [1, 2, 3]), pool.map(_name_of_module, [1])[0] == __name__]
+
+
+def main_name():
+    return sys.modules["__main__"].__name__
