@@ -304,7 +304,7 @@ handle_ready (PyIsolateWorker *self,
 
   clear_timeout (self);
   self->phase = PHASE_READY;
-  respond (self, id, g_variant_ref_sink (pyisolate_value_new_none ()));
+  respond (self, id, pyisolate_value_new_none ());
   self->callbacks->ready (self, self->endpoint, methods, self->user_data);
 }
 
@@ -332,7 +332,7 @@ handle_load_failed (PyIsolateWorker *self,
       _pyisolate_error_set_remote_exception (error, exception);
     }
 
-  respond (self, id, g_variant_ref_sink (pyisolate_value_new_none ()));
+  respond (self, id, pyisolate_value_new_none ());
   if (self->why == NULL)
     self->why = g_steal_pointer (&error);
   /* It ends by itself now, within the time that it has for its start. */
