@@ -53,6 +53,8 @@ decode_object_path (const guint8 *data,
 {
   const char *path = (const char *) data;
 
+  if (size == sizeof PYISOLATE_TAG_NONE && memcmp (data, PYISOLATE_TAG_NONE, size) == 0)
+    Py_RETURN_NONE;
   if (size == 0 || memchr (data, 0, size) != data + size - 1 || !g_variant_is_object_path (path))
     return _pyisolate_decoder_malformed ("a bad object path");
   if (g_str_has_prefix (path, PYISOLATE_TAG_PREFIX))
@@ -226,6 +228,13 @@ decode_key (Decoder      *self,
 }
 
 static gboolean
+bad_entry (void)
+{
+  _pyisolate_decoder_malformed ("a dict entry with bad offsets");
+  return FALSE;
+}
+
+static gboolean
 decode_entry (Decoder                 *self,
               const PyIsolateTypeNode *entry,
               const guint8            *data,
@@ -235,30 +244,56 @@ decode_entry (Decoder                 *self,
   const PyIsolateTypeNode *key_node = entry + 1;
   const PyIsolateTypeNode *value_node = entry + 2;
   PyIsolateStructFrame frame;
-  gsize start, length;
-  PyObject *key = NULL, *value = NULL;
-  gboolean done = FALSE;
+  gsize key_start, key_size, start, length;
+  PyObject *key, *value;
+  gboolean done;
 
   if (!_pyisolate_struct_frame_read (data, size, entry, &frame)
-      || !_pyisolate_struct_frame_next (&frame, key_node, FALSE, &start, &length))
-    {
-      _pyisolate_decoder_malformed ("a dict entry with bad offsets");
-      return FALSE;
-    }
+      || !_pyisolate_struct_frame_next (&frame, key_node, FALSE, &key_start, &key_size)
+      || !_pyisolate_struct_frame_next (&frame, value_node, TRUE, &start, &length)
+      || !_pyisolate_struct_frame_is_done (&frame, entry))
+    return bad_entry ();
+
   if (key_node->code == 's')
-    key = decode_key (self, data + start, length);
+    key = decode_key (self, data + key_start, key_size);
   else
-    key = decode_node (self, key_node, data + start, length);
+    key = decode_node (self, key_node, data + key_start, key_size);
   if (key == NULL)
     return FALSE;
+  value = decode_node (self, value_node, data + start, length);
+  done = value != NULL && PyDict_SetItem (dict, key, value) == 0;
+  Py_DECREF (key);
+  Py_XDECREF (value);
+  return done;
+}
 
-  if (!_pyisolate_struct_frame_next (&frame, value_node, TRUE, &start, &length)
-      || !_pyisolate_struct_frame_is_done (&frame, entry))
-    _pyisolate_decoder_malformed ("a dict entry with bad offsets");
-  else
-    value = decode_node (self, value_node, data + start, length);
-  if (value != NULL)
-    done = PyDict_SetItem (dict, key, value) == 0;
+/* The same for a string as the key, which nearly all are: such an entry has one offset. */
+static gboolean
+decode_string_entry (Decoder                 *self,
+                     const PyIsolateTypeNode *value_node,
+                     const guint8            *data,
+                     gsize                    size,
+                     PyObject                *dict)
+{
+  guint width = _pyisolate_offset_width (size);
+  gsize key_end, start, end;
+  PyObject *key, *value;
+  gboolean done;
+
+  if (size < width || _pyisolate_framed_size (size - width, 1) != size)
+    return bad_entry ();
+  end = size - width;
+  key_end = _pyisolate_read_offset (data + end, width);
+  start = _pyisolate_align (key_end, value_node->alignment);
+  if (key_end > end || !_pyisolate_padding_is_zero (data, key_end, start, end)
+      || (value_node->fixed_size != 0 && end - start != value_node->fixed_size))
+    return bad_entry ();
+
+  key = decode_key (self, data, key_end);
+  if (key == NULL)
+    return FALSE;
+  value = decode_node (self, value_node, data + start, end - start);
+  done = value != NULL && PyDict_SetItem (dict, key, value) == 0;
   Py_DECREF (key);
   Py_XDECREF (value);
   return done;
@@ -305,10 +340,12 @@ decode_dict (Decoder                 *self,
     {
       gboolean done = FALSE;
 
-      if (_pyisolate_array_frame_next (&frame, entry, data, i, &position, &start, &length))
-        done = decode_entry (self, entry, data + start, length, dict);
-      else
+      if (!_pyisolate_array_frame_next (&frame, entry, data, i, &position, &start, &length))
         _pyisolate_decoder_malformed ("a dict with bad offsets");
+      else if (entry[1].code == 's')
+        done = decode_string_entry (self, entry + 2, data + start, length, dict);
+      else
+        done = decode_entry (self, entry, data + start, length, dict);
       if (!done)
         Py_CLEAR (dict);
     }
@@ -481,6 +518,32 @@ decode_long_type (Decoder      *self,
   return decode_node (self, nodes, data, size);
 }
 
+/* A basic type, or a variant in a variant. */
+static PyObject *
+decode_short_type (Decoder      *self,
+                   char          type,
+                   const guint8 *data,
+                   gsize         size)
+{
+  PyIsolateTypeNode node;
+
+  switch (type)
+    {
+    case 's':
+      return decode_string (data, size);
+    case 'x':
+    case 'd':
+      if (size == 8)
+        return decode_fixed (self, type, data);
+      break;
+    default:
+      break;
+    }
+  if (_pyisolate_type_parse (&type, 1, self->depth, &node) == 0)
+    return _pyisolate_decoder_malformed ("a bad type");
+  return decode_node (self, &node, data, size);
+}
+
 static PyObject *
 decode_typed (Decoder      *self,
               const char   *type,
@@ -490,6 +553,8 @@ decode_typed (Decoder      *self,
 {
   PyIsolateTypeNode nodes[8];
 
+  if (type_length == 1)
+    return decode_short_type (self, *type, data, size);
   if (type_length > G_N_ELEMENTS (nodes))
     return decode_long_type (self, type, type_length, data, size);
   if (_pyisolate_type_parse (type, type_length, self->depth, nodes) == 0)

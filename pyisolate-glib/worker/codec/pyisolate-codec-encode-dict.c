@@ -171,7 +171,8 @@ _pyisolate_encoder_has_plain_keys (PyObject *dict)
   return 1;
 }
 
-static gboolean
+/* TYPED_NO: the key is not a plain string. */
+static Typed
 encode_entry (Encoder  *self,
               PyObject *key,
               PyObject *value)
@@ -183,21 +184,17 @@ encode_entry (Encoder  *self,
   if (Py_TYPE (key) == &PyUnicode_Type)
     utf8 = _pyisolate_encoder_string_utf8 (key, &length);
   if (utf8 == NULL)
-    {
-      if (!PyErr_Occurred ())
-        PyErr_SetString (PyExc_RuntimeError, "a dict changed while it was being encoded");
-      return FALSE;
-    }
+    return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
   if (!encoder_align (self, 8, (gsize) length + 1))
-    return FALSE;
+    return TYPED_FAILED;
   entry = self->len;
   encoder_put (self, utf8, (gsize) length + 1);
   key_end = self->len;
-  return _pyisolate_encoder_variant (self, value) && encode_entry_end (self, entry, key_end);
+  return _pyisolate_encoder_variant (self, value) && encode_entry_end (self, entry, key_end)
+           ? TYPED_DONE : TYPED_FAILED;
 }
 
-/* Writes "a{sv}", the keys being strings; inside the array and the entry as far as depth goes. */
-static gboolean
+static Typed
 encode_entries (Encoder  *self,
                 PyObject *dict,
                 StepKind  kind)
@@ -210,29 +207,31 @@ encode_entries (Encoder  *self,
   gsize start;
 
   if (!encoder_align (self, 8, 0))
-    return FALSE;
+    return TYPED_FAILED;
   start = self->len;
   while (PyDict_Next (dict, &position, &key, &value))
     {
-      gboolean done;
+      Typed typed;
 
       /* Registered encoders run in between and may change the dict. */
       Py_INCREF (key);
       Py_INCREF (value);
       step->key = key;
-      done = encode_entry (self, key, value) && encoder_push_end (self, self->len - start);
+      typed = encode_entry (self, key, value);
+      if (typed == TYPED_DONE && !encoder_push_end (self, self->len - start))
+        typed = TYPED_FAILED;
       Py_DECREF (key);
       Py_DECREF (value);
-      if (done && PyDict_Size (dict) != n_items)
+      if (typed == TYPED_DONE && PyDict_Size (dict) != n_items)
         {
           PyErr_SetString (PyExc_RuntimeError, "a dict changed while it was being encoded");
-          done = FALSE;
+          typed = TYPED_FAILED;
         }
-      if (!done)
-        return FALSE;
+      if (typed != TYPED_DONE)
+        return typed;
     }
   self->n_steps--;
-  return _pyisolate_encoder_close (self, start, mark, FALSE);
+  return _pyisolate_encoder_close (self, start, mark, FALSE) ? TYPED_DONE : TYPED_FAILED;
 }
 
 /* Any keys: a struct of a list of the keys and one of the values. */
@@ -277,21 +276,49 @@ encode_dict_with_any_keys (Encoder  *self,
   return shape;
 }
 
-/* As a{sv}, whatever the values are; the keys must be plain. */
+/* As a{sv}, whatever the values are. TYPED_NO: a key is not a plain string, and nothing is
+ * written. */
+static Typed
+encode_vardict (Encoder  *self,
+                PyObject *dict,
+                StepKind  step)
+{
+  PyIsolateDepth depth = self->depth;
+  gsize len = self->len;
+  gsize mark = self->n_ends;
+  guint n_steps = self->n_steps;
+  Typed typed;
+
+  if (!_pyisolate_depth_enter_array (&self->depth) || !_pyisolate_depth_enter_struct (&self->depth))
+    {
+      _pyisolate_encoder_too_deep (self);
+      return TYPED_FAILED;
+    }
+  typed = encode_entries (self, dict, step);
+  self->depth = depth;
+  if (typed == TYPED_DONE)
+    {
+      encoder_sign (self, "a{sv}", 5);
+    }
+  else if (typed == TYPED_NO)
+    {
+      self->len = len;
+      self->n_ends = mark;
+      self->n_steps = n_steps;
+    }
+  return typed;
+}
+
 EncodedShape
 _pyisolate_encoder_vardict (Encoder  *self,
                             PyObject *dict,
                             StepKind  step)
 {
-  PyIsolateDepth depth = self->depth;
+  Typed typed = encode_vardict (self, dict, step);
 
-  if (!_pyisolate_depth_enter_array (&self->depth) || !_pyisolate_depth_enter_struct (&self->depth))
-    return _pyisolate_encoder_too_deep (self);
-  if (!encode_entries (self, dict, step))
-    return -1;
-  encoder_sign (self, "a{sv}", 5);
-  self->depth = depth;
-  return 8;
+  if (typed == TYPED_NO)
+    PyErr_SetString (PyExc_RuntimeError, "a dict changed while it was being encoded");
+  return typed == TYPED_DONE ? 8 : -1;
 }
 
 EncodedShape
@@ -300,8 +327,9 @@ _pyisolate_encoder_dict (Encoder  *self,
                          StepKind  step)
 {
   PyIsolateDepth depth = self->depth;
+  guint n_fds = self->fds != NULL ? self->fds->len : 0;
   guint alignment = 8;
-  int plain;
+  int plain = 1;
   Typed typed;
 
   if (!_pyisolate_depth_enter_array (&self->depth) || !_pyisolate_depth_enter_struct (&self->depth))
@@ -311,10 +339,19 @@ _pyisolate_encoder_dict (Encoder  *self,
   if (typed != TYPED_NO)
     return typed == TYPED_DONE ? (int) alignment : -1;
 
-  plain = _pyisolate_encoder_has_plain_keys (dict);
+  /* Nearly all keys are plain. Where that hope fails, what was written is thrown away; so that
+   * nested dicts do not double the work at each level, it is not had again in the same body. */
+  if (self->careful)
+    plain = _pyisolate_encoder_has_plain_keys (dict);
   if (plain < 0)
     return -1;
-  if (plain == 0)
-    return encode_dict_with_any_keys (self, dict);
-  return _pyisolate_encoder_vardict (self, dict, step);
+  if (plain > 0)
+    {
+      typed = encode_vardict (self, dict, step);
+      if (typed != TYPED_NO)
+        return typed == TYPED_DONE ? 8 : -1;
+      self->careful = TRUE;
+      _pyisolate_encoder_drop_fds (self, n_fds);
+    }
+  return encode_dict_with_any_keys (self, dict);
 }

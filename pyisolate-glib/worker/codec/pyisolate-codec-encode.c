@@ -8,9 +8,56 @@
 
 #include "pyisolate-codec-writer.h"
 
-#include <unistd.h>
-
 /* --- Variants --- */
+
+/* The variants that occur most, in one go: aligned already, and not nested. */
+static Typed
+encode_short_variant (Encoder  *self,
+                      PyObject *value)
+{
+  PyTypeObject *type = Py_TYPE (value);
+
+  if (type == &PyUnicode_Type)
+    {
+      Py_ssize_t length;
+      const char *utf8 = _pyisolate_encoder_string_utf8 (value, &length);
+
+      if (utf8 == NULL)
+        return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
+      if (!encoder_reserve (self, (gsize) length + 3))
+        return TYPED_FAILED;
+      encoder_put (self, utf8, (gsize) length + 1);
+      encoder_put (self, "\0s", 2);
+      return TYPED_DONE;
+    }
+  if (!encoder_reserve (self, sizeof PYISOLATE_TAG_NONE + 2))
+    return TYPED_FAILED;
+  if (type == &PyFloat_Type)
+    {
+      double number = PyFloat_AsDouble (value);
+
+      encoder_put (self, &number, 8);
+      encoder_put (self, "\0d", 2);
+      return TYPED_DONE;
+    }
+  if (value == Py_None)
+    {
+      encoder_put (self, PYISOLATE_TAG_NONE "\0\0o", sizeof PYISOLATE_TAG_NONE + 2);
+      return TYPED_DONE;
+    }
+  if (type == &PyLong_Type)
+    {
+      int overflow;
+      gint64 number = PyLong_AsLongLongAndOverflow (value, &overflow);
+
+      if (overflow != 0)
+        return TYPED_NO;
+      encoder_put (self, &number, 8);
+      encoder_put (self, "\0x", 2);
+      return TYPED_DONE;
+    }
+  return TYPED_NO;
+}
 
 gboolean
 _pyisolate_encoder_variant (Encoder  *self,
@@ -19,23 +66,30 @@ _pyisolate_encoder_variant (Encoder  *self,
   PyIsolateDepth depth = self->depth;
   gsize sign = self->signature_len;
   gsize sign_len;
+  Typed typed;
 
   if (!_pyisolate_depth_enter_variant (&self->depth))
     {
       _pyisolate_encoder_too_deep (self);
       return FALSE;
     }
-  if (!encoder_align (self, 8, 0) || _pyisolate_encoder_natural (self, value) < 0)
+  if (!encoder_align (self, 8, 0))
     return FALSE;
 
-  sign_len = self->signature_len - sign;
-  if (!encoder_reserve (self, sign_len + 1))
-    return FALSE;
-  self->data[self->len++] = 0;
-  encoder_put (self, self->signature + sign, sign_len);
-  self->signature_len = sign;
+  typed = encode_short_variant (self, value);
+  if (typed == TYPED_NO)
+    {
+      if (_pyisolate_encoder_natural (self, value) < 0)
+        return FALSE;
+      sign_len = self->signature_len - sign;
+      if (!encoder_reserve (self, sign_len + 1))
+        return FALSE;
+      self->data[self->len++] = 0;
+      encoder_put (self, self->signature + sign, sign_len);
+      self->signature_len = sign;
+    }
   self->depth = depth;
-  return TRUE;
+  return typed != TYPED_FAILED;
 }
 
 /* --- Basic types --- */
@@ -260,6 +314,7 @@ encoder_init (Encoder    *self,
   self->fds = fds;
   self->what = what;
   self->n_steps = 0;
+  self->careful = FALSE;
 }
 
 /* The finished body, or NULL after closing the descriptors that were duplicated for it. */
@@ -273,12 +328,7 @@ encoder_finish (Encoder *self,
     return g_bytes_new_take (self->data, self->len);
 
   g_free (self->data);
-  if (self->fds != NULL)
-    {
-      for (guint i = n_fds; i < self->fds->len; i++)
-        close (g_array_index (self->fds, int, i));
-      g_array_set_size (self->fds, n_fds);
-    }
+  _pyisolate_encoder_drop_fds (self, n_fds);
   return NULL;
 }
 

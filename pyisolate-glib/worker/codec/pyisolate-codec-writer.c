@@ -4,6 +4,8 @@
 
 #include "pyisolate-codec-writer.h"
 
+#include <unistd.h>
+
 #define FIRST_CAPACITY 512
 #define MAX_KEY_CHARACTERS 40
 
@@ -69,6 +71,18 @@ _pyisolate_encoder_close (Encoder *self,
     encoder_put_offset (self, self->ends[reversed ? self->n_ends - 1 - i : mark + i], width);
   self->n_ends = mark;
   return TRUE;
+}
+
+/* Closes the descriptors that were duplicated after the first @n_fds. */
+void
+_pyisolate_encoder_drop_fds (Encoder *self,
+                             guint    n_fds)
+{
+  if (self->fds == NULL)
+    return;
+  for (guint i = n_fds; i < self->fds->len; i++)
+    close (g_array_index (self->fds, int, i));
+  g_array_set_size (self->fds, n_fds);
 }
 
 /* The UTF-8 of a string that D-Bus can carry. NULL: it holds a NUL or a lone surrogate, or, when

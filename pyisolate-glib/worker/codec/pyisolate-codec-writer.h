@@ -37,6 +37,7 @@ typedef struct {
   const char    *what;
   EncoderStep    steps[PYISOLATE_VALUE_MAX_LEVELS + 8];
   guint          n_steps;
+  gboolean       careful; /* a dict with other keys has been seen: look at keys before values */
 } Encoder;
 
 /* What an encoded value looks like to the struct around it: its alignment, and whether its type
@@ -107,6 +108,8 @@ gboolean     _pyisolate_encoder_close       (Encoder           *self,
                                              gsize              start,
                                              gsize              mark,
                                              gboolean           reversed);
+void         _pyisolate_encoder_drop_fds    (Encoder           *self,
+                                             guint              n_fds);
 const char  *_pyisolate_encoder_string_utf8 (PyObject          *string,
                                              Py_ssize_t        *length);
 
