@@ -3,7 +3,8 @@
  *
  * A CALL is a method call of org.pyisolate.Link1, RETURN and ERROR are its replies, the other kinds are a method without
  * reply and signals. All of it passes a filter, which runs in GDBus's own thread: a frame is with its receiver after one
- * hop, and whatever is not ours (introspection, org.freedesktop.DBus.Peer) goes on to GDBus.
+ * hop. Calls that are not ours (introspection, org.freedesktop.DBus.Peer) go on to GDBus; nobody here listens to signals
+ * that are not ours.
  *
  * Nothing that arrives is trusted. What GDBus let through is a well-formed D-Bus message; here it must also be one that
  * the interface allows, and a reply must belong to a call of ours that has none yet. Anything else ends the transport with
@@ -262,6 +263,30 @@ parse_error (PyIsolateDBusTransport *self,
   return g_steal_pointer (&frame);
 }
 
+/* GDBus sees to it that the fields which a kind of message must have are there, but not that they are of their types; those
+ * which are not read as NULL, here and in GDBus itself. */
+static gboolean
+message_has_fields (GDBusMessage *message)
+{
+  switch (g_dbus_message_get_message_type (message))
+    {
+    case G_DBUS_MESSAGE_TYPE_METHOD_CALL:
+      return g_dbus_message_get_path (message) != NULL && g_dbus_message_get_member (message) != NULL;
+
+    case G_DBUS_MESSAGE_TYPE_SIGNAL:
+      return g_dbus_message_get_path (message) != NULL && g_dbus_message_get_member (message) != NULL &&
+             g_dbus_message_get_interface (message) != NULL;
+
+    case G_DBUS_MESSAGE_TYPE_ERROR:
+      return g_dbus_message_get_error_name (message) != NULL;
+
+    case G_DBUS_MESSAGE_TYPE_METHOD_RETURN:
+    case G_DBUS_MESSAGE_TYPE_INVALID:
+    default:
+      return TRUE;
+    }
+}
+
 static gboolean
 message_is_ours (GDBusMessage *message)
 {
@@ -327,17 +352,39 @@ on_message (GDBusConnection *connection,
             gpointer         user_data)
 {
   g_autoptr (PyIsolateDBusTransport) self = g_weak_ref_get (user_data);
-  PyIsolateFrame *frame;
+  PyIsolateFrame *frame = NULL;
 
-  if (!incoming || self == NULL || !message_is_ours (message))
+  if (!incoming || self == NULL)
     return message;
 
-  frame = parse_message (self, message);
+  if (!message_has_fields (message))
+    bad_message (self, "A message has header fields of wrong types");
+  else if (message_is_ours (message))
+    frame = parse_message (self, message);
+  else if (g_dbus_message_get_message_type (message) == G_DBUS_MESSAGE_TYPE_METHOD_CALL)
+    return message;
+
   if (frame != NULL)
     _pyisolate_transport_emit_frame (PYISOLATE_TRANSPORT (self), frame);
 
   g_object_unref (message);
   return NULL;
+}
+
+/* What of GDBus's reason is one of ours: that the other side has gone is no error, that it sent what GDBus could not take
+ * apart is one. */
+static GError *
+convert_reason (gboolean      remote_peer_vanished,
+                const GError *error)
+{
+  if (error == NULL || (remote_peer_vanished && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_FAILED)))
+    return NULL;
+
+  if (!remote_peer_vanished)
+    return g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE, "What arrived is no D-Bus message: %s",
+                        error->message);
+
+  return g_error_copy (error);
 }
 
 static void
@@ -357,7 +404,9 @@ on_closed (GDBusConnection *connection,
   g_hash_table_remove_all (self->calls_out);
   g_mutex_unlock (&self->mutex);
 
-  _pyisolate_transport_emit_closed (PYISOLATE_TRANSPORT (self), reason != NULL ? reason : error);
+  if (reason == NULL)
+    reason = convert_reason (remote_peer_vanished, error);
+  _pyisolate_transport_emit_closed (PYISOLATE_TRANSPORT (self), reason);
 
   g_object_unref (self);
 }

@@ -53,7 +53,7 @@ typedef struct {
   char *target;
   char *name;
   char *message;
-  GBytes *body; /* GVariant in serialised form, in the byte order of the machine; never NULL in a frame that was received */
+  GBytes *body; /* GVariant in serialised form, in the byte order of the machine; NULL only in a CANCEL or when it is sent */
   int *fds;     /* owned, each of them open and CLOEXEC */
   guint n_fds;
   PyIsolateBudget *budget; /* what it is counted in, or NULL */

@@ -7,7 +7,11 @@ typedef struct {
   const PyIsolateTransportHandler *handler; /* set once, before the start */
   gpointer user_data;
   GDestroyNotify destroy; /* called when nothing can come any more */
-  int closed;             /* atomic */
+
+  /* Held while the handler runs. GDBus tells of the end in another thread than the one that reads, and after a write that
+   * failed it goes on reading. */
+  GMutex mutex;
+  gboolean closed;
 } PyIsolateTransportPrivate;
 
 G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (PyIsolateTransport, _pyisolate_transport, G_TYPE_OBJECT)
@@ -28,6 +32,7 @@ _pyisolate_transport_finalize (GObject *object)
   PyIsolateTransportPrivate *priv = _pyisolate_transport_get_instance_private (self);
 
   release_user_data (priv);
+  g_mutex_clear (&priv->mutex);
 
   G_OBJECT_CLASS (_pyisolate_transport_parent_class)->finalize (object);
 }
@@ -41,6 +46,9 @@ _pyisolate_transport_class_init (PyIsolateTransportClass *klass)
 static void
 _pyisolate_transport_init (PyIsolateTransport *self)
 {
+  PyIsolateTransportPrivate *priv = _pyisolate_transport_get_instance_private (self);
+
+  g_mutex_init (&priv->mutex);
 }
 
 /*< private >
@@ -101,23 +109,28 @@ _pyisolate_transport_emit_frame (PyIsolateTransport *self,
                                  PyIsolateFrame     *frame)
 {
   PyIsolateTransportPrivate *priv = _pyisolate_transport_get_instance_private (self);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&priv->mutex);
 
-  if (g_atomic_int_get (&priv->closed))
-    {
-      _pyisolate_frame_free (frame);
-      return;
-    }
-
-  priv->handler->frame (self, frame, priv->user_data);
+  if (priv->closed)
+    _pyisolate_frame_free (frame);
+  else
+    priv->handler->frame (self, frame, priv->user_data);
 }
 
+/* Not to be called while the handler has a frame: an implementation's `close` tells of the end later. */
 void
 _pyisolate_transport_emit_closed (PyIsolateTransport *self,
                                   const GError       *error)
 {
   PyIsolateTransportPrivate *priv = _pyisolate_transport_get_instance_private (self);
+  gboolean was_closed;
 
-  if (!g_atomic_int_compare_and_exchange (&priv->closed, FALSE, TRUE))
+  g_mutex_lock (&priv->mutex);
+  was_closed = priv->closed;
+  priv->closed = TRUE;
+  g_mutex_unlock (&priv->mutex);
+
+  if (was_closed)
     return;
 
   priv->handler->closed (self, error, priv->user_data);
