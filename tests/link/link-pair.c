@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "link-pair.h"
+
+#include "careless-transport.h"
+#include "plain-transport.h"
+#include "pyisolate-dbus-transport-private.h"
+#include "pyisolate-error.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+typedef struct {
+  int fd;
+  GDBusConnection *connection;
+  GError *error;
+} Connecting;
+
+void
+link_box_init (LinkBox *box)
+{
+  memset (box, 0, sizeof *box);
+  g_mutex_init (&box->mutex);
+  g_queue_init (&box->frames);
+}
+
+void
+link_box_clear (LinkBox *box)
+{
+  g_queue_clear_full (&box->frames, (GDestroyNotify) _pyisolate_frame_free);
+  g_clear_error (&box->error);
+  g_mutex_clear (&box->mutex);
+}
+
+void
+link_box_put (LinkBox        *box,
+              PyIsolateFrame *frame)
+{
+  g_mutex_lock (&box->mutex);
+  g_queue_push_tail (&box->frames, frame);
+  box->n_frames++;
+  g_mutex_unlock (&box->mutex);
+  g_main_context_wakeup (NULL);
+}
+
+void
+link_box_end (LinkBox      *box,
+              const GError *error)
+{
+  g_mutex_lock (&box->mutex);
+  g_clear_error (&box->error);
+  box->error = error != NULL ? g_error_copy (error) : NULL;
+  box->n_ends++;
+  g_mutex_unlock (&box->mutex);
+  g_main_context_wakeup (NULL);
+}
+
+static void
+link_box_destroyed (gpointer data)
+{
+  LinkBox *box = data;
+
+  g_mutex_lock (&box->mutex);
+  box->n_destroyed++;
+  g_mutex_unlock (&box->mutex);
+}
+
+typedef struct {
+  LinkBox *box;
+  guint n;
+} Wanted;
+
+static gboolean
+is_filled (gpointer data)
+{
+  LinkBox *box = data;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&box->mutex);
+
+  return !g_queue_is_empty (&box->frames);
+}
+
+static gboolean
+has_frames (gpointer data)
+{
+  Wanted *wanted = data;
+
+  return link_box_count (wanted->box) >= wanted->n;
+}
+
+static gboolean
+has_ends (gpointer data)
+{
+  Wanted *wanted = data;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&wanted->box->mutex);
+
+  return wanted->box->n_ends >= wanted->n;
+}
+
+PyIsolateFrame *
+link_box_take (LinkBox *box)
+{
+  g_autoptr (GMutexLocker) locker = NULL;
+
+  test_util_assert_until (is_filled, box, LINK_TIMEOUT_MS);
+  locker = g_mutex_locker_new (&box->mutex);
+  return g_queue_pop_head (&box->frames);
+}
+
+void
+link_box_wait_frames (LinkBox *box,
+                      guint    n_frames)
+{
+  Wanted wanted = { box, n_frames };
+
+  test_util_assert_until (has_frames, &wanted, LINK_TIMEOUT_MS);
+}
+
+void
+link_box_wait_ends (LinkBox *box,
+                    guint    n_ends)
+{
+  Wanted wanted = { box, n_ends };
+
+  test_util_assert_until (has_ends, &wanted, LINK_TIMEOUT_MS);
+}
+
+guint
+link_box_count (LinkBox *box)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&box->mutex);
+
+  return box->n_frames;
+}
+
+static gpointer
+connect_worker (gpointer data)
+{
+  Connecting *connecting = data;
+
+  connecting->connection = _pyisolate_dbus_connect_worker_sync (connecting->fd, &connecting->error);
+  return NULL;
+}
+
+static void
+on_host_connected (GObject      *source,
+                   GAsyncResult *result,
+                   gpointer      user_data)
+{
+  g_autoptr (GError) error = NULL;
+
+  *(GDBusConnection **) user_data = _pyisolate_dbus_connect_host_finish (result, &error);
+  g_assert_no_error (error);
+}
+
+/* Each side waits for the other while it connects. */
+static void
+connect_dbus (LinkPair *pair,
+              int       fds[2],
+              LinkPeer  peer)
+{
+  g_autoptr (GDBusConnection) connection = NULL;
+  Connecting worker = { .fd = fds[1] };
+  GThread *thread = g_thread_new ("connect-worker", connect_worker, &worker);
+
+  _pyisolate_dbus_connect_host_async (fds[0], NULL, on_host_connected, &connection);
+  test_util_assert_until (test_util_is_set, &connection, LINK_TIMEOUT_MS);
+  g_thread_join (thread);
+  g_assert_no_error (worker.error);
+
+  pair->host.transport = _pyisolate_dbus_transport_new (connection);
+  pair->worker.transport = peer == LINK_CARELESS ? careless_transport_new (worker.connection)
+                                                 : _pyisolate_dbus_transport_new (worker.connection);
+  g_object_unref (worker.connection);
+}
+
+static gboolean
+has_at_most_fds (gpointer data)
+{
+  return test_util_count_fds () <= *(guint *) data;
+}
+
+/* GDBus's thread keeps an eventfd from its first connection on: it must be there before descriptors are counted. */
+void
+link_test_init (int    *argc,
+                char ***argv)
+{
+  guint n_fds;
+
+  test_util_init (argc, argv);
+  n_fds = test_util_count_fds () + 1;
+  link_pair_free (link_pair_new (LINK_DBUS, LINK_CAREFUL));
+  test_util_assert_until (has_at_most_fds, &n_fds, LINK_TIMEOUT_MS);
+}
+
+LinkPair *
+link_pair_new (LinkKind kind,
+               LinkPeer peer)
+{
+  LinkPair *pair = g_new0 (LinkPair, 1);
+  int fds[2];
+
+  link_box_init (&pair->host.box);
+  link_box_init (&pair->worker.box);
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+
+  if (kind == LINK_DBUS)
+    {
+      connect_dbus (pair, fds, peer);
+    }
+  else
+    {
+      pair->host.transport = plain_transport_new (fds[0]);
+      pair->worker.transport = plain_transport_new (fds[1]);
+    }
+
+  return pair;
+}
+
+static void
+side_finish (LinkSide *side)
+{
+  gpointer transport = side->transport;
+  gpointer endpoint = side->endpoint;
+
+  g_object_add_weak_pointer (transport, &transport);
+  if (endpoint != NULL)
+    g_object_add_weak_pointer (endpoint, &endpoint);
+  g_clear_object (&side->endpoint);
+  g_clear_object (&side->transport);
+
+  /* Other threads drop their references a moment later. */
+  while (transport != NULL || endpoint != NULL)
+    test_util_run_until (test_util_is_true, &(gboolean) { FALSE }, 1);
+  link_box_clear (&side->box);
+}
+
+void
+link_pair_free (LinkPair *pair)
+{
+  _pyisolate_transport_close (pair->host.transport, NULL);
+  _pyisolate_transport_close (pair->worker.transport, NULL);
+  if (pair->host.started)
+    link_box_wait_ends (&pair->host.box, 1);
+  if (pair->worker.started)
+    link_box_wait_ends (&pair->worker.box, 1);
+  g_assert_cmpuint (pair->host.box.n_ends, ==, pair->host.started ? 1 : 0);
+  g_assert_cmpuint (pair->worker.box.n_ends, ==, pair->worker.started ? 1 : 0);
+
+  side_finish (&pair->host);
+  side_finish (&pair->worker);
+  g_free (pair);
+}
+
+static void
+receive (LinkSide       *side,
+         PyIsolateFrame *frame)
+{
+  g_assert_cmpuint (side->box.n_ends, ==, 0);
+
+  if (side->hook == NULL || !side->hook (side, frame, side->hook_data))
+    link_box_put (&side->box, frame);
+}
+
+static void
+on_frame (PyIsolateTransport *transport,
+          PyIsolateFrame     *frame,
+          gpointer            user_data)
+{
+  receive (user_data, frame);
+}
+
+static void
+on_closed (PyIsolateTransport *transport,
+           const GError       *error,
+           gpointer            user_data)
+{
+  LinkSide *side = user_data;
+
+  link_box_end (&side->box, error);
+}
+
+static void
+on_incoming (PyIsolateEndpoint *endpoint,
+             PyIsolateFrame    *frame,
+             gpointer           user_data)
+{
+  LinkSide *side = user_data;
+
+  /* What fail() makes comes after the end. */
+  if (frame->kind == PYISOLATE_FRAME_CANCEL && side->hook == NULL)
+    link_box_put (&side->box, frame);
+  else
+    receive (side, frame);
+}
+
+static void
+on_endpoint_closed (PyIsolateEndpoint *endpoint,
+                    const GError      *error,
+                    gpointer           user_data)
+{
+  LinkSide *side = user_data;
+  g_autoptr (GError) died = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_DIED, "gone");
+
+  _pyisolate_endpoint_fail (endpoint, died);
+  link_box_end (&side->box, error);
+}
+
+void
+link_side_start (LinkSide *side)
+{
+  static const PyIsolateTransportHandler handler = { on_frame, on_closed };
+
+  side->started = TRUE;
+  _pyisolate_transport_start (side->transport, &handler, side, NULL);
+}
+
+void
+link_side_start_endpoint (LinkSide *side,
+                          guint32   peer_link)
+{
+  static const PyIsolateEndpointHandler handler = { on_incoming, on_endpoint_closed };
+
+  side->started = TRUE;
+  side->endpoint = _pyisolate_endpoint_new (side->transport, peer_link);
+  _pyisolate_endpoint_start (side->endpoint, &handler, side, NULL);
+}
+
+void
+link_pair_start_both (LinkPair *pair)
+{
+  link_side_start_endpoint (&pair->host, LINK_NUMBER);
+  link_side_start_endpoint (&pair->worker, 0);
+}
+
+void
+link_side_send (LinkSide       *side,
+                PyIsolateFrame *frame)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean ok = _pyisolate_transport_send (side->transport, frame, &error);
+
+  g_assert_no_error (error);
+  g_assert_true (ok);
+}
+
+static void
+on_reply (PyIsolateFrame *frame,
+          const GError   *error,
+          gpointer        user_data)
+{
+  LinkBox *box = user_data;
+  gboolean is_end = frame == NULL || frame->kind == PYISOLATE_FRAME_RETURN || frame->kind == PYISOLATE_FRAME_ERROR;
+
+  g_assert_true ((frame == NULL) == (error != NULL));
+  if (frame != NULL)
+    link_box_put (box, frame);
+  if (is_end)
+    link_box_end (box, error);
+}
+
+void
+link_side_call (LinkSide       *side,
+                PyIsolateFrame *frame,
+                LinkBox        *box)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean ok = _pyisolate_endpoint_call (side->endpoint, frame, on_reply, box, link_box_destroyed, &error);
+
+  g_assert_no_error (error);
+  g_assert_true (ok);
+}
+
+PyIsolateFrame *
+link_frame_call (guint64     id,
+                 const char *name)
+{
+  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, id);
+
+  frame->target = g_strdup ("");
+  frame->name = g_strdup (name);
+  _pyisolate_frame_set_variant (frame, g_variant_new_parsed ("(@av [], @a{sv} {})"));
+  return frame;
+}
+
+PyIsolateFrame *
+link_frame_return (guint64     id,
+                   const char *text)
+{
+  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_RETURN, id);
+
+  _pyisolate_frame_set_variant (frame, g_variant_new ("v", g_variant_new_string (text)));
+  return frame;
+}
+
+PyIsolateFrame *
+link_frame_event (guint64     id,
+                  const char *name,
+                  guint32     number)
+{
+  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_EVENT, id);
+
+  frame->name = g_strdup (name);
+  _pyisolate_frame_set_variant (frame, g_variant_new ("v", g_variant_new_uint32 (number)));
+  return frame;
+}
+
+static GVariant *
+get_value (PyIsolateFrame *frame)
+{
+  g_autoptr (GVariant) body = NULL;
+
+  body = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, frame->body, FALSE));
+  return g_variant_get_variant (body);
+}
+
+guint32
+link_frame_get_number (PyIsolateFrame *frame)
+{
+  g_autoptr (GVariant) value = get_value (frame);
+
+  return g_variant_get_uint32 (value);
+}
+
+char *
+link_frame_dup_text (PyIsolateFrame *frame)
+{
+  g_autoptr (GVariant) value = get_value (frame);
+
+  return g_variant_dup_string (value, NULL);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* Two connected transports, and what arrives at each of them. */
+#pragma once
+
+#include "pyisolate-endpoint-private.h"
+
+#include "test-util.h"
+
+G_BEGIN_DECLS
+
+#define LINK_TIMEOUT_MS 20000
+
+/* The number of the link whose far end plays the worker. */
+#define LINK_NUMBER 7
+#define LINK_ID(n) (((guint64) LINK_NUMBER << 32) | (n))
+
+typedef enum {
+  LINK_DBUS,
+  LINK_PLAIN, /* plain-transport.h */
+} LinkKind;
+
+typedef enum {
+  LINK_CAREFUL,
+  LINK_CARELESS, /* the far end keeps no books: careless-transport.h */
+} LinkPeer;
+
+typedef struct _LinkBox LinkBox;
+typedef struct _LinkSide LinkSide;
+typedef struct _LinkPair LinkPair;
+
+/* What came, from whatever thread: frames in order, and an end. */
+struct _LinkBox {
+  GMutex mutex;
+  GQueue frames; /* of PyIsolateFrame, those that nobody has taken */
+  guint n_frames; /* that ever came */
+  guint n_ends;   /* closed; or RETURN, ERROR and failures */
+  GError *error;  /* of the last end */
+  guint n_destroyed;
+};
+
+/* In the transport's thread. TRUE: it took the frame. */
+typedef gboolean (*LinkHook) (LinkSide       *side,
+                              PyIsolateFrame *frame,
+                              gpointer        data);
+
+struct _LinkSide {
+  PyIsolateTransport *transport;
+  PyIsolateEndpoint *endpoint;
+  LinkBox box;
+  LinkHook hook;
+  gpointer hook_data;
+  gboolean started;
+};
+
+struct _LinkPair {
+  LinkSide host;
+  LinkSide worker;
+};
+
+/* In place of test_util_init(). */
+void            link_test_init           (int        *argc,
+                                          char     ***argv);
+LinkPair       *link_pair_new            (LinkKind    kind,
+                                          LinkPeer    peer);
+/* Closes both ends, waits for it, and sees that everything goes. */
+void            link_pair_free           (LinkPair   *pair);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LinkPair, link_pair_free)
+
+/* Frames come from the transport itself, */
+void            link_side_start          (LinkSide   *side);
+/* or from an endpoint; when the link closes it fails with DIED. */
+void            link_side_start_endpoint (LinkSide   *side,
+                                          guint32     peer_link);
+void            link_pair_start_both     (LinkPair   *pair);
+void            link_side_send           (LinkSide   *side,
+                                          PyIsolateFrame *frame);
+
+void            link_box_init            (LinkBox    *box);
+void            link_box_clear           (LinkBox    *box);
+void            link_box_put             (LinkBox    *box,
+                                          PyIsolateFrame *frame);
+void            link_box_end             (LinkBox    *box,
+                                          const GError *error);
+/* Wait for it, or fail. */
+PyIsolateFrame *link_box_take            (LinkBox    *box);
+void            link_box_wait_frames     (LinkBox    *box,
+                                          guint       n_frames);
+void            link_box_wait_ends       (LinkBox    *box,
+                                          guint       n_ends);
+guint           link_box_count           (LinkBox    *box);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (LinkBox, link_box_clear)
+
+/* A call of @side's whose answer goes into @box. */
+void            link_side_call           (LinkSide   *side,
+                                          PyIsolateFrame *frame,
+                                          LinkBox    *box);
+
+PyIsolateFrame *link_frame_call          (guint64     id,
+                                          const char *name);
+PyIsolateFrame *link_frame_return        (guint64     id,
+                                          const char *text);
+PyIsolateFrame *link_frame_event         (guint64     id,
+                                          const char *name,
+                                          guint32     number);
+guint32         link_frame_get_number    (PyIsolateFrame *frame);
+char           *link_frame_dup_text      (PyIsolateFrame *frame);
+
+G_END_DECLS
