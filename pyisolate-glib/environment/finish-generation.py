@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-# Run by the base interpreter with -I -S on an environment that was just installed: compiles its Python files, with the paths
-# of its final place in them, and writes a manifest of every file. Nothing of the environment is imported or run.
+# Run by the base interpreter with -I -S on an environment that was just installed: compiles its
+# Python files, with the paths of its final place in them, and writes a manifest of every file.
+# Nothing of the environment is imported or run.
 #
 # Arguments: PREFIX (where it is now), FINAL (where it will be), MANIFEST (file to write).
-# Prints "TOTAL n" and then "DONE n" now and then; the manifest's lines are documented in pyisolate-env-manifest.c.
+# Prints "TOTAL n" and then "DONE n" now and then; pyisolate-env-manifest.c documents the manifest.
+import contextlib
 import hashlib
 import os
 import py_compile
@@ -49,9 +51,10 @@ def bytecode_path(path):
 
 
 def compile_one(path, prefix, final):
-    # A file that is no Python for this version (a template, a test of a parser) is the package's business: it is an error if
-    # somebody imports it, and then Python says it better.
-    try:
+    # A file that is no Python for this version (a template, a test of a parser) is the package's
+    # business: it is an error if somebody imports it, and then Python says it better.
+    harmless = (py_compile.PyCompileError, ValueError, RecursionError, MemoryError)
+    with contextlib.suppress(*harmless):
         py_compile.compile(
             path,
             cfile=bytecode_path(path),
@@ -59,8 +62,6 @@ def compile_one(path, prefix, final):
             doraise=True,
             quiet=2,
         )
-    except (py_compile.PyCompileError, ValueError, RecursionError, MemoryError, UnicodeError):
-        pass
 
 
 def work(entries, prefix, final, part, parent, progress):
@@ -100,7 +101,7 @@ def main():
     prefix, final, manifest = sys.argv[1:4]
     entries = list(walk(prefix))
     # What we write ourselves is described when it is written.
-    ours = set(bytecode_path(path) for path, mode in entries if is_source(path, mode))
+    ours = {bytecode_path(path) for path, mode in entries if is_source(path, mode)}
     entries = [entry for entry in entries if entry[0] not in ours]
     # Big files first and in turn, so that the workers have much the same to do.
     entries.sort(key=lambda entry: -os.lstat(entry[0]).st_size)
@@ -118,7 +119,8 @@ def main():
     for dots in iter(lambda: os.read(reader, 4096), b""):
         done += len(dots)
         print("DONE %d" % done, flush=True)
-    if any([os.waitpid(child, 0)[1] for child in children]):
+    statuses = [os.waitpid(child, 0)[1] for child in children]
+    if any(statuses):
         sys.exit("compiling bytecode failed")
 
     lines = []

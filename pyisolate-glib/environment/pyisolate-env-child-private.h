@@ -30,7 +30,8 @@ typedef struct {
 void     _pyisolate_env_child_result_clear (PyIsolateEnvChildResult *result);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PyIsolateEnvChildResult, _pyisolate_env_child_result_clear)
 
-/* FALSE: it could not be started, was cancelled or ran out of time (G_IO_ERROR_TIMED_OUT); nothing of it is left then. */
+/* FALSE: it could not be started, was cancelled or ran out of time (G_IO_ERROR_TIMED_OUT);
+ * nothing of it is left then. */
 gboolean _pyisolate_env_child_run          (const PyIsolateEnvChild  *child,
                                             PyIsolateEnvChildResult  *result,
                                             GCancellable             *cancellable,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs a helper program to its end, in the calling thread.
  *
- * No main context and no SIGCHLD: one poll over its output, its pidfd and the cancellable. It has a process group of its own,
- * which is ended with it. With the launcher the whole tree ends, also if we are killed; without it, the program itself does.
+ * No main context and no SIGCHLD: one poll over its output, its pidfd and the cancellable. It
+ * has a process group of its own, which is ended with it. With the launcher the whole tree ends,
+ * also if we are killed; without it, the program itself does.
  */
 #include "config.h"
 
@@ -27,7 +28,8 @@
 #define MAX_OUT (64 * 1024 * 1024)     /* a lock of ten thousand packages is 10 MiB */
 #define MAX_ERR (64 * 1024)            /* of which we show the end */
 #define LAUNCHER_GRACE 3000            /* milliseconds for the launcher to end its tree */
-#define LOOK_INTERVAL 10               /* milliseconds, where there is no pidfd: an old kernel, valgrind */
+/* milliseconds, where there is no pidfd: an old kernel, valgrind */
+#define LOOK_INTERVAL 10
 #define CONTROL_FD 3
 #define LOCK_FD 4
 
@@ -73,7 +75,8 @@ set_up_child (gpointer user_data)
 {
   const Setup *setup = user_data;
 
-  /* The launcher makes a session, and must see us go and end its tree; it must not be killed by our death itself. */
+  /* The launcher makes a session, and must see us go and end its tree; it must not be killed by
+   * our death itself. */
   if (setup->has_launcher)
     return;
   setpgid (0, 0);
@@ -90,7 +93,10 @@ open_input (const char  *input,
   gsize left = input != NULL ? strlen (input) : 0;
 
   /* A memfd: nothing to write while it runs, and nothing on a disk, whatever the text holds. */
-  fd = input != NULL ? memfd_create ("pyisolate-input", MFD_CLOEXEC) : open ("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (input != NULL)
+    fd = memfd_create ("pyisolate-input", MFD_CLOEXEC);
+  else
+    fd = open ("/dev/null", O_RDONLY | O_CLOEXEC);
   while (fd >= 0 && left > 0)
     {
       gssize n = write (fd, input + strlen (input) - left, left);
@@ -150,7 +156,8 @@ spawn (Running  *self,
 
       if (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         {
-          _pyisolate_env_set_errno (error, errno, "Cannot make a socket for", self->child->launcher_path);
+          _pyisolate_env_set_errno (error, errno, "Cannot make a socket for",
+                                    self->child->launcher_path);
           return FALSE;
         }
       self->control_fd = pair[0];
@@ -165,8 +172,10 @@ spawn (Running  *self,
     }
 
   if (!g_spawn_async_with_pipes_and_fds (NULL, (const char *const *) argv->pdata,
-                                         (const char *const *) self->child->environment, G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_CLOEXEC_PIPES,
-                                         set_up_child, &setup, input_fd, -1, -1, source_fds, target_fds, n_fds, &self->pid,
+                                         (const char *const *) self->child->environment,
+                                         G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_CLOEXEC_PIPES,
+                                         set_up_child, &setup, input_fd, -1, -1, source_fds,
+                                         target_fds, n_fds, &self->pid,
                                          NULL, &self->out_fd, &self->err_fd, error))
     return FALSE;
 
@@ -255,19 +264,26 @@ has_ended (Running *self)
   siginfo_t info = { 0 };
 
   /* ECHILD: somebody else reaped it, because the application ignores SIGCHLD. */
-  return waitid (P_PID, self->pid, &info, WEXITED | WNOWAIT | WNOHANG) < 0 ? errno == ECHILD : info.si_pid == self->pid;
+  if (waitid (P_PID, self->pid, &info, WEXITED | WNOWAIT | WNOHANG) < 0)
+    return errno == ECHILD;
+
+  return info.si_pid == self->pid;
 }
 
-/* Waits for something to happen to one of the fds or to the child; FALSE when @deadline has passed. */
+/* Waits for something to happen to one of the fds or to the child; FALSE when @deadline has
+ * passed. */
 static gboolean
 wait_for_events (Running       *self,
                  struct pollfd *fds,
                  guint          n_fds,
                  gint64         deadline)
 {
-  gint64 left = deadline == G_MAXINT64 ? -1 : MAX (0, (deadline - g_get_monotonic_time () + 999) / 1000);
-  int timeout = self->pid_fd >= 0 ? (int) left : left < 0 ? LOOK_INTERVAL : (int) MIN (left, LOOK_INTERVAL);
+  int timeout = -1;
 
+  if (deadline != G_MAXINT64)
+    timeout = (int) MAX (0, (deadline - g_get_monotonic_time () + 999) / 1000);
+  if (self->pid_fd < 0)
+    timeout = timeout < 0 ? LOOK_INTERVAL : MIN (timeout, LOOK_INTERVAL);
   if (poll (fds, n_fds, timeout) < 0)
     {
       /* Nothing is ready then, whatever is in there. */
@@ -299,7 +315,8 @@ reap (Running *self)
   gboolean ended = has_ended (self);
   int status = 0;
 
-  /* The pid is ours until it is reaped, so the group is still that of this very program. The launcher has ended its own. */
+  /* The pid is ours until it is reaped, so the group is still that of this very program. The
+   * launcher has ended its own. */
   if (self->child->launcher_path == NULL)
     kill (-self->pid, SIGKILL);
   if (!ended)
@@ -319,7 +336,8 @@ watch (Running       *self,
        GError       **error)
 {
   const PyIsolateEnvChild *child = self->child;
-  gint64 deadline = child->timeout >= 0 ? g_get_monotonic_time () + child->timeout * 1000 : G_MAXINT64;
+  gint64 deadline =
+    child->timeout >= 0 ? g_get_monotonic_time () + child->timeout * 1000 : G_MAXINT64;
   GPollFD cancel_fd = { -1, 0, 0 };
   gsize n_out = 0, n_err = 0;
   gboolean has_cancel_fd = g_cancellable_make_pollfd (cancellable, &cancel_fd);
@@ -335,9 +353,11 @@ watch (Running       *self,
       };
       gboolean in_time = wait_for_events (self, fds, G_N_ELEMENTS (fds), deadline);
 
-      if (fds[1].revents != 0 && !read_some (self->out_fd, self->out, &n_out, child->out_line, child->user_data, MAX_OUT))
+      if (fds[1].revents != 0 && !read_some (self->out_fd, self->out, &n_out, child->out_line,
+                                             child->user_data, MAX_OUT))
         _pyisolate_env_close (&self->out_fd);
-      if (fds[2].revents != 0 && !read_some (self->err_fd, self->err, &n_err, child->err_line, child->user_data, MAX_ERR))
+      if (fds[2].revents != 0 && !read_some (self->err_fd, self->err, &n_err, child->err_line,
+                                             child->user_data, MAX_ERR))
         _pyisolate_env_close (&self->err_fd);
       if (g_cancellable_set_error_if_cancelled (cancellable, error))
         success = FALSE;
@@ -345,7 +365,8 @@ watch (Running       *self,
         break;
       else if (!in_time)
         {
-          g_set_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "%s did not end in time", child->argv[0]);
+          g_set_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "%s did not end in time",
+                       child->argv[0]);
           success = FALSE;
         }
     }

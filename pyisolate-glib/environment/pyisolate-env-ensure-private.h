@@ -6,29 +6,33 @@
 G_BEGIN_DECLS
 
 /* With the base directory and find-links made absolute. */
-PyIsolateEnvironmentRequest *_pyisolate_env_request_normalize (const PyIsolateEnvironmentRequest *request);
+PyIsolateEnvironmentRequest *
+_pyisolate_env_request_normalize (const PyIsolateEnvironmentRequest *request);
 
 /* Whether ensure would run no process. */
 gboolean              _pyisolate_env_is_warm          (const PyIsolateEnvironmentRequest *request);
 
-/* Takes a generation into use: NULL without an error where there is none that is whole. @generation 0: the current one. */
+/* Takes a generation into use: NULL without an error where there is none that is whole.
+ * @generation 0: the current one. */
 PyIsolateEnvironment *_pyisolate_env_acquire          (const char                     *venv_root,
                                                        const char                     *key,
                                                        const PyIsolateEnvInterpreter  *interpreter,
                                                        GCancellable                   *cancellable,
                                                        GError                        **error);
-PyIsolateEnvironment *_pyisolate_env_environment_new  (const char                     *key,
-                                                       const char                     *prefix,
-                                                       const char                     *python_version,
-                                                       int                             take_lock_fd);
+PyIsolateEnvironment *
+_pyisolate_env_environment_new (const char *key,
+                                const char *prefix,
+                                const char *python_version,
+                                int         take_lock_fd);
 
 /* Makes a generation of the environment and takes it into use. @fresh: also if there is one. */
-PyIsolateEnvironment *_pyisolate_env_make             (const PyIsolateEnvironmentRequest  *request,
-                                                       PyIsolateEnvLock                   *lock,
-                                                       const PyIsolateEnvInterpreter      *interpreter,
-                                                       gboolean                            fresh,
-                                                       PyIsolateEnvProgress               *progress,
-                                                       GCancellable                       *cancellable,
-                                                       GError                            **error);
+PyIsolateEnvironment *
+_pyisolate_env_make (const PyIsolateEnvironmentRequest  *request,
+                     PyIsolateEnvLock                   *lock,
+                     const PyIsolateEnvInterpreter      *interpreter,
+                     gboolean                            fresh,
+                     PyIsolateEnvProgress               *progress,
+                     GCancellable                       *cancellable,
+                     GError                            **error);
 
 G_END_DECLS

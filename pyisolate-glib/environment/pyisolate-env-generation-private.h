@@ -14,7 +14,8 @@ typedef struct {
   char *manifest_digest;
   char **packages;            /* "name version" */
   gint64 created;
-  PyIsolateEnvLock *lock;     /* what was installed; its text is in a file of its own and NULL here */
+  /* what was installed; its text is in a file of its own and NULL here */
+  PyIsolateEnvLock *lock;
 } PyIsolateEnvStamp;
 
 void               _pyisolate_env_stamp_free (PyIsolateEnvStamp *self);
@@ -25,14 +26,17 @@ PyIsolateEnvStamp *_pyisolate_env_stamp_load (const char *generation);
 /* The name of the file that says what is installed. */
 const char        *_pyisolate_env_lock_file_name (gboolean is_pylock);
 
-/* Makes generation @number and returns its path. The caller holds the guard of @key, and makes it the current one. */
-char *_pyisolate_env_generation_make (const PyIsolateEnvironmentRequest  *request,
-                                      const char                         *key,
-                                      guint                               number,
-                                      PyIsolateEnvLock                   *lock,
-                                      const PyIsolateEnvInterpreter      *interpreter,
-                                      PyIsolateEnvProgress               *progress,
-                                      GCancellable                       *cancellable,
-                                      GError                            **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Makes generation @number and returns its path. The caller holds the guard of @key, and makes
+ * it the current one. */
+char *
+_pyisolate_env_generation_make (const PyIsolateEnvironmentRequest  *request,
+                                const char                         *key,
+                                guint                               number,
+                                PyIsolateEnvLock                   *lock,
+                                const PyIsolateEnvInterpreter      *interpreter,
+                                PyIsolateEnvProgress               *progress,
+                                GCancellable                       *cancellable,
+                                GError                            **error)
+  G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

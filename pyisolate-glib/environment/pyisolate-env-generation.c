@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Makes one generation of an environment.
  *
- * In a directory beside its place: `uv venv`, the packages of the lock, bytecode and manifest, at last the stamp. Then all of
- * it is put on the disk, and one rename makes it a generation. A kill at any moment leaves a directory that starts with
- * ".new-", which the next maker removes, or the whole. The environment's own python is never run: when uv asks it what it is,
- * before it installs, nothing is installed yet; bytecode is compiled by the base interpreter without site-packages.
+ * In a directory beside its place: `uv venv`, the packages of the lock, bytecode and manifest,
+ * at last the stamp. Then all of it is put on the disk, and one rename makes it a generation. A
+ * kill at any moment leaves a directory that starts with ".new-", which the next maker removes,
+ * or the whole. The environment's own python is never run: when uv asks it what it is, before it
+ * installs, nothing is installed yet; bytecode is compiled by the base interpreter without
+ * site-packages.
  */
 #include "config.h"
 
@@ -18,6 +20,7 @@
 #include "pyisolate-error.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,7 +34,8 @@ typedef struct {
   PyIsolateEnvUv *uv;         /* owned */
   char *temporary;            /* owned; where it is made */
   char *final;                /* owned; where it goes */
-  int lock_fd;                /* held, shared, by us and by uv: nobody sweeps it away under either */
+  /* held, shared, by us and by uv: nobody sweeps it away under either */
+  int lock_fd;
 } Making;
 
 static void
@@ -68,7 +72,8 @@ make_directory (Making      *self,
     }
 
   lock = _pyisolate_env_generation_file (self->temporary, "lock");
-  self->lock_fd = _pyisolate_env_store_lock (lock, PYISOLATE_ENV_LOCK_SHARED, TRUE, FALSE, NULL, error);
+  self->lock_fd = _pyisolate_env_store_lock (lock, PYISOLATE_ENV_LOCK_SHARED, TRUE, FALSE, NULL,
+                                             error);
   return self->lock_fd >= 0;
 }
 
@@ -76,10 +81,32 @@ static gboolean
 make_venv (Making  *self,
            GError **error)
 {
-  const char *const argv[] = { "venv", "--no-project", "--relocatable", "--allow-existing", "--prompt", "pyisolate",
+  const char *const argv[] = { "venv", "--no-project", "--relocatable", "--allow-existing",
+                               "--prompt", "pyisolate",
                                "--python", self->interpreter->path, self->temporary, NULL };
 
-  return _pyisolate_env_uv_run (self->uv, argv, NULL, self->lock_fd, self->progress, NULL, self->cancellable, error);
+  return _pyisolate_env_uv_run (self->uv, argv, NULL, self->lock_fd, self->progress, NULL,
+                                self->cancellable, error);
+}
+
+/* uv's own settings can send packages elsewhere (target, prefix); then nothing has come here. */
+static gboolean
+check_installed (Making  *self,
+                 GError **error)
+{
+  g_autofree char *minor = _pyisolate_env_interpreter_dup_minor (self->interpreter);
+  g_auto (GStrv) packages = _pyisolate_env_generation_packages (self->temporary, minor);
+  g_auto (GStrv) locked = _pyisolate_env_lock_file_split (self->lock->text);
+
+  /* In a user's own lock, markers can leave out all. */
+  if (packages[0] != NULL || locked[0] == NULL || strchr (self->lock->text, ';') != NULL ||
+      self->lock->is_pylock)
+    return TRUE;
+
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
+               "uv installed nothing into the environment that it was given; does your uv.toml set "
+               "a target or prefix?");
+  return FALSE;
 }
 
 static gboolean
@@ -89,7 +116,8 @@ install (Making  *self,
   const char *name = _pyisolate_env_lock_file_name (self->lock->is_pylock);
   g_autofree char *file = _pyisolate_env_generation_file (self->temporary, name);
   g_autofree char *python = g_build_filename (self->temporary, "bin", "python", NULL);
-  const char *argv[16] = { "pip", "install", "--python", python, "--no-compile-bytecode", "-r", file };
+  const char *argv[16] = { "pip", "install", "--python", python, "--no-compile-bytecode", "-r",
+                           file };
   guint n = 7;
 
   if (!_pyisolate_env_write_file (file, self->lock->text, error))
@@ -104,7 +132,9 @@ install (Making  *self,
     argv[n++] = "--require-hashes";
   argv[n] = NULL;
 
-  return _pyisolate_env_uv_run (self->uv, argv, NULL, self->lock_fd, self->progress, NULL, self->cancellable, error);
+  return _pyisolate_env_uv_run (self->uv, argv, NULL, self->lock_fd, self->progress, NULL,
+                                self->cancellable, error) &&
+         check_installed (self, error);
 }
 
 static void
@@ -120,13 +150,20 @@ finish (Making  *self,
         GError **error)
 {
   g_autofree char *manifest = _pyisolate_env_generation_file (self->temporary, "manifest");
-  const char *const argv[] = { self->interpreter->path, "-I", "-S", "-", self->temporary, self->final, manifest, NULL };
+  const char *const argv[] = { self->interpreter->path, "-I", "-S", "-", self->temporary,
+                               self->final, manifest, NULL };
   g_autofree char *script = _pyisolate_env_dup_script ("finish-generation.py");
   g_auto (PyIsolateEnvChildResult) result = { 0 };
   g_autoptr (GError) local_error = NULL;
   PyIsolateEnvChild child = {
-    .argv = argv, .environment = self->uv->environment, .input = script, .launcher_path = self->request->launcher_path,
-    .lock_fd = self->lock_fd, .timeout = -1, .out_line = on_finish_line, .user_data = self->progress,
+    .argv = argv,
+    .environment = self->uv->environment,
+    .input = script,
+    .launcher_path = self->request->launcher_path,
+    .lock_fd = self->lock_fd,
+    .timeout = -1,
+    .out_line = on_finish_line,
+    .user_data = self->progress,
   };
 
   if (!_pyisolate_env_child_run (&child, &result, self->cancellable, &local_error))
@@ -213,7 +250,9 @@ _pyisolate_env_generation_make (const PyIsolateEnvironmentRequest  *request,
                                 GCancellable                       *cancellable,
                                 GError                            **error)
 {
-  g_auto (Making) self = { request, key, lock, interpreter, progress, cancellable, NULL, NULL, NULL, -1 };
+  g_auto (Making) self = {
+    request, key, lock, interpreter, progress, cancellable, NULL, NULL, NULL, -1
+  };
   g_autofree char *environment = _pyisolate_env_store_environment (request->venv_root, key);
 
   self.uv = _pyisolate_env_uv_new (request, error);
@@ -222,11 +261,13 @@ _pyisolate_env_generation_make (const PyIsolateEnvironmentRequest  *request,
 
   _pyisolate_env_store_sweep (environment);
   self.final = _pyisolate_env_store_generation (environment, number);
-  _pyisolate_env_progress_tell (progress, PYISOLATE_ENVIRONMENT_STAGE_DOWNLOADING, 0.1, "Fetching packages");
-  if (make_directory (&self, environment, error) && make_venv (&self, error) && install (&self, error) &&
-      finish (&self, error) && publish (&self, environment, error))
+  _pyisolate_env_progress_tell (progress, PYISOLATE_ENVIRONMENT_STAGE_DOWNLOADING, 0.1,
+                                "Fetching packages");
+  if (make_directory (&self, environment, error) && make_venv (&self, error) &&
+      install (&self, error) && finish (&self, error) && publish (&self, environment, error))
     {
-      _pyisolate_env_progress_tell (progress, PYISOLATE_ENVIRONMENT_STAGE_INSTALLING, 1, "Installed");
+      _pyisolate_env_progress_tell (progress, PYISOLATE_ENVIRONMENT_STAGE_INSTALLING, 1,
+                                    "Installed");
       return g_steal_pointer (&self.final);
     }
 

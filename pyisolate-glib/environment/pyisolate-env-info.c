@@ -102,7 +102,8 @@ describe (const char *venv_root,
     }
   for (guint i = 0; i < generations->len && !self->in_use; i++)
     {
-      g_autofree char *path = _pyisolate_env_store_generation (environment, g_array_index (generations, guint, i));
+      g_autofree char *path =
+        _pyisolate_env_store_generation (environment, g_array_index (generations, guint, i));
 
       self->in_use = _pyisolate_env_generation_is_used (path);
     }
@@ -140,7 +141,8 @@ _pyisolate_env_check_root_is_there (const char  *venv_root,
   if (!g_file_test (venv_root, G_FILE_TEST_EXISTS) || g_file_test (venv_root, G_FILE_TEST_IS_DIR))
     return TRUE;
 
-  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "The venv root %s is no directory", venv_root);
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
+               "The venv root %s is no directory", venv_root);
   return FALSE;
 }
 
@@ -215,10 +217,12 @@ _pyisolate_env_find_key (const char  *venv_root,
 
   if (n_found > 1)
     g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-                 "\"%s\" is the start of %u environments' keys in %s; say more of it", which, n_found, venv_root);
+                 "\"%s\" is the start of %u environments' keys in %s; say more of it", which,
+                 n_found, venv_root);
   else
     g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-                 "\"%s\" is neither an extension with an environment in %s nor the key of one", which, venv_root);
+                 "\"%s\" is neither an extension with an environment in %s nor the key of one",
+                 which, venv_root);
   return NULL;
 }
 

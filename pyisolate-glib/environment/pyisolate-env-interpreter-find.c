@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* From what the configuration calls a Python to the program that it means.
  *
- * A path is that program. A command is looked up on PATH, where scripts are passed over: a version manager's shim runs one
- * thing here and another there. If it is a shim, the interpreters that it chooses from are looked at. A version is looked for
- * by its command names; a specifier, and a version that is not there, is uv's to find. What uv found is remembered.
+ * A path is that program. A command is looked up on PATH, where scripts are passed over: a
+ * version manager's shim runs one thing here and another there. If it is a shim, the
+ * interpreters that it chooses from are looked at. A version is looked for by its command names;
+ * a specifier, and a version that is not there, is uv's to find. What uv found is remembered.
  */
 #include "config.h"
 
@@ -82,7 +83,8 @@ _pyisolate_env_interpreter_find (const char *name)
 {
   GPtrArray *found = g_ptr_array_new_with_free_func (g_free);
   const char *path = g_getenv ("PATH");
-  g_auto (GStrv) directories = g_strsplit (path != NULL ? path : "/usr/local/bin:/usr/bin:/bin", ":", -1);
+  g_auto (GStrv) directories = g_strsplit (path != NULL ? path : "/usr/local/bin:/usr/bin:/bin",
+                                           ":", -1);
 
   for (guint i = 0; directories[i] != NULL; i++)
     {
@@ -91,7 +93,8 @@ _pyisolate_env_interpreter_find (const char *name)
       if (g_path_is_absolute (file) && _pyisolate_env_is_program (file))
         g_ptr_array_add (found, g_steal_pointer (&file));
     }
-  /* The shims' own choice depends on the directory that one is in; so real programs on PATH come before. */
+  /* The shims' own choice depends on the directory that one is in; so real programs on PATH come
+   * before. */
   for (guint i = 0; directories[i] != NULL; i++)
     {
       if (is_shims_directory (directories[i]))
@@ -106,7 +109,8 @@ static char *
 build_search_path (const char *default_python)
 {
   const char *path = g_getenv ("PATH");
-  g_auto (GStrv) directories = g_strsplit (path != NULL ? path : "/usr/local/bin:/usr/bin:/bin", ":", -1);
+  g_auto (GStrv) directories = g_strsplit (path != NULL ? path : "/usr/local/bin:/usr/bin:/bin",
+                                           ":", -1);
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
   g_autoptr (GPtrArray) behind = _pyisolate_env_interpreter_find ("python3");
   g_auto (GStrv) all = NULL;
@@ -166,7 +170,8 @@ ask_uv (const PyIsolateEnvironmentRequest  *request,
       if (g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         g_propagate_error (error, g_steal_pointer (&local_error));
       else
-        g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND, "There is no Python %s here: %s",
+        g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
+                     "There is no Python %s here: %s",
                      spec, local_error->message);
       return NULL;
     }
@@ -195,7 +200,8 @@ find_with_uv (const PyIsolateEnvironmentRequest  *request,
     return path;
   if (!may_run)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, "Python %s was not looked for yet", spec);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, "Python %s was not looked for yet",
+                   spec);
       return NULL;
     }
 
@@ -218,7 +224,8 @@ version_fits (const char *version,
 {
   gsize length = strlen (wanted);
 
-  return strncmp (version, wanted, length) == 0 && (version[length] == '\0' || version[length] == '.');
+  return strncmp (version, wanted, length) == 0 &&
+         (version[length] == '\0' || version[length] == '.');
 }
 
 /* The first of those called pythonX.Y, pythonX or python that is that version and usable. */
@@ -230,9 +237,16 @@ find_version (const char    *wanted,
               GError       **error)
 {
   g_auto (GStrv) parts = g_strsplit (wanted, ".", -1);
-  g_autofree char *minor = parts[0] != NULL && parts[1] != NULL ? g_strdup_printf ("python%s.%s", parts[0], parts[1]) : NULL;
   g_autofree char *major = g_strdup_printf ("python%s", parts[0] != NULL ? parts[0] : "");
-  const char *const names[] = { minor != NULL ? minor : major, minor != NULL ? major : NULL, NULL };
+  g_autofree char *minor = NULL;
+  const char *names[3] = { major };
+
+  if (parts[0] != NULL && parts[1] != NULL)
+    {
+      minor = g_strdup_printf ("%s.%s", major, parts[1]);
+      names[0] = minor;
+      names[1] = major;
+    }
 
   for (guint i = 0; names[i] != NULL; i++)
     {
@@ -243,7 +257,8 @@ find_version (const char    *wanted,
           g_autoptr (GError) local_error = NULL;
           g_autoptr (PyIsolateEnvInterpreter) self = NULL;
 
-          self = _pyisolate_env_interpreter_query (g_ptr_array_index (programs, j), cache_directory, may_run, cancellable,
+          self = _pyisolate_env_interpreter_query (g_ptr_array_index (programs, j), cache_directory,
+                                                   may_run, cancellable,
                                                    &local_error);
           if (self != NULL && version_fits (self->version, wanted))
             return g_steal_pointer (&self);
@@ -268,7 +283,8 @@ find_command (const char  *name,
     return g_strdup (g_ptr_array_index (programs, 0));
 
   g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
-               "There is no program %s on PATH (scripts do not count); set python to the absolute path of an interpreter",
+               "There is no program %s on PATH (scripts do not count); set python to the absolute "
+               "path of an interpreter",
                name);
   return NULL;
 }
@@ -285,7 +301,8 @@ check_path (const char  *path,
     }
   if (!g_file_test (path, G_FILE_TEST_IS_REGULAR) || access (path, X_OK) != 0)
     {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND, "There is no Python interpreter %s", path);
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
+                   "There is no Python interpreter %s", path);
       return FALSE;
     }
 
@@ -311,7 +328,8 @@ _pyisolate_env_interpreter_check (const PyIsolateEnvironmentRequest  *request,
 
   if (*spec == '-' || strpbrk (spec, "\n\r") != NULL)
     {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "\"%s\" does not name a Python", spec);
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
+                   "\"%s\" does not name a Python", spec);
       return FALSE;
     }
 
@@ -361,7 +379,8 @@ _pyisolate_env_interpreter_resolve (const PyIsolateEnvironmentRequest  *request,
       break;
     case SPEC_VERSION:
       {
-        PyIsolateEnvInterpreter *self = find_version (spec, cache, may_run, cancellable, &local_error);
+        PyIsolateEnvInterpreter *self = find_version (spec, cache, may_run, cancellable,
+                                                      &local_error);
 
         if (self != NULL)
           return self;
@@ -383,5 +402,6 @@ _pyisolate_env_interpreter_resolve (const PyIsolateEnvironmentRequest  *request,
 
   /* The program behind links: a virtual environment's python is its base interpreter then. */
   real = realpath (found, NULL);
-  return _pyisolate_env_interpreter_query (real != NULL ? real : found, cache, may_run, cancellable, error);
+  return _pyisolate_env_interpreter_query (real != NULL ? real : found, cache, may_run, cancellable,
+                                           error);
 }

@@ -18,20 +18,24 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PyIsolateEnvInterpreter, _pyisolate_env_interpret
 /* "3.11" */
 char *_pyisolate_env_interpreter_dup_minor (const PyIsolateEnvInterpreter *self);
 
-/* Without @may_run only what earlier calls found out counts; what would need a process is then G_IO_ERROR_WOULD_BLOCK. */
-PyIsolateEnvInterpreter *_pyisolate_env_interpreter_resolve (const PyIsolateEnvironmentRequest  *request,
-                                                             gboolean                            may_run,
-                                                             GCancellable                       *cancellable,
-                                                             GError                            **error);
+/* Without @may_run only what earlier calls found out counts; what would need a process is then
+ * G_IO_ERROR_WOULD_BLOCK. */
+PyIsolateEnvInterpreter *
+_pyisolate_env_interpreter_resolve (const PyIsolateEnvironmentRequest  *request,
+                                    gboolean                            may_run,
+                                    GCancellable                       *cancellable,
+                                    GError                            **error);
 /* Of one program; @cache_directory: nullable. */
-PyIsolateEnvInterpreter *_pyisolate_env_interpreter_query   (const char                         *path,
-                                                             const char                         *cache_directory,
-                                                             gboolean                            may_run,
-                                                             GCancellable                       *cancellable,
-                                                             GError                            **error);
+PyIsolateEnvInterpreter *
+_pyisolate_env_interpreter_query (const char    *path,
+                                  const char    *cache_directory,
+                                  gboolean       may_run,
+                                  GCancellable  *cancellable,
+                                  GError       **error);
 /* What can be told by looking at files. */
-gboolean                 _pyisolate_env_interpreter_check   (const PyIsolateEnvironmentRequest  *request,
-                                                             GError                            **error);
+gboolean
+_pyisolate_env_interpreter_check (const PyIsolateEnvironmentRequest  *request,
+                                  GError                            **error);
 /* The programs that `name` may mean: on PATH, and behind a version manager's shims there. */
 GPtrArray               *_pyisolate_env_interpreter_find    (const char *name);
 

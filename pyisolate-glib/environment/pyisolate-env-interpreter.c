@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Asks a base interpreter what it is, and remembers the answer for as long as its file stays the same. */
+/* Asks a base interpreter what it is, and remembers the answer for as long as its file stays the
+ * same. */
 #include "config.h"
 
 #include "pyisolate-env-interpreter-private.h"
@@ -31,7 +32,8 @@ _pyisolate_env_interpreter_dup_minor (const PyIsolateEnvInterpreter *self)
   return g_strndup (self->version, strrchr (self->version, '.') - self->version);
 }
 
-/* From what the query printed, or a record of it; NULL with PYTHON_NOT_FOUND if we cannot use it. */
+/* From what the query printed, or a record of it; NULL with PYTHON_NOT_FOUND if we cannot use
+ * it. */
 static PyIsolateEnvInterpreter *
 interpreter_from_json (JsonObject  *object,
                        const char  *asked,
@@ -48,7 +50,8 @@ interpreter_from_json (JsonObject  *object,
   if (self->path == NULL || self->abi == NULL || implementation == NULL || self->version == NULL ||
       sscanf (self->version, "%3u.%3u.%3u", &major, &minor, &micro) != 3)
     {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND, "%s is not a Python interpreter", asked);
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
+                   "%s is not a Python interpreter", asked);
       return NULL;
     }
 
@@ -58,9 +61,11 @@ interpreter_from_json (JsonObject  *object,
   else if (g_ascii_strcasecmp (implementation, "cpython") != 0)
     g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
                  "%s is %s %s; extensions need CPython", asked, implementation, self->version);
-  else if (free_threaded == NULL || !JSON_NODE_HOLDS_VALUE (free_threaded) || json_node_get_boolean (free_threaded))
+  else if (free_threaded == NULL || !JSON_NODE_HOLDS_VALUE (free_threaded) ||
+           json_node_get_boolean (free_threaded))
     g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
-                 "%s is a free-threaded build of Python %s, without a GIL; extensions need an ordinary build",
+                 "%s is a free-threaded build of Python %s, without a GIL; extensions need an "
+                 "ordinary build",
                  asked, self->version);
   else
     return g_steal_pointer (&self);
@@ -95,7 +100,11 @@ run_query (const char    *path,
   g_autoptr (JsonParser) parser = json_parser_new ();
   g_autoptr (GError) local_error = NULL;
   PyIsolateEnvChild child = {
-    .argv = argv, .environment = environment, .input = script, .lock_fd = -1, .timeout = QUERY_TIMEOUT,
+    .argv = argv,
+    .environment = environment,
+    .input = script,
+    .lock_fd = -1,
+    .timeout = QUERY_TIMEOUT,
   };
   JsonNode *root;
 
@@ -104,7 +113,8 @@ run_query (const char    *path,
       if (g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         g_propagate_error (error, g_steal_pointer (&local_error));
       else
-        g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND, "Cannot run the Python interpreter %s: %s",
+        g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
+                     "Cannot run the Python interpreter %s: %s",
                      path, local_error->message);
       return NULL;
     }
@@ -136,11 +146,13 @@ _pyisolate_env_interpreter_query (const char    *path,
 
   if (!_pyisolate_env_file_id (path, &file_id) || access (path, X_OK) != 0)
     {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND, "There is no program %s", path);
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
+                   "There is no program %s", path);
       return NULL;
     }
 
-  id = g_strdup_printf ("query 1\n%s\n%" G_GINT64_FORMAT "\n%" G_GUINT64_FORMAT, path, file_id.mtime, file_id.size);
+  id = g_strdup_printf ("query 1\n%s\n%" G_GINT64_FORMAT "\n%" G_GUINT64_FORMAT, path,
+                        file_id.mtime, file_id.size);
   digest = g_compute_checksum_for_string (G_CHECKSUM_SHA256, id, -1);
   name = g_strdup_printf ("%.32s.json", digest);
   record = cache_directory != NULL ? g_build_filename (cache_directory, name, NULL) : NULL;
@@ -162,7 +174,8 @@ _pyisolate_env_interpreter_query (const char    *path,
     return NULL;
 
   self = interpreter_from_json (object, path, error);
-  /* Only a program is known by its file; what a script runs can change any time. A refusal is not worth remembering. */
+  /* Only a program is known by its file; what a script runs can change any time. A refusal is
+   * not worth remembering. */
   if (self != NULL && record != NULL && _pyisolate_env_is_program (path))
     remember (record, object);
 

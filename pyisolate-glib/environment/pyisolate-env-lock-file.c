@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A lock file that the user brings: installed as it stands, if it is one and fits the dependencies. */
+/* A lock file that the user brings: installed as it stands, if it is one and fits the
+ * dependencies. */
 #include "config.h"
 
 #include "pyisolate-env-lock-private.h"
@@ -53,7 +54,8 @@ refuse (const PyIsolateEnvironmentRequest  *request,
 {
   g_autofree char *shown = _pyisolate_env_dup_shown (line);
 
-  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "The lock file %s cannot be used: \"%s\" %s",
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
+               "The lock file %s cannot be used: \"%s\" %s",
                request->lock_file, shown, why);
   return FALSE;
 }
@@ -70,14 +72,17 @@ check_lines (const PyIsolateEnvironmentRequest  *request,
       const char *option = strstr (lines[i], " -");
 
       if (*lines[i] == '-')
-        return refuse (request, lines[i], "is an option; set index URLs and find-links in the configuration", error);
+        return refuse (request, lines[i], "is an option; set index URLs and find-links in the "
+                                          "configuration", error);
       for (; option != NULL; option = strstr (option + 2, " -"))
         {
           if (!g_str_has_prefix (option, " --hash=") && !g_str_has_prefix (option, " --hash "))
             return refuse (request, lines[i], "holds an option other than --hash", error);
         }
-      if (strstr (lines[i], "==") == NULL && strchr (lines[i], '@') == NULL && strchr (lines[i], '/') == NULL)
-        return refuse (request, lines[i], "names no version; make the file with \"uv pip compile --generate-hashes\"", error);
+      if (strstr (lines[i], "==") == NULL && strchr (lines[i], '@') == NULL &&
+          strchr (lines[i], '/') == NULL)
+        return refuse (request, lines[i], "names no version; make the file with \"uv pip compile "
+                                          "--generate-hashes\"", error);
       if (strstr (lines[i], "${") != NULL)
         return refuse (request, lines[i], "refers to an environment variable", error);
     }
@@ -98,12 +103,14 @@ _pyisolate_env_lock_file_read (const PyIsolateEnvironmentRequest  *request,
   *is_pylock = g_str_has_prefix (base, "pylock.") && g_str_has_suffix (base, ".toml");
   if (!g_file_get_contents (request->lock_file, &text, &length, &local_error))
     {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "Cannot read the lock file: %s", local_error->message);
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
+                   "Cannot read the lock file: %s", local_error->message);
       return NULL;
     }
   if (!g_utf8_validate (text, length, NULL))
     {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "The lock file %s is not UTF-8", request->lock_file);
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
+                   "The lock file %s is not UTF-8", request->lock_file);
       return NULL;
     }
   if (g_str_has_suffix (base, ".lock") && strstr (text, "\n[[package]]") != NULL)
@@ -116,7 +123,8 @@ _pyisolate_env_lock_file_read (const PyIsolateEnvironmentRequest  *request,
   if (_pyisolate_env_has_password (text))
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-                   "The lock file %s holds credentials; put them in ~/.netrc, uv's keyring or the index URL",
+                   "The lock file %s holds credentials; put them in ~/.netrc, uv's keyring or the "
+                   "index URL",
                    request->lock_file);
       return NULL;
     }
@@ -132,7 +140,8 @@ pinned_part (const char *line)
   return g_strndup (line, strcspn (line, " \t;"));
 }
 
-/* Resolves the dependencies alone, with the lock as constraints: what comes out must be pins of the lock. */
+/* Resolves the dependencies alone, with the lock as constraints: what comes out must be pins of
+ * the lock. */
 gboolean
 _pyisolate_env_lock_file_check (const PyIsolateEnvironmentRequest  *request,
                                 const PyIsolateEnvInterpreter      *interpreter,
@@ -142,8 +151,9 @@ _pyisolate_env_lock_file_check (const PyIsolateEnvironmentRequest  *request,
                                 GCancellable                       *cancellable,
                                 GError                            **error)
 {
-  const char *const argv[] = { "pip", "compile", "-", "-c", request->lock_file, "--no-deps", "--no-header", "--no-annotate",
-                               "--python", interpreter->path, request->allow_source_builds ? "--build" : "--no-build", NULL };
+  const char *const argv[] = { "pip", "compile", "-", "-c", request->lock_file, "--no-deps",
+                               "--no-header", "--no-annotate", "--python", interpreter->path,
+                               request->allow_source_builds ? "--build" : "--no-build", NULL };
   g_autoptr (GHashTable) pins = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_auto (GStrv) locked = _pyisolate_env_lock_file_split (text);
   g_auto (GStrv) needed = NULL;
@@ -151,7 +161,8 @@ _pyisolate_env_lock_file_check (const PyIsolateEnvironmentRequest  *request,
 
   if (!_pyisolate_env_uv_run (uv, argv, requirements, -1, NULL, &out, cancellable, error))
     {
-      g_prefix_error (error, "The lock file %s does not fit the dependencies: ", request->lock_file);
+      g_prefix_error (error, "The lock file %s does not fit the dependencies: ",
+                      request->lock_file);
       return FALSE;
     }
 
@@ -166,7 +177,8 @@ _pyisolate_env_lock_file_check (const PyIsolateEnvironmentRequest  *request,
       if (name != NULL && !g_hash_table_contains (pins, name))
         {
           g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-                       "The lock file %s does not hold %s, which the dependencies ask for", request->lock_file, pin);
+                       "The lock file %s does not hold %s, which the dependencies ask for",
+                       request->lock_file, pin);
           return FALSE;
         }
     }

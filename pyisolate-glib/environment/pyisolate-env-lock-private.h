@@ -12,7 +12,8 @@ G_BEGIN_DECLS
 typedef struct {
   char *text;                 /* requirements with hashes, or a pylock.toml */
   gboolean is_pylock;
-  char **requirements;        /* as they were asked for; no credentials in them nor in the URLs below */
+  /* as they were asked for; no credentials in them nor in the URLs below */
+  char **requirements;
   char *index_url;            /* nullable */
   char **extra_index_urls;
   char **find_links;
@@ -45,16 +46,17 @@ PyIsolateEnvLock *_pyisolate_env_lock_resolve (const PyIsolateEnvironmentRequest
                                                GCancellable                       *cancellable,
                                                GError                            **error);
 /* Names the environment that it installs. */
-char             *_pyisolate_env_lock_dup_environment_key (PyIsolateEnvLock              *self,
-                                                           const PyIsolateEnvInterpreter *interpreter);
+char *
+_pyisolate_env_lock_dup_environment_key (PyIsolateEnvLock              *self,
+                                         const PyIsolateEnvInterpreter *interpreter);
 /* The first local requirement that is not what it was; NULL: none. */
 char             *_pyisolate_env_lock_find_changed (PyIsolateEnvLock *self,
                                                     GCancellable     *cancellable);
 /* Each package of it has a hash. */
 gboolean          _pyisolate_env_lock_is_hashed (PyIsolateEnvLock *self);
 
-/* One line for each requirement of a requirements file: continued lines joined, comments and options left out.
- * pyisolate-env-lock-file.c */
+/* One line for each requirement of a requirements file: continued lines joined, comments and
+ * options left out. pyisolate-env-lock-file.c */
 char            **_pyisolate_env_lock_file_split (const char *text);
 char             *_pyisolate_env_lock_file_read  (const PyIsolateEnvironmentRequest  *request,
                                                   gboolean                           *is_pylock,

@@ -34,7 +34,8 @@ feed (GChecksum  *checksum,
       const char *name,
       const char *value)
 {
-  g_autofree char *head = g_strdup_printf ("%s %" G_GSIZE_FORMAT " ", name, value != NULL ? strlen (value) : 0);
+  gsize length = value != NULL ? strlen (value) : 0;
+  g_autofree char *head = g_strdup_printf ("%s %" G_GSIZE_FORMAT " ", name, length);
 
   g_checksum_update (checksum, (const guchar *) head, -1);
   if (value != NULL)
@@ -58,12 +59,15 @@ static GPtrArray *
 parse_requirements (const PyIsolateEnvironmentRequest  *request,
                     GError                            **error)
 {
-  g_autoptr (GPtrArray) parsed = g_ptr_array_new_with_free_func ((GDestroyNotify) _pyisolate_env_requirement_free);
-  g_auto (GStrv) sorted = _pyisolate_env_strv_normalize ((const char *const *) request->dependencies);
+  g_autoptr (GPtrArray) parsed =
+    g_ptr_array_new_with_free_func ((GDestroyNotify) _pyisolate_env_requirement_free);
+  g_auto (GStrv) sorted =
+    _pyisolate_env_strv_normalize ((const char *const *) request->dependencies);
 
   for (guint i = 0; sorted[i] != NULL; i++)
     {
-      PyIsolateEnvRequirement *requirement = _pyisolate_env_requirement_parse (sorted[i], request->base_directory, error);
+      PyIsolateEnvRequirement *requirement =
+        _pyisolate_env_requirement_parse (sorted[i], request->base_directory, error);
 
       if (requirement == NULL)
         return NULL;
@@ -73,7 +77,8 @@ parse_requirements (const PyIsolateEnvironmentRequest  *request,
   return g_steal_pointer (&parsed);
 }
 
-/* The interpreter counts by what can make a resolution differ: a security update of 3.11 keeps the lock. */
+/* The interpreter counts by what can make a resolution differ: a security update of 3.11 keeps
+ * the lock. */
 char *
 _pyisolate_env_request_key (const PyIsolateEnvironmentRequest  *request,
                             const PyIsolateEnvInterpreter      *interpreter,
@@ -83,14 +88,16 @@ _pyisolate_env_request_key (const PyIsolateEnvironmentRequest  *request,
   g_autoptr (GPtrArray) requirements = parse_requirements (request, error);
   g_autofree char *minor = _pyisolate_env_interpreter_dup_minor (interpreter);
   g_autofree char *identity = _pyisolate_env_uv_dup_identity ();
-  g_autofree char *index = request->index_url != NULL ? _pyisolate_env_redact_text (request->index_url) : NULL;
+  g_autofree char *index =
+    request->index_url != NULL ? _pyisolate_env_redact_text (request->index_url) : NULL;
 
   if (requirements == NULL)
     return NULL;
 
   feed (checksum, "request", "1");
   for (guint i = 0; i < requirements->len; i++)
-    feed (checksum, "requirement", ((PyIsolateEnvRequirement *) g_ptr_array_index (requirements, i))->line);
+    feed (checksum, "requirement",
+          ((PyIsolateEnvRequirement *) g_ptr_array_index (requirements, i))->line);
   feed (checksum, "python", interpreter->path);
   feed (checksum, "version", minor);
   feed (checksum, "abi", interpreter->abi);
@@ -147,7 +154,8 @@ _pyisolate_env_lock_from_json (JsonObject *object)
   self->index_url = g_strdup (_pyisolate_env_json_string (object, "index-url"));
   self->extra_index_urls = _pyisolate_env_json_strv (object, "extra-index-urls");
   self->find_links = _pyisolate_env_json_strv (object, "find-links");
-  self->allow_source_builds = json_object_get_boolean_member_with_default (object, "allow-source-builds", FALSE);
+  self->allow_source_builds =
+    json_object_get_boolean_member_with_default (object, "allow-source-builds", FALSE);
   self->local_paths = _pyisolate_env_json_strv (object, "local-paths");
   self->local_digests = _pyisolate_env_json_strv (object, "local-digests");
   if (g_strv_length (self->local_paths) != g_strv_length (self->local_digests))
@@ -162,12 +170,14 @@ _pyisolate_env_lock_to_json (PyIsolateEnvLock *self,
 {
   _pyisolate_env_json_add_strv (builder, "requirements", (const char *const *) self->requirements);
   _pyisolate_env_json_add_string (builder, "index-url", self->index_url);
-  _pyisolate_env_json_add_strv (builder, "extra-index-urls", (const char *const *) self->extra_index_urls);
+  _pyisolate_env_json_add_strv (builder, "extra-index-urls",
+                                (const char *const *) self->extra_index_urls);
   _pyisolate_env_json_add_strv (builder, "find-links", (const char *const *) self->find_links);
   json_builder_set_member_name (builder, "allow-source-builds");
   json_builder_add_boolean_value (builder, self->allow_source_builds);
   _pyisolate_env_json_add_strv (builder, "local-paths", (const char *const *) self->local_paths);
-  _pyisolate_env_json_add_strv (builder, "local-digests", (const char *const *) self->local_digests);
+  _pyisolate_env_json_add_strv (builder, "local-digests",
+                                (const char *const *) self->local_digests);
   json_builder_set_member_name (builder, "pylock");
   json_builder_add_boolean_value (builder, self->is_pylock);
 }
@@ -245,7 +255,11 @@ join_lines (GPtrArray *requirements)
   GString *text = g_string_new (NULL);
 
   for (guint i = 0; i < requirements->len; i++)
-    g_string_append_printf (text, "%s\n", ((PyIsolateEnvRequirement *) g_ptr_array_index (requirements, i))->line);
+    {
+      PyIsolateEnvRequirement *requirement = g_ptr_array_index (requirements, i);
+
+      g_string_append_printf (text, "%s\n", requirement->line);
+    }
 
   return g_string_free (text, FALSE);
 }
@@ -259,9 +273,10 @@ compile (const PyIsolateEnvironmentRequest  *request,
          GCancellable                       *cancellable,
          GError                            **error)
 {
-  const char *const argv[] = { "pip", "compile", "-", "--generate-hashes", "--no-header", "--no-annotate",
-                               "--no-emit-index-url", "--no-emit-find-links", "--no-emit-index-annotation", "--python",
-                               interpreter->path, request->allow_source_builds ? "--build" : "--no-build", NULL };
+  const char *const argv[] = { "pip", "compile", "-", "--generate-hashes", "--no-header",
+                               "--no-annotate", "--no-emit-index-url", "--no-emit-find-links",
+                               "--no-emit-index-annotation", "--python", interpreter->path,
+                               request->allow_source_builds ? "--build" : "--no-build", NULL };
   char *out = NULL;
 
   /* Nothing asked for is nothing to resolve; uv would warn. */
@@ -291,7 +306,8 @@ _pyisolate_env_lock_resolve (const PyIsolateEnvironmentRequest  *request,
   if (uv == NULL)
     return NULL;
 
-  _pyisolate_env_progress_tell (progress, PYISOLATE_ENVIRONMENT_STAGE_RESOLVING, 0, "Resolving dependencies");
+  _pyisolate_env_progress_tell (progress, PYISOLATE_ENVIRONMENT_STAGE_RESOLVING, 0,
+                                "Resolving dependencies");
   lines = join_lines (requirements);
   if (request->lock_file != NULL)
     {
@@ -300,7 +316,8 @@ _pyisolate_env_lock_resolve (const PyIsolateEnvironmentRequest  *request,
         return NULL;
       /* uv takes no pylock.toml for constraints. */
       if (*lines != '\0' && !self->is_pylock &&
-          !_pyisolate_env_lock_file_check (request, interpreter, uv, lines, self->text, cancellable, error))
+          !_pyisolate_env_lock_file_check (request, interpreter, uv, lines, self->text, cancellable,
+                                           error))
         return NULL;
     }
   else
@@ -312,8 +329,10 @@ _pyisolate_env_lock_resolve (const PyIsolateEnvironmentRequest  *request,
 
   sorted = _pyisolate_env_strv_normalize ((const char *const *) request->dependencies);
   self->requirements = _pyisolate_env_redact_strv ((const char *const *) sorted);
-  self->index_url = request->index_url != NULL ? _pyisolate_env_redact_text (request->index_url) : NULL;
-  self->extra_index_urls = _pyisolate_env_redact_strv ((const char *const *) request->extra_index_urls);
+  self->index_url =
+    request->index_url != NULL ? _pyisolate_env_redact_text (request->index_url) : NULL;
+  self->extra_index_urls =
+    _pyisolate_env_redact_strv ((const char *const *) request->extra_index_urls);
   self->find_links = _pyisolate_env_redact_strv ((const char *const *) request->find_links);
   self->allow_source_builds = request->allow_source_builds;
 
@@ -326,8 +345,9 @@ _pyisolate_env_lock_find_changed (PyIsolateEnvLock *self,
 {
   for (guint i = 0; self->local_paths[i] != NULL; i++)
     {
-      g_autofree char *digest = _pyisolate_env_tree_digest (self->local_paths[i], cancellable, NULL);
+      g_autofree char *digest = NULL;
 
+      digest = _pyisolate_env_tree_digest (self->local_paths[i], cancellable, NULL);
       /* One that is gone is no reason to lose what was made from it. */
       if (digest != NULL && !g_str_equal (digest, self->local_digests[i]))
         return g_strdup (self->local_paths[i]);

@@ -5,7 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* Of a generation, and what is wrong with it (element-type PyIsolateEnvironmentProblem). @digest: of the manifest itself. */
+/* Of a generation, and what is wrong with it (element-type PyIsolateEnvironmentProblem).
+ * @digest: of the manifest itself. */
 GPtrArray *_pyisolate_env_manifest_verify     (const char    *generation,
                                                const char    *digest,
                                                GCancellable  *cancellable,

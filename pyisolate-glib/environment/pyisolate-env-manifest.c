@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Compares a generation with the manifest that was written when it was made, and with the RECORD of each of its packages.
+/* Compares a generation with the manifest that was written when it was made, and with the RECORD
+ * of each of its packages.
  *
- * The manifest (finish-generation.py writes it) has one line for each file and link, `file SHA256 PATH` or `link TARGET PATH`,
- * with %XX for blanks, `%` and all that is not printable ASCII. Its own digest is in the stamp. A package's RECORD says what
- * its maker put into it: where the manifest fits and the RECORD does not, the files were already damaged in uv's cache.
+ * The manifest (finish-generation.py writes it) has one line for each file and link, `file
+ * SHA256 PATH` or `link TARGET PATH`, with %XX for blanks, `%` and all that is not printable
+ * ASCII. Its own digest is in the stamp. A package's RECORD says what its maker put into it:
+ * where the manifest fits and the RECORD does not, the files were already damaged in uv's cache.
  */
 #include "config.h"
 
@@ -21,7 +23,7 @@
 typedef struct {
   const char *generation;
   GPtrArray *problems;
-  GHashTable *digests;        /* path → SHA-256 in hex (files), or NULL (links) of what is there */
+  GHashTable *digests;        /* path → SHA-256 in hex, or NULL (links) */
   GHashTable *seen;           /* paths with a problem */
 } Check;
 
@@ -134,7 +136,8 @@ check_extra (const char *relative,
 {
   Check *check = user_data;
 
-  if (!g_str_has_prefix (relative, PYISOLATE_ENV_OURS "/") && !g_hash_table_contains (check->digests, relative))
+  if (!g_str_has_prefix (relative, PYISOLATE_ENV_OURS "/") &&
+      !g_hash_table_contains (check->digests, relative))
     add_problem (check, PYISOLATE_ENVIRONMENT_PROBLEM_EXTRA, relative);
 
   return TRUE;
@@ -252,9 +255,11 @@ _pyisolate_env_manifest_verify (const char    *generation,
   g_auto (GStrv) lines = NULL;
   Check check = { generation, problems, digests, seen };
 
-  if (actual == NULL || !g_str_equal (actual, digest) || !g_file_get_contents (path, &text, NULL, NULL))
+  if (actual == NULL || !g_str_equal (actual, digest) ||
+      !g_file_get_contents (path, &text, NULL, NULL))
     {
-      add_problem (&check, actual == NULL ? PYISOLATE_ENVIRONMENT_PROBLEM_MISSING : PYISOLATE_ENVIRONMENT_PROBLEM_CHANGED,
+      add_problem (&check, actual == NULL ? PYISOLATE_ENVIRONMENT_PROBLEM_MISSING
+                   : PYISOLATE_ENVIRONMENT_PROBLEM_CHANGED,
                    PYISOLATE_ENV_OURS "/manifest");
       return g_steal_pointer (&problems);
     }
@@ -277,7 +282,8 @@ _pyisolate_env_generation_packages (const char *generation,
                                     const char *python_minor)
 {
   g_autofree char *python = g_strconcat ("python", python_minor, NULL);
-  g_autofree char *site_packages = g_build_filename (generation, "lib", python, "site-packages", NULL);
+  g_autofree char *site_packages = g_build_filename (generation, "lib", python, "site-packages",
+                                                     NULL);
   g_auto (GStrv) names = _pyisolate_env_store_list_names (site_packages, "");
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
 

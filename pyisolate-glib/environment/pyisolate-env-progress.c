@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* How far the making of an environment is, from the lines that uv writes on stderr.
  *
- * Of the whole, resolving is a tenth, fetching goes to seven tenths, installing to nine, bytecode to the end. uv announces the
- * size of large downloads only; the small ones count as packages.
+ * Of the whole, resolving is a tenth, fetching goes to seven tenths, installing to nine,
+ * bytecode to the end. uv announces the size of large downloads only; the small ones count as
+ * packages.
  */
 #include "config.h"
 
@@ -101,12 +102,14 @@ _pyisolate_env_progress_parse (PyIsolateEnvProgress *self,
   else if (g_str_has_prefix (text, "Downloading ") || g_str_has_prefix (text, "Building "))
     {
       downloading (self, strchr (text, ' ') + 1);
-      _pyisolate_env_progress_tell (self, PYISOLATE_ENVIRONMENT_STAGE_DOWNLOADING, fetched_fraction (self), text);
+      _pyisolate_env_progress_tell (self, PYISOLATE_ENVIRONMENT_STAGE_DOWNLOADING,
+                                    fetched_fraction (self), text);
     }
   else if (g_str_has_prefix (text, "Downloaded ") || g_str_has_prefix (text, "Built "))
     {
       downloaded (self, strchr (text, ' ') + 1);
-      _pyisolate_env_progress_tell (self, PYISOLATE_ENVIRONMENT_STAGE_DOWNLOADING, fetched_fraction (self), text);
+      _pyisolate_env_progress_tell (self, PYISOLATE_ENVIRONMENT_STAGE_DOWNLOADING,
+                                    fetched_fraction (self), text);
     }
   else if (g_str_has_prefix (text, "Prepared "))
     _pyisolate_env_progress_tell (self, PYISOLATE_ENVIRONMENT_STAGE_DOWNLOADING, FETCHED, text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What an extension says about itself: pyproject.toml, requirements.txt, or the metadata in a single file. Read by Python, in a
- * process of its own that imports nothing of it (read-project.py).
+/* What an extension says about itself: pyproject.toml, requirements.txt, or the metadata in a
+ * single file. Read by Python, in a process of its own that imports nothing of it
+ * (read-project.py).
  */
 #include "config.h"
 
@@ -52,7 +53,7 @@ static gint64
 optional_time (JsonObject *object,
                const char *name)
 {
-  return json_object_has_member (object, name) ? json_object_get_int_member (object, name) : PYISOLATE_PROJECT_UNSET;
+  return json_object_get_int_member_with_default (object, name, PYISOLATE_PROJECT_UNSET);
 }
 
 /* The script has checked every type. */
@@ -65,13 +66,16 @@ metadata_from_json (JsonObject *object,
   self->module_path = g_strdup (module_path);
   self->name = g_strdup (_pyisolate_env_json_string (object, "name"));
   self->dependencies = _pyisolate_env_json_strv (object, "dependencies");
-  self->requires_python = g_strdup (json_object_get_string_member_with_default (object, "requires-python", NULL));
+  self->requires_python =
+    g_strdup (json_object_get_string_member_with_default (object, "requires-python", NULL));
   self->apis = optional_strv (object, "apis");
   self->source_paths = optional_strv (object, "source-paths");
-  self->index_url = g_strdup (json_object_get_string_member_with_default (object, "index-url", NULL));
+  self->index_url =
+    g_strdup (json_object_get_string_member_with_default (object, "index-url", NULL));
   self->extra_index_urls = optional_strv (object, "extra-index-urls");
   self->find_links = optional_strv (object, "find-links");
-  self->lock_file = g_strdup (json_object_get_string_member_with_default (object, "lock-file", NULL));
+  self->lock_file =
+    g_strdup (json_object_get_string_member_with_default (object, "lock-file", NULL));
   self->python = g_strdup (json_object_get_string_member_with_default (object, "python", NULL));
   self->allow_source_builds = optional_boolean (object, "allow-source-builds");
   self->auto_update = optional_boolean (object, "auto-update");
@@ -83,7 +87,8 @@ metadata_from_json (JsonObject *object,
   return self;
 }
 
-/* What the reader printed: the object inside "ok", or the error that it gave. @no_toml: it lacks a TOML reader. */
+/* What the reader printed: the object inside "ok", or the error that it gave. @no_toml: it lacks
+ * a TOML reader. */
 static JsonObject *
 parse_answer (const char  *out,
               const char  *path,
@@ -91,18 +96,22 @@ parse_answer (const char  *out,
               GError     **error)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
-  JsonNode *root = json_parser_load_from_data (parser, out, -1, NULL) ? json_parser_get_root (parser) : NULL;
-  JsonObject *object = root != NULL && JSON_NODE_HOLDS_OBJECT (root) ? json_node_get_object (root) : NULL;
+  JsonNode *root =
+    json_parser_load_from_data (parser, out, -1, NULL) ? json_parser_get_root (parser) : NULL;
+  JsonObject *object =
+    root != NULL && JSON_NODE_HOLDS_OBJECT (root) ? json_node_get_object (root) : NULL;
   const char *message = object != NULL ? _pyisolate_env_json_string (object, "error") : NULL;
 
   if (object != NULL && json_object_has_member (object, "ok"))
     return json_object_ref (json_object_get_object_member (object, "ok"));
 
-  *no_toml = message != NULL && g_strcmp0 (_pyisolate_env_json_string (object, "code"), "no-toml") == 0;
+  *no_toml =
+    message != NULL && g_strcmp0 (_pyisolate_env_json_string (object, "code"), "no-toml") == 0;
   if (message != NULL)
     g_set_error_literal (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, message);
   else
-    g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED, "Cannot read the metadata of %s: no answer", path);
+    g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED,
+                 "Cannot read the metadata of %s: no answer", path);
 
   return NULL;
 }
@@ -120,7 +129,11 @@ read_with (const char    *python,
   g_auto (PyIsolateEnvChildResult) result = { 0 };
   g_autoptr (GError) local_error = NULL;
   PyIsolateEnvChild child = {
-    .argv = argv, .environment = environment, .input = script, .lock_fd = -1, .timeout = READ_TIMEOUT,
+    .argv = argv,
+    .environment = environment,
+    .input = script,
+    .lock_fd = -1,
+    .timeout = READ_TIMEOUT,
   };
 
   if (!_pyisolate_env_child_run (&child, &result, cancellable, &local_error))
@@ -128,13 +141,15 @@ read_with (const char    *python,
       if (g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         g_propagate_error (error, g_steal_pointer (&local_error));
       else
-        g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED, "Cannot read the metadata of %s with %s: %s",
+        g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED,
+                     "Cannot read the metadata of %s with %s: %s",
                      path, python, local_error->message);
       return NULL;
     }
   if (result.status != 0)
     {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED, "Cannot read the metadata of %s with %s: %.500s",
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED,
+                   "Cannot read the metadata of %s with %s: %.500s",
                    path, python, g_strstrip (result.err));
       return NULL;
     }
@@ -149,7 +164,8 @@ read_with_uv (const char    *uv_path,
               GCancellable  *cancellable,
               GError       **error)
 {
-  const char *const argv[] = { "run", "--no-project", "--isolated", "--with", "tomli", "-", path, NULL };
+  const char *const argv[] = { "run", "--no-project", "--isolated", "--with", "tomli", "-", path,
+                               NULL };
   g_autoptr (PyIsolateEnvironmentRequest) request = _pyisolate_environment_request_new ("/");
   g_autofree char *script = _pyisolate_env_dup_script ("read-project.py");
   g_autoptr (PyIsolateEnvUv) uv = NULL;
@@ -171,7 +187,8 @@ read_with_uv (const char    *uv_path,
 static GPtrArray *
 candidates (const char *default_python)
 {
-  static const char *const names[] = { "python3", "python3.11", "python3.12", "python3.13", "python3.14", "python3.15" };
+  static const char *const names[] = { "python3", "python3.11", "python3.12", "python3.13",
+                                       "python3.14", "python3.15" };
   GPtrArray *found = g_ptr_array_new_with_free_func (g_free);
 
   if (default_python != NULL && g_path_is_absolute (default_python))
@@ -197,12 +214,14 @@ _pyisolate_project_read (const char    *path,
 
   if (!is_file && !g_file_test (canonical, G_FILE_TEST_IS_DIR))
     {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "There is no extension %s", canonical);
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "There is no extension %s",
+                   canonical);
       return NULL;
     }
   if (is_file && !g_str_has_suffix (canonical, ".py"))
     {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "%s is neither a directory nor a .py file", canonical);
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
+                   "%s is neither a directory nor a .py file", canonical);
       return NULL;
     }
 
@@ -211,9 +230,12 @@ _pyisolate_project_read (const char    *path,
       gboolean no_toml = FALSE;
 
       g_clear_error (&local_error);
-      object = read_with (g_ptr_array_index (pythons, i), canonical, &no_toml, cancellable, &local_error);
-      /* A refusal is the same everywhere; an interpreter that cannot even run the reader says nothing about the extension. */
-      if (object == NULL && !no_toml && !g_error_matches (local_error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED))
+      object = read_with (g_ptr_array_index (pythons, i), canonical, &no_toml, cancellable,
+                          &local_error);
+      /* A refusal is the same everywhere; an interpreter that cannot even run the reader says
+       * nothing about the extension. */
+      if (object == NULL && !no_toml &&
+          !g_error_matches (local_error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED))
         {
           g_propagate_error (error, g_steal_pointer (&local_error));
           return NULL;

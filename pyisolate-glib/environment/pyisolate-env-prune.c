@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Removes environments: those that somebody names, and those that nobody needs. One in use is left alone by either. */
+/* Removes environments: those that somebody names, and those that nobody needs. One in use is
+ * left alone by either. */
 #include "config.h"
 
 #include "pyisolate-environment-private.h"
@@ -29,7 +30,8 @@ remove_generation (const char                       *environment,
   PyIsolateEnvTreeSize size;
   PYISOLATE_ENV_AUTOFD int fd = -1;
 
-  fd = _pyisolate_env_store_lock (lock, PYISOLATE_ENV_LOCK_EXCLUSIVE, FALSE, FALSE, NULL, &local_error);
+  fd = _pyisolate_env_store_lock (lock, PYISOLATE_ENV_LOCK_EXCLUSIVE, FALSE, FALSE, NULL,
+                                  &local_error);
   /* Without the lock file it is nothing that anybody could use. */
   if (fd < 0 && !g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
     {
@@ -63,7 +65,8 @@ remove_links (const char *environment)
   rmdir (environment);
 }
 
-/* Generations that nobody uses; the current one only if @all. FALSE only for an error other than being in use. */
+/* Generations that nobody uses; the current one only if @all. FALSE only for an error other than
+ * being in use. */
 static gboolean
 clean_environment (const char                       *venv_root,
                    const char                       *key,
@@ -165,7 +168,8 @@ _pyisolate_environment_remove (const char    *venv_root,
   return TRUE;
 }
 
-/* Lock records of requests that no extension makes any more. A guard that is held: somebody is just about to use it. */
+/* Lock records of requests that no extension makes any more. A guard that is held: somebody is
+ * just about to use it. */
 static void
 prune_locks (const char *venv_root)
 {
@@ -184,7 +188,8 @@ prune_locks (const char *venv_root)
     }
 }
 
-/* Guards of what is not there any more. Who waits for one notices that it is gone and takes a new one. */
+/* Guards of what is not there any more. Who waits for one notices that it is gone and takes a
+ * new one. */
 static void
 prune_guards (const char *venv_root)
 {
@@ -256,7 +261,8 @@ _pyisolate_environment_prune (const char                       *venv_root,
       /* Somebody makes or removes it right now. */
       guard = _pyisolate_env_store_guard (venv_root, keys[i], FALSE, NULL, NULL);
       if (guard >= 0 &&
-          !clean_environment (venv_root, keys[i], !is_indexed (venv_root, keys[i], FALSE), &n_used, report, error))
+          !clean_environment (venv_root, keys[i], !is_indexed (venv_root, keys[i], FALSE), &n_used,
+                              report, error))
         return FALSE;
     }
   prune_guards (venv_root);

@@ -10,7 +10,8 @@
 
 #define END_OF_AUTHORITY "/ \t\r\n\"'`<>"
 
-/* What stands between `://` and the last `@` before the host's end; @rest begins behind `://`. NULL: nothing. */
+/* What stands between `://` and the last `@` before the host's end; @rest begins behind `://`.
+ * NULL: nothing. */
 static const char *
 find_at (const char *rest)
 {

@@ -34,7 +34,8 @@ find_generation (const char         *venv_root,
     return g_steal_pointer (&generation);
 
   g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
-               "The environment %s is not whole and does not say what it was made from; remove it, and the extension's next "
+               "The environment %s is not whole and does not say what it was made from; remove "
+               "it, and the extension's next "
                "start makes it anew", key);
   return NULL;
 }
@@ -47,7 +48,8 @@ _pyisolate_environment_verify (const char    *venv_root,
 {
   g_autofree char *key = _pyisolate_env_find_key (venv_root, which, error);
   g_autoptr (PyIsolateEnvStamp) stamp = NULL;
-  g_autofree char *generation = key != NULL ? find_generation (venv_root, key, &stamp, error) : NULL;
+  g_autofree char *generation =
+    key != NULL ? find_generation (venv_root, key, &stamp, error) : NULL;
   g_autofree char *lock = NULL;
   PYISOLATE_ENV_AUTOFD int fd = -1;
 
@@ -69,12 +71,14 @@ load_lock (const char         *generation,
            GError            **error)
 {
   g_autoptr (PyIsolateEnvLock) lock = g_steal_pointer (&stamp->lock);
-  g_autofree char *file = _pyisolate_env_generation_file (generation, _pyisolate_env_lock_file_name (lock->is_pylock));
+  g_autofree char *file =
+    _pyisolate_env_generation_file (generation, _pyisolate_env_lock_file_name (lock->is_pylock));
   g_autoptr (GError) local_error = NULL;
 
   if (!g_file_get_contents (file, &lock->text, NULL, &local_error))
     {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT, "The lock of the environment is lost: %s",
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
+                   "The lock of the environment is lost: %s",
                    local_error->message);
       return NULL;
     }
@@ -82,8 +86,8 @@ load_lock (const char         *generation,
   return g_steal_pointer (&lock);
 }
 
-/* Which package a damaged file belongs to is told by the directories of site-packages; the name of one that has none of its
- * own by the RECORDs. It is enough to throw out too much. */
+/* Which package a damaged file belongs to is told by the directories of site-packages; the name
+ * of one that has none of its own by the RECORDs. It is enough to throw out too much. */
 static char **
 find_damaged_packages (PyIsolateEnvStamp *stamp,
                        GPtrArray         *problems)
@@ -96,8 +100,10 @@ find_damaged_packages (PyIsolateEnvStamp *stamp,
       PyIsolateEnvironmentProblem *problem = g_ptr_array_index (problems, i);
 
       /* Bytecode and links are made by us, and extra files are nobody's. */
-      any |= problem->kind != PYISOLATE_ENVIRONMENT_PROBLEM_EXTRA && problem->kind != PYISOLATE_ENVIRONMENT_PROBLEM_MISSING &&
-             !g_str_has_suffix (problem->path, ".pyc") && strstr (problem->path, "/site-packages/") != NULL;
+      any |= problem->kind != PYISOLATE_ENVIRONMENT_PROBLEM_EXTRA &&
+             problem->kind != PYISOLATE_ENVIRONMENT_PROBLEM_MISSING &&
+             !g_str_has_suffix (problem->path, ".pyc") &&
+             strstr (problem->path, "/site-packages/") != NULL;
     }
   for (guint i = 0; any && stamp->packages[i] != NULL; i++)
     {
@@ -130,10 +136,12 @@ clean_cache (const PyIsolateEnvironmentRequest  *request,
     g_ptr_array_add (argv, packages[i]);
   g_ptr_array_add (argv, NULL);
 
-  return _pyisolate_env_uv_run (uv, (const char *const *) argv->pdata, NULL, -1, NULL, NULL, cancellable, error);
+  return _pyisolate_env_uv_run (uv, (const char *const *) argv->pdata, NULL, -1, NULL, NULL,
+                                cancellable, error);
 }
 
-/* What the environment was made with, where the caller does not say otherwise. The credentials were not kept. */
+/* What the environment was made with, where the caller does not say otherwise. The credentials
+ * were not kept. */
 static PyIsolateEnvironmentRequest *
 build_request (const PyIsolateEnvironmentRequest *request,
                PyIsolateEnvLock                  *lock)
@@ -179,7 +187,8 @@ _pyisolate_environment_repair (const PyIsolateEnvironmentRequest  *request,
 {
   g_autofree char *key = _pyisolate_env_find_key (request->venv_root, which, error);
   g_autoptr (PyIsolateEnvStamp) stamp = NULL;
-  g_autofree char *generation = key != NULL ? find_generation (request->venv_root, key, &stamp, error) : NULL;
+  g_autofree char *generation =
+    key != NULL ? find_generation (request->venv_root, key, &stamp, error) : NULL;
   g_autofree char *cache = g_build_filename (request->venv_root, "interpreters", NULL);
   g_autoptr (PyIsolateEnvLock) lock = NULL;
   g_autoptr (PyIsolateEnvInterpreter) interpreter = NULL;
@@ -191,7 +200,8 @@ _pyisolate_environment_repair (const PyIsolateEnvironmentRequest  *request,
 
   if (generation == NULL)
     return NULL;
-  problems = _pyisolate_env_manifest_verify (generation, stamp->manifest_digest, cancellable, error);
+  problems = _pyisolate_env_manifest_verify (generation, stamp->manifest_digest, cancellable,
+                                             error);
   if (problems == NULL)
     return NULL;
 
@@ -207,7 +217,8 @@ _pyisolate_environment_repair (const PyIsolateEnvironmentRequest  *request,
   if (!g_str_equal (made_key, key))
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
-                   "The environment %s cannot be made again: its lock or its interpreter %s has changed; remove it, and the "
+                   "The environment %s cannot be made again: its lock or its interpreter %s has "
+                   "changed; remove it, and the "
                    "extension's next start makes a new one", key, stamp->python);
       return NULL;
     }

@@ -132,7 +132,8 @@ check_root (const char  *root,
       path = parent;
     }
   if (!g_file_test (path, G_FILE_TEST_IS_DIR))
-    return bad_config (error, "The venv root \"%s\" cannot be made: a part of it is no directory", root);
+    return bad_config (error, "The venv root \"%s\" cannot be made: a part of it is no directory",
+                       root);
   if (access (path, W_OK | X_OK) != 0)
     return bad_config (error, "The venv root \"%s\" is not writable", root);
 
@@ -159,10 +160,12 @@ check_urls (const PyIsolateEnvironmentRequest  *request,
     }
   for (guint i = 0; request->extra_index_urls != NULL && request->extra_index_urls[i] != NULL; i++)
     {
-      if (strstr (request->extra_index_urls[i], "://") == NULL || strpbrk (request->extra_index_urls[i], " \n\r") != NULL)
+      if (strstr (request->extra_index_urls[i], "://") == NULL ||
+          strpbrk (request->extra_index_urls[i], " \n\r") != NULL)
         return bad_config (error, "An extra index URL is not a URL");
     }
-  if (request->index_url != NULL && (strstr (request->index_url, "://") == NULL || strpbrk (request->index_url, " \n\r") != NULL))
+  if (request->index_url != NULL &&
+      (strstr (request->index_url, "://") == NULL || strpbrk (request->index_url, " \n\r") != NULL))
     return bad_config (error, "The index URL is not a URL");
 
   return TRUE;
@@ -181,7 +184,8 @@ check_requirement (const PyIsolateEnvironmentRequest  *request,
     return FALSE;
   if (requirement->path != NULL && !g_file_test (requirement->path, G_FILE_TEST_EXISTS))
     {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_REQUIREMENT, "Bad requirement \"%s\": there is no %s",
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_REQUIREMENT,
+                   "Bad requirement \"%s\": there is no %s",
                    text, requirement->path);
       return FALSE;
     }
@@ -189,7 +193,8 @@ check_requirement (const PyIsolateEnvironmentRequest  *request,
   is_source = requirement->kind == PYISOLATE_ENV_REQUIREMENT_VCS ||
               (requirement->path != NULL && !g_str_has_suffix (requirement->path, ".whl"));
   if (is_source && !request->allow_source_builds)
-    return bad_config (error, "\"%s\" must be built from its source, which runs its code on this machine; "
+    return bad_config (error, "\"%s\" must be built from its source, which runs its code on this "
+                              "machine; "
                        "set allow-source-builds if it may", text);
 
   return TRUE;
@@ -204,12 +209,15 @@ check_own_environment (const PyIsolateEnvironmentRequest  *request,
 
   if (!is_empty (request->dependencies) || request->lock_file != NULL)
     return bad_config (error, "The environment \"%s\" is the user's own and used as it is; "
-                       "dependencies or a lock file besides it cannot be met", request->environment);
+                       "dependencies or a lock file besides it cannot be met",
+                       request->environment);
   if (request->python != NULL)
-    return bad_config (error, "The environment \"%s\" has its own Python; python cannot be set besides it",
+    return bad_config (error, "The environment \"%s\" has its own Python; python cannot be set "
+                              "besides it",
                        request->environment);
   if (!g_path_is_absolute (request->environment))
-    return bad_config (error, "The environment must be an absolute path, not \"%s\"", request->environment);
+    return bad_config (error, "The environment must be an absolute path, not \"%s\"",
+                       request->environment);
   if (!g_file_test (request->environment, G_FILE_TEST_IS_DIR))
     return bad_config (error, "There is no environment \"%s\"", request->environment);
   if (access (python, X_OK) != 0)
@@ -242,7 +250,8 @@ _pyisolate_environment_check_request (const PyIsolateEnvironmentRequest  *reques
       g_autofree char *text = NULL;
 
       if (!g_path_is_absolute (request->lock_file))
-        return bad_config (error, "The lock file must be an absolute path, not \"%s\"", request->lock_file);
+        return bad_config (error, "The lock file must be an absolute path, not \"%s\"",
+                           request->lock_file);
       text = _pyisolate_env_lock_file_read (request, &is_pylock, error);
       if (text == NULL)
         return FALSE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* One requirement line. What PEP 508 says is uv's business; ours is that a line is one requirement and nothing else: uv reads
- * options, further lines and environment variables where it reads requirements.
+/* One requirement line. What PEP 508 says is uv's business; ours is that a line is one
+ * requirement and nothing else: uv reads options, further lines and environment variables where
+ * it reads requirements.
  */
 #include "config.h"
 
@@ -26,7 +27,8 @@ refuse (const char  *text,
 {
   g_autofree char *shown = _pyisolate_env_dup_shown (text);
 
-  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_REQUIREMENT, "Bad requirement \"%s\": %s", shown, why);
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_REQUIREMENT,
+               "Bad requirement \"%s\": %s", shown, why);
   return FALSE;
 }
 
@@ -58,13 +60,15 @@ check_line (const char  *text,
   if (*text == '\0' || *text == '#')
     return refuse (text, "it is empty", error);
   if (has_option (text))
-    return refuse (text, "it holds an option; options are set in the configuration (index-url, find-links, …)", error);
+    return refuse (text, "it holds an option; options are set in the configuration (index-url, "
+                         "find-links, …)", error);
   if (g_str_has_suffix (text, "\\"))
     return refuse (text, "it ends with a backslash", error);
   if (strstr (text, "${") != NULL)
     return refuse (text, "it refers to an environment variable", error);
   if (_pyisolate_env_has_password (text))
-    return refuse (text, "it holds credentials; put them in ~/.netrc, uv's keyring or the index URL", error);
+    return refuse (text, "it holds credentials; put them in ~/.netrc, uv's keyring or the index "
+                         "URL", error);
 
   return TRUE;
 }
@@ -77,7 +81,8 @@ looks_local (const char *reference)
   if (strstr (reference, "://") != NULL)
     return FALSE;
 
-  return *reference == '/' || *reference == '.' || *reference == '~' || strchr (reference, '/') != NULL ||
+  return *reference == '/' || *reference == '.' || *reference == '~' ||
+         strchr (reference, '/') != NULL ||
          g_str_has_suffix (reference, ".whl") || g_str_has_suffix (reference, ".tar.gz") ||
          g_str_has_suffix (reference, ".zip");
 }
@@ -198,11 +203,13 @@ _pyisolate_env_requirement_parse (const char  *text,
           refuse (text, local_error->message, error);
           return NULL;
         }
-      self->line = g_strdup_printf ("%.*s%s%s", (int) (reference - stripped), stripped, uri, reference + length);
+      self->line = g_strdup_printf ("%.*s%s%s", (int) (reference - stripped), stripped, uri,
+                                    reference + length);
       return g_steal_pointer (&self);
     }
 
-  self->kind = is_repository (target) ? PYISOLATE_ENV_REQUIREMENT_VCS : PYISOLATE_ENV_REQUIREMENT_URL;
+  self->kind =
+    is_repository (target) ? PYISOLATE_ENV_REQUIREMENT_VCS : PYISOLATE_ENV_REQUIREMENT_URL;
   self->line = g_steal_pointer (&stripped);
   return g_steal_pointer (&self);
 }

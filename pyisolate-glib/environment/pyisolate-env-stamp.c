@@ -38,7 +38,8 @@ _pyisolate_env_stamp_load (const char *generation)
   self->packages = _pyisolate_env_json_strv (object, "packages");
   self->created = json_object_get_int_member_with_default (object, "created", 0);
   self->lock = _pyisolate_env_lock_from_json (object);
-  if (self->key == NULL || self->python == NULL || self->python_version == NULL || self->abi == NULL ||
+  if (self->key == NULL || self->python == NULL || self->python_version == NULL ||
+      self->abi == NULL ||
       self->manifest_digest == NULL || self->lock == NULL)
     return NULL;
 

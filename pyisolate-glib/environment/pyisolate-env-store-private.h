@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Where things are below a venv root, and who may touch them when.
  *
- *   locks/KEY.json                     what was asked for (KEY: the request's), and its lock: what was resolved
- *   environments/KEY/N/                generation N of the environment of one lock: never changed once it is there
- *   environments/KEY/N/.pyisolate/     our files in it: stamp.json, manifest, requirements.lock, and `lock`
- *   environments/KEY/current           a link to the generation that is used from now on
- *   environments/KEY/.new-…, .old-…    being made, being removed
- *   guards/KEY.lock                    held by who makes or removes something of KEY (a request's or an environment's)
- *   index/DIGEST.json                  an extension's name (DIGEST: its), and what it uses
- *   interpreters/                      what interpreters said of themselves
+ *   locks/KEY.json                   what was asked for (KEY: the request's), and what it was
+ *                                    resolved to: its lock
+ *   environments/KEY/N/              generation N of the environment of one lock: never changed
+ *   environments/KEY/N/.pyisolate/   our files in it: stamp.json, manifest, requirements.lock, lock
+ *   environments/KEY/current         a link to the generation that is used from now on
+ *   environments/KEY/.new-…, .old-…  being made, being removed
+ *   guards/KEY.lock                  held by who makes or removes something of KEY
+ *   index/DIGEST.json                an extension's name (DIGEST: its), and what it uses
+ *   interpreters/                    what interpreters said of themselves
  *
- * Every file appears whole, by renaming. Who uses a generation holds a shared flock on its `lock`; who removes it needs an
- * exclusive one.
+ * Every file appears whole, by renaming. Who uses a generation holds a shared flock on its
+ * `lock`; who removes it needs an exclusive one.
  */
 #pragma once
 
@@ -36,8 +37,9 @@ typedef enum {
   PYISOLATE_ENV_LOCK_EXCLUSIVE,
 } PyIsolateEnvLockMode;
 
-/* The fd, or -1. Without @wait and where somebody else holds it: G_IO_ERROR_WOULD_BLOCK. Where the file is not there (and not
- * to be made): G_IO_ERROR_NOT_FOUND. The file that was locked is the one at @path when this returns. */
+/* The fd, or -1. Without @wait and where somebody else holds it: G_IO_ERROR_WOULD_BLOCK. Where
+ * the file is not there (and not to be made): G_IO_ERROR_NOT_FOUND. The file that was locked is
+ * the one at @path when this returns. */
 int      _pyisolate_env_store_lock          (const char            *path,
                                              PyIsolateEnvLockMode   mode,
                                              gboolean               create,
@@ -65,7 +67,8 @@ char   **_pyisolate_env_store_list_names    (const char  *directory,
 /* Removes what killed makers and removers left behind; the guard is held. Returns how many. */
 guint    _pyisolate_env_store_sweep         (const char  *environment);
 
-/* Who uses what. An entry is written under the guard of the request, so that prune sees it before it removes a lock. */
+/* Who uses what. An entry is written under the guard of the request, so that prune sees it
+ * before it removes a lock. */
 gboolean _pyisolate_env_index_matches       (const char  *venv_root,
                                              const char  *extension_name,
                                              const char  *request_key,

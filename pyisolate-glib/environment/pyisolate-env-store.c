@@ -17,7 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FIRST_PAUSE 2          /* milliseconds between two looks at a lock that somebody else holds */
+/* milliseconds between two looks at a lock that somebody else holds */
+#define FIRST_PAUSE 2
 #define LAST_PAUSE 50
 
 char *
@@ -59,10 +60,12 @@ is_file_at (int         fd,
 {
   struct stat ours, there;
 
-  return fstat (fd, &ours) == 0 && stat (path, &there) == 0 && ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+  return fstat (fd, &ours) == 0 && stat (path, &there) == 0 && ours.st_ino == there.st_ino &&
+         ours.st_dev == there.st_dev;
 }
 
-/* FALSE once @cancellable is cancelled. flock() itself can only be interrupted by a signal, so it is not waited in. */
+/* FALSE once @cancellable is cancelled. flock() itself can only be interrupted by a signal, so
+ * it is not waited in. */
 static gboolean
 pause_for (int            milliseconds,
            GCancellable  *cancellable,
@@ -153,7 +156,8 @@ _pyisolate_env_store_guard (const char    *venv_root,
       return -1;
     }
 
-  return _pyisolate_env_store_lock (path, PYISOLATE_ENV_LOCK_EXCLUSIVE, TRUE, wait, cancellable, error);
+  return _pyisolate_env_store_lock (path, PYISOLATE_ENV_LOCK_EXCLUSIVE, TRUE, wait, cancellable,
+                                    error);
 }
 
 static guint
@@ -273,8 +277,10 @@ _pyisolate_env_store_sweep (const char *environment)
 
       if (!g_str_has_prefix (names[i], ".new-") && !g_str_has_prefix (names[i], ".old-"))
         continue;
-      /* The maker is dead, or we would not hold the guard; but its uv may take a moment more to follow it. */
-      fd = _pyisolate_env_store_lock (lock, PYISOLATE_ENV_LOCK_EXCLUSIVE, FALSE, FALSE, NULL, &error);
+      /* The maker is dead, or we would not hold the guard; but its uv may take a moment more to
+       * follow it. */
+      fd = _pyisolate_env_store_lock (lock, PYISOLATE_ENV_LOCK_EXCLUSIVE, FALSE, FALSE, NULL,
+                                      &error);
       if (fd < 0 && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
         continue;
       g_clear_error (&error);
@@ -325,7 +331,8 @@ _pyisolate_env_index_matches (const char *venv_root,
   PyIsolateEnvIndexEntry *entry = read_index_entry (path);
   gboolean matches;
 
-  matches = entry != NULL && g_str_equal (entry->name, extension_name) && g_str_equal (entry->request_key, request_key) &&
+  matches = entry != NULL && g_str_equal (entry->name, extension_name) &&
+            g_str_equal (entry->request_key, request_key) &&
             g_str_equal (entry->environment_key, environment_key);
   g_clear_pointer (&entry, _pyisolate_env_index_entry_free);
 
@@ -354,14 +361,16 @@ _pyisolate_env_index_record (const char  *venv_root,
 GPtrArray *
 _pyisolate_env_index_list (const char *venv_root)
 {
-  GPtrArray *entries = g_ptr_array_new_with_free_func ((GDestroyNotify) _pyisolate_env_index_entry_free);
+  GPtrArray *entries =
+    g_ptr_array_new_with_free_func ((GDestroyNotify) _pyisolate_env_index_entry_free);
   g_autofree char *directory = g_build_filename (venv_root, "index", NULL);
   g_auto (GStrv) names = _pyisolate_env_store_list_names (directory, "");
 
   for (guint i = 0; names[i] != NULL; i++)
     {
       g_autofree char *path = g_build_filename (directory, names[i], NULL);
-      PyIsolateEnvIndexEntry *entry = g_str_has_suffix (names[i], ".json") ? read_index_entry (path) : NULL;
+      PyIsolateEnvIndexEntry *entry =
+        g_str_has_suffix (names[i], ".json") ? read_index_entry (path) : NULL;
 
       if (entry != NULL)
         g_ptr_array_add (entries, entry);

@@ -74,7 +74,8 @@ void
 _pyisolate_env_tree_measure (const char           *path,
                              PyIsolateEnvTreeSize *size)
 {
-  g_autoptr (GHashTable) inodes = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, g_free);
+  g_autoptr (GHashTable) inodes = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free,
+                                                         g_free);
   FTS *tree = open_tree (path);
   FTSENT *entry;
   GHashTableIter iter;
@@ -177,7 +178,8 @@ static gboolean
 is_litter (const char *name,
            gboolean    is_top)
 {
-  static const char *const litter[] = { ".git", ".hg", ".svn", ".venv", "__pycache__", ".tox", ".mypy_cache", ".ruff_cache",
+  static const char *const litter[] = { ".git", ".hg", ".svn", ".venv", "__pycache__", ".tox",
+                                        ".mypy_cache", ".ruff_cache",
                                         ".pytest_cache" };
 
   if (is_top && (g_str_equal (name, "build") || g_str_equal (name, "dist")))
@@ -210,7 +212,8 @@ digest_entry (GChecksum     *checksum,
   switch (entry->fts_info)
     {
     case FTS_F:
-      head = g_strdup_printf ("file %s %" G_GUINT64_FORMAT "\n", relative, (guint64) entry->fts_statp->st_size);
+      head = g_strdup_printf ("file %s %" G_GUINT64_FORMAT "\n", relative,
+                              (guint64) entry->fts_statp->st_size);
       g_checksum_update (checksum, (const guchar *) head, -1);
       return digest_file (checksum, entry->fts_path, error);
     case FTS_SL:

@@ -35,7 +35,8 @@ gboolean    _pyisolate_env_write_file        (const char  *path,
 gboolean    _pyisolate_env_write_json        (const char   *path,
                                               JsonBuilder  *builder,
                                               GError      **error);
-/* NULL without an error where there is no such file, or where it is not one of ours: it is then made again. */
+/* NULL without an error where there is no such file, or where it is not one of ours: it is then
+ * made again. */
 JsonObject *_pyisolate_env_read_json         (const char *path);
 const char *_pyisolate_env_json_string       (JsonObject *object,
                                               const char *name);

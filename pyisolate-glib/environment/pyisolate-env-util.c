@@ -67,10 +67,12 @@ _pyisolate_env_write_file (const char  *path,
       return FALSE;
     }
 
-  if (!g_file_set_contents_full (path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600,
+  if (!g_file_set_contents_full (path, text, -1,
+                                 G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600,
                                  &local_error))
     {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT, "Cannot write %s: %s", path, local_error->message);
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT, "Cannot write %s: %s", path,
+                   local_error->message);
       return FALSE;
     }
 
@@ -96,7 +98,8 @@ _pyisolate_env_read_json (const char *path)
   JsonNode *root;
   gsize length;
 
-  if (!g_file_get_contents (path, &text, &length, NULL) || !json_parser_load_from_data (parser, text, length, NULL))
+  if (!g_file_get_contents (path, &text, &length, NULL) ||
+      !json_parser_load_from_data (parser, text, length, NULL))
     return NULL;
 
   root = json_parser_get_root (parser);
@@ -109,7 +112,8 @@ _pyisolate_env_json_string (JsonObject *object,
 {
   JsonNode *node = json_object_get_member (object, name);
 
-  if (node == NULL || !JSON_NODE_HOLDS_VALUE (node) || json_node_get_value_type (node) != G_TYPE_STRING)
+  if (node == NULL || !JSON_NODE_HOLDS_VALUE (node) ||
+      json_node_get_value_type (node) != G_TYPE_STRING)
     return NULL;
 
   return json_node_get_string (node);
@@ -194,7 +198,8 @@ char *
 _pyisolate_env_dup_script (const char *name)
 {
   g_autofree char *path = g_strconcat ("/org/pyisolate/environment/", name, NULL);
-  g_autoptr (GBytes) script = g_resource_lookup_data (_pyisolate_env_get_resource (), path, 0, NULL);
+  g_autoptr (GBytes) script = g_resource_lookup_data (_pyisolate_env_get_resource (), path, 0,
+                                                      NULL);
 
   g_assert (script != NULL);
 

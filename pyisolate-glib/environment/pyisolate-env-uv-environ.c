@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Where uv is, and the environment variables that it runs with.
  *
- * The user's own configuration of uv (mirrors, certificates, proxies, credentials) counts: its files and its variables stay.
- * What we add, index URLs above all, goes into variables and never into arguments, which everybody on the machine can read.
+ * The user's own configuration of uv (mirrors, certificates, proxies, credentials) counts: its
+ * files and its variables stay. What we add, index URLs above all, goes into variables and never
+ * into arguments, which everybody on the machine can read.
  */
 #include "config.h"
 
@@ -17,24 +18,33 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* These would take uv away from the interpreter and directory that we name, or run the environment's own Python. */
+/* These would take uv away from the interpreter and directory that we name, or run the
+ * environment's own Python. */
 static const char *const unwanted[] = {
-  "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "UV_PROJECT", "UV_PROJECT_ENVIRONMENT", "UV_WORKING_DIR",
-  "UV_WORKING_DIRECTORY", "UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_BREAK_SYSTEM_PACKAGES", "UV_TARGET", "UV_PREFIX",
-  "UV_COMPILE_BYTECODE", "UV_VENV_CLEAR", "UV_VENV_SEED", "UV_OUTPUT_FILE", "UV_LOG_CONTEXT", "RUST_LOG", "RUST_BACKTRACE",
-  "FORCE_COLOR", "CLICOLOR_FORCE", "UV_INTERNAL__PARENT_INTERPRETER", "UV_REQUIRE_HASHES", "UV_NO_VERIFY_HASHES",
+  "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "UV_PROJECT", "UV_PROJECT_ENVIRONMENT",
+  "UV_WORKING_DIR",
+  "UV_WORKING_DIRECTORY", "UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_BREAK_SYSTEM_PACKAGES", "UV_TARGET",
+  "UV_PREFIX",
+  "UV_COMPILE_BYTECODE", "UV_VENV_CLEAR", "UV_VENV_SEED", "UV_OUTPUT_FILE", "UV_LOG_CONTEXT",
+  "RUST_LOG", "RUST_BACKTRACE",
+  "FORCE_COLOR", "CLICOLOR_FORCE", "UV_INTERNAL__PARENT_INTERPRETER", "UV_REQUIRE_HASHES",
+  "UV_NO_VERIFY_HASHES",
   "UV_RUN_RECURSION_DEPTH", "__PYVENV_LAUNCHER__",
 };
 
 /* These decide what is resolved. */
 static const char *const relevant[] = {
-  "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX", "UV_INDEX_STRATEGY",
-  "UV_PRERELEASE", "UV_RESOLUTION", "UV_FORK_STRATEGY", "UV_EXCLUDE_NEWER", "UV_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE",
-  "UV_BUILD_CONSTRAINT", "UV_TORCH_BACKEND", "UV_NO_BINARY", "UV_NO_BINARY_PACKAGE", "UV_ONLY_BINARY", "UV_NO_SOURCES",
+  "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS",
+  "UV_NO_INDEX", "UV_INDEX_STRATEGY",
+  "UV_PRERELEASE", "UV_RESOLUTION", "UV_FORK_STRATEGY", "UV_EXCLUDE_NEWER", "UV_CONSTRAINT",
+  "UV_OVERRIDE", "UV_EXCLUDE",
+  "UV_BUILD_CONSTRAINT", "UV_TORCH_BACKEND", "UV_NO_BINARY", "UV_NO_BINARY_PACKAGE",
+  "UV_ONLY_BINARY", "UV_NO_SOURCES",
   "UV_NO_CONFIG", "UV_CONFIG_FILE",
 };
 
-/* A real program: scripts such as a version manager's shims run something that depends on the directory. */
+/* A real program: scripts such as a version manager's shims run something that depends on the
+ * directory. */
 gboolean
 _pyisolate_env_is_program (const char *path)
 {
@@ -46,14 +56,16 @@ _pyisolate_env_is_program (const char *path)
     return FALSE;
 
   fd = open (path, O_RDONLY | O_CLOEXEC);
-  return fd >= 0 && read (fd, magic, sizeof magic) == sizeof magic && memcmp (magic, "\177ELF", sizeof magic) == 0;
+  return fd >= 0 && read (fd, magic, sizeof magic) == sizeof magic &&
+         memcmp (magic, "\177ELF", sizeof magic) == 0;
 }
 
 char *
 _pyisolate_env_find_program (const char *name)
 {
   const char *path = g_getenv ("PATH");
-  g_auto (GStrv) directories = g_strsplit (path != NULL ? path : "/usr/local/bin:/usr/bin:/bin", ":", -1);
+  g_auto (GStrv) directories = g_strsplit (path != NULL ? path : "/usr/local/bin:/usr/bin:/bin",
+                                           ":", -1);
 
   for (guint i = 0; directories[i] != NULL; i++)
     {
@@ -89,7 +101,8 @@ _pyisolate_environment_find_uv (const char  *uv_path,
       if (g_path_is_absolute (uv_path) && is_executable (uv_path))
         return g_strdup (uv_path);
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_UV_MISSING,
-                   "There is no program %s (given as the path of uv, which must be absolute)", uv_path);
+                   "There is no program %s (given as the path of uv, which must be absolute)",
+                   uv_path);
       return NULL;
     }
 
@@ -112,8 +125,10 @@ _pyisolate_environment_find_uv (const char  *uv_path,
     }
 
   g_set_error_literal (error, PYISOLATE_ERROR, PYISOLATE_ERROR_UV_MISSING,
-                       "The program uv is neither on PATH nor in ~/.local/bin; install it (\"pipx install uv\", or "
-                       "https://docs.astral.sh/uv), or say where it is with uv-path or the variable PYISOLATE_UV");
+                       "The program uv is neither on PATH nor in ~/.local/bin; install it (\"pipx "
+                       "install uv\", or "
+                       "https://docs.astral.sh/uv), or say where it is with uv-path or the "
+                       "variable PYISOLATE_UV");
   return NULL;
 }
 
@@ -167,7 +182,8 @@ config_mentions (const char *key)
     {
       g_autofree char *text = NULL;
 
-      if (g_file_get_contents (g_ptr_array_index (files, i), &text, NULL, NULL) && strstr (text, key) != NULL)
+      if (g_file_get_contents (g_ptr_array_index (files, i), &text, NULL, NULL) &&
+          strstr (text, key) != NULL)
         return TRUE;
     }
 
@@ -212,7 +228,8 @@ set_default (char       **environment,
              const char  *config_key,
              const char  *value)
 {
-  if (g_environ_getenv (environment, name) != NULL || (config_key != NULL && config_mentions (config_key)))
+  if (g_environ_getenv (environment, name) != NULL || (config_key != NULL &&
+                                                       config_mentions (config_key)))
     return environment;
 
   return g_environ_setenv (environment, name, value, TRUE);
@@ -226,7 +243,8 @@ prepend (char       **environment,
          const char  *ours)
 {
   const char *theirs = g_environ_getenv (environment, name);
-  g_autofree char *value = theirs != NULL ? g_strjoin (separator, ours, theirs, NULL) : g_strdup (ours);
+  g_autofree char *value = theirs != NULL ? g_strjoin (separator, ours, theirs,
+                                                       NULL) : g_strdup (ours);
 
   return g_environ_setenv (environment, name, value, TRUE);
 }
@@ -247,7 +265,8 @@ join_find_links (const PyIsolateEnvironmentRequest *request)
         {
           g_autofree char *path = g_canonicalize_filename (link, request->base_directory);
           g_autofree char *uri = g_filename_to_uri (path, NULL, NULL);
-          /* The variable is a list with commas; g_filename_to_uri() leaves those of a path alone. */
+          /* The variable is a list with commas; g_filename_to_uri() leaves those of a path
+           * alone. */
           g_auto (GStrv) parts = g_strsplit (uri, ",", -1);
 
           text = g_strjoinv ("%2C", parts);

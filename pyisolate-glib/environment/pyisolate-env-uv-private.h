@@ -41,7 +41,7 @@ PyIsolateEnvUv *_pyisolate_env_uv_new   (const PyIsolateEnvironmentRequest  *req
 void            _pyisolate_env_uv_free  (PyIsolateEnvUv                     *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PyIsolateEnvUv, _pyisolate_env_uv_free)
 
-/* Runs `uv ARGV…`; an exit status other than 0 becomes the error that it means. @out: nullable. */
+/* Runs `uv ARGV…`; its failure becomes the error that it means. @out: nullable. */
 gboolean        _pyisolate_env_uv_run   (PyIsolateEnvUv        *self,
                                          const char *const     *argv,
                                          const char            *input,

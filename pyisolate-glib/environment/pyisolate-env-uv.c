@@ -25,8 +25,10 @@ static char **
 collect_secrets (const PyIsolateEnvironmentRequest *request,
                  char                             **environment)
 {
-  static const char *const names[] = { "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS",
-                                       "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy" };
+  static const char *const names[] = { "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX",
+                                       "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS",
+                                       "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy",
+                                       "https_proxy", "all_proxy" };
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
 
   if (request->index_url != NULL)
@@ -81,8 +83,8 @@ typedef struct {
   int code;
 } Meaning;
 
-/* What uv 0.5 to 0.13 say; the first that fits. Network comes before the solver, which reports what it could not fetch as
- * missing. */
+/* What uv 0.5 to 0.13 say; the first that fits. Network comes before the solver, which reports
+ * what it could not fetch as missing. */
 static const Meaning meanings[] = {
   { "Couldn't parse requirement", PYISOLATE_ERROR_BAD_REQUIREMENT },
   { "Unsupported requirement", PYISOLATE_ERROR_BAD_REQUIREMENT },
@@ -112,9 +114,11 @@ static const Meaning meanings[] = {
 static const char *
 advice (const char *text)
 {
-  if (strstr (text, "ource distributions is disabled") != NULL || strstr (text, "no usable wheels") != NULL ||
+  if (strstr (text, "ource distributions is disabled") != NULL ||
+      strstr (text, "no usable wheels") != NULL ||
       strstr (text, "Building source distributions") != NULL)
-    return "\nIt can only be built from source; set allow-source-builds if its code may run on this machine";
+    return "\nIt can only be built from source; set allow-source-builds if its code may run on "
+           "this machine";
   return "";
 }
 
@@ -157,7 +161,8 @@ _pyisolate_env_uv_dup_error (const char        *stderr_text,
     return g_error_new (PYISOLATE_ERROR, code, "uv failed with exit status %d", status);
 
   return g_error_new (PYISOLATE_ERROR, code, "uv: %s%s",
-                      g_str_has_prefix (reason, "error: ") ? reason + strlen ("error: ") : reason, advice (reason));
+                      g_str_has_prefix (reason, "error: ") ? reason + strlen ("error: ") : reason,
+                      advice (reason));
 }
 
 static void
@@ -205,13 +210,15 @@ _pyisolate_env_uv_run (PyIsolateEnvUv        *self,
       if (g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         g_propagate_error (error, g_steal_pointer (&local_error));
       else
-        g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT, "Cannot run uv: %s", local_error->message);
+        g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT, "Cannot run uv: %s",
+                     local_error->message);
       return FALSE;
     }
   if (result.status != 0)
     {
-      g_propagate_error (error, _pyisolate_env_uv_dup_error (result.err, result.status,
-                                                             (const char *const *) self->secrets));
+      const char *const *secrets = (const char *const *) self->secrets;
+
+      g_propagate_error (error, _pyisolate_env_uv_dup_error (result.err, result.status, secrets));
       return FALSE;
     }
 

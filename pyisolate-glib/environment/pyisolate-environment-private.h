@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Environments: what the host and the command line call.
  *
- * Every function here blocks and takes a GCancellable; run them in a thread. All are safe to call from several threads
- * and several processes on one root at once.
+ * Every function here blocks and takes a GCancellable; run them in a thread. All are safe to
+ * call from several threads and several processes on one root at once.
  */
 #pragma once
 
@@ -16,8 +16,8 @@ typedef enum {
   PYISOLATE_ENVIRONMENT_STAGE_INSTALLING,
 } PyIsolateEnvironmentStage;
 
-/* @fraction is of the whole making, 0 to 1, and never falls; @text is one line for people, valid during the call. Called in
- * the thread that called the function. */
+/* @fraction is of the whole making, 0 to 1, and never falls; @text is one line for people, valid
+ * during the call. Called in the thread that called the function. */
 typedef void (*PyIsolateEnvironmentProgressFunc) (PyIsolateEnvironmentStage stage,
                                                   double                    fraction,
                                                   const char               *text,
@@ -26,10 +26,14 @@ typedef void (*PyIsolateEnvironmentProgressFunc) (PyIsolateEnvironmentStage stag
 /* What is asked for. All strings are owned. */
 typedef struct {
   char *venv_root;            /* an absolute directory; made if it is not there */
-  char *base_directory;       /* nullable: relative paths in dependencies and find_links start here; else the current one */
-  char *uv_path;              /* nullable: $PYISOLATE_UV, beside us, PATH (programs, not scripts), ~/.local/bin, ~/.cargo/bin */
-  char *launcher_path;        /* nullable: uv runs under it, so that uv and what it starts end with this process */
-  char *python;               /* nullable: default_python; an absolute path, a command, "3.11", or ">=3.10" */
+  /* nullable: relative paths in dependencies and find_links start here; else the current one */
+  char *base_directory;
+  /* nullable: $PYISOLATE_UV, beside us, PATH (programs, not scripts), ~/.local/bin, ~/.cargo/bin */
+  char *uv_path;
+  /* nullable: uv runs under it, so that uv and what it starts end with this process */
+  char *launcher_path;
+  /* nullable: default_python; an absolute path, a command, "3.11", or ">=3.10" */
+  char *python;
   char *default_python;       /* nullable: `python3` on PATH, the program behind it */
   char **dependencies;        /* nullable */
   char **find_links;          /* nullable: directories, or URLs of pages with links */
@@ -37,14 +41,18 @@ typedef struct {
   char *index_url;            /* nullable: what the user's uv says */
   char *lock_file;            /* nullable: an absolute path: install exactly what stands there */
   gboolean allow_source_builds;
-  gboolean auto_update;       /* a changed local requirement updates the environment, not only a message */
+  /* a changed local requirement updates the environment, not only a message */
+  gboolean auto_update;
   char *environment;          /* nullable: the user's own venv or prefix; used as it is */
   char *extension_name;       /* nullable: recorded as a user of the environment */
 } PyIsolateEnvironmentRequest;
 
-PyIsolateEnvironmentRequest *_pyisolate_environment_request_new  (const char                        *venv_root);
-PyIsolateEnvironmentRequest *_pyisolate_environment_request_copy (const PyIsolateEnvironmentRequest *self);
-void                         _pyisolate_environment_request_free (PyIsolateEnvironmentRequest       *self);
+PyIsolateEnvironmentRequest *
+_pyisolate_environment_request_new (const char *venv_root);
+PyIsolateEnvironmentRequest *
+_pyisolate_environment_request_copy (const PyIsolateEnvironmentRequest *self);
+void
+_pyisolate_environment_request_free (PyIsolateEnvironmentRequest *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PyIsolateEnvironmentRequest, _pyisolate_environment_request_free)
 
 /* Everything that can be told without starting a process. */
@@ -59,19 +67,24 @@ void                  _pyisolate_environment_unref              (PyIsolateEnviro
 const char           *_pyisolate_environment_get_prefix         (PyIsolateEnvironment *self);
 const char           *_pyisolate_environment_get_python         (PyIsolateEnvironment *self);
 const char           *_pyisolate_environment_get_python_version (PyIsolateEnvironment *self);
-const char           *_pyisolate_environment_get_key            (PyIsolateEnvironment *self); /* NULL: the user's own */
+const char *
+_pyisolate_environment_get_key (PyIsolateEnvironment *self); /* NULL: the user's own */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PyIsolateEnvironment, _pyisolate_environment_unref)
 
-PyIsolateEnvironment *_pyisolate_environment_ensure (const PyIsolateEnvironmentRequest  *request,
-                                                     PyIsolateEnvironmentProgressFunc    progress,
-                                                     gpointer                            user_data,
-                                                     GCancellable                       *cancellable,
-                                                     GError                            **error) G_GNUC_WARN_UNUSED_RESULT;
-PyIsolateEnvironment *_pyisolate_environment_update (const PyIsolateEnvironmentRequest  *request,
-                                                     PyIsolateEnvironmentProgressFunc    progress,
-                                                     gpointer                            user_data,
-                                                     GCancellable                       *cancellable,
-                                                     GError                            **error) G_GNUC_WARN_UNUSED_RESULT;
+PyIsolateEnvironment *
+_pyisolate_environment_ensure (const PyIsolateEnvironmentRequest  *request,
+                               PyIsolateEnvironmentProgressFunc    progress,
+                               gpointer                            user_data,
+                               GCancellable                       *cancellable,
+                               GError                            **error)
+  G_GNUC_WARN_UNUSED_RESULT;
+PyIsolateEnvironment *
+_pyisolate_environment_update (const PyIsolateEnvironmentRequest  *request,
+                               PyIsolateEnvironmentProgressFunc    progress,
+                               gpointer                            user_data,
+                               GCancellable                       *cancellable,
+                               GError                            **error)
+  G_GNUC_WARN_UNUSED_RESULT;
 
 /* What there is. */
 typedef struct {
@@ -94,17 +107,22 @@ void _pyisolate_environment_info_free (PyIsolateEnvironmentInfo *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PyIsolateEnvironmentInfo, _pyisolate_environment_info_free)
 
 /* @which is an extension's name, or a key, or the start of a key (4 characters at least). */
-GPtrArray                *_pyisolate_environment_list (const char  *venv_root,
-                                                       GError     **error) G_GNUC_WARN_UNUSED_RESULT;
-PyIsolateEnvironmentInfo *_pyisolate_environment_show (const char  *venv_root,
-                                                       const char  *which,
-                                                       GError     **error) G_GNUC_WARN_UNUSED_RESULT;
+GPtrArray *
+_pyisolate_environment_list (const char  *venv_root,
+                             GError     **error)
+  G_GNUC_WARN_UNUSED_RESULT;
+PyIsolateEnvironmentInfo *
+_pyisolate_environment_show (const char  *venv_root,
+                             const char  *which,
+                             GError     **error)
+  G_GNUC_WARN_UNUSED_RESULT;
 
 typedef enum {
   PYISOLATE_ENVIRONMENT_PROBLEM_MISSING,  /* a file is gone */
   PYISOLATE_ENVIRONMENT_PROBLEM_CHANGED,  /* it is not what was installed */
   PYISOLATE_ENVIRONMENT_PROBLEM_EXTRA,    /* it was not installed by us */
-  PYISOLATE_ENVIRONMENT_PROBLEM_RECORD,   /* it never was what its package says: a damaged cache, or a faulty package */
+  /* it never was what its package says: a damaged cache, or a faulty package */
+  PYISOLATE_ENVIRONMENT_PROBLEM_RECORD,
 } PyIsolateEnvironmentProblemKind;
 
 typedef struct {
@@ -121,14 +139,17 @@ GPtrArray *_pyisolate_environment_verify (const char    *venv_root,
                                           GCancellable  *cancellable,
                                           GError       **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* A new generation from the environment's own lock; packages with problems are thrown out of uv's cache first. Of @request
- * only the root, uv, launcher, find_links and indexes count; where they are not set, what the environment was made with. */
-PyIsolateEnvironment *_pyisolate_environment_repair (const PyIsolateEnvironmentRequest  *request,
-                                                     const char                         *which,
-                                                     PyIsolateEnvironmentProgressFunc    progress,
-                                                     gpointer                            user_data,
-                                                     GCancellable                       *cancellable,
-                                                     GError                            **error) G_GNUC_WARN_UNUSED_RESULT;
+/* A new generation from the environment's own lock; packages with problems are thrown out of
+ * uv's cache first. Of @request only the root, uv, launcher, find_links and indexes count; where
+ * they are not set, what the environment was made with. */
+PyIsolateEnvironment *
+_pyisolate_environment_repair (const PyIsolateEnvironmentRequest  *request,
+                               const char                         *which,
+                               PyIsolateEnvironmentProgressFunc    progress,
+                               gpointer                            user_data,
+                               GCancellable                       *cancellable,
+                               GError                            **error)
+  G_GNUC_WARN_UNUSED_RESULT;
 
 gboolean _pyisolate_environment_remove (const char    *venv_root,
                                         const char    *which,

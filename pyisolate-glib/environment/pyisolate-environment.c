@@ -3,8 +3,9 @@
  *
  *   request --key--> lock (resolved once) --key--> environment --current--> generation
  *
- * The warm way reads three small files and takes one lock; it starts nothing. Where something is missing, whoever makes it
- * holds the guard of its key, looks again, and makes it; the others wait for the guard and find it made.
+ * The warm way reads three small files and takes one lock; it starts nothing. Where something is
+ * missing, whoever makes it holds the guard of its key, looks again, and makes it; the others
+ * wait for the guard and find it made.
  */
 #include "config.h"
 
@@ -101,8 +102,8 @@ is_whole (const char                    *generation,
   g_autofree char *python = g_build_filename (generation, "bin", "python", NULL);
 
   return stamp != NULL && g_str_equal (stamp->python, interpreter->path) &&
-         g_str_equal (stamp->python_version, interpreter->version) && g_str_equal (stamp->abi, interpreter->abi) &&
-         access (python, X_OK) == 0;
+         g_str_equal (stamp->python_version, interpreter->version) &&
+         g_str_equal (stamp->abi, interpreter->abi) && access (python, X_OK) == 0;
 }
 
 PyIsolateEnvironment *
@@ -123,11 +124,13 @@ _pyisolate_env_acquire (const char                     *venv_root,
       g_autoptr (GError) local_error = NULL;
       PYISOLATE_ENV_AUTOFD int fd = -1;
 
-      /* A generation that vanished as we reached for it was replaced, or `current` points nowhere. */
+      /* A generation that vanished as we reached for it was replaced, or `current` points
+       * nowhere. */
       if (current == 0 || current == previous)
         return NULL;
       previous = current;
-      fd = _pyisolate_env_store_lock (lock, PYISOLATE_ENV_LOCK_SHARED, FALSE, TRUE, cancellable, &local_error);
+      fd = _pyisolate_env_store_lock (lock, PYISOLATE_ENV_LOCK_SHARED, FALSE, TRUE, cancellable,
+                                      &local_error);
       if (fd < 0 && g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
         continue;
       if (fd < 0)
@@ -138,24 +141,48 @@ _pyisolate_env_acquire (const char                     *venv_root,
       if (!is_whole (generation, interpreter))
         return NULL;
 
-      return _pyisolate_env_environment_new (key, generation, interpreter->version, g_steal_fd (&fd));
+      return _pyisolate_env_environment_new (key, generation, interpreter->version,
+                                             g_steal_fd (&fd));
     }
 }
 
-/* A maker that was killed between the two renames left a whole generation that nothing points to. */
+/* A maker that was killed between the two renames left a whole one that nothing points to. */
 static gboolean
 adopt (const char                    *environment,
        GArray                        *generations,
        const PyIsolateEnvInterpreter *interpreter)
 {
   g_autofree char *newest = NULL;
+  guint number;
 
   if (generations->len == 0)
     return FALSE;
 
-  newest = _pyisolate_env_store_generation (environment, g_array_index (generations, guint, 0));
+  number = g_array_index (generations, guint, 0);
+  newest = _pyisolate_env_store_generation (environment, number);
   return is_whole (newest, interpreter) &&
-         _pyisolate_env_store_set_current (environment, g_array_index (generations, guint, 0), NULL);
+         _pyisolate_env_store_set_current (environment, number, NULL);
+}
+
+/* The guard is held, and `current` points to something whole. */
+static PyIsolateEnvironment *
+acquire_made (const char                     *venv_root,
+              const char                     *key,
+              const PyIsolateEnvInterpreter  *interpreter,
+              GCancellable                   *cancellable,
+              GError                        **error)
+{
+  g_autoptr (GError) local_error = NULL;
+  PyIsolateEnvironment *self;
+
+  self = _pyisolate_env_acquire (venv_root, key, interpreter, cancellable, &local_error);
+  if (self == NULL && local_error == NULL)
+    g_set_error (&local_error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
+                 "Somebody removed the environment %s below %s while it was made", key, venv_root);
+  if (self == NULL)
+    g_propagate_error (error, g_steal_pointer (&local_error));
+
+  return self;
 }
 
 PyIsolateEnvironment *
@@ -167,41 +194,41 @@ _pyisolate_env_make (const PyIsolateEnvironmentRequest  *request,
                      GCancellable                       *cancellable,
                      GError                            **error)
 {
+  const char *root = request->venv_root;
   g_autofree char *key = _pyisolate_env_lock_dup_environment_key (lock, interpreter);
-  g_autofree char *environment = _pyisolate_env_store_environment (request->venv_root, key);
-  PYISOLATE_ENV_AUTOFD int guard = _pyisolate_env_store_guard (request->venv_root, key, TRUE, cancellable, error);
+  g_autofree char *environment = _pyisolate_env_store_environment (root, key);
+  PYISOLATE_ENV_AUTOFD int guard = _pyisolate_env_store_guard (root, key, TRUE, cancellable, error);
   g_autoptr (GArray) generations = NULL;
-  g_autoptr (PyIsolateEnvironment) self = NULL;
   g_autoptr (GError) local_error = NULL;
   g_autofree char *made = NULL;
+  PyIsolateEnvironment *self;
   guint next;
 
   if (guard < 0)
     return NULL;
 
   generations = _pyisolate_env_store_list (environment);
-  if (!fresh && (self = _pyisolate_env_acquire (request->venv_root, key, interpreter, cancellable, &local_error)) != NULL)
-    return g_steal_pointer (&self);
-  if (local_error == NULL && !fresh && adopt (environment, generations, interpreter))
-    return _pyisolate_env_acquire (request->venv_root, key, interpreter, cancellable, error);
-  if (local_error != NULL)
+  if (!fresh)
     {
-      g_propagate_error (error, g_steal_pointer (&local_error));
-      return NULL;
+      self = _pyisolate_env_acquire (root, key, interpreter, cancellable, &local_error);
+      if (self != NULL)
+        return self;
+      if (local_error != NULL)
+        {
+          g_propagate_error (error, g_steal_pointer (&local_error));
+          return NULL;
+        }
+      if (adopt (environment, generations, interpreter))
+        return acquire_made (root, key, interpreter, cancellable, error);
     }
 
   next = generations->len > 0 ? g_array_index (generations, guint, 0) + 1 : 1;
-  made = _pyisolate_env_generation_make (request, key, next, lock, interpreter, progress, cancellable, error);
+  made = _pyisolate_env_generation_make (request, key, next, lock, interpreter, progress,
+                                         cancellable, error);
   if (made == NULL || !_pyisolate_env_store_set_current (environment, next, error))
     return NULL;
 
-  self = _pyisolate_env_acquire (request->venv_root, key, interpreter, cancellable, &local_error);
-  if (self == NULL && local_error == NULL)
-    g_set_error (&local_error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT, "The environment %s vanished", made);
-  if (self == NULL)
-    g_propagate_error (error, g_steal_pointer (&local_error));
-
-  return g_steal_pointer (&self);
+  return acquire_made (root, key, interpreter, cancellable, error);
 }
 
 /* What is there, without a process; NULL with or without an error. */
@@ -227,18 +254,20 @@ gboolean
 _pyisolate_env_is_warm (const PyIsolateEnvironmentRequest *request)
 {
   g_autoptr (PyIsolateEnvironmentRequest) normal = _pyisolate_env_request_normalize (request);
-  g_autoptr (PyIsolateEnvInterpreter) interpreter = _pyisolate_env_interpreter_resolve (normal, FALSE, NULL, NULL);
-  g_autofree char *key = interpreter != NULL ? _pyisolate_env_request_key (normal, interpreter, NULL) : NULL;
+  g_autoptr (PyIsolateEnvInterpreter) interpreter =
+    _pyisolate_env_interpreter_resolve (normal, FALSE, NULL, NULL);
   g_autoptr (PyIsolateEnvLock) lock = NULL;
-  g_autofree char *environment_key = NULL, *environment = NULL, *generation = NULL;
+  g_autofree char *key = NULL, *environment_key = NULL, *environment = NULL, *generation = NULL;
 
+  key = interpreter != NULL ? _pyisolate_env_request_key (normal, interpreter, NULL) : NULL;
   lock = key != NULL ? _pyisolate_env_lock_load (normal->venv_root, key) : NULL;
   if (lock == NULL)
     return FALSE;
 
   environment_key = _pyisolate_env_lock_dup_environment_key (lock, interpreter);
   environment = _pyisolate_env_store_environment (normal->venv_root, environment_key);
-  generation = _pyisolate_env_store_generation (environment, _pyisolate_env_store_get_current (environment));
+  generation =
+    _pyisolate_env_store_generation (environment, _pyisolate_env_store_get_current (environment));
   return is_whole (generation, interpreter);
 }
 
@@ -252,7 +281,8 @@ resolve_once (const PyIsolateEnvironmentRequest  *request,
               GCancellable                       *cancellable,
               GError                            **error)
 {
-  PYISOLATE_ENV_AUTOFD int guard = _pyisolate_env_store_guard (request->venv_root, request_key, TRUE, cancellable, error);
+  PYISOLATE_ENV_AUTOFD int guard =
+    _pyisolate_env_store_guard (request->venv_root, request_key, TRUE, cancellable, error);
   g_autoptr (PyIsolateEnvLock) lock = NULL;
 
   if (guard < 0)
@@ -275,12 +305,14 @@ use_own_environment (const PyIsolateEnvironmentRequest  *request,
                      GError                            **error)
 {
   g_autofree char *python = g_build_filename (request->environment, "bin", "python", NULL);
-  /* Behind the links is its base interpreter; if there are none (conda), -S keeps its packages out of the query. */
+  /* Behind the links is its base interpreter; if there are none (conda), -S keeps its packages
+   * out of the query. */
   g_autofree char *real = realpath (python, NULL);
   g_autofree char *cache = g_build_filename (request->venv_root, "interpreters", NULL);
   g_autoptr (PyIsolateEnvInterpreter) interpreter = NULL;
 
-  interpreter = _pyisolate_env_interpreter_query (real != NULL ? real : python, cache, TRUE, cancellable, error);
+  interpreter = _pyisolate_env_interpreter_query (real != NULL ? real : python, cache, TRUE,
+                                                  cancellable, error);
   if (interpreter == NULL)
     return NULL;
 
@@ -296,12 +328,13 @@ is_outdated (const PyIsolateEnvironmentRequest *request,
 {
   g_autofree char *path = _pyisolate_env_lock_find_changed (lock, cancellable);
   g_autofree char *text = NULL;
+  const char *advice;
 
   if (path == NULL)
     return FALSE;
 
-  text = g_strdup_printf ("%s has changed since it was installed; %s", path,
-                          request->auto_update ? "updating" : "\"pyisolate env update\" installs it anew");
+  advice = request->auto_update ? "updating" : "\"pyisolate env update\" installs it anew";
+  text = g_strdup_printf ("%s has changed since it was installed; %s", path, advice);
   g_message ("%s", text);
   _pyisolate_env_progress_tell (progress, PYISOLATE_ENVIRONMENT_STAGE_RESOLVING, 0, text);
 
@@ -321,12 +354,14 @@ record_use (const PyIsolateEnvironmentRequest  *request,
   PYISOLATE_ENV_AUTOFD int guard = -1;
 
   if (request->extension_name == NULL ||
-      _pyisolate_env_index_matches (request->venv_root, request->extension_name, request_key, environment_key))
+      _pyisolate_env_index_matches (request->venv_root, request->extension_name, request_key,
+                                    environment_key))
     return TRUE;
 
   guard = _pyisolate_env_store_guard (request->venv_root, request_key, TRUE, cancellable, error);
   if (guard < 0 ||
-      !_pyisolate_env_index_record (request->venv_root, request->extension_name, request_key, environment_key, error))
+      !_pyisolate_env_index_record (request->venv_root, request->extension_name, request_key,
+                                    environment_key, error))
     return FALSE;
 
   kept = _pyisolate_env_lock_load (request->venv_root, request_key);
@@ -363,7 +398,8 @@ find_or_make (const PyIsolateEnvironmentRequest  *request,
       g_clear_pointer (&lock, _pyisolate_env_lock_free);
       lock = resolve_once (request, interpreter, key, update, progress, cancellable, &local_error);
       if (lock != NULL)
-        self = _pyisolate_env_make (request, lock, interpreter, FALSE, progress, cancellable, &local_error);
+        self = _pyisolate_env_make (request, lock, interpreter, FALSE, progress, cancellable,
+                                    &local_error);
     }
   if (self != NULL && !record_use (request, key, self->key, lock, cancellable, &local_error))
     g_clear_pointer (&self, _pyisolate_environment_unref);
@@ -386,7 +422,8 @@ run (const PyIsolateEnvironmentRequest  *request,
 
   g_assert (request != NULL);
 
-  if (!_pyisolate_environment_check_request (request, error) || g_cancellable_set_error_if_cancelled (cancellable, error))
+  if (!_pyisolate_environment_check_request (request, error) ||
+      g_cancellable_set_error_if_cancelled (cancellable, error))
     return NULL;
   if (request->environment != NULL)
     return use_own_environment (request, cancellable, error);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Run by a base interpreter with -I -S: prints what it is, as one line of JSON. Old interpreters run it too (to be refused by
-# name), so it keeps to what every Python since 2.7 understands.
+# Run by a base interpreter with -I -S: prints what it is, as one line of JSON. Old interpreters
+# run it too (to be refused by name), so it keeps to what every Python since 2.7 understands.
 import json
 import os
 import sys

@@ -2,8 +2,8 @@
 # Reads what an extension says about itself and prints it as one line of JSON:
 #   {"ok": {...}}  or  {"error": "text", "code": "bad-config" | "no-toml"}
 #
-# Run by a base interpreter with -I -S; argument: the absolute path of a directory or of a single .py file. TOML needs Python
-# 3.11 or the package tomli. Nothing of the extension is imported or run.
+# Run by a base interpreter with -I -S; argument: the absolute path of a directory or of a single
+# .py file. TOML needs Python 3.11 or the package tomli. Nothing of the extension is imported.
 import json
 import os
 import re
@@ -90,12 +90,18 @@ def convert(kind, value, name, where, base):
     if kind == "paths":
         return [absolute(item, base) for item in strings(value, name, where)]
     if kind == "locations":
-        return [item if "://" in item else absolute(item, base) for item in strings(value, name, where)]
+        return [
+            item if "://" in item else absolute(item, base) for item in strings(value, name, where)
+        ]
     if kind == "boolean":
         if not isinstance(value, bool):
             raise Refused("%s in %s is neither true nor false" % (name, where))
         return value
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (value == -1 or 0 <= value < 1e12):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not (value == -1 or 0 <= value < 1e12)
+    ):
         raise Refused("%s in %s is not a number of seconds (or -1: no limit)" % (name, where))
     return -1 if value == -1 else int(value * 1000 + 0.5)
 
@@ -106,7 +112,10 @@ def read_tool(data, where, base):
     result = {}
     for key, value in settings.items():
         if key not in KEYS:
-            raise Refused("Unknown key %s in [tool.pyisolate] of %s; known are %s" % (key, where, ", ".join(sorted(KEYS))))
+            raise Refused(
+                "Unknown key %s in [tool.pyisolate] of %s; known are %s"
+                % (key, where, ", ".join(sorted(KEYS)))
+            )
         result[key] = convert(KEYS[key], value, "tool.pyisolate.%s" % key, where, base)
     return result
 
@@ -117,8 +126,8 @@ def read_pyproject(path, base):
     dynamic = strings(project.get("dynamic", []), "project.dynamic", path)
     if "dependencies" in dynamic:
         raise Refused(
-            "%s says that its dependencies are dynamic, known only to a program that builds it; list them in "
-            "project.dependencies, or set dependencies in the configuration" % path
+            "%s says that its dependencies are dynamic, known only to a program that builds it; "
+            "list them in project.dependencies, or set dependencies in the configuration" % path
         )
     result = read_tool(data, path, base)
     if "name" in project:
@@ -126,7 +135,9 @@ def read_pyproject(path, base):
     if "dependencies" in project:
         result["dependencies"] = strings(project["dependencies"], "project.dependencies", path)
     if "requires-python" in project:
-        result["requires-python"] = string(project["requires-python"], "project.requires-python", path)
+        result["requires-python"] = string(
+            project["requires-python"], "project.requires-python", path
+        )
     return result
 
 
@@ -138,10 +149,15 @@ def read_requirements(path):
         if not line:
             continue
         if re.search(r"(^|\s)-", line):
-            what = "hashes" if "--hash" in line else "the option %s" % re.search(r"(?:^|\s)(-[^\s=]*)", line).group(1)
+            what = (
+                "hashes"
+                if "--hash" in line
+                else "the option %s" % re.search(r"(?:^|\s)(-[^\s=]*)", line).group(1)
+            )
             raise Refused(
-                "%s holds %s (line %d); only requirements are read from it. If it is a lock, set lock-file to it; "
-                "indexes and links are set in the configuration" % (path, what, number)
+                "%s holds %s (line %d); only requirements are read from it. If it is a lock, set "
+                "lock-file to it; indexes and links are set in the configuration"
+                % (path, what, number)
             )
         result.append(line)
     return {"dependencies": result}
@@ -159,7 +175,10 @@ def read_script(path, base):
     if len(blocks) > 1:
         raise Refused("%s has more than one block of script metadata" % path)
     lines = blocks[0].group("content").splitlines(keepends=True)
-    data = load_toml("".join(line[2:] if line.startswith("# ") else line[1:] for line in lines), "The metadata of %s" % path)
+    data = load_toml(
+        "".join(line[2:] if line.startswith("# ") else line[1:] for line in lines),
+        "The metadata of %s" % path,
+    )
     result = read_tool(data, path, base)
     if "dependencies" in data:
         result["dependencies"] = strings(data["dependencies"], "dependencies", path)

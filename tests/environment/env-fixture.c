@@ -100,7 +100,8 @@ env_fixture_add_wheels (EnvFixture *self,
                         ...)
 {
   g_autoptr (GPtrArray) argv = g_ptr_array_new ();
-  g_autofree char *script = g_test_build_filename (G_TEST_DIST, "environment", "make-wheels.py", NULL);
+  g_autofree char *script = g_test_build_filename (G_TEST_DIST, "environment", "make-wheels.py",
+                                                   NULL);
   g_autofree char *err = NULL;
   g_autoptr (GError) error = NULL;
   const char *spec;
@@ -117,7 +118,8 @@ env_fixture_add_wheels (EnvFixture *self,
   va_end (args);
   g_ptr_array_add (argv, NULL);
 
-  g_spawn_sync (NULL, (char **) argv->pdata, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &err, &status, &error);
+  g_spawn_sync (NULL, (char **) argv->pdata, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &err, &status,
+                &error);
   g_assert_no_error (error);
   g_assert_cmpstr (err, ==, "");
   g_assert_cmpint (status, ==, 0);
@@ -214,7 +216,8 @@ char *
 env_fixture_counted_uv (EnvFixture *self)
 {
   g_autofree char *calls = env_fixture_path (self, "calls");
-  g_autofree char *text = g_strdup_printf ("#!/bin/sh\necho \"$@\" >> '%s'\nexec '%s' \"$@\"\n", calls, self->uv);
+  g_autofree char *text = g_strdup_printf ("#!/bin/sh\necho \"$@\" >> '%s'\nexec '%s' \"$@\"\n",
+                                           calls, self->uv);
 
   return env_fixture_script (self, "counted/uv", text);
 }
@@ -238,13 +241,15 @@ char *
 env_fixture_python (PyIsolateEnvironment *environment,
                     const char           *program)
 {
-  const char *const argv[] = { _pyisolate_environment_get_python (environment), "-I", "-c", program, NULL };
+  const char *const argv[] = { _pyisolate_environment_get_python (environment), "-I", "-c", program,
+                               NULL };
   g_autofree char *err = NULL;
   g_autoptr (GError) error = NULL;
   char *out = NULL;
   int status;
 
-  g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &out, &err, &status, &error);
+  g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &out, &err, &status,
+                &error);
   g_assert_no_error (error);
   g_assert_cmpstr (err, ==, "");
   g_assert_cmpint (status, ==, 0);
@@ -256,9 +261,11 @@ char *
 env_site_packages (PyIsolateEnvironment *environment)
 {
   const char *version = _pyisolate_environment_get_python_version (environment);
-  g_autofree char *python_dir = g_strdup_printf ("python%.*s", (int) (strrchr (version, '.') - version), version);
+  g_autofree char *python_dir =
+    g_strdup_printf ("python%.*s", (int) (strrchr (version, '.') - version), version);
 
-  return g_build_filename (_pyisolate_environment_get_prefix (environment), "lib", python_dir, "site-packages", NULL);
+  return g_build_filename (_pyisolate_environment_get_prefix (environment), "lib", python_dir,
+                           "site-packages", NULL);
 }
 
 static void
@@ -297,7 +304,8 @@ env_fixture_is_slowed (void)
 #else
   g_autofree char *maps = NULL;
 
-  return g_file_get_contents ("/proc/self/maps", &maps, NULL, NULL) && strstr (maps, "vgpreload") != NULL;
+  return g_file_get_contents ("/proc/self/maps", &maps, NULL, NULL) &&
+         strstr (maps, "vgpreload") != NULL;
 #endif
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Another process that wants an environment: env-maker ROOT LINKS UV PYTHON REQUIREMENT…
  *
- * Prints the prefix, and keeps it in use until its stdin ends. Exit status 1, with the message, if there is none.
+ * Prints the prefix, and keeps it in use until its stdin ends. Exit status 1, with the message,
+ * if there is none.
  */
 #include "config.h"
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """A package index on the loopback: index-server.py WHEELS [USER:PASSWORD]
 
-Prints its port, and then one line for each request: its status and path. With a user it wants basic authentication; asked as a
-proxy (with a whole URL), it wants that for itself and answers for every host. It ends when its stdin does.
+Prints its port, and then one line for each request: its status and path. With a user it wants
+basic authentication; asked as a proxy (with a whole URL), it wants that for itself and answers
+for every host. It ends when its stdin does.
 """
 
 import base64
@@ -12,7 +13,9 @@ import sys
 import threading
 
 wheels = sys.argv[1]
-credentials = "Basic " + base64.b64encode(sys.argv[2].encode()).decode() if len(sys.argv) > 2 else None
+credentials = (
+    "Basic " + base64.b64encode(sys.argv[2].encode()).decode() if len(sys.argv) > 2 else None
+)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -30,7 +33,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         parts = path.strip("/").split("/")
         if len(parts) == 2 and parts[0] == "simple":
             self.list(parts[1])
-        elif len(parts) == 2 and parts[0] == "files" and os.path.exists(os.path.join(wheels, parts[1])):
+        elif (
+            len(parts) == 2
+            and parts[0] == "files"
+            and os.path.exists(os.path.join(wheels, parts[1]))
+        ):
             with open(os.path.join(wheels, parts[1]), "rb") as file:
                 self.answer(200, file.read(), "application/octet-stream")
         else:

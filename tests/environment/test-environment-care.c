@@ -14,7 +14,8 @@ static PyIsolateEnvironment *
 ensure (PyIsolateEnvironmentRequest *request)
 {
   g_autoptr (GError) error = NULL;
-  PyIsolateEnvironment *environment = _pyisolate_environment_ensure (request, NULL, NULL, NULL, &error);
+  PyIsolateEnvironment *environment =
+    _pyisolate_environment_ensure (request, NULL, NULL, NULL, &error);
 
   g_assert_no_error (error);
 
@@ -39,7 +40,8 @@ verify (EnvFixture *fixture,
         const char *which)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) problems = _pyisolate_environment_verify (fixture->root, which, NULL, &error);
+  g_autoptr (GPtrArray) problems =
+    _pyisolate_environment_verify (fixture->root, which, NULL, &error);
   g_autoptr (GString) text = g_string_new (NULL);
 
   g_assert_no_error (error);
@@ -48,7 +50,8 @@ verify (EnvFixture *fixture,
       PyIsolateEnvironmentProblem *problem = g_ptr_array_index (problems, i);
       g_autofree char *base = g_path_get_basename (problem->path);
 
-      g_string_append_printf (text, "%s %s\n", _pyisolate_environment_problem_kind_to_string (problem->kind), base);
+      g_string_append_printf (text, "%s %s\n",
+                              _pyisolate_environment_problem_kind_to_string (problem->kind), base);
     }
 
   return g_string_free (g_steal_pointer (&text), FALSE);
@@ -78,7 +81,8 @@ test_list (void)
   g_assert_cmpstr (info->prefix, ==, _pyisolate_environment_get_prefix (environment));
   g_assert_cmpuint (info->generation, ==, 1);
   g_assert_cmpuint (info->n_generations, ==, 1);
-  g_assert_cmpstr (info->python_version, ==, _pyisolate_environment_get_python_version (environment));
+  g_assert_cmpstr (info->python_version, ==,
+                   _pyisolate_environment_get_python_version (environment));
   g_assert_cmpstr (info->requirements[0], ==, "beta");
   g_assert_null (info->requirements[1]);
   g_assert_cmpstr (info->packages[0], ==, "alpha 1.0");
@@ -116,7 +120,8 @@ test_verify_and_repair (void)
 {
   g_autoptr (EnvFixture) fixture = env_fixture_new ();
   g_autoptr (PyIsolateEnvironmentRequest) request = named_request (fixture, "broken", "alpha");
-  g_autoptr (PyIsolateEnvironmentRequest) plain = _pyisolate_environment_request_new (fixture->root);
+  g_autoptr (PyIsolateEnvironmentRequest) plain =
+    _pyisolate_environment_request_new (fixture->root);
   g_autoptr (PyIsolateEnvironment) environment = NULL;
   g_autoptr (PyIsolateEnvironment) repaired = NULL;
   g_autoptr (PyIsolateEnvironment) found = NULL;
@@ -124,7 +129,8 @@ test_verify_and_repair (void)
   g_autofree char *clean = NULL, *broken = NULL, *after = NULL, *out = NULL;
   g_autofree char *site = NULL, *changed = NULL, *missing = NULL, *extra = NULL, *link = NULL;
 
-  g_test_summary ("Verify finds a changed, a missing and an extra file; repair makes a new generation, though the change "
+  g_test_summary ("Verify finds a changed, a missing and an extra file; repair makes a new "
+                  "generation, though the change "
                   "went into uv's cache too");
 
   env_fixture_add_wheels (fixture, "alpha==1.0;pad=1000", NULL);
@@ -151,15 +157,19 @@ test_verify_and_repair (void)
   plain->uv_path = g_strdup (fixture->uv);
   repaired = _pyisolate_environment_repair (plain, "broken", NULL, NULL, NULL, &error);
   g_assert_no_error (error);
-  g_assert_cmpstr (_pyisolate_environment_get_key (repaired), ==, _pyisolate_environment_get_key (environment));
-  g_assert_cmpstr (_pyisolate_environment_get_prefix (repaired), !=, _pyisolate_environment_get_prefix (environment));
+  g_assert_cmpstr (_pyisolate_environment_get_key (repaired), ==,
+                   _pyisolate_environment_get_key (environment));
+  g_assert_cmpstr (_pyisolate_environment_get_prefix (repaired), !=,
+                   _pyisolate_environment_get_prefix (environment));
   after = verify (fixture, "broken");
   g_assert_cmpstr (after, ==, "");
-  out = env_fixture_python (repaired, "import alpha.pad; print(open(alpha.__file__).read().count('changed'))");
+  out = env_fixture_python (repaired, "import alpha.pad; "
+                                      "print(open(alpha.__file__).read().count('changed'))");
   g_assert_cmpstr (out, ==, "0");
 
   found = ensure (request);
-  g_assert_cmpstr (_pyisolate_environment_get_prefix (found), ==, _pyisolate_environment_get_prefix (repaired));
+  g_assert_cmpstr (_pyisolate_environment_get_prefix (found), ==,
+                   _pyisolate_environment_get_prefix (repaired));
 }
 
 static void
@@ -170,7 +180,8 @@ test_damaged_cache (void)
   g_autoptr (PyIsolateEnvironment) two = NULL;
   g_autofree char *site = NULL, *changed = NULL, *found = NULL;
 
-  g_test_summary ("A file that was damaged in uv's cache before it came into an environment is found by its RECORD");
+  g_test_summary ("A file that was damaged in uv's cache before it came into an environment is "
+                  "found by its RECORD");
 
   env_fixture_add_wheels (fixture, "alpha==1.0", "beta==1.0", NULL);
   one = env_fixture_ensure (fixture, "alpha", NULL);
@@ -194,7 +205,8 @@ test_manifest_gone (void)
 
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
   environment = ensure (request);
-  manifest = g_build_filename (_pyisolate_environment_get_prefix (environment), ".pyisolate", "manifest", NULL);
+  manifest = g_build_filename (_pyisolate_environment_get_prefix (environment), ".pyisolate",
+                               "manifest", NULL);
   append_to (manifest);
   changed = verify (fixture, "broken");
   g_assert_cmpstr (changed, ==, "changed manifest\n");
@@ -203,12 +215,14 @@ test_manifest_gone (void)
   g_assert_cmpstr (found, ==, "missing manifest\n");
 
   /* Without a stamp there is no environment: it is made anew. */
-  stamp = g_build_filename (_pyisolate_environment_get_prefix (environment), ".pyisolate", "stamp.json", NULL);
+  stamp = g_build_filename (_pyisolate_environment_get_prefix (environment), ".pyisolate",
+                            "stamp.json", NULL);
   g_assert_cmpint (unlink (stamp), ==, 0);
   g_assert_null (_pyisolate_environment_verify (fixture->root, "broken", NULL, &error));
   message = env_assert_error (&error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT);
   again = ensure (request);
-  g_assert_cmpstr (_pyisolate_environment_get_prefix (again), !=, _pyisolate_environment_get_prefix (environment));
+  g_assert_cmpstr (_pyisolate_environment_get_prefix (again), !=,
+                   _pyisolate_environment_get_prefix (environment));
 }
 
 static void
@@ -236,7 +250,8 @@ test_adopted (void)
   g_autoptr (PyIsolateEnvironment) third = NULL;
   g_autofree char *link = NULL;
 
-  g_test_summary ("A maker that was killed before it set the link leaves a whole generation, which is taken; a link that "
+  g_test_summary ("A maker that was killed before it set the link leaves a whole generation, "
+                  "which is taken; a link that "
                   "points nowhere does no harm");
 
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
@@ -244,12 +259,14 @@ test_adopted (void)
   link = g_build_filename (_pyisolate_environment_get_prefix (environment), "..", "current", NULL);
   g_assert_cmpint (unlink (link), ==, 0);
   again = ensure (request);
-  g_assert_cmpstr (_pyisolate_environment_get_prefix (again), ==, _pyisolate_environment_get_prefix (environment));
+  g_assert_cmpstr (_pyisolate_environment_get_prefix (again), ==,
+                   _pyisolate_environment_get_prefix (environment));
 
   g_assert_cmpint (unlink (link), ==, 0);
   g_assert_cmpint (symlink ("77", link), ==, 0);
   third = ensure (request);
-  g_assert_cmpstr (_pyisolate_environment_get_prefix (third), ==, _pyisolate_environment_get_prefix (environment));
+  g_assert_cmpstr (_pyisolate_environment_get_prefix (third), ==,
+                   _pyisolate_environment_get_prefix (environment));
 }
 
 static void
@@ -265,30 +282,35 @@ test_update (void)
   g_autoptr (GError) error = NULL;
   g_autofree char *out = NULL;
 
-  g_test_summary ("A newer version is not taken in silence; update takes it, and does nothing if there is none");
+  g_test_summary ("A newer version is not taken in silence; update takes it, and does nothing if "
+                  "there is none");
 
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
   old = ensure (request);
   env_fixture_add_wheels (fixture, "alpha==1.1", NULL);
   same = ensure (request);
-  g_assert_cmpstr (_pyisolate_environment_get_prefix (same), ==, _pyisolate_environment_get_prefix (old));
+  g_assert_cmpstr (_pyisolate_environment_get_prefix (same), ==,
+                   _pyisolate_environment_get_prefix (old));
 
   new = _pyisolate_environment_update (request, NULL, NULL, NULL, &error);
   g_assert_no_error (error);
   out = env_fixture_python (new, "import alpha; print(alpha.version)");
   g_assert_cmpstr (out, ==, "1.1");
   warm = ensure (request);
-  g_assert_cmpstr (_pyisolate_environment_get_prefix (warm), ==, _pyisolate_environment_get_prefix (new));
+  g_assert_cmpstr (_pyisolate_environment_get_prefix (warm), ==,
+                   _pyisolate_environment_get_prefix (new));
   nothing_new = _pyisolate_environment_update (request, NULL, NULL, NULL, &error);
   g_assert_no_error (error);
-  g_assert_cmpstr (_pyisolate_environment_get_prefix (nothing_new), ==, _pyisolate_environment_get_prefix (new));
+  g_assert_cmpstr (_pyisolate_environment_get_prefix (nothing_new), ==,
+                   _pyisolate_environment_get_prefix (new));
 }
 
 static void
 test_local_wheel (void)
 {
   g_autoptr (EnvFixture) fixture = env_fixture_new ();
-  g_autofree char *requirement = g_strdup_printf ("alpha @ %s/alpha-1.0-py3-none-any.whl", fixture->links);
+  g_autofree char *requirement = g_strdup_printf ("alpha @ %s/alpha-1.0-py3-none-any.whl",
+                                                  fixture->links);
   g_autoptr (PyIsolateEnvironmentRequest) request = named_request (fixture, "local", requirement);
   g_autoptr (PyIsolateEnvironment) old = NULL;
   g_autoptr (PyIsolateEnvironment) reported = NULL;
@@ -297,16 +319,19 @@ test_local_wheel (void)
   g_autoptr (GError) error = NULL;
   g_autofree char *before = NULL, *after = NULL, *third = NULL;
 
-  g_test_summary ("A local wheel counts with its content: a change is reported, and installed by update or auto-update");
+  g_test_summary ("A local wheel counts with its content: a change is reported, and installed by "
+                  "update or auto-update");
 
   env_fixture_add_wheels (fixture, "alpha==1.0;file=mark.py=value = 1\n", NULL);
   old = ensure (request);
   env_fixture_add_wheels (fixture, "alpha==1.0;file=mark.py=value = 2\n", NULL);
 
-  test_util_expect_log (G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "*alpha-1.0-py3-none-any.whl has changed*env update*");
+  test_util_expect_log (G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE,
+                        "*alpha-1.0-py3-none-any.whl has changed*env update*");
   reported = ensure (request);
   test_util_assert_logs_seen ();
-  g_assert_cmpstr (_pyisolate_environment_get_prefix (reported), ==, _pyisolate_environment_get_prefix (old));
+  g_assert_cmpstr (_pyisolate_environment_get_prefix (reported), ==,
+                   _pyisolate_environment_get_prefix (old));
 
   updated = _pyisolate_environment_update (request, NULL, NULL, NULL, &error);
   g_assert_no_error (error);
@@ -335,7 +360,8 @@ test_prune (void)
   PyIsolateEnvironmentPruneReport report;
   g_autofree char *old_prefix = NULL, *anonymous_prefix = NULL, *leftover = NULL, *listing = NULL;
 
-  g_test_summary ("Prune takes what nobody uses and no extension refers to, and leftovers; nothing in use");
+  g_test_summary ("Prune takes what nobody uses and no extension refers to, and leftovers; "
+                  "nothing in use");
 
   env_fixture_add_wheels (fixture, "alpha==1.0", "gamma==1.0", NULL);
   old = ensure (request);
@@ -392,7 +418,8 @@ test_prune_while_used_elsewhere (void)
   g_test_summary ("What another process uses is in use; when it ends, however, it is not");
 
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
-  maker = g_subprocess_new (G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error, program, fixture->root,
+  maker = g_subprocess_new (G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error,
+                            program, fixture->root,
                             fixture->links, fixture->uv, fixture->python, "alpha", NULL);
   g_assert_no_error (error);
   lines = g_data_input_stream_new (g_subprocess_get_stdout_pipe (maker));
@@ -455,7 +482,8 @@ main (int   argc,
   test_util_add_func ("/pyisolate/environment/care/update", test_update);
   test_util_add_func ("/pyisolate/environment/care/local-wheel", test_local_wheel);
   test_util_add_func ("/pyisolate/environment/care/prune", test_prune);
-  test_util_add_func ("/pyisolate/environment/care/prune-while-used-elsewhere", test_prune_while_used_elsewhere);
+  test_util_add_func ("/pyisolate/environment/care/prune-while-used-elsewhere",
+                      test_prune_while_used_elsewhere);
   test_util_add_func ("/pyisolate/environment/care/remove", test_remove);
 
   return env_fixture_run ();

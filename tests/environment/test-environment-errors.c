@@ -76,7 +76,8 @@ static void
 test_unsolvable (void)
 {
   g_autoptr (EnvFixture) fixture = env_fixture_new ();
-  g_autoptr (PyIsolateEnvironmentRequest) conflict = env_fixture_request (fixture, "beta", "alpha>=2", NULL);
+  g_autoptr (PyIsolateEnvironmentRequest) conflict =
+    env_fixture_request (fixture, "beta", "alpha>=2", NULL);
   g_autoptr (PyIsolateEnvironmentRequest) absent = env_fixture_request (fixture, "alpha==7", NULL);
   g_autofree char *message = NULL, *other = NULL;
 
@@ -92,7 +93,8 @@ static void
 test_network (void)
 {
   g_autoptr (EnvFixture) fixture = env_fixture_new ();
-  g_autoptr (PyIsolateEnvironmentRequest) request = env_fixture_request (fixture, "nowhere-package", NULL);
+  g_autoptr (PyIsolateEnvironmentRequest) request =
+    env_fixture_request (fixture, "nowhere-package", NULL);
   g_autofree char *message = NULL;
 
   /* Nobody listens on the discard port, and no retry makes that another matter. */
@@ -110,7 +112,8 @@ static void
 test_offline (void)
 {
   g_autoptr (EnvFixture) fixture = env_fixture_new ();
-  g_autoptr (PyIsolateEnvironmentRequest) request = env_fixture_request (fixture, "nowhere-package", NULL);
+  g_autoptr (PyIsolateEnvironmentRequest) request =
+    env_fixture_request (fixture, "nowhere-package", NULL);
   g_autofree char *message = fail (request, PYISOLATE_ERROR_NETWORK);
 
   assert_contains (message, "nowhere-package");
@@ -120,9 +123,12 @@ static void
 test_bad_requirement (void)
 {
   static const char *const smuggled[] = {
-    "", "  ", "# comment", "-r other.txt", "--index-url=http://evil", "-e .", "alpha\n--index-url http://evil",
-    "alpha\r\nbeta", "alpha\vbeta", "alpha --hash=sha256:00", "alpha \t-i http://evil", "alpha\\", "alpha @ file:///${HOME}",
-    "alpha @ https://joe:secret@example.org/alpha.whl", "alpha @ git+https://token@example.org/a.git", "\xff\xfe",
+    "", "  ", "# comment", "-r other.txt", "--index-url=http://evil", "-e .",
+    "alpha\n--index-url http://evil",
+    "alpha\r\nbeta", "alpha\vbeta", "alpha --hash=sha256:00", "alpha \t-i http://evil", "alpha\\",
+    "alpha @ file:///${HOME}",
+    "alpha @ https://joe:secret@example.org/alpha.whl",
+    "alpha @ git+https://token@example.org/a.git", "\xff\xfe",
     "alpha\xe2\x80\xa8--pre", "alpha\xc2\x85--pre",
   };
   g_autoptr (EnvFixture) fixture = env_fixture_new ();
@@ -130,11 +136,13 @@ test_bad_requirement (void)
   g_autoptr (PyIsolateEnvironmentRequest) unparsable = NULL;
   g_autoptr (PyIsolateEnvironmentRequest) absent = NULL;
 
-  g_test_summary ("Options, further lines, variables and credentials in a requirement are refused before anything runs");
+  g_test_summary ("Options, further lines, variables and credentials in a requirement are refused "
+                  "before anything runs");
 
   for (guint i = 0; i < G_N_ELEMENTS (smuggled); i++)
     {
-      g_autoptr (PyIsolateEnvironmentRequest) request = env_fixture_request (fixture, "alpha", smuggled[i], NULL);
+      g_autoptr (PyIsolateEnvironmentRequest) request =
+        env_fixture_request (fixture, "alpha", smuggled[i], NULL);
       g_autofree char *text = fail_check (request, PYISOLATE_ERROR_BAD_REQUIREMENT);
 
       g_assert_null (strstr (text, "secret"));
@@ -146,7 +154,8 @@ test_bad_requirement (void)
   unparsable = env_fixture_request (fixture, "alpha ===", NULL);
   message = fail (unparsable, PYISOLATE_ERROR_BAD_REQUIREMENT);
   assert_contains (message, "alpha ===");
-  absent = env_fixture_request (fixture, "alpha @ file:///nowhere/alpha-1.0-py3-none-any.whl", NULL);
+  absent = env_fixture_request (fixture, "alpha @ file:///nowhere/alpha-1.0-py3-none-any.whl",
+                                NULL);
   g_free (message);
   message = fail_check (absent, PYISOLATE_ERROR_BAD_REQUIREMENT);
   assert_contains (message, "/nowhere/alpha");
@@ -156,10 +165,12 @@ static void
 test_source_builds (void)
 {
   g_autoptr (EnvFixture) fixture = env_fixture_new ();
-  g_autofree char *file = env_fixture_write (fixture, "project/pyproject.toml", "[project]\nname='p'\nversion='1'\n");
+  g_autofree char *file = env_fixture_write (fixture, "project/pyproject.toml",
+                                             "[project]\nname='p'\nversion='1'\n");
   g_autofree char *project = g_path_get_dirname (file);
   g_autoptr (PyIsolateEnvironmentRequest) local = env_fixture_request (fixture, project, NULL);
-  g_autoptr (PyIsolateEnvironmentRequest) vcs = env_fixture_request (fixture, "p @ git+https://example.org/p.git", NULL);
+  g_autoptr (PyIsolateEnvironmentRequest) vcs =
+    env_fixture_request (fixture, "p @ git+https://example.org/p.git", NULL);
   g_autofree char *message = fail_check (local, PYISOLATE_ERROR_BAD_CONFIG);
   g_autofree char *other = fail_check (vcs, PYISOLATE_ERROR_BAD_CONFIG);
 
@@ -172,7 +183,8 @@ test_bad_config (void)
 {
   g_autoptr (EnvFixture) fixture = env_fixture_new ();
   g_autoptr (PyIsolateEnvironmentRequest) request = env_fixture_request (fixture, "alpha", NULL);
-  g_autofree char *relative = NULL, *file = NULL, *below = NULL, *links = NULL, *index = NULL, *lock = NULL;
+  g_autofree char *relative = NULL, *file = NULL, *below = NULL, *links = NULL, *index =
+    NULL, *lock = NULL;
 
   g_free (request->venv_root);
   request->venv_root = g_strdup ("relative");
@@ -212,7 +224,8 @@ test_root_not_writable (void)
   /* Where even root cannot write. */
   g_free (request->venv_root);
   request->venv_root = g_strdup ("/proc/self/venvs");
-  message = fail (request, g_access ("/proc/self", W_OK) == 0 ? PYISOLATE_ERROR_ENVIRONMENT : PYISOLATE_ERROR_BAD_CONFIG);
+  message = fail (request, g_access ("/proc/self", W_OK) == 0 ? PYISOLATE_ERROR_ENVIRONMENT
+                  : PYISOLATE_ERROR_BAD_CONFIG);
   assert_contains (message, "/proc/self");
 }
 
@@ -229,7 +242,8 @@ test_lock_file (void)
   g_autofree char *lock = NULL, *message = NULL, *out = NULL, *hash = NULL;
   g_autoptr (GError) error = NULL;
 
-  g_test_summary ("A lock file is installed exactly; one that does not fit the dependencies or is none is refused");
+  g_test_summary ("A lock file is installed exactly; one that does not fit the dependencies or is "
+                  "none is refused");
 
   env_fixture_add_wheels (fixture, "alpha==1.0", "alpha==2.0", "gamma==1.0", NULL);
   for (guint i = 0; i < G_N_ELEMENTS (refused); i++)
@@ -281,8 +295,10 @@ test_uv_errors (void)
     const char *text;
     int code;
   } cases[] = {
-    { "Resolved 3 packages\nerror: Couldn't parse requirement in `-` at position 0", PYISOLATE_ERROR_BAD_REQUIREMENT },
-    { "error: Failed to fetch: `https://pypi.org/simple/x/`\n  Caused by: operation timed out", PYISOLATE_ERROR_NETWORK },
+    { "Resolved 3 packages\nerror: Couldn't parse requirement in `-` at position 0",
+      PYISOLATE_ERROR_BAD_REQUIREMENT },
+    { "error: Failed to fetch: `https://pypi.org/simple/x/`\n  Caused by: operation timed out",
+      PYISOLATE_ERROR_NETWORK },
     { "error: Git operation failed\n  cause: failed to fetch", PYISOLATE_ERROR_NETWORK },
     { "error: No solution found when resolving dependencies", PYISOLATE_ERROR_UNSOLVABLE },
     { "  \xc3\x97 No solution found when resolving dependencies:", PYISOLATE_ERROR_UNSOLVABLE },
@@ -303,7 +319,8 @@ test_uv_errors (void)
       g_assert_null (strstr (message, "Resolved"));
     }
 
-  error = _pyisolate_env_uv_dup_error ("error: for https://joe:p%40ss%2Fword@index.example/x the password p@ss/word failed",
+  error = _pyisolate_env_uv_dup_error ("error: for https://joe:p%40ss%2Fword@index.example/x the "
+                                       "password p@ss/word failed",
                                        2, secrets);
   g_assert_null (strstr (error->message, "p%40ss"));
   g_assert_null (strstr (error->message, "p@ss"));
@@ -318,12 +335,17 @@ test_requirement_kinds (void)
     PyIsolateEnvRequirementKind kind;
   } cases[] = {
     { " numpy>=2 ", "numpy>=2", NULL, PYISOLATE_ENV_REQUIREMENT_INDEX },
-    { "a[b,c]>=1; python_version>'3'", "a[b,c]>=1; python_version>'3'", NULL, PYISOLATE_ENV_REQUIREMENT_INDEX },
+    { "a[b,c]>=1; python_version>'3'", "a[b,c]>=1; python_version>'3'", NULL,
+      PYISOLATE_ENV_REQUIREMENT_INDEX },
     { "./x.whl", "file:///base/x.whl", "/base/x.whl", PYISOLATE_ENV_REQUIREMENT_LOCAL },
-    { "../x[e] ; os_name=='posix'", "file:///x[e] ; os_name=='posix'", "/x", PYISOLATE_ENV_REQUIREMENT_LOCAL },
-    { "x @ ./sub dir/x.whl", "x @ file:///base/sub%20dir/x.whl", "/base/sub dir/x.whl", PYISOLATE_ENV_REQUIREMENT_LOCAL },
-    { "x[e] @ file:///a/b#frag", "x[e] @ file:///a/b#frag", "/a/b", PYISOLATE_ENV_REQUIREMENT_LOCAL },
-    { "x-1.0-py3-none-any.whl", "file:///base/x-1.0-py3-none-any.whl", "/base/x-1.0-py3-none-any.whl",
+    { "../x[e] ; os_name=='posix'", "file:///x[e] ; os_name=='posix'", "/x",
+      PYISOLATE_ENV_REQUIREMENT_LOCAL },
+    { "x @ ./sub dir/x.whl", "x @ file:///base/sub%20dir/x.whl", "/base/sub dir/x.whl",
+      PYISOLATE_ENV_REQUIREMENT_LOCAL },
+    { "x[e] @ file:///a/b#frag", "x[e] @ file:///a/b#frag", "/a/b",
+      PYISOLATE_ENV_REQUIREMENT_LOCAL },
+    { "x-1.0-py3-none-any.whl", "file:///base/x-1.0-py3-none-any.whl",
+      "/base/x-1.0-py3-none-any.whl",
       PYISOLATE_ENV_REQUIREMENT_LOCAL },
     { "x @ https://h/x.whl", "x @ https://h/x.whl", NULL, PYISOLATE_ENV_REQUIREMENT_URL },
     { "https://h/x.whl", "https://h/x.whl", NULL, PYISOLATE_ENV_REQUIREMENT_URL },
@@ -334,7 +356,8 @@ test_requirement_kinds (void)
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_autoptr (GError) error = NULL;
-      g_autoptr (PyIsolateEnvRequirement) requirement = _pyisolate_env_requirement_parse (cases[i].text, "/base", &error);
+      g_autoptr (PyIsolateEnvRequirement) requirement =
+        _pyisolate_env_requirement_parse (cases[i].text, "/base", &error);
 
       g_assert_no_error (error);
       g_assert_cmpstr (requirement->line, ==, cases[i].line);

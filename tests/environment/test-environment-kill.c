@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A maker that is killed leaves nothing, or a whole environment; and no process of it goes on.
  *
- * Killed at random moments (the seed is the one that GTest prints; repeat with --seed), and once before and after each run of
- * uv. PYISOLATE_TEST_SLOW=1: more often.
+ * Killed at random moments (the seed is the one that GTest prints; repeat with --seed), and once
+ * before and after each run of uv. PYISOLATE_TEST_SLOW=1: more often.
  */
 #include "config.h"
 
@@ -23,10 +23,12 @@ spawn_maker (EnvFixture *fixture,
   g_autoptr (GError) error = NULL;
   GSubprocess *maker;
 
-  launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE |
+  launcher =
+    g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE |
                                         G_SUBPROCESS_FLAGS_STDERR_SILENCE);
   g_subprocess_launcher_setenv (launcher, "ENV_TEST_MARK", fixture->directory, TRUE);
-  maker = g_subprocess_launcher_spawn (launcher, &error, program, fixture->root, fixture->links, uv, fixture->python,
+  maker = g_subprocess_launcher_spawn (launcher, &error, program, fixture->root, fixture->links, uv,
+                                       fixture->python,
                                        "alpha", "beta", NULL);
   g_assert_no_error (error);
 
@@ -72,9 +74,11 @@ assert_whole (EnvFixture *fixture)
 static void
 assert_makes (EnvFixture *fixture)
 {
-  g_autoptr (PyIsolateEnvironment) environment = env_fixture_ensure (fixture, "alpha", "beta", NULL);
+  g_autoptr (PyIsolateEnvironment) environment =
+    env_fixture_ensure (fixture, "alpha", "beta", NULL);
   g_autoptr (GError) error = NULL;
-  g_autofree char *out = env_fixture_python (environment, "import alpha, beta; print(alpha.version, beta.version)");
+  g_autofree char *out =
+    env_fixture_python (environment, "import alpha, beta; print(alpha.version, beta.version)");
   g_autofree char *listing = NULL;
 
   g_assert_cmpstr (out, ==, "1.0 1.0");
@@ -157,7 +161,8 @@ test_random (void)
         test_util_remove_tree (fixture->root);
     }
   g_assert_cmpuint (n_whole, <, n_kills);
-  g_test_message ("%u kills within %" G_GINT64_FORMAT " ms; after %u a whole one was there", n_kills, duration / 1000, n_whole);
+  g_test_message ("%u kills within %" G_GINT64_FORMAT " ms; after %u a whole one was there",
+                  n_kills, duration / 1000, n_whole);
 }
 
 /* A uv that kills the maker, before or after it does its work. */

@@ -22,11 +22,13 @@ index_start (Index      *self,
              EnvFixture *fixture,
              const char *credentials)
 {
-  g_autofree char *script = g_test_build_filename (G_TEST_DIST, "environment", "index-server.py", NULL);
+  g_autofree char *script = g_test_build_filename (G_TEST_DIST, "environment", "index-server.py",
+                                                   NULL);
   g_autoptr (GError) error = NULL;
   g_autofree char *line = NULL;
 
-  self->process = g_subprocess_new (G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error, fixture->python,
+  self->process = g_subprocess_new (G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE,
+                                    &error, fixture->python,
                                     "-I", script, fixture->links, credentials, NULL);
   g_assert_no_error (error);
   self->lines = g_data_input_stream_new (g_subprocess_get_stdout_pipe (self->process));
@@ -63,7 +65,8 @@ search_file (const char *path,
   g_autofree char *text = NULL;
   gsize length;
 
-  if (g_file_test (path, G_FILE_TEST_IS_REGULAR) && g_file_get_contents (path, &text, &length, NULL) &&
+  if (g_file_test (path, G_FILE_TEST_IS_REGULAR) &&
+      g_file_get_contents (path, &text, &length, NULL) &&
       memmem (text, length, secret, strlen (secret)) != NULL)
     g_error ("The password stands in %s", path);
 }
@@ -142,12 +145,14 @@ test_index_url (void)
   g_autofree char *log = NULL;
   Index index;
 
-  g_test_summary ("Credentials in index-url are used, and are in no file, argument or message; a new password is not a new "
+  g_test_summary ("Credentials in index-url are used, and are in no file, argument or message; a "
+                  "new password is not a new "
                   "environment");
 
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
   index_start (&index, fixture, USER ":" PASSWORD);
-  request->index_url = g_strdup_printf ("http://" USER ":" PASSWORD "@127.0.0.1:%u/simple", index.port);
+  request->index_url = g_strdup_printf ("http://" USER ":" PASSWORD "@127.0.0.1:%u/simple",
+                                        index.port);
   succeed (fixture, request);
   log = index_stop (&index);
   g_assert_nonnull (strstr (log, "200 /files/alpha-1.0-py3-none-any.whl"));
@@ -187,7 +192,8 @@ test_netrc (void)
 
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
   index_start (&index, fixture, USER ":" PASSWORD);
-  netrc = env_fixture_write (fixture, "netrc", "machine 127.0.0.1 login " USER " password " PASSWORD "\n");
+  netrc = env_fixture_write (fixture, "netrc",
+                             "machine 127.0.0.1 login " USER " password " PASSWORD "\n");
   g_assert_cmpint (g_chmod (netrc, 0600), ==, 0);
   g_setenv ("NETRC", netrc, TRUE);
   request->index_url = g_strdup_printf ("http://127.0.0.1:%u/simple", index.port);
@@ -209,7 +215,9 @@ test_uv_configuration (void)
 
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
   index_start (&index, fixture, USER ":" PASSWORD);
-  text = g_strdup_printf ("[[index]]\nurl = \"http://" USER ":" PASSWORD "@127.0.0.1:%u/simple\"\ndefault = true\n", index.port);
+  text = g_strdup_printf ("[[index]]\nurl = "
+                          "\"http://" USER ":" PASSWORD "@127.0.0.1:%u/simple\"\ndefault = true\n",
+                          index.port);
   file = env_fixture_write (fixture, "uv.toml", text);
   g_setenv ("UV_CONFIG_FILE", file, TRUE);
   succeed (fixture, request);
@@ -232,7 +240,8 @@ test_wrong_password (void)
 
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
   index_start (&index, fixture, USER ":" PASSWORD);
-  request->index_url = g_strdup_printf ("http://" USER ":not-" PASSWORD "@127.0.0.1:%u/simple", index.port);
+  request->index_url = g_strdup_printf ("http://" USER ":not-" PASSWORD "@127.0.0.1:%u/simple",
+                                        index.port);
   environment = _pyisolate_environment_ensure (request, on_progress, NULL, NULL, &error);
   log = index_stop (&index);
   g_assert_null (environment);

@@ -82,13 +82,17 @@ test_refused (void)
   static const struct {
     const char *answer, *said;
   } cases[] = {
-    { "{\"executable\": \"/x/python\", \"implementation\": \"cpython\", \"version\": \"3.14.0\", \"abi\": \"cpython-314t\", "
+    { "{\"executable\": \"/x/python\", \"implementation\": \"cpython\", \"version\": \"3.14.0\", "
+      "\"abi\": \"cpython-314t\", "
       "\"free_threaded\": true}", "free-threaded" },
-    { "{\"executable\": \"/x/python\", \"implementation\": \"pypy\", \"version\": \"3.10.0\", \"abi\": \"pypy310\", "
+    { "{\"executable\": \"/x/python\", \"implementation\": \"pypy\", \"version\": \"3.10.0\", "
+      "\"abi\": \"pypy310\", "
       "\"free_threaded\": false}", "pypy" },
-    { "{\"executable\": \"/x/python\", \"implementation\": \"cpython\", \"version\": \"3.8.18\", \"abi\": \"cpython-38\", "
+    { "{\"executable\": \"/x/python\", \"implementation\": \"cpython\", \"version\": \"3.8.18\", "
+      "\"abi\": \"cpython-38\", "
       "\"free_threaded\": false}", "3.8.18" },
-    { "{\"executable\": \"/x/python\", \"implementation\": \"unknown\", \"version\": \"2.7.18\", \"abi\": \"\", "
+    { "{\"executable\": \"/x/python\", \"implementation\": \"unknown\", \"version\": \"2.7.18\", "
+      "\"abi\": \"\", "
       "\"free_threaded\": false}", "2.7.18" },
     { "{\"executable\": \"/x/python\"}", "not a Python" },
     { "hello", "does not answer" },
@@ -96,7 +100,8 @@ test_refused (void)
   };
   g_autoptr (EnvFixture) fixture = env_fixture_new ();
 
-  g_test_summary ("A free-threaded build, another implementation, an old version and what is no Python are refused by name");
+  g_test_summary ("A free-threaded build, another implementation, an old version and what is no "
+                  "Python are refused by name");
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
@@ -151,7 +156,8 @@ test_shims (void)
   g_autoptr (PyIsolateEnvInterpreter) second = NULL;
   g_autofree char *real = realpath (fixture->python, NULL);
 
-  g_test_summary ("A script called python3 is passed over; behind a version manager's shim the real one is found");
+  g_test_summary ("A script called python3 is passed over; behind a version manager's shim the "
+                  "real one is found");
 
   g_free (env_fixture_script (fixture, "manager/shims/python3", "#!/bin/sh\nexit 1\n"));
   link_program (fixture, "bin/python3");
@@ -179,7 +185,8 @@ test_versions (void)
   g_autoptr (PyIsolateEnvInterpreter) by_specifier = NULL;
   g_autoptr (PyIsolateEnvInterpreter) by_default = NULL;
 
-  g_test_summary ("A version, a full version, a specifier and the default name the same interpreter");
+  g_test_summary ("A version, a full version, a specifier and the default name the same "
+                  "interpreter");
 
   link_program (fixture, name);
   link_program (fixture, "bin/python3");

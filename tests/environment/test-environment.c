@@ -39,14 +39,17 @@ test_equal_share (void)
   g_autoptr (PyIsolateEnvironment) two = NULL;
   g_autoptr (PyIsolateEnvironment) three = NULL;
 
-  g_test_summary ("The same requirements in another order, and others that resolve to the same, give one environment");
+  g_test_summary ("The same requirements in another order, and others that resolve to the same, "
+                  "give one environment");
 
   env_fixture_add_wheels (fixture, "alpha==1.0", "beta==1.0;requires=alpha<2", NULL);
   one = env_fixture_ensure (fixture, "alpha", "beta", NULL);
   two = env_fixture_ensure (fixture, " beta ", "alpha", "beta", NULL);
   three = env_fixture_ensure (fixture, "beta==1.0", NULL);
-  g_assert_cmpstr (_pyisolate_environment_get_prefix (one), ==, _pyisolate_environment_get_prefix (two));
-  g_assert_cmpstr (_pyisolate_environment_get_prefix (one), ==, _pyisolate_environment_get_prefix (three));
+  g_assert_cmpstr (_pyisolate_environment_get_prefix (one), ==,
+                   _pyisolate_environment_get_prefix (two));
+  g_assert_cmpstr (_pyisolate_environment_get_prefix (one), ==,
+                   _pyisolate_environment_get_prefix (three));
 }
 
 static void
@@ -60,7 +63,8 @@ test_hard_links (void)
   g_autoptr (GError) error = NULL;
   struct stat st_one, st_two;
 
-  g_test_summary ("Different environments share the files of a package, and say how much disk is their own");
+  g_test_summary ("Different environments share the files of a package, and say how much disk is "
+                  "their own");
 
   env_fixture_add_wheels (fixture, "alpha==1.0;pad=3000000", "gamma==1.0", NULL);
   one = env_fixture_ensure (fixture, "alpha", NULL);
@@ -107,7 +111,8 @@ test_warm (void)
   gint64 faults, best = G_MAXINT64;
   guint n_calls;
 
-  g_test_summary ("What is there is found without uv, without an interpreter, without any process, in under a millisecond");
+  g_test_summary ("What is there is found without uv, without an interpreter, without any "
+                  "process, in under a millisecond");
 
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
   request = env_fixture_request (fixture, "alpha", NULL);
@@ -129,7 +134,8 @@ test_warm (void)
       warm = _pyisolate_environment_ensure (request, NULL, NULL, NULL, NULL);
       best = MIN (best, g_get_monotonic_time () - start);
       g_assert_nonnull (warm);
-      g_assert_cmpstr (_pyisolate_environment_get_prefix (warm), ==, _pyisolate_environment_get_prefix (cold));
+      g_assert_cmpstr (_pyisolate_environment_get_prefix (warm), ==,
+                       _pyisolate_environment_get_prefix (cold));
     }
   /* A child that ever ran and was reaped would have had page faults. */
   g_assert_cmpint (count_child_faults (), ==, faults);
@@ -170,7 +176,8 @@ spawn_maker (EnvFixture *fixture,
   g_autoptr (GError) error = NULL;
   GSubprocess *maker;
 
-  maker = g_subprocess_new (G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error, program, fixture->root,
+  maker = g_subprocess_new (G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error,
+                            program, fixture->root,
                             fixture->links, uv, fixture->python, "alpha", "beta", NULL);
   g_assert_no_error (error);
 
@@ -214,7 +221,8 @@ ensure_in_thread (gpointer user_data)
 {
   PyIsolateEnvironmentRequest *request = user_data;
   g_autoptr (GError) error = NULL;
-  PyIsolateEnvironment *environment = _pyisolate_environment_ensure (request, NULL, NULL, NULL, &error);
+  PyIsolateEnvironment *environment =
+    _pyisolate_environment_ensure (request, NULL, NULL, NULL, &error);
 
   g_assert_no_error (error);
 
@@ -258,17 +266,21 @@ test_evil_pth (void)
   g_autofree char *marker = env_fixture_path (fixture, "executed");
   g_autofree char *spec = NULL, *out = NULL;
 
-  g_test_summary ("A .pth of a wheel is code; making, checking and repairing an environment never runs it");
+  g_test_summary ("A .pth of a wheel is code; making, checking and repairing an environment never "
+                  "runs it");
 
   spec = g_strdup_printf ("evil==1.0;file=evil.pth=import evil_start\n"
                           ";file=evil_start.py=open('%s', 'a').write('x')\n", marker);
   env_fixture_add_wheels (fixture, spec, NULL);
   environment = env_fixture_ensure (fixture, "evil", NULL);
-  problems = _pyisolate_environment_verify (fixture->root, _pyisolate_environment_get_key (environment), NULL, &error);
+  problems = _pyisolate_environment_verify (fixture->root,
+                                            _pyisolate_environment_get_key (environment), NULL,
+                                            &error);
   g_assert_no_error (error);
   g_assert_cmpuint (problems->len, ==, 0);
   request = env_fixture_request (fixture, "evil", NULL);
-  repaired = _pyisolate_environment_repair (request, _pyisolate_environment_get_key (environment), NULL, NULL, NULL, &error);
+  repaired = _pyisolate_environment_repair (request, _pyisolate_environment_get_key (environment),
+                                            NULL, NULL, NULL, &error);
   g_assert_no_error (error);
   g_assert_false (g_file_test (marker, G_FILE_TEST_EXISTS));
 
@@ -285,7 +297,8 @@ test_bytecode (void)
   g_autoptr (PyIsolateEnvironment) environment = NULL;
   g_autofree char *out = NULL, *site = NULL, *expected = NULL;
 
-  g_test_summary ("Bytecode is there, names the files where they are now, and a file that is no Python does no harm");
+  g_test_summary ("Bytecode is there, names the files where they are now, and a file that is no "
+                  "Python does no harm");
 
   env_fixture_add_wheels (fixture, "alpha==1.0;file=alpha/bad.py=this is no python(\n", NULL);
   environment = env_fixture_ensure (fixture, "alpha", NULL);
@@ -293,7 +306,8 @@ test_bytecode (void)
                             "source = importlib.util.find_spec('alpha').origin\n"
                             "cached = importlib.util.cache_from_source(source)\n"
                             "code = marshal.loads(open(cached, 'rb').read()[16:])\n"
-                            "print(os.path.exists(cached), code.co_filename == source, code.co_filename)");
+                            "print(os.path.exists(cached), code.co_filename == source, "
+                            "code.co_filename)");
   site = env_site_packages (environment);
   expected = g_strdup_printf ("True True %s/alpha/__init__.py", site);
   g_assert_cmpstr (out, ==, expected);
@@ -312,7 +326,8 @@ test_console_scripts (void)
 
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
   environment = env_fixture_ensure (fixture, "alpha", NULL);
-  script = g_build_filename (_pyisolate_environment_get_prefix (environment), "bin", "alpha-run", NULL);
+  script = g_build_filename (_pyisolate_environment_get_prefix (environment), "bin", "alpha-run",
+                             NULL);
   {
     char *argv[] = { script, NULL };
 
@@ -330,11 +345,14 @@ test_empty (void)
   g_autoptr (PyIsolateEnvironment) environment = NULL;
   g_autofree char *out = NULL;
 
-  g_test_summary ("An extension without dependencies has an environment too: nothing of the host's packages is in it");
+  g_test_summary ("An extension without dependencies has an environment too: nothing of the "
+                  "host's packages is in it");
 
   environment = env_fixture_ensure (fixture, NULL);
-  out = env_fixture_python (environment, "import sys; print([p for p in sys.path if 'packages' in p] == "
-                            "[sys.prefix + '/lib/python%d.%d/site-packages' % sys.version_info[:2]])");
+  out = env_fixture_python (environment, "import sys; print([p for p in sys.path if 'packages' in "
+                                         "p] == "
+                            "[sys.prefix + '/lib/python%d.%d/site-packages' % "
+                            "sys.version_info[:2]])");
   g_assert_cmpstr (out, ==, "True");
 }
 
@@ -349,7 +367,8 @@ test_every_python (void)
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
   for (guint i = 0; pythons[i] != NULL; i++)
     {
-      g_autoptr (PyIsolateEnvironmentRequest) request = env_fixture_request (fixture, "alpha", NULL);
+      g_autoptr (PyIsolateEnvironmentRequest) request =
+        env_fixture_request (fixture, "alpha", NULL);
       g_autoptr (PyIsolateEnvironment) environment = NULL;
       g_autoptr (GError) error = NULL;
       g_autofree char *out = NULL;
@@ -358,7 +377,8 @@ test_every_python (void)
       request->python = g_strdup (pythons[i]);
       environment = _pyisolate_environment_ensure (request, NULL, NULL, NULL, &error);
       g_assert_no_error (error);
-      out = env_fixture_python (environment, "import alpha, sys; print('%d.%d.%d' % sys.version_info[:3])");
+      out = env_fixture_python (environment, "import alpha, sys; print('%d.%d.%d' % "
+                                             "sys.version_info[:3])");
       g_assert_cmpstr (out, ==, _pyisolate_environment_get_python_version (environment));
     }
 }
@@ -396,7 +416,8 @@ test_progress (void)
   Progress progress = { 0 };
   guint n_calls;
 
-  g_test_summary ("Progress passes through the stages, never falls, and ends at 1; a warm start reports none");
+  g_test_summary ("Progress passes through the stages, never falls, and ends at 1; a warm start "
+                  "reports none");
 
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
   request = env_fixture_request (fixture, "alpha", NULL);
@@ -446,7 +467,8 @@ test_cancel (void)
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
   g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
   text = g_strdup_printf ("#!/bin/sh\ncase \"$*\" in *install*) ;; *) exec '%s' \"$@\";; esac\n"
-                          "sleep 1000 &\nsetsid sleep 1000 &\necho ready > '%s'\nwait\n", fixture->uv, fifo);
+                          "sleep 1000 &\nsetsid sleep 1000 &\necho ready > '%s'\nwait\n",
+                          fixture->uv, fifo);
   uv = env_fixture_script (fixture, "slow-uv", text);
   request = env_fixture_request (fixture, "alpha", NULL);
   g_free (request->uv_path);
@@ -474,7 +496,8 @@ test_cancel_while_waiting (void)
   g_autoptr (PyIsolateEnvironment) made = NULL;
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_autoptr (GError) error = NULL;
-  g_autofree char *fifo = env_fixture_path (fixture, "fifo"), *go = env_fixture_path (fixture, "go");
+  g_autofree char *fifo = env_fixture_path (fixture, "fifo"), *go =
+    env_fixture_path (fixture, "go");
   g_autofree char *text = NULL, *uv = NULL, *ready = NULL;
   GThread *thread;
 
@@ -483,7 +506,8 @@ test_cancel_while_waiting (void)
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
   g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
   g_assert_cmpint (mkfifo (go, 0600), ==, 0);
-  text = g_strdup_printf ("#!/bin/sh\ncase \"$*\" in *install*) echo ready > '%s'; cat '%s';; esac\nexec '%s' \"$@\"\n",
+  text = g_strdup_printf ("#!/bin/sh\ncase \"$*\" in *install*) echo ready > '%s'; cat '%s';; "
+                          "esac\nexec '%s' \"$@\"\n",
                           fifo, go, fixture->uv);
   uv = env_fixture_script (fixture, "slow-uv", text);
   request = env_fixture_request (fixture, "alpha", NULL);
@@ -494,7 +518,8 @@ test_cancel_while_waiting (void)
   g_assert_no_error (error);
 
   /* The maker holds the guard now; the cancellable fires while we wait for it. */
-  g_thread_unref (g_thread_new ("cancel", (GThreadFunc) (void (*) (void)) g_cancellable_cancel, cancellable));
+  g_thread_unref (g_thread_new ("cancel", (GThreadFunc) (void (*) (void)) g_cancellable_cancel,
+                                cancellable));
   environment = _pyisolate_environment_ensure (request, NULL, NULL, cancellable, &error);
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_assert_null (environment);
@@ -518,7 +543,8 @@ test_names (void)
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
       g_autofree char *requirement = g_strdup_printf ("alpha==%u.0", i + 1);
-      g_autoptr (PyIsolateEnvironmentRequest) request = env_fixture_request (fixture, requirement, NULL);
+      g_autoptr (PyIsolateEnvironmentRequest) request =
+        env_fixture_request (fixture, requirement, NULL);
       g_autoptr (PyIsolateEnvironment) environment = NULL;
 
       request->extension_name = g_strdup (names[i]);
@@ -528,7 +554,8 @@ test_names (void)
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
       g_autoptr (GError) error = NULL;
-      g_autoptr (PyIsolateEnvironmentInfo) info = _pyisolate_environment_show (fixture->root, names[i], &error);
+      g_autoptr (PyIsolateEnvironmentInfo) info =
+        _pyisolate_environment_show (fixture->root, names[i], &error);
       g_autofree char *package = g_strdup_printf ("alpha %u.0", i + 1);
 
       g_assert_no_error (error);
@@ -550,7 +577,8 @@ test_own_environment (void)
   g_autofree char *message = NULL;
   const char *prefix;
 
-  g_test_summary ("The user's own environment is used as it is; dependencies besides it are refused");
+  g_test_summary ("The user's own environment is used as it is; dependencies besides it are "
+                  "refused");
 
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
   made = env_fixture_ensure (fixture, "alpha", NULL);

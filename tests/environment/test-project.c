@@ -48,9 +48,12 @@ test_pyproject (void)
     write_in (fixture, "full/pyproject.toml",
               "[project]\nname = \"full\"\nversion = \"1\"\nrequires-python = \">=3.10\"\n"
               "dependencies = [\"numpy>=2\", \"other; python_version > '3'\"]\n"
-              "[tool.pyisolate]\napis = [\"database\"]\nsource-paths = [\"lib\"]\nindex-url = \"https://i/simple\"\n"
-              "extra-index-urls = [\"https://e/simple\"]\nfind-links = [\"wheels\", \"https://l/\"]\n"
-              "allow-source-builds = true\nkill-on-timeout = false\ncall-timeout = 1.5\nstart-timeout = -1\n"
+              "[tool.pyisolate]\napis = [\"database\"]\nsource-paths = [\"lib\"]\nindex-url = "
+              "\"https://i/simple\"\n"
+              "extra-index-urls = [\"https://e/simple\"]\nfind-links = [\"wheels\", "
+              "\"https://l/\"]\n"
+              "allow-source-builds = true\nkill-on-timeout = false\ncall-timeout = "
+              "1.5\nstart-timeout = -1\n"
               "stop-timeout = 0\npython = \"3.12\"\n[tool.other]\nx = 1\n");
 
   project = read_project (directory);
@@ -96,7 +99,8 @@ test_requirements (void)
 {
   g_autoptr (EnvFixture) fixture = env_fixture_new ();
   g_autofree char *directory = write_in (fixture, "reqs/requirements.txt",
-                                         "# comment\nnumpy>=2  # why\n\nscipy \\\n  >=1\nx @ https://h/x.whl#frag\n");
+                                         "# comment\nnumpy>=2  # why\n\nscipy \\\n  >=1\nx @ "
+                                         "https://h/x.whl#frag\n");
   g_autoptr (PyIsolateProjectMetadata) project = read_project (directory);
 
   g_assert_cmpuint (g_strv_length (project->dependencies), ==, 3);
@@ -112,8 +116,10 @@ test_script (void)
   g_autoptr (EnvFixture) fixture = env_fixture_new ();
   g_autofree char *path =
     env_fixture_write (fixture, "single.py",
-                       "#!/usr/bin/env python3\n# /// script\n# requires-python = \">=3.11\"\n# dependencies = [\n"
-                       "#   \"requests<3\",\n#\n#   \"rich\",\n# ]\n# [tool.pyisolate]\n# apis = [\"a\"]\n# ///\n"
+                       "#!/usr/bin/env python3\n# /// script\n# requires-python = \">=3.11\"\n# "
+                       "dependencies = [\n"
+                       "#   \"requests<3\",\n#\n#   \"rich\",\n# ]\n# [tool.pyisolate]\n# apis = "
+                       "[\"a\"]\n# ///\n"
                        "raise SystemExit('never run')\n");
   g_autofree char *bare = env_fixture_write (fixture, "bare.py", "def f(): pass\n");
   g_autoptr (PyIsolateProjectMetadata) project = read_project (path);
@@ -149,7 +155,8 @@ test_refused (void)
   };
   g_autoptr (EnvFixture) fixture = env_fixture_new ();
   g_autofree char *twice =
-    env_fixture_write (fixture, "twice.py", "# /// script\n# dependencies = []\n# ///\n\n# /// script\n# x = 1\n# ///\n");
+    env_fixture_write (fixture, "twice.py", "# /// script\n# dependencies = []\n# ///\n\n# /// "
+                                            "script\n# x = 1\n# ///\n");
   g_autofree char *text = env_fixture_write (fixture, "text.txt", "");
   g_autofree char *message = refuse (twice);
   g_autofree char *other = refuse (text);
@@ -172,7 +179,8 @@ static void
 test_without_toml (void)
 {
   g_autoptr (EnvFixture) fixture = env_fixture_new ();
-  g_autofree char *directory = write_in (fixture, "old/pyproject.toml", "[project]\nname = 'renamed'\n");
+  g_autofree char *directory =
+    write_in (fixture, "old/pyproject.toml", "[project]\nname = 'renamed'\n");
   g_autofree char *plain = write_in (fixture, "plain/requirements.txt", "numpy\n");
   g_autofree char *path = g_strdup (g_getenv ("PATH"));
   g_autofree char *calls = env_fixture_path (fixture, "calls");
@@ -181,13 +189,16 @@ test_without_toml (void)
   g_autoptr (PyIsolateProjectMetadata) by_old = NULL;
   g_autoptr (GError) error = NULL;
 
-  g_test_summary ("Where no interpreter reads TOML, uv runs the reader; what is no TOML needs none");
+  g_test_summary ("Where no interpreter reads TOML, uv runs the reader; what is no TOML needs "
+                  "none");
 
   /* The only interpreter is one without the module; and a stand-in for uv has one that has it. */
-  reader_text = g_strdup_printf ("#!/bin/sh\n(echo 'import sys; sys.modules[\"tomllib\"] = sys.modules[\"tomli\"] = None'; "
+  reader_text = g_strdup_printf ("#!/bin/sh\n(echo 'import sys; sys.modules[\"tomllib\"] = "
+                                 "sys.modules[\"tomli\"] = None'; "
                                  "/bin/cat) | '%s' \"$@\"\n", fixture->python);
   reader = env_fixture_script (fixture, "old-python", reader_text);
-  uv_text = g_strdup_printf ("#!/bin/sh\necho \"$@\" > '%s'\nfor last; do :; done\nexec '%s' -I -S - \"$last\"\n",
+  uv_text = g_strdup_printf ("#!/bin/sh\necho \"$@\" > '%s'\nfor last; do :; done\nexec '%s' -I "
+                             "-S - \"$last\"\n",
                              calls, fixture->python);
   uv = env_fixture_script (fixture, "uv-runs", uv_text);
 
