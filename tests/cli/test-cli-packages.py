@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Real packages from PyPI: each extension gets the numpy that it asks for, whatever the caller has."""
+"""Packages from PyPI: each extension gets the numpy that it asks for, whatever the caller has."""
 
 import json
 import os
@@ -58,7 +58,7 @@ class Packages(unittest.TestCase):
         return path
 
     def make_caller(self, requirement: str) -> tuple:
-        """A virtual environment of the caller's own with numpy in it: its python, its site-packages."""
+        """An environment of the caller's own with numpy in it: its python, its site-packages."""
         venv = self.folder / "caller"
         subprocess.run(["uv", "venv", "--quiet", "--python", self.python, venv], check=True)
         python = str(venv / "bin" / "python")
