@@ -63,6 +63,13 @@ runner_leads_to_locked (PyIsolateRunner *runner,
   return FALSE;
 }
 
+/* A thread that the extension started: what it belongs to nobody knows, and the home thread may be joining it. */
+static gboolean
+waits_in_own_thread (PyIsolateOutCall *out)
+{
+  return out != NULL && out->runner != NULL && out->runner->home == PYISOLATE_N_HOMES;
+}
+
 static PyIsolateHome
 get_home_locked (PyIsolateFrame *frame)
 {
@@ -91,8 +98,10 @@ _pyisolate_runtime_route_locked (PyIsolateFrame *frame)
       return inbox;
     }
 
-  if (runner == NULL || !runner_leads_to_locked (runner, frame))
+  if (runner == NULL || (runner->top == NULL && runner->n_waits == 0))
     return inbox;
+  if (!runner_leads_to_locked (runner, frame))
+    return waits_in_own_thread (innermost) ? innermost->inbox : inbox;
   if (runner->n_waits > 0)
     return runner->inbox;
 

@@ -27,9 +27,7 @@ assert_lacks (const char *text,
 static char *
 print_args (PyIsolateRemoteException *exception)
 {
-  g_autoptr (GVariant) args = pyisolate_remote_exception_get_args (exception);
-
-  return g_variant_print (args, FALSE);
+  return g_variant_print (pyisolate_remote_exception_get_args (exception), FALSE);
 }
 
 static void

@@ -17,7 +17,7 @@ test_singletons (const char *python)
   worker_assert_result (worker, "echo", "<'x'>", "'x'");
   worker_assert_result (worker, "any_method", "", "5");
   worker_assert_result (worker, "caught", "", "[<'g-io-error-quark'>, <int64 1>, <'No such thing'>, <'No such thing'>]");
-  fails = worker_assert_raises (worker, "fail", "", "pyisolate._singleton.RemoteError", "No such thing");
+  fails = worker_assert_raises (worker, "fail", "", "pyisolate.RemoteError", "No such thing");
   unknown = worker_assert_raises (worker, "unknown_singleton", "", "LookupError", "*'databas'*`apis`*");
   method = worker_assert_raises (worker, "unknown_method", "", "AttributeError", "*'host'*'ecko'*'echo'*");
   value = worker_assert_raises (worker, "unencodable", "", "TypeError", "*object*");
@@ -76,7 +76,7 @@ test_own_loop (const char *python)
   Worker *worker = worker_new (python, "nested.py");
 
   worker_assert_result (worker, "own_loop", "<'x'>", "['x', 'x']");
-  worker_assert_result (worker, "own_loop_twice", "<'x'>", "[['x', 'x'], ['x', 'x']]");
+  worker_assert_result (worker, "own_loop_twice", "<'x'>", "[<['x', 'x']>, <['x', 'x']>]");
 
   worker_finish (worker);
 }
@@ -97,7 +97,7 @@ test_sync_on_loop (const char *python)
   worker_assert_result (worker, "second_call_back", "<'function'>", "'pyisolate-second'");
   worker_assert_result (worker, "second_call_back", "<'inline'>", "'main'");
   worker_assert_result (worker, "pool_call_back", "<'function'>", "'pyisolate-second'");
-  deadlock = worker_assert_raises (worker, "sync_call_back", "<'coroutine'>", "pyisolate._singleton.RemoteError",
+  deadlock = worker_assert_raises (worker, "sync_call_back", "<'coroutine'>", "pyisolate.RemoteError",
                                    "RuntimeError: coroutine()*.sync*await*");
   worker_assert_result (worker, "coroutine", "", "'main'");
 

@@ -52,7 +52,7 @@ test_order (const char *python)
 
   expect_event (worker, id, "first", "1");
   expect_progress (worker, id, "(0.25, 'a quarter')");
-  expect_event (worker, id, "second", "{'a': [int64 1, 2]}");
+  expect_event (worker, id, "second", "{'a': <[int64 1, 2]>}");
   expect_progress (worker, id, "(1.0, '')");
   answer = worker_next (worker);
   g_assert_cmpint (answer->kind, ==, PYISOLATE_FRAME_RETURN);

@@ -22,8 +22,8 @@ def sleep():
 
 
 def catch():
-    pyisolate.emit_event("begun")
     try:
+        pyisolate.emit_event("begun")
         while True:
             pass
     except pyisolate.CallCancelled:
@@ -33,8 +33,8 @@ def catch():
 
 def catch_and_go_on():
     """It is told once; the rest is its own affair."""
-    pyisolate.emit_event("begun")
     try:
+        pyisolate.emit_event("begun")
         while True:
             pass
     except pyisolate.CallCancelled:

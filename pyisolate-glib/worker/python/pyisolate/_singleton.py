@@ -10,6 +10,8 @@ apis: dict = {}
 class RemoteError(Exception):
     """An error of the host's: a GError, with its domain and code."""
 
+    __module__ = "pyisolate"
+
     def __init__(self, domain: str, code: int, message: str):
         super().__init__(domain, code, message)
         self.domain = domain
