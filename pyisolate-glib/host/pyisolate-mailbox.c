@@ -11,6 +11,7 @@
 #include "pyisolate-mailbox-private.h"
 
 typedef struct {
+  guint64 number; /* in the order in which they were posted */
   PyIsolateJobFunc func;
   gpointer data;
   GDestroyNotify destroy;
@@ -24,6 +25,7 @@ struct _PyIsolateMailbox {
   GCond cond;
   GQueue calls;         /* of Job */
   GQueue notifications; /* of Job */
+  guint64 last_number;
   GSource *source;      /* owned; attached to the context, and will do the jobs */
 };
 
@@ -111,12 +113,17 @@ _pyisolate_mailbox_unref (PyIsolateMailbox *self)
   g_free (self);
 }
 
+/* The oldest: what one call did, its callbacks, progress and events, is told in the order in which it happened. */
 static Job *
 pop_job (PyIsolateMailbox *self)
 {
-  Job *job = g_queue_pop_head (&self->calls);
+  Job *call = g_queue_peek_head (&self->calls);
+  Job *notification = g_queue_peek_head (&self->notifications);
 
-  return job != NULL ? job : g_queue_pop_head (&self->notifications);
+  if (call == NULL || (notification != NULL && notification->number < call->number))
+    return g_queue_pop_head (&self->notifications);
+
+  return g_queue_pop_head (&self->calls);
 }
 
 static void
@@ -186,6 +193,7 @@ _pyisolate_mailbox_post (PyIsolateMailbox *self,
   job->destroy = destroy;
 
   locker = g_mutex_locker_new (&self->mutex);
+  job->number = ++self->last_number;
   g_queue_push_tail (kind == PYISOLATE_JOB_CALL ? &self->calls : &self->notifications, job);
   schedule (self);
   g_cond_broadcast (&self->cond);
