@@ -38,8 +38,7 @@ check_uv (GPtrArray    *checks,
 
   if (path == NULL)
     {
-      doctor_add (checks, "uv", DOCTOR_MISSING, g_strdup (error->message),
-                  g_strdup ("install it ('pipx install uv', or your distribution's package), or set PYISOLATE_UV to its path"));
+      doctor_add (checks, "uv", DOCTOR_MISSING, g_strdup ("not found"), g_strdup (error->message));
       return;
     }
   version = get_version (path, cancellable);

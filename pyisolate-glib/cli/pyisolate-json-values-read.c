@@ -304,7 +304,8 @@ read_time (const char *type,
   if (offset != NULL)
     text = offset;
   if (!json_object_has_member (object, "tzinfo"))
-    return new_tagged (tag, fold ? g_variant_new ("(sb)", text, fold) : g_variant_new_string (text));
+    return new_tagged (tag, fold ? g_variant_new ("(sb)", text, fold)
+                                 : g_variant_new_string (text));
 
   tzinfo = _pyisolate_value_from_json (json_object_get_member (object, "tzinfo"), error);
   return tzinfo != NULL ? new_tagged (tag, g_variant_new ("(sb@*)", text, fold, tzinfo)) : NULL;
@@ -321,7 +322,8 @@ read_timedelta (const char *type,
   g_autoptr(GMatchInfo) match = NULL;
   gint64 parts[5];
 
-  regex = g_regex_new ("^(?:(-?\\d{1,9}) days?, )?(\\d{1,2}):(\\d\\d):(\\d\\d)(?:\\.(\\d{6}))?$", 0, 0, NULL);
+  regex = g_regex_new ("^(?:(-?\\d{1,9}) days?, )?"
+                       "(\\d{1,2}):(\\d\\d):(\\d\\d)(?:\\.(\\d{6}))?$", 0, 0, NULL);
   if (text == NULL || !g_regex_match (regex, text, 0, &match))
     return fail (error, type, "the value is a string such as \"1 day, 2:03:04.000005\"");
   for (int i = 0; i < 5; i++)

@@ -292,7 +292,8 @@ time_to_json (const char *type,
   if (fold)
     json_object_set_boolean_member (json_node_get_object (node), "fold", TRUE);
   if (!is_plain_zone (tzinfo))
-    json_object_set_member (json_node_get_object (node), "tzinfo", _pyisolate_value_to_json (tzinfo));
+    json_object_set_member (json_node_get_object (node), "tzinfo",
+                            _pyisolate_value_to_json (tzinfo));
   return node;
 }
 

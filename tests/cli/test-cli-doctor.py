@@ -12,6 +12,10 @@ class Doctor(CliTest):
         self.assertEqual(code == 0, value["ok"])
         return {check["name"]: check for check in value["checks"]}
 
+    def checks_anyway(self, **more) -> dict:
+        value = self.run_cli("doctor", "--json", **more).value
+        return {check["name"]: check for check in value["checks"]}
+
     def test_good(self):
         checks = self.checks(0)
         for name in (
@@ -49,11 +53,19 @@ class Doctor(CliTest):
     def test_no_uv(self):
         checks = self.checks(3, env={"PYISOLATE_UV": "/no/such/uv"})
         self.assertEqual("missing", checks["uv"]["state"])
-        self.assertIn("/no/such/uv", checks["uv"]["found"])
-        self.assertIn("install", checks["uv"]["advice"])
+        self.assertIn("/no/such/uv", checks["uv"]["advice"])
         self.assertNotIn("trial", checks)
         text = self.check(3, "doctor", env={"PYISOLATE_UV": "/no/such/uv"}).text
         self.assertIn("Extensions cannot run", text)
+
+    def test_uv_nowhere(self):
+        env = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder)}
+        checks = self.checks_anyway(env=env)
+        if checks["uv"]["state"] == "ok":
+            # The system has one.
+            self.assertRegex(checks["uv"]["found"], r", /(usr/)?bin/uv$")
+        else:
+            self.assertIn("install it", checks["uv"]["advice"])
 
     def test_no_python(self):
         uv = self.checks(0)["uv"]["found"].split(", ")[1]
