@@ -249,7 +249,8 @@ coerce_string (Coercion           *self,
     return mismatch (self, value, target);
   if (g_variant_type_equal (target, G_VARIANT_TYPE_STRING))
     return g_variant_ref_sink (g_variant_new_string (string));
-  if (g_variant_type_equal (target, G_VARIANT_TYPE_OBJECT_PATH) && g_variant_is_object_path (string))
+  if (g_variant_type_equal (target, G_VARIANT_TYPE_OBJECT_PATH)
+      && g_variant_is_object_path (string))
     return g_variant_ref_sink (g_variant_new_object_path (string));
   if (g_variant_type_equal (target, G_VARIANT_TYPE_SIGNATURE) && g_variant_is_signature (string))
     return g_variant_ref_sink (g_variant_new_signature (string));
@@ -267,10 +268,12 @@ get_items (GVariant *value)
 
   if (tag != NULL)
     {
-      if (g_str_equal (tag, PYISOLATE_TAG_TUPLE) || g_str_equal (tag, PYISOLATE_TAG_SET)
-          || g_str_equal (tag, PYISOLATE_TAG_FROZENSET) || g_str_equal (tag, PYISOLATE_TAG_BYTEARRAY))
-        return g_steal_pointer (&payload);
-      return NULL;
+      static const char *const lists[] = { PYISOLATE_TAG_TUPLE, PYISOLATE_TAG_SET,
+                                           PYISOLATE_TAG_FROZENSET, PYISOLATE_TAG_BYTEARRAY, NULL };
+
+      if (!g_strv_contains (lists, tag) || !g_variant_is_of_type (payload, G_VARIANT_TYPE_ARRAY))
+        return NULL;
+      return g_steal_pointer (&payload);
     }
   if (g_variant_is_of_type (value, G_VARIANT_TYPE_OBJECT_PATH)
       && g_str_equal (g_variant_get_string (value, NULL), PYISOLATE_TAG_EMPTY_TUPLE))
@@ -498,7 +501,8 @@ coerce (Coercion           *self,
   g_autoptr(GVariant) plain = _pyisolate_value_unbox (value);
 
   /* An object path may be one of our constants. */
-  if (g_variant_is_of_type (plain, target) && !g_variant_is_of_type (plain, G_VARIANT_TYPE_OBJECT_PATH))
+  if (g_variant_is_of_type (plain, target)
+      && !g_variant_is_of_type (plain, G_VARIANT_TYPE_OBJECT_PATH))
     return g_steal_pointer (&plain);
   return coerce_plain (self, plain, target);
 }

@@ -233,7 +233,8 @@ static inline gsize
 _pyisolate_variant_find_type (const guint8 *variant,
                               gsize         size)
 {
-  gsize floor = size > PYISOLATE_VALUE_MAX_SIGNATURE + 1 ? size - PYISOLATE_VALUE_MAX_SIGNATURE - 1 : 0;
+  const gsize most = PYISOLATE_VALUE_MAX_SIGNATURE + 1;
+  gsize floor = size > most ? size - most : 0;
 
   for (gsize i = size; i > floor; i--)
     {

@@ -101,7 +101,8 @@ use_in_python (const guint8 *data,
   bytes = _pyisolate_codec_encode_value (value, "value", fds);
   if (bytes != NULL)
     {
-      again = _pyisolate_codec_decode_value (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes),
+      again = _pyisolate_codec_decode_value (g_bytes_get_data (bytes, NULL),
+                                             g_bytes_get_size (bytes),
                                              (const int *) (void *) fds->data, fds->len);
       ORDIE (again != NULL);
       ORDIE (Py_TYPE (again) == Py_TYPE (value));
@@ -131,7 +132,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data,
     {
       g_autoptr(GVariant) doubted = NULL;
 
-      doubted = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, bytes, FALSE));
+      doubted = g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, bytes, FALSE);
+      g_variant_ref_sink (doubted);
       ORDIE (g_variant_is_normal_form (doubted));
       use_in_host (value);
     }

@@ -81,7 +81,7 @@ decode (PyObject *module,
   if (!PyArg_ParseTuple (args, "y#|O!i", &data, &size, &PyTuple_Type, &numbers, &shift))
     return NULL;
   /* In a block of exactly its size, so that a sanitizer sees a read beyond its end. */
-  copy = g_malloc (size + shift);
+  copy = g_malloc (MAX (size + shift, 1));
   memcpy (copy + shift, data, size);
   n_fds = numbers != NULL ? PyTuple_Size (numbers) : 0;
   fds = g_new (int, n_fds);

@@ -129,8 +129,10 @@ test_typed (void)
                     TAGGED ("dict", "([<int64 1>], [<'a'>])"));
   assert_json_full ("{'$type': <int64 1>}", "{\"$type\": \"dict\", \"value\": [[\"$type\", 1]]}",
                     TAGGED ("dict", "([<'$type'>], [<int64 1>])"));
-  assert_json (TAGGED ("str", "[byte 0xed, 0xa0, 0x80]"), "{\"$type\": \"str\", \"value\": \"7aCA\"}");
-  assert_json (TAGGED ("complex", "(1.5, -2.0)"), "{\"$type\": \"complex\", \"value\": [1.5, -2.0]}");
+  assert_json (TAGGED ("str", "[byte 0xed, 0xa0, 0x80]"),
+               "{\"$type\": \"str\", \"value\": \"7aCA\"}");
+  assert_json (TAGGED ("complex", "(1.5, -2.0)"),
+               "{\"$type\": \"complex\", \"value\": [1.5, -2.0]}");
   assert_json (TAGGED ("object", "('test.Color', 'RED')"),
                "{\"$type\": \"object\", \"value\": \"RED\", \"name\": \"test.Color\"}");
   assert_json (TAGGED ("ext", "('x', [<int64 1>])"),
@@ -148,7 +150,8 @@ test_library_types (void)
                     TAGGED ("datetime", "'2024-02-29T01:02:03'"));
   assert_json_full (TAGGED ("datetime", "('2024-02-29T01:02:03+00:00', true, "
                             TAGGED ("timezone", "((int64 0, int64 0, int64 0), " NONE ")") ")"),
-                    "{\"$type\": \"datetime\", \"value\": \"2024-02-29T01:02:03+00:00\", \"fold\": true}",
+                    "{\"$type\": \"datetime\", \"value\": \"2024-02-29T01:02:03+00:00\","
+                    " \"fold\": true}",
                     TAGGED ("datetime", "('2024-02-29T01:02:03+00:00', true)"));
   assert_json (TAGGED ("time", "('01:02:03', true, " TAGGED ("ZoneInfo", "'Europe/Berlin'") ")"),
                "{\"$type\": \"time\", \"value\": \"01:02:03\", \"fold\": true,"
@@ -175,7 +178,8 @@ test_library_types (void)
 static void
 test_zulu (void)
 {
-  g_autoptr(JsonNode) node = parse ("{\"$type\": \"datetime\", \"value\": \"2024-01-01T00:00:00Z\"}");
+  g_autoptr(JsonNode) node = parse ("{\"$type\": \"datetime\","
+                                    " \"value\": \"2024-01-01T00:00:00Z\"}");
   g_autoptr(GVariant) value = _pyisolate_value_from_json (node, NULL);
   g_autofree char *text = g_variant_print (value, FALSE);
 
@@ -186,6 +190,8 @@ test_zulu (void)
 static void
 test_long_integers (void)
 {
+  static const char large_digits[] =
+    "1606938044258990275541962092341162602522202993782792835301376"; /* 2 to the 200th */
   g_autoptr(GRand) rand = g_rand_new_with_seed (20);
 
   g_assert_null (_pyisolate_json_integer_to_decimal ("12"));
@@ -211,7 +217,7 @@ test_long_integers (void)
 
   {
     g_autofree char *zero = _pyisolate_json_integer_to_hex ("0");
-    g_autofree char *large = _pyisolate_json_integer_to_hex ("1606938044258990275541962092341162602522202993782792835301376");
+    g_autofree char *large = _pyisolate_json_integer_to_hex (large_digits);
 
     g_assert_cmpstr (zero, ==, "0x0");
     g_assert_cmpstr (large, ==, "0x100000000000000000000000000000000000000000000000000");
@@ -224,7 +230,8 @@ test_longest_integers (void)
 {
   g_autofree char *digits = g_strnfill (200000, 'f');
   g_autofree char *hex = g_strconcat ("0x", digits, NULL);
-  g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new ("(ov)", PYISOLATE_TAG_INT, g_variant_new_string (hex)));
+  GVariant *tagged = g_variant_new ("(ov)", PYISOLATE_TAG_INT, g_variant_new_string (hex));
+  g_autoptr(GVariant) value = g_variant_ref_sink (tagged);
   g_autoptr(JsonNode) node = _pyisolate_value_to_json (value);
   g_autoptr(GVariant) back = _pyisolate_value_from_json (node, NULL);
 
@@ -287,7 +294,8 @@ test_odd_payloads (void)
     "object", "ext", "unknown",
   };
   static const char *const payloads[] = {
-    "int64 1", "'x'", "@av []", "('a', 1)", "(1, 2)", "([1], [1, 2])", "(int64 1, int64 -1, int64 0)",
+    "int64 1", "'x'", "@av []", "('a', 1)", "(1, 2)", "([1], [1, 2])",
+    "(int64 1, int64 -1, int64 0)",
     "((int64 9223372036854775807, int64 1, int64 1), 'x')", "@ay []", "('x', true, 5)",
     "(true, 'B', [int64 1], @ay [])", NONE, "@a{sv} {}",
   };
@@ -295,7 +303,8 @@ test_odd_payloads (void)
   for (guint i = 0; i < G_N_ELEMENTS (tags); i++)
     for (guint j = 0; j < G_N_ELEMENTS (payloads); j++)
       {
-        g_autofree char *text = g_strdup_printf ("(objectpath '/pyisolate/%s', <%s>)", tags[i], payloads[j]);
+        g_autofree char *text = g_strdup_printf ("(objectpath '/pyisolate/%s', <%s>)", tags[i],
+                                                 payloads[j]);
         g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed (text));
         g_autoptr(JsonNode) node = _pyisolate_value_to_json (value);
         g_autofree char *printed = json_to_string (node, FALSE);

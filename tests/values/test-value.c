@@ -264,14 +264,22 @@ test_wire_depth (void)
     }
 }
 
+static GVariant *
+new_from_bytes (const GVariantType *type,
+                GBytes             *bytes,
+                gboolean            trusted)
+{
+  return g_variant_ref_sink (g_variant_new_from_bytes (type, bytes, trusted));
+}
+
 static void
 test_wire_size (void)
 {
   g_autofree char *memory = g_malloc0 (PYISOLATE_VALUE_MAX_SIZE + 1);
   g_autoptr(GBytes) most = g_bytes_new_static (memory, PYISOLATE_VALUE_MAX_SIZE);
   g_autoptr(GBytes) more = g_bytes_new_static (memory, PYISOLATE_VALUE_MAX_SIZE + 1);
-  g_autoptr(GVariant) fits = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, most, TRUE));
-  g_autoptr(GVariant) exceeds = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, more, TRUE));
+  g_autoptr(GVariant) fits = new_from_bytes (G_VARIANT_TYPE_BYTESTRING, most, TRUE);
+  g_autoptr(GVariant) exceeds = new_from_bytes (G_VARIANT_TYPE_BYTESTRING, more, TRUE);
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) wire = _pyisolate_value_to_wire (fits, &error);
 
@@ -287,7 +295,7 @@ static void
 test_wire_normalises (void)
 {
   g_autoptr(GBytes) bytes = g_bytes_new_static ("\2", 1);
-  g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BOOLEAN, bytes, FALSE));
+  g_autoptr(GVariant) value = new_from_bytes (G_VARIANT_TYPE_BOOLEAN, bytes, FALSE);
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) wire = _pyisolate_value_to_wire (value, &error);
 
@@ -367,6 +375,9 @@ test_coerce (void)
     { "[<int64 1>, <'x'>]", "ai", NULL },
     { "(int64 1, int64 2)", "ai", "[1, 2]" },
     { "(objectpath '/pyisolate/set', <[int64 1]>)", "ai", "[1]" },
+    { "(objectpath '/pyisolate/set', <true>)", "ai", NULL },
+    { "(objectpath '/pyisolate/tuple', <'x'>)", "(ss)", NULL },
+    { "(objectpath '/pyisolate/dict', <([1, 2], 'x')>)", "a{us}", NULL },
     { "objectpath '/pyisolate/EmptyTuple'", "ai", "@ai []" },
     { "objectpath '/pyisolate/None'", "ai", NULL },
     { "'abc'", "as", NULL },

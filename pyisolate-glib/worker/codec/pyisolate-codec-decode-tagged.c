@@ -28,8 +28,10 @@ is_hex_integer (const char *text)
 static PyObject *
 decode_int (PyObject *payload)
 {
-  const char *text = PyUnicode_CheckExact (payload) ? PyUnicode_AsUTF8AndSize (payload, NULL) : NULL;
+  const char *text = NULL;
 
+  if (PyUnicode_CheckExact (payload))
+    text = PyUnicode_AsUTF8AndSize (payload, NULL);
   return text != NULL && is_hex_integer (text) ? PyLong_FromString (text, NULL, 16) : NULL;
 }
 

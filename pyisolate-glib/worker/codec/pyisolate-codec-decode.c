@@ -9,8 +9,6 @@
 
 #include "pyisolate-codec-reader.h"
 
-#include <stdarg.h>
-
 #define SHORT_KEY 32
 
 static PyObject *decode_node    (Decoder                 *self,
@@ -20,124 +18,6 @@ static PyObject *decode_node    (Decoder                 *self,
 static PyObject *decode_variant (Decoder                 *self,
                                  const guint8            *data,
                                  gsize                    size);
-
-/* Sets a ValueError. Always NULL. */
-PyObject *
-_pyisolate_decoder_malformed (const char *format,
-                              ...)
-{
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  PyErr_Format (PyExc_ValueError, "malformed value: %s", text);
-  return NULL;
-}
-
-/* --- Basic types --- */
-
-static PyObject *
-decode_string (const guint8 *data,
-               gsize         size)
-{
-  if (size == 0 || memchr (data, 0, size) != data + size - 1)
-    return _pyisolate_decoder_malformed ("a string does not end where it should");
-  return PyUnicode_DecodeUTF8 ((const char *) data, size - 1, NULL);
-}
-
-static PyObject *
-decode_object_path (const guint8 *data,
-                    gsize         size)
-{
-  const char *path = (const char *) data;
-
-  if (size == sizeof PYISOLATE_TAG_NONE && memcmp (data, PYISOLATE_TAG_NONE, size) == 0)
-    Py_RETURN_NONE;
-  if (size == 0 || memchr (data, 0, size) != data + size - 1 || !g_variant_is_object_path (path))
-    return _pyisolate_decoder_malformed ("a bad object path");
-  if (g_str_has_prefix (path, PYISOLATE_TAG_PREFIX))
-    return _pyisolate_decoder_constant (path);
-  return PyUnicode_DecodeUTF8 (path, size - 1, NULL);
-}
-
-static PyObject *
-decode_signature (const guint8 *data,
-                  gsize         size)
-{
-  if (size == 0 || memchr (data, 0, size) != data + size - 1
-      || !g_variant_is_signature ((const char *) data))
-    return _pyisolate_decoder_malformed ("a bad signature");
-  return PyUnicode_DecodeUTF8 ((const char *) data, size - 1, NULL);
-}
-
-/* Two mentions of one descriptor give one object: bytes alone must not use up descriptors. */
-static PyObject *
-decode_handle (Decoder *self,
-               guint32  handle)
-{
-  if (handle >= self->n_fds)
-    return _pyisolate_decoder_malformed ("file descriptor %u of %u", handle, self->n_fds);
-
-  if (self->fd_objects == NULL)
-    self->fd_objects = g_new0 (PyObject *, self->n_fds);
-  if (self->fd_objects[handle] == NULL)
-    self->fd_objects[handle] = _pyisolate_codec_fd_new_dup (self->fds[handle]);
-  Py_XINCREF (self->fd_objects[handle]);
-  return self->fd_objects[handle];
-}
-
-/* A basic type with a fixed size; the size has been checked. */
-static PyObject *
-decode_fixed (Decoder      *self,
-              char          code,
-              const guint8 *data)
-{
-  union {
-    gint16  i16;
-    guint16 u16;
-    gint32  i32;
-    guint32 u32;
-    gint64  i64;
-    guint64 u64;
-    double  d;
-  } number;
-
-  switch (code)
-    {
-    case 'b':
-      if (data[0] > 1)
-        return _pyisolate_decoder_malformed ("a boolean of %u", data[0]);
-      return PyBool_FromLong (data[0]);
-    case 'y':
-      return PyLong_FromLong (data[0]);
-    case 'n':
-      memcpy (&number, data, 2);
-      return PyLong_FromLong (number.i16);
-    case 'q':
-      memcpy (&number, data, 2);
-      return PyLong_FromLong (number.u16);
-    case 'i':
-      memcpy (&number, data, 4);
-      return PyLong_FromLong (number.i32);
-    case 'u':
-      memcpy (&number, data, 4);
-      return PyLong_FromUnsignedLong (number.u32);
-    case 'x':
-      memcpy (&number, data, 8);
-      return PyLong_FromLongLong (number.i64);
-    case 't':
-      memcpy (&number, data, 8);
-      return PyLong_FromUnsignedLongLong (number.u64);
-    case 'd':
-      memcpy (&number, data, 8);
-      return PyFloat_FromDouble (number.d);
-    default:
-      memcpy (&number, data, 4);
-      return decode_handle (self, number.u32);
-    }
-}
 
 /* --- Lists --- */
 
@@ -206,7 +86,7 @@ decode_key (Decoder      *self,
   Py_ssize_t length;
 
   if (size == 0 || size > SHORT_KEY || self->n_dicts < 2)
-    return decode_string (data, size);
+    return _pyisolate_decoder_string (data, size);
 
   for (gsize i = 0; i < size - 1; i++)
     hash = hash * 33 + data[i];
@@ -222,7 +102,7 @@ decode_key (Decoder      *self,
     }
 
   Py_XDECREF (*slot);
-  *slot = decode_string (data, size);
+  *slot = _pyisolate_decoder_string (data, size);
   Py_XINCREF (*slot);
   return *slot;
 }
@@ -485,7 +365,7 @@ decode_node (Decoder                 *self,
   switch (node->code)
     {
     case 's':
-      return decode_string (data, size);
+      return _pyisolate_decoder_string (data, size);
     case 'v':
       return decode_variant (self, data, size);
     case 'a':
@@ -493,13 +373,13 @@ decode_node (Decoder                 *self,
     case '(':
       return decode_struct (self, node, data, size);
     case 'o':
-      return decode_object_path (data, size);
+      return _pyisolate_decoder_object_path (data, size);
     case 'g':
-      return decode_signature (data, size);
+      return _pyisolate_decoder_signature (data, size);
     default:
       if (size != node->fixed_size)
         return _pyisolate_decoder_malformed ("a number of %" G_GSIZE_FORMAT " bytes", size);
-      return decode_fixed (self, node->code, data);
+      return _pyisolate_decoder_fixed (self, node->code, data);
     }
 }
 
@@ -530,11 +410,11 @@ decode_short_type (Decoder      *self,
   switch (type)
     {
     case 's':
-      return decode_string (data, size);
+      return _pyisolate_decoder_string (data, size);
     case 'x':
     case 'd':
       if (size == 8)
-        return decode_fixed (self, type, data);
+        return _pyisolate_decoder_fixed (self, type, data);
       break;
     default:
       break;

@@ -266,7 +266,8 @@ encode_members (Encoder           *self,
     }
   self->n_steps--;
 
-  if (fixed ? !encoder_align (self, alignment, 0) : !_pyisolate_encoder_close (self, start, mark, TRUE))
+  if (fixed ? !encoder_align (self, alignment, 0)
+            : !_pyisolate_encoder_close (self, start, mark, TRUE))
     return -1;
   return alignment | (fixed ? SHAPE_FIXED : 0);
 }

@@ -101,7 +101,8 @@ encode_fd (Encoder  *self,
   if (fd < 0)
     {
       PyErr_Clear ();
-      return _pyisolate_encoder_fail (self, PyExc_ValueError, "cannot send a closed FileDescriptor");
+      return _pyisolate_encoder_fail (self, PyExc_ValueError,
+                                      "cannot send a closed FileDescriptor");
     }
   if (self->fds == NULL)
     return _pyisolate_encoder_fail (self, PyExc_TypeError, "a FileDescriptor cannot be sent here");
@@ -183,7 +184,8 @@ encode_zoneinfo (Encoder  *self,
   if (key == Py_None)
     {
       Py_DECREF (key);
-      return _pyisolate_encoder_fail (self, PyExc_TypeError, "cannot send a ZoneInfo without a key");
+      return _pyisolate_encoder_fail (self, PyExc_TypeError,
+                                      "cannot send a ZoneInfo without a key");
     }
   return encode_tagged (self, PYISOLATE_TAG_ZONEINFO, key);
 }
@@ -366,7 +368,8 @@ _pyisolate_encoder_special (Encoder  *self,
     case KIND_TIME:
       return encode_time (self, PYISOLATE_TAG_TIME, value);
     case KIND_DATE:
-      return encode_tagged (self, PYISOLATE_TAG_DATE, _pyisolate_codec_call (value, "isoformat", NULL));
+      return encode_tagged (self, PYISOLATE_TAG_DATE,
+                            _pyisolate_codec_call (value, "isoformat", NULL));
     case KIND_TIMEDELTA:
       return encode_tagged_struct (self, PYISOLATE_TAG_TIMEDELTA, pack_timedelta (value), NULL);
     case KIND_TIMEZONE:

@@ -55,8 +55,8 @@ CodecRegistration *_pyisolate_codec_registry_by_name (PyObject      *name,
                                                       gboolean       encoders);
 char              *_pyisolate_codec_type_name        (PyTypeObject  *type);
 
-/* As PyObject_GetAttrString() and PyObject_CallMethod() with at most one argument, but without a new
- * string at each call: those would fill the interpreter's cache of attributes. */
+/* As PyObject_GetAttrString() and PyObject_CallMethod() with at most one argument, but without a
+ * new string at each call: those would fill the interpreter's cache of attributes. */
 PyObject          *_pyisolate_codec_get              (PyObject      *object,
                                                       const char    *name);
 PyObject          *_pyisolate_codec_call             (PyObject      *object,

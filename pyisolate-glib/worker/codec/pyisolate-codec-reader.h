@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Between the two files of the decoder. */
+/* Between the files of the decoder. */
 #pragma once
 
 #include "pyisolate-codec-internal.h"
@@ -16,6 +16,17 @@ typedef struct {
   guint          n_dicts;
   PyObject      *keys[DECODER_N_KEYS]; /* some that were seen */
 } Decoder;
+
+PyObject *_pyisolate_decoder_string      (const guint8 *data,
+                                          gsize         size);
+PyObject *_pyisolate_decoder_object_path (const guint8 *data,
+                                          gsize         size);
+PyObject *_pyisolate_decoder_signature   (const guint8 *data,
+                                          gsize         size);
+/* The size has been checked. */
+PyObject *_pyisolate_decoder_fixed       (Decoder      *self,
+                                          char          code,
+                                          const guint8 *data);
 
 /* Without its prefix, @tag, and the decoded payload. */
 PyObject *_pyisolate_decoder_tagged    (const char *tag,

@@ -117,7 +117,9 @@ static inline gboolean
 encoder_reserve (Encoder *self,
                  gsize    n_bytes)
 {
-  return G_LIKELY (n_bytes <= self->capacity - self->len) || _pyisolate_encoder_grow (self, n_bytes);
+  if (G_LIKELY (n_bytes <= self->capacity - self->len))
+    return TRUE;
+  return _pyisolate_encoder_grow (self, n_bytes);
 }
 
 /* Pads with zeros up to @alignment and leaves room for @n_bytes. */
