@@ -56,6 +56,20 @@ test_methods (const char *python)
 }
 
 static void
+test_signatures (const char *python)
+{
+  Worker *worker = worker_new (python, "signatures.py");
+  g_autoptr (GVariant) bad_default = worker_dup_method (worker, "bad_default");
+  g_autoptr (GVariant) coroutine = worker_dup_method (worker, "coroutine_method");
+
+  worker_assert_result (worker, "compare", "", "[<int64 26>, <@av []>]");
+  assert_field (bad_default, "signature", "'(a=...)'");
+  assert_field (coroutine, "async", "true");
+
+  worker_finish (worker);
+}
+
+static void
 test_chosen_methods (const char *python)
 {
   Worker *worker = worker_new (python, "chosen.py");
@@ -321,6 +335,65 @@ test_before_ready (const char *python)
   worker_finish (worker);
 }
 
+static double
+measure_start (const char *python,
+               const char *name)
+{
+  g_autofree char *path = worker_extension_path (name);
+  double best = G_MAXDOUBLE;
+
+  for (guint i = 0; i < 20; i++)
+    {
+      gint64 begin = g_get_monotonic_time ();
+      Worker *worker = worker_start (python, path);
+
+      worker_answer_hello (worker);
+      worker_expect_ready (worker);
+      best = MIN (best, (double) (g_get_monotonic_time () - begin) / 1000);
+      worker_free (worker);
+    }
+
+  return best;
+}
+
+static double
+measure_python (const char *python,
+                const char *code)
+{
+  double best = G_MAXDOUBLE;
+
+  for (guint i = 0; i < 20; i++)
+    {
+      gint64 begin = g_get_monotonic_time ();
+      g_autoptr (GSubprocess) process = g_subprocess_new (G_SUBPROCESS_FLAGS_NONE, NULL, python, "-I", "-c", code, NULL);
+
+      g_assert_true (g_subprocess_wait_check (process, NULL, NULL));
+      best = MIN (best, (double) (g_get_monotonic_time () - begin) / 1000);
+    }
+
+  return best;
+}
+
+static void
+report (double      milliseconds,
+        const char *what)
+{
+  g_test_minimized_result (milliseconds, "%5.1f ms: %s", milliseconds, what);
+}
+
+/* From the start of the process to its Ready; only with "-m perf". */
+static void
+test_start_time (const char *python)
+{
+  if (!g_test_perf ())
+    return;
+
+  report (measure_python (python, "pass"), "python -I -c pass");
+  report (measure_python (python, "import asyncio"), "python -I -c 'import asyncio'");
+  report (measure_start (python, "echo.py"), "worker with defs");
+  report (measure_start (python, "echo_async.py"), "worker with coroutines");
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -329,6 +402,7 @@ main (int   argc,
 
   worker_add_test ("life/call", test_call);
   worker_add_test ("life/methods", test_methods);
+  worker_add_test ("life/signatures", test_signatures);
   worker_add_test ("life/chosen-methods", test_chosen_methods);
   worker_add_test ("life/no-such-method", test_no_such_method);
   worker_add_test ("life/wrong-arguments", test_wrong_arguments);
@@ -343,6 +417,7 @@ main (int   argc,
   worker_add_test ("life/link-closed", test_link_closed);
   worker_add_test ("life/link-closed-while-busy", test_link_closed_while_busy);
   worker_add_test ("life/before-ready", test_before_ready);
+  worker_add_test ("life/start-time", test_start_time);
 
   return g_test_run ();
 }
