@@ -10,6 +10,7 @@
 #include "pyisolate-worker-private.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static GHashTable *
@@ -46,6 +47,27 @@ path_is_inside (const char *path,
   return strncmp (path, directory, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
+/* Where a path leads that may not be there yet: through the links of what is. */
+static char *
+resolve_future_path (const char *path)
+{
+  g_autofree char *real = realpath (path, NULL);
+  g_autofree char *parent = NULL;
+  g_autofree char *real_parent = NULL;
+  g_autofree char *name = NULL;
+
+  if (real != NULL)
+    return g_strdup (real);
+
+  parent = g_path_get_dirname (path);
+  if (g_str_equal (parent, path))
+    return g_strdup (path);
+
+  real_parent = resolve_future_path (parent);
+  name = g_path_get_basename (path);
+  return g_build_filename (real_parent, name, NULL);
+}
+
 /* What can be checked before anything starts, beyond what the configuration itself can. */
 static gboolean
 check_load (PyIsolateExtensionManager   *self,
@@ -56,6 +78,7 @@ check_load (PyIsolateExtensionManager   *self,
   const char *name = pyisolate_extension_config_get_name (config);
   const char *module_path = pyisolate_extension_config_get_module_path (config);
   PyIsolateExtension *old = g_hash_table_lookup (self->names, name);
+  g_autofree char *venv_root = resolve_future_path (self->venv_root);
 
   if (old != NULL && _pyisolate_extension_is_active (old))
     {
@@ -64,7 +87,7 @@ check_load (PyIsolateExtensionManager   *self,
       return FALSE;
     }
 
-  if (g_file_test (module_path, G_FILE_TEST_IS_DIR) && path_is_inside (self->venv_root, module_path))
+  if (g_file_test (module_path, G_FILE_TEST_IS_DIR) && path_is_inside (venv_root, module_path))
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
                    "The directory for environments, “%s”, lies inside of the extension “%s”", self->venv_root, name);
