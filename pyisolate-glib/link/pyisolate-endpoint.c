@@ -17,6 +17,11 @@ typedef struct {
   GDestroyNotify destroy;
 } Pending;
 
+typedef struct {
+  GWeakRef handler; /* what was attached */
+  gboolean cancelled;
+} CallIn;
+
 struct _PyIsolateEndpoint {
   GObject parent_instance;
 
@@ -31,7 +36,7 @@ struct _PyIsolateEndpoint {
 
   GMutex mutex;
   GHashTable *pending;  /* id → Pending */
-  GHashTable *calls_in; /* id of theirs that we have not answered → GWeakRef to what handles it */
+  GHashTable *calls_in; /* id of theirs that we have not answered → CallIn */
   GError *failure;      /* after fail(): what every further call gets */
 };
 
@@ -58,23 +63,23 @@ pending_ref (Pending *pending)
   return pending;
 }
 
-static GWeakRef *
-weak_ref_new (void)
+static CallIn *
+call_in_new (void)
 {
-  GWeakRef *ref = g_new0 (GWeakRef, 1);
+  CallIn *call = g_new0 (CallIn, 1);
 
-  g_weak_ref_init (ref, NULL);
+  g_weak_ref_init (&call->handler, NULL);
 
-  return ref;
+  return call;
 }
 
 static void
-weak_ref_free (gpointer data)
+call_in_free (gpointer data)
 {
-  GWeakRef *ref = data;
+  CallIn *call = data;
 
-  g_weak_ref_clear (ref);
-  g_free (ref);
+  g_weak_ref_clear (&call->handler);
+  g_free (call);
 }
 
 static void G_GNUC_PRINTF (2, 3)
@@ -167,7 +172,7 @@ handle_call (PyIsolateEndpoint *self,
 {
   g_autoptr (PyIsolateFrame) frame = frame_to_take;
   guint32 link = PYISOLATE_CALL_ID_LINK (frame->id);
-  gboolean too_many;
+  gboolean too_many, known;
 
   if (link != self->peer_link && link != G_MAXUINT32) /* the latter until it has been told its number */
     {
@@ -176,14 +181,39 @@ handle_call (PyIsolateEndpoint *self,
     }
 
   g_mutex_lock (&self->mutex);
+  known = g_hash_table_contains (self->calls_in, &frame->id);
   too_many = g_hash_table_size (self->calls_in) >= PYISOLATE_MAX_CALLS_IN;
-  if (!too_many)
-    g_hash_table_insert (self->calls_in, g_memdup2 (&frame->id, sizeof frame->id), weak_ref_new ());
+  if (!known && !too_many)
+    g_hash_table_insert (self->calls_in, g_memdup2 (&frame->id, sizeof frame->id), call_in_new ());
   g_mutex_unlock (&self->mutex);
 
-  if (too_many)
+  if (known)
+    bad_message (self, "Two calls in flight have the id %" G_GUINT64_FORMAT, frame->id);
+  else if (too_many)
     refuse_call (self, frame->id);
   else
+    self->handler->incoming (self, g_steal_pointer (&frame), self->user_data);
+}
+
+/* Once for each call, however often it comes; after the answer it is late. */
+static void
+handle_cancel (PyIsolateEndpoint *self,
+               PyIsolateFrame    *frame_to_take)
+{
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  gboolean is_news = FALSE;
+  CallIn *call;
+
+  g_mutex_lock (&self->mutex);
+  call = g_hash_table_lookup (self->calls_in, &frame->id);
+  if (call != NULL)
+    {
+      is_news = !call->cancelled;
+      call->cancelled = TRUE;
+    }
+  g_mutex_unlock (&self->mutex);
+
+  if (is_news)
     self->handler->incoming (self, g_steal_pointer (&frame), self->user_data);
 }
 
@@ -233,6 +263,9 @@ on_frame (PyIsolateTransport *transport,
       break;
 
     case PYISOLATE_FRAME_CANCEL:
+      handle_cancel (self, frame);
+      break;
+
     case PYISOLATE_FRAME_LOG:
       self->handler->incoming (self, frame, self->user_data);
       break;
@@ -283,7 +316,7 @@ _pyisolate_endpoint_init (PyIsolateEndpoint *self)
   g_mutex_init (&self->mutex);
   self->budget = _pyisolate_budget_new ();
   self->pending = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, pending_unref);
-  self->calls_in = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, weak_ref_free);
+  self->calls_in = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, call_in_free);
 }
 
 PyIsolateEndpoint *
@@ -324,6 +357,25 @@ _pyisolate_endpoint_new_id (void)
   return (guint64) (g_atomic_pointer_add (&last, 1) + 1) & G_MAXUINT32;
 }
 
+/* Whether it still waited: nobody has answered it meanwhile. */
+static gboolean
+forget_pending (PyIsolateEndpoint *self,
+                guint64            id)
+{
+  Pending *pending = NULL;
+  g_autofree gpointer key = NULL;
+  gboolean waited;
+
+  g_mutex_lock (&self->mutex);
+  waited = g_hash_table_steal_extended (self->pending, &id, &key, (gpointer *) &pending);
+  g_mutex_unlock (&self->mutex);
+
+  if (waited)
+    pending_unref (pending);
+
+  return waited;
+}
+
 /*< private >
  * @frame: (transfer full): a CALL
  * @func: gets the reply; not called if this function fails
@@ -339,6 +391,7 @@ _pyisolate_endpoint_call (PyIsolateEndpoint   *self,
                           GError             **error)
 {
   g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  g_autoptr (GError) send_error = NULL;
   Pending *pending = g_new0 (Pending, 1);
   guint64 id = frame->id;
 
@@ -358,8 +411,13 @@ _pyisolate_endpoint_call (PyIsolateEndpoint   *self,
   g_hash_table_insert (self->pending, g_memdup2 (&id, sizeof id), pending);
   g_mutex_unlock (&self->mutex);
 
-  /* If the link is closed already, then fail() is about to come. */
-  _pyisolate_transport_send (self->transport, g_steal_pointer (&frame), NULL);
+  /* If the link is closed already, then fail() is about to come, and knows why. */
+  if (!_pyisolate_transport_send (self->transport, g_steal_pointer (&frame), &send_error) &&
+      !g_error_matches (send_error, G_IO_ERROR, G_IO_ERROR_CLOSED) && forget_pending (self, id))
+    {
+      g_propagate_error (error, g_steal_pointer (&send_error));
+      return FALSE;
+    }
 
   return TRUE;
 }
@@ -392,21 +450,26 @@ _pyisolate_endpoint_cancel (PyIsolateEndpoint *self,
 
 /*< private >
  * @frame: (transfer full): a RETURN or ERROR to a call that `incoming` got
+ *
+ * May be called from any thread. An answer that cannot be sent becomes an error that says so.
  */
 void
 _pyisolate_endpoint_respond (PyIsolateEndpoint *self,
                              PyIsolateFrame    *frame)
 {
+  g_autoptr (GError) error = NULL;
+  guint64 id = frame->id;
   gboolean waited;
 
   g_mutex_lock (&self->mutex);
   waited = g_hash_table_remove (self->calls_in, &frame->id);
   g_mutex_unlock (&self->mutex);
 
-  if (waited)
-    _pyisolate_transport_send (self->transport, frame, NULL);
-  else
+  if (!waited)
     _pyisolate_frame_free (frame);
+  else if (!_pyisolate_transport_send (self->transport, frame, &error) &&
+           !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CLOSED))
+    _pyisolate_transport_send (self->transport, _pyisolate_frame_new_error (id, error), NULL);
 }
 
 void
@@ -415,10 +478,10 @@ _pyisolate_endpoint_attach (PyIsolateEndpoint *self,
                             GObject           *object)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
-  GWeakRef *ref = g_hash_table_lookup (self->calls_in, &id);
+  CallIn *call = g_hash_table_lookup (self->calls_in, &id);
 
-  if (ref != NULL)
-    g_weak_ref_set (ref, object);
+  if (call != NULL)
+    g_weak_ref_set (&call->handler, object);
 }
 
 GObject *
@@ -426,9 +489,9 @@ _pyisolate_endpoint_dup_attached (PyIsolateEndpoint *self,
                                   guint64            id)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
-  GWeakRef *ref = g_hash_table_lookup (self->calls_in, &id);
+  CallIn *call = g_hash_table_lookup (self->calls_in, &id);
 
-  return ref != NULL ? g_weak_ref_get (ref) : NULL;
+  return call != NULL ? g_weak_ref_get (&call->handler) : NULL;
 }
 
 static void
@@ -436,14 +499,20 @@ cancel_calls_in (PyIsolateEndpoint *self)
 {
   g_autofree guint64 *ids = NULL;
   GHashTableIter iter;
-  gpointer key;
+  gpointer key, value;
   guint n_ids = 0;
 
   g_mutex_lock (&self->mutex);
   ids = g_new (guint64, g_hash_table_size (self->calls_in));
   g_hash_table_iter_init (&iter, self->calls_in);
-  while (g_hash_table_iter_next (&iter, &key, NULL))
-    ids[n_ids++] = *(guint64 *) key;
+  while (g_hash_table_iter_next (&iter, &key, &value))
+    {
+      CallIn *call = value;
+
+      if (!call->cancelled)
+        ids[n_ids++] = *(guint64 *) key;
+      call->cancelled = TRUE;
+    }
   g_mutex_unlock (&self->mutex);
 
   for (guint i = 0; i < n_ids; i++)

@@ -35,6 +35,9 @@ typedef enum {
 #define PYISOLATE_CALL_ID_LINK(id) ((guint32) ((id) >> 32))
 #define PYISOLATE_MAX_CHAIN 256
 
+/* The kernel takes no more with one message (SCM_MAX_FD). */
+#define PYISOLATE_MAX_FDS 253
+
 /* How many bytes of one link's frames this side holds: from their arrival until whoever they are for has done with them. */
 typedef struct {
   gatomicrefcount ref_count;

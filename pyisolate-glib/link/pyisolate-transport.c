@@ -3,6 +3,8 @@
 
 #include "pyisolate-transport-private.h"
 
+#include "pyisolate-error.h"
+
 typedef struct {
   const PyIsolateTransportHandler *handler; /* set once, before the start */
   gpointer user_data;
@@ -78,6 +80,9 @@ _pyisolate_transport_start (PyIsolateTransport              *self,
  * @frame: (transfer full): what to send, consumed also on failure
  *
  * May be called from any thread. Frames sent by one thread arrive in the order in which they were sent.
+ *
+ * Fails with %G_IO_ERROR_CLOSED when the transport is closed, and with %PYISOLATE_ERROR_LIMIT for more file descriptors than
+ * can travel: the kernel would refuse them when it is too late to tell who sent them.
  */
 gboolean
 _pyisolate_transport_send (PyIsolateTransport  *self,
@@ -86,6 +91,14 @@ _pyisolate_transport_send (PyIsolateTransport  *self,
 {
   g_assert (PYISOLATE_IS_TRANSPORT (self));
   g_assert (frame != NULL);
+
+  if (frame->n_fds > PYISOLATE_MAX_FDS)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+                   "%u file descriptors cannot travel together, only %d", frame->n_fds, PYISOLATE_MAX_FDS);
+      _pyisolate_frame_free (frame);
+      return FALSE;
+    }
 
   return PYISOLATE_TRANSPORT_GET_CLASS (self)->send (self, frame, error);
 }
