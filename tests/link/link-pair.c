@@ -17,20 +17,27 @@ typedef struct {
   GError *error;
 } Connecting;
 
-void
-link_box_init (LinkBox *box)
+LinkBox *
+link_box_new (void)
 {
-  memset (box, 0, sizeof *box);
+  LinkBox *box = g_new0 (LinkBox, 1);
+
+  g_atomic_ref_count_init (&box->ref_count);
   g_mutex_init (&box->mutex);
   g_queue_init (&box->frames);
+  return box;
 }
 
 void
-link_box_clear (LinkBox *box)
+link_box_unref (LinkBox *box)
 {
+  if (!g_atomic_ref_count_dec (&box->ref_count))
+    return;
+
   g_queue_clear_full (&box->frames, (GDestroyNotify) _pyisolate_frame_free);
   g_clear_error (&box->error);
   g_mutex_clear (&box->mutex);
+  g_free (box);
 }
 
 void
@@ -97,6 +104,15 @@ has_ends (gpointer data)
   return wanted->box->n_ends >= wanted->n;
 }
 
+static gboolean
+has_destroyed (gpointer data)
+{
+  Wanted *wanted = data;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&wanted->box->mutex);
+
+  return wanted->box->n_destroyed >= wanted->n;
+}
+
 PyIsolateFrame *
 link_box_take (LinkBox *box)
 {
@@ -123,6 +139,15 @@ link_box_wait_ends (LinkBox *box,
   Wanted wanted = { box, n_ends };
 
   test_util_assert_until (has_ends, &wanted, LINK_TIMEOUT_MS);
+}
+
+void
+link_box_wait_destroyed (LinkBox *box,
+                         guint    n_destroyed)
+{
+  Wanted wanted = { box, n_destroyed };
+
+  test_util_assert_until (has_destroyed, &wanted, LINK_TIMEOUT_MS);
 }
 
 guint
@@ -200,8 +225,8 @@ link_pair_new (LinkKind kind,
   LinkPair *pair = g_new0 (LinkPair, 1);
   int fds[2];
 
-  link_box_init (&pair->host.box);
-  link_box_init (&pair->worker.box);
+  pair->host.box = link_box_new ();
+  pair->worker.box = link_box_new ();
   g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
 
   if (kind == LINK_DBUS)
@@ -229,10 +254,10 @@ side_finish (LinkSide *side)
   g_clear_object (&side->endpoint);
   g_clear_object (&side->transport);
 
-  /* Other threads drop their references a moment later. */
+  /* Other threads drop their references a moment later-> */
   while (transport != NULL || endpoint != NULL)
     test_util_run_until (test_util_is_true, &(gboolean) { FALSE }, 1);
-  link_box_clear (&side->box);
+  g_clear_pointer (&side->box, link_box_unref);
 }
 
 void
@@ -241,11 +266,11 @@ link_pair_free (LinkPair *pair)
   _pyisolate_transport_close (pair->host.transport, NULL);
   _pyisolate_transport_close (pair->worker.transport, NULL);
   if (pair->host.started)
-    link_box_wait_ends (&pair->host.box, 1);
+    link_box_wait_ends (pair->host.box, 1);
   if (pair->worker.started)
-    link_box_wait_ends (&pair->worker.box, 1);
-  g_assert_cmpuint (pair->host.box.n_ends, ==, pair->host.started ? 1 : 0);
-  g_assert_cmpuint (pair->worker.box.n_ends, ==, pair->worker.started ? 1 : 0);
+    link_box_wait_ends (pair->worker.box, 1);
+  g_assert_cmpuint (pair->host.box->n_ends, ==, pair->host.started ? 1 : 0);
+  g_assert_cmpuint (pair->worker.box->n_ends, ==, pair->worker.started ? 1 : 0);
 
   side_finish (&pair->host);
   side_finish (&pair->worker);
@@ -256,10 +281,10 @@ static void
 receive (LinkSide       *side,
          PyIsolateFrame *frame)
 {
-  g_assert_cmpuint (side->box.n_ends, ==, 0);
+  g_assert_cmpuint (side->box->n_ends, ==, 0);
 
   if (side->hook == NULL || !side->hook (side, frame, side->hook_data))
-    link_box_put (&side->box, frame);
+    link_box_put (side->box, frame);
 }
 
 static void
@@ -277,7 +302,7 @@ on_closed (PyIsolateTransport *transport,
 {
   LinkSide *side = user_data;
 
-  link_box_end (&side->box, error);
+  link_box_end (side->box, error);
 }
 
 static void
@@ -289,7 +314,7 @@ on_incoming (PyIsolateEndpoint *endpoint,
 
   /* What fail() makes comes after the end. */
   if (frame->kind == PYISOLATE_FRAME_CANCEL && side->hook == NULL)
-    link_box_put (&side->box, frame);
+    link_box_put (side->box, frame);
   else
     receive (side, frame);
 }
@@ -303,7 +328,7 @@ on_endpoint_closed (PyIsolateEndpoint *endpoint,
   g_autoptr (GError) died = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_DIED, "gone");
 
   _pyisolate_endpoint_fail (endpoint, died);
-  link_box_end (&side->box, error);
+  link_box_end (side->box, error);
 }
 
 void
@@ -359,13 +384,24 @@ on_reply (PyIsolateFrame *frame,
     link_box_end (box, error);
 }
 
+gboolean
+link_side_try_call (LinkSide        *side,
+                    PyIsolateFrame  *frame,
+                    LinkBox         *box,
+                    GError         **error)
+{
+  g_atomic_ref_count_inc (&box->ref_count);
+
+  return _pyisolate_endpoint_call (side->endpoint, frame, on_reply, box, link_box_destroyed, error);
+}
+
 void
 link_side_call (LinkSide       *side,
                 PyIsolateFrame *frame,
                 LinkBox        *box)
 {
   g_autoptr (GError) error = NULL;
-  gboolean ok = _pyisolate_endpoint_call (side->endpoint, frame, on_reply, box, link_box_destroyed, &error);
+  gboolean ok = link_side_try_call (side, frame, box, &error);
 
   g_assert_no_error (error);
   g_assert_true (ok);

@@ -30,6 +30,7 @@ typedef struct _LinkPair LinkPair;
 
 /* What came, from whatever thread: frames in order, and an end. */
 struct _LinkBox {
+  gatomicrefcount ref_count;
   GMutex mutex;
   GQueue frames; /* of PyIsolateFrame, those that nobody has taken */
   guint n_frames; /* that ever came */
@@ -46,7 +47,7 @@ typedef gboolean (*LinkHook) (LinkSide       *side,
 struct _LinkSide {
   PyIsolateTransport *transport;
   PyIsolateEndpoint *endpoint;
-  LinkBox box;
+  LinkBox *box;
   LinkHook hook;
   gpointer hook_data;
   gboolean started;
@@ -75,8 +76,9 @@ void            link_pair_start_both     (LinkPair   *pair);
 void            link_side_send           (LinkSide   *side,
                                           PyIsolateFrame *frame);
 
-void            link_box_init            (LinkBox    *box);
-void            link_box_clear           (LinkBox    *box);
+LinkBox        *link_box_new             (void);
+void            link_box_unref           (LinkBox    *box);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LinkBox, link_box_unref)
 void            link_box_put             (LinkBox    *box,
                                           PyIsolateFrame *frame);
 void            link_box_end             (LinkBox    *box,
@@ -87,13 +89,18 @@ void            link_box_wait_frames     (LinkBox    *box,
                                           guint       n_frames);
 void            link_box_wait_ends       (LinkBox    *box,
                                           guint       n_ends);
+void            link_box_wait_destroyed  (LinkBox    *box,
+                                          guint       n_destroyed);
 guint           link_box_count           (LinkBox    *box);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (LinkBox, link_box_clear)
 
-/* A call of @side's whose answer goes into @box. */
+/* A call of @side's whose answer goes into @box, which it keeps until then. */
 void            link_side_call           (LinkSide   *side,
                                           PyIsolateFrame *frame,
                                           LinkBox    *box);
+gboolean        link_side_try_call       (LinkSide   *side,
+                                          PyIsolateFrame *frame,
+                                          LinkBox    *box,
+                                          GError    **error);
 
 PyIsolateFrame *link_frame_call          (guint64     id,
                                           const char *name);

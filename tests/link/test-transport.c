@@ -48,7 +48,7 @@ check_round_trip (LinkSide       *from,
   g_autoptr (PyIsolateFrame) arrived = NULL;
 
   link_side_send (from, frame);
-  arrived = link_box_take (&to->box);
+  arrived = link_box_take (to->box);
   assert_same_frame (arrived, owned);
 }
 
@@ -199,15 +199,15 @@ test_fds (LinkPair *pair)
       add_pipes (frame, counts[i], write_fds[0]);
       link_side_send (&pair->host, frame);
       link_side_send (&pair->host, link_frame_call (i + 1000, "none"));
-      call = link_box_take (&pair->worker.box);
+      call = link_box_take (pair->worker.box);
       check_pipes (call, counts[i], write_fds[0]);
-      between = link_box_take (&pair->worker.box);
+      between = link_box_take (pair->worker.box);
       g_assert_cmpuint (between->n_fds, ==, 0);
 
       frame = link_frame_return (i + 1, "pipes back");
       add_pipes (frame, counts[i], write_fds[1]);
       link_side_send (&pair->worker, frame);
-      reply = link_box_take (&pair->host.box);
+      reply = link_box_take (pair->host.box);
       check_pipes (reply, counts[i], write_fds[1]);
     }
 }
@@ -245,7 +245,7 @@ test_order (LinkPair *pair)
   for (guint i = 0; i < 2 * N_THREADS * N_PER_THREAD; i++)
     {
       LinkSide *to = i < N_THREADS * N_PER_THREAD ? &pair->host : &pair->worker;
-      g_autoptr (PyIsolateFrame) frame = link_box_take (&to->box);
+      g_autoptr (PyIsolateFrame) frame = link_box_take (to->box);
 
       g_assert_cmpuint (link_frame_get_number (frame), ==, next[frame->id]);
       next[frame->id]++;
@@ -266,11 +266,11 @@ test_close_with_reason (LinkPair *pair)
 
   _pyisolate_transport_close (pair->host.transport, first);
   _pyisolate_transport_close (pair->host.transport, second);
-  link_box_wait_ends (&pair->host.box, 1);
-  link_box_wait_ends (&pair->worker.box, 1);
-  g_assert_error (pair->host.box.error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
-  g_assert_cmpstr (pair->host.box.error->message, ==, "first");
-  g_assert_no_error (pair->worker.box.error);
+  link_box_wait_ends (pair->host.box, 1);
+  link_box_wait_ends (pair->worker.box, 1);
+  g_assert_error (pair->host.box->error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
+  g_assert_cmpstr (pair->host.box->error->message, ==, "first");
+  g_assert_no_error (pair->worker.box->error);
 }
 
 /* What was sent before the end arrives before the end. */
@@ -282,11 +282,11 @@ test_end_comes_last (LinkPair *pair)
 
   for (guint i = 0; i < 1000; i++)
     link_side_send (&pair->worker, link_frame_event (0, "before", i));
-  link_box_wait_frames (&pair->host.box, 1000);
+  link_box_wait_frames (pair->host.box, 1000);
   _pyisolate_transport_close (pair->worker.transport, NULL);
-  link_box_wait_ends (&pair->host.box, 1);
-  g_assert_no_error (pair->host.box.error);
-  g_assert_cmpuint (link_box_count (&pair->host.box), ==, 1000);
+  link_box_wait_ends (pair->host.box, 1);
+  g_assert_no_error (pair->host.box->error);
+  g_assert_cmpuint (link_box_count (pair->host.box), ==, 1000);
 }
 
 static void
@@ -299,7 +299,7 @@ test_send_after_close (LinkPair *pair)
   link_side_start (&pair->host);
   link_side_start (&pair->worker);
   _pyisolate_transport_close (pair->worker.transport, NULL);
-  link_box_wait_ends (&pair->host.box, 1);
+  link_box_wait_ends (pair->host.box, 1);
 
   add_pipes (frame, 1, &write_fd);
   g_assert_false (_pyisolate_transport_send (pair->host.transport, frame, &error));
@@ -338,11 +338,11 @@ test_late_start (LinkPair *pair)
   link_side_start (&pair->worker);
   link_side_send (&pair->worker, link_frame_event (0, "early", 1));
   link_side_send (&pair->worker, link_frame_event (0, "early", 2));
-  g_assert_cmpuint (link_box_count (&pair->host.box), ==, 0);
+  g_assert_cmpuint (link_box_count (pair->host.box), ==, 0);
 
   link_side_start (&pair->host);
-  first = link_box_take (&pair->host.box);
-  second = link_box_take (&pair->host.box);
+  first = link_box_take (pair->host.box);
+  second = link_box_take (pair->host.box);
   g_assert_cmpuint (link_frame_get_number (first), ==, 1);
   g_assert_cmpuint (link_frame_get_number (second), ==, 2);
 }
