@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A reader of type expressions: names with dots, subscripts, unions, literals. What it accepts is valid Python. */
+/* A reader of type expressions: names with dots, subscripts, unions, literals. What it accepts is
+ * valid Python. */
 #include "config.h"
 
 #include "cli-annotation.h"
@@ -11,9 +12,10 @@
 #define MAX_DEPTH 32
 
 static const char * const keywords[] = {
-  "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del", "elif",
-  "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal", "not", "or",
-  "pass", "raise", "return", "try", "while", "with", "yield", NULL,
+  "False", "None",     "True",  "and",    "as",   "assert", "async",  "await",    "break",
+  "class", "continue", "def",   "del",    "elif", "else",   "except", "finally",  "for",
+  "from",  "global",   "if",    "import", "in",   "is",     "lambda", "nonlocal", "not",
+  "or",    "pass",     "raise", "return", "try",  "while",  "with",   "yield",    NULL,
 };
 
 static const char * const constants[] = { "None", "True", "False", NULL };
@@ -169,7 +171,7 @@ read_term (Reader *self)
   return TRUE;
 }
 
-/* On failure the reader stands where it does not go on, which is never at an end or a comma after a term. */
+/* On failure the reader stands at an end, where nobody goes on. */
 static gboolean
 read_union (Reader *self)
 {
@@ -208,5 +210,6 @@ cli_annotation_is_literal (const char *text)
     return TRUE;
   if (strlen (text) > MAX_LITERAL)
     return FALSE;
-  return (*text == '\'' || *text == '"' ? read_string (&reader) : read_number (&reader)) && *reader.p == '\0';
+  return (*text == '\'' || *text == '"' ? read_string (&reader) : read_number (&reader))
+         && *reader.p == '\0';
 }

@@ -19,7 +19,8 @@ is_negative_number (const char *word)
   return word[0] == '-' && g_ascii_isdigit (word[1]);
 }
 
-/* GOption takes "-1" for an option. A space before it changes nothing in JSON and in numbers, and makes it an argument. */
+/* GOption takes "-1" for an option. A space before it changes nothing in JSON and in numbers, and
+ * makes it an argument. */
 char **
 cli_arguments_protect (int    argc,
                        char **argv)
@@ -75,12 +76,14 @@ read_in_thread (GTask        *task,
   guint8 block[65536];
   gssize n = 0;
 
-  while (input != NULL && (n = g_input_stream_read (input, block, sizeof block, cancellable, &error)) > 0)
+  while (input != NULL
+         && (n = g_input_stream_read (input, block, sizeof block, cancellable, &error)) > 0)
     {
       g_byte_array_append (bytes, block, (guint) n);
       if (bytes->len > MAX_JSON_SIZE)
         {
-          g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE, "too much for an argument");
+          g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
+                                   "too much for an argument");
           return;
         }
     }
@@ -91,7 +94,8 @@ read_in_thread (GTask        *task,
     }
   /* So that the text ends with one, which is not part of it. */
   g_byte_array_append (bytes, (const guint8 *) "", 1);
-  g_task_return_pointer (task, g_byte_array_free_to_bytes (g_steal_pointer (&bytes)), (GDestroyNotify) g_bytes_unref);
+  g_task_return_pointer (task, g_byte_array_free_to_bytes (g_steal_pointer (&bytes)),
+                         (GDestroyNotify) g_bytes_unref);
 }
 
 static JsonNode *
@@ -135,7 +139,8 @@ wrong (const char *name,
       shown = g_strconcat (cut, "...", NULL);
       g_free (cut);
     }
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "%s (%s): %s", name, g_strstrip (shown), cause->message);
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "%s (%s): %s", name,
+               g_strstrip (shown), cause->message);
   return NULL;
 }
 

@@ -90,17 +90,20 @@ static void
 apply_options (PyIsolateExtensionConfig  *config,
                const CliExtensionOptions *options)
 {
-  add_to_list (config, pyisolate_extension_config_get_dependencies, pyisolate_extension_config_set_dependencies,
-               options->dependencies, make_requirement_absolute);
-  add_to_list (config, pyisolate_extension_config_get_find_links, pyisolate_extension_config_set_find_links,
-               options->find_links, make_links_absolute);
+  add_to_list (config, pyisolate_extension_config_get_dependencies,
+               pyisolate_extension_config_set_dependencies, options->dependencies,
+               make_requirement_absolute);
+  add_to_list (config, pyisolate_extension_config_get_find_links,
+               pyisolate_extension_config_set_find_links, options->find_links, make_links_absolute);
   add_to_list (config, pyisolate_extension_config_get_extra_index_urls,
                pyisolate_extension_config_set_extra_index_urls, options->extra_index_urls, keep);
   add_to_list (config, pyisolate_extension_config_get_environment_variables,
-               pyisolate_extension_config_set_environment_variables, options->environment_variables, keep);
+               pyisolate_extension_config_set_environment_variables, options->environment_variables,
+               keep);
   if (options->python != NULL)
     {
-      g_autofree char *absolute = strchr (options->python, '/') != NULL ? make_absolute (options->python) : NULL;
+      g_autofree char *absolute =
+          strchr (options->python, '/') != NULL ? make_absolute (options->python) : NULL;
 
       pyisolate_extension_config_set_python (config, absolute != NULL ? absolute : options->python);
     }
@@ -140,7 +143,8 @@ cli_extension_read_config (CliProgram                *program,
 {
   PyIsolateExtensionConfig *config;
 
-  config = cli_program_run_in_thread (program, read_config_in_thread, make_absolute (path), g_free, TRUE, error);
+  config = cli_program_run_in_thread (program, read_config_in_thread, make_absolute (path), g_free,
+                                      TRUE, error);
   if (config != NULL)
     apply_options (config, options);
   return config;
@@ -150,7 +154,8 @@ PyIsolateEnvironmentRequest *
 cli_extension_make_request (CliProgram               *program,
                             PyIsolateExtensionConfig *config)
 {
-  PyIsolateEnvironmentRequest *request = _pyisolate_extension_config_make_request (config, program->venv_root);
+  PyIsolateEnvironmentRequest *request =
+      _pyisolate_extension_config_make_request (config, program->venv_root);
 
   /* uv runs under the launcher: it then ends with this process, however that ends. */
   request->launcher_path = _pyisolate_get_launcher_path ();
@@ -212,7 +217,8 @@ cli_extension_load (CliProgram                *program,
                     const CliExtensionOptions *options,
                     GError                   **error)
 {
-  g_autoptr (PyIsolateExtensionConfig) config = cli_extension_read_config (program, path, options, error);
+  g_autoptr (PyIsolateExtensionConfig) config =
+      cli_extension_read_config (program, path, options, error);
   g_autoptr (CliExtension) self = NULL;
   g_autoptr (GAsyncResult) result = NULL;
   CliWait wait = { NULL };
@@ -227,10 +233,12 @@ cli_extension_load (CliProgram                *program,
                                 NULL);
   g_signal_connect (self->manager, "extension-added", G_CALLBACK (on_extension_added), self);
   g_signal_connect (self->manager, "load-progress", G_CALLBACK (on_load_progress), self);
-  pyisolate_extension_manager_load_extension_async (self->manager, config, program->cancellable, cli_wait_callback, &wait);
+  pyisolate_extension_manager_load_extension_async (self->manager, config, program->cancellable,
+                                                    cli_wait_callback, &wait);
   result = cli_wait_result (&wait);
   cli_terminal_clear ();
-  self->extension = pyisolate_extension_manager_load_extension_finish (self->manager, result, error);
+  self->extension =
+      pyisolate_extension_manager_load_extension_finish (self->manager, result, error);
   return self->extension != NULL ? g_steal_pointer (&self) : NULL;
 }
 
@@ -241,7 +249,8 @@ cli_extension_unload (CliExtension *self)
   g_autoptr (GError) error = NULL;
   CliWait wait = { NULL };
 
-  /* Without the cancellable: what was interrupted has to be cleaned up as well. A second signal ends this. */
+  /* Without the cancellable: what was interrupted has to be cleaned up as well. A second signal
+   * ends this. */
   pyisolate_extension_manager_stop_all_async (self->manager, NULL, cli_wait_callback, &wait);
   result = cli_wait_result (&wait);
   if (!pyisolate_extension_manager_stop_all_finish (self->manager, result, &error))

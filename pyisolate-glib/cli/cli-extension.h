@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An extension named on the command line: its options, and a manager with this one extension in it. */
+/* An extension named on the command line: its options, and a manager with this one in it. */
 #pragma once
 
 #include "cli-program.h"
@@ -45,16 +45,19 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (CliExtensionOptions, cli_extension_options_cle
     "A variable for the extension's process; may be repeated", "KEY=VALUE" }
 
 /* What the directory or file says about itself, with the options added. */
+G_GNUC_WARN_UNUSED_RESULT
 PyIsolateExtensionConfig *cli_extension_read_config (CliProgram                *program,
                                                      const char                *path,
                                                      const CliExtensionOptions *options,
-                                                     GError                   **error) G_GNUC_WARN_UNUSED_RESULT;
+                                                     GError                   **error);
 
-/* What an environment is made from: by a configuration, or only by where it is kept and what it is made with. */
+/* What an environment is made from: a configuration, or only where it is kept and what with. */
+G_GNUC_WARN_UNUSED_RESULT
 PyIsolateEnvironmentRequest *cli_extension_make_request      (CliProgram                *program,
-                                                              PyIsolateExtensionConfig  *config) G_GNUC_WARN_UNUSED_RESULT;
+                                                              PyIsolateExtensionConfig  *config);
+G_GNUC_WARN_UNUSED_RESULT
 PyIsolateEnvironmentRequest *cli_extension_make_bare_request (CliProgram                *program,
-                                                              const CliExtensionOptions *options) G_GNUC_WARN_UNUSED_RESULT;
+                                                              const CliExtensionOptions *options);
 
 typedef struct {
   CliProgram *program;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* json-glib reads more than JSON (comments, octal numbers, assignments), changes integers beyond 64 bits and strings with
- * \u0000 without a word, and its recursion ends in a crash where nesting has no end. So the text is checked here before
- * json-glib makes a tree of it: by the grammar of RFC 8259, with a limit of depth, the integers put into a form that holds
- * them. */
+/* json-glib reads more than JSON (comments, octal numbers, assignments), changes integers beyond 64
+ * bits and strings with a NUL without a word, and its recursion crashes where nesting has no end. So
+ * the text is checked here before json-glib makes a tree of it: by the grammar of RFC 8259, with a
+ * limit of depth, the integers put into a form that holds them. */
 #include "config.h"
 
 #include "cli-json.h"
@@ -87,7 +87,8 @@ scan_unicode_escape (Scanner *self)
   if (value < 0)
     return fail (self, "\\u needs four hexadecimal digits");
   if (value == 0)
-    return fail (self, "a string with \\u0000 is written {\"$type\": \"str\", \"value\": \"<base64 of its UTF-8>\"}");
+    return fail (self, "a string with \\u0000 is written "
+                       "{\"$type\": \"str\", \"value\": \"<base64 of its UTF-8>\"}");
   if (value >= 0xd800 && value < 0xdc00 && self->p[6] == '\\' && self->p[7] == 'u')
     {
       int low = peek_hex (self->p + 8);
@@ -306,8 +307,8 @@ format_number (GString    *out,
   return p + length;
 }
 
-/* Appends the string that starts at @p, and returns its end. DEL and the C1 controls are text to json-glib; to a terminal
- * they are orders. */
+/* Appends the string that starts at @p, and returns its end. DEL and the C1 controls are text to
+ * json-glib; to a terminal they are orders. */
 static const char *
 format_string (GString    *out,
                const char *p)

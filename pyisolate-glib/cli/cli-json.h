@@ -8,8 +8,8 @@ G_BEGIN_DECLS
 
 #define CLI_JSON_MAX_DEPTH 256
 
-/* A tree of what @text says, or an error that tells where it is not JSON. An integer beyond 64 bits becomes the form that
- * docs/api.md has for it. */
+/* A tree of what @text says, or an error that tells where it is not JSON. An integer beyond 64 bits
+ * becomes the form that docs/api.md has for it. */
 JsonNode *cli_json_parse  (const char *text,
                            gsize       length,
                            GError    **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* In a thread: a pipe that nobody reads blocks for ever, and a signal must still end the program. */
+/* In a thread: a pipe that nobody reads blocks for ever, and a signal must still end us. */
 static void
 write_in_thread (GTask        *task,
                  gpointer      source,
@@ -44,8 +44,8 @@ cli_output_bytes (CliProgram *program,
   g_autoptr (GBytes) written = NULL;
   g_autoptr (GError) error = NULL;
 
-  written = cli_program_run_in_thread (program, write_in_thread, g_bytes_ref (bytes), (GDestroyNotify) g_bytes_unref,
-                                       TRUE, &error);
+  written = cli_program_run_in_thread (program, write_in_thread, g_bytes_ref (bytes),
+                                       (GDestroyNotify) g_bytes_unref, TRUE, &error);
   return written != NULL ? CLI_EXIT_DONE : cli_program_fail (program, error);
 }
 

@@ -8,7 +8,7 @@
 
 G_BEGIN_DECLS
 
-/* Each returns an exit code: what cannot be written is an error, a reader that went away included. */
+/* Each returns an exit code: what cannot be written, as nobody reads it, is an error. */
 int cli_output_bytes (CliProgram *program,
                       GBytes     *bytes);
 /* Takes @text. */

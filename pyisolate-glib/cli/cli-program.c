@@ -20,7 +20,8 @@ take_signal (CliProgram *self,
 {
   if (self->signal_number != 0)
     {
-      /* Asked twice: go now. The launcher ends what is left of the extension when this process is gone. */
+      /* Asked twice: go now. The launcher ends what is left of the extension when this process is
+       * gone. */
       cli_terminal_clear ();
       _exit (128 + number);
     }
@@ -127,11 +128,13 @@ cli_program_parse (CliProgram         *self,
     { NULL },
   };
   const GOptionEntry version[] = {
-    { "version", 0, G_OPTION_FLAG_NONE, G_OPTION_ARG_NONE, &self->version, "Print the version", NULL },
+    { "version", 0, G_OPTION_FLAG_NONE, G_OPTION_ARG_NONE, &self->version, "Print the version",
+      NULL },
     { NULL },
   };
   const GOptionEntry json[] = {
-    { "json", 0, G_OPTION_FLAG_NONE, G_OPTION_ARG_NONE, &self->json, "Print JSON, for programs to read", NULL },
+    { "json", 0, G_OPTION_FLAG_NONE, G_OPTION_ARG_NONE, &self->json,
+      "Print JSON, for programs to read", NULL },
     { NULL },
   };
   g_autoptr (GOptionContext) context = g_option_context_new (parameters);
@@ -147,7 +150,8 @@ cli_program_parse (CliProgram         *self,
   g_option_context_set_strict_posix (context, (flags & CLI_OPTIONS_LEADING) != 0);
   g_option_context_set_description (context, description);
   arguments = cli_arguments_protect (argc, argv);
-  if (!g_option_context_parse_strv (context, &arguments, &error) || !set_venv_root (self, venv_root, &error))
+  if (!g_option_context_parse_strv (context, &arguments, &error)
+      || !set_venv_root (self, venv_root, &error))
     {
       cli_program_usage_error ("%s", error->message);
       return NULL;
@@ -191,7 +195,8 @@ cli_program_dispatch (CliProgram       *self,
   g_auto (GStrv) rest = NULL;
   const CliCommand *command;
 
-  rest = cli_program_parse (self, argc, argv, "COMMAND ...", commands, flags | CLI_OPTIONS_LEADING, NULL);
+  rest = cli_program_parse (self, argc, argv, "COMMAND ...", commands, flags | CLI_OPTIONS_LEADING,
+                            NULL);
   if (rest == NULL)
     return CLI_EXIT_USAGE;
   if (self->version)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What every command has: the common options, a cancellable that a signal cancels, and the way out. */
+/* What every command has: the common options, a cancellable that a signal cancels, a way out. */
 #pragma once
 
 #include <gio/gio.h>
@@ -42,8 +42,6 @@ CliProgram *cli_program_new  (void);
 void        cli_program_free (CliProgram *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CliProgram, cli_program_free)
 
-/* Reads the options of a command, --help included, and the common ones. What is left of @argv is returned, without the
- * program's name. NULL: it was wrong, and has been told. */
 typedef enum {
   CLI_OPTIONS_NONE = 0,
   CLI_OPTIONS_JSON = 1 << 0,    /* there is --json */
@@ -51,6 +49,8 @@ typedef enum {
   CLI_OPTIONS_LEADING = 1 << 2, /* only what stands before the first other argument */
 } CliOptionsFlags;
 
+/* Reads the options of a command, --help included, and the common ones. What is left of @argv is
+ * returned, without the program's name. NULL: it was wrong, and has been told. */
 char **cli_program_parse    (CliProgram         *self,
                              int                 argc,
                              char              **argv,
@@ -65,7 +65,7 @@ int    cli_program_dispatch (CliProgram         *self,
                              int                 argc,
                              char              **argv);
 
-/* Calls @func in a thread while signals are heard here. With @abandon a cancelled one is not waited for. */
+/* Calls @func in a thread while signals are heard. With @abandon, a signal ends the waiting. */
 gpointer cli_program_run_in_thread (CliProgram       *self,
                                     GTaskThreadFunc   func,
                                     gpointer          data,
@@ -73,7 +73,7 @@ gpointer cli_program_run_in_thread (CliProgram       *self,
                                     gboolean          abandon,
                                     GError          **error);
 
-/* An asynchronous operation that is waited for: give it cli_wait_callback() and a CliWait of zeros. */
+/* For an asynchronous operation: give it cli_wait_callback() and a CliWait of zeros. */
 typedef struct {
   GAsyncResult *result;
 } CliWait;

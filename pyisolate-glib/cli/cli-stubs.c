@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* A .pyi file from what a worker told about its methods.
  *
- * The file must be valid Python whatever a worker says, so that nothing is taken over that is not understood: an annotation
- * that is no plain type expression becomes Any, a default that is no plain literal becomes "...". Names that the file uses
- * and does not have are made known: what stands before a dot is imported, anything else is an alias of Any.
+ * The file must be valid Python whatever a worker says, so that nothing is taken over that is not
+ * understood: an annotation that is no plain type expression becomes Any, a default that is no
+ * plain literal becomes "...". Names that the file uses and does not have are made known: what
+ * stands before a dot is imported, anything else is an alias of Any.
  */
 #include "config.h"
 
@@ -15,14 +16,16 @@
 
 /* What annotations are made of without an import. */
 static const char * const builtins[] = {
-  "BaseException", "Exception", "bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list",
-  "memoryview", "object", "range", "set", "slice", "str", "tuple", "type", NULL,
+  "BaseException", "Exception", "bool", "bytearray", "bytes",      "complex", "dict",
+  "float",         "frozenset", "int",  "list",      "memoryview", "object",  "range",
+  "set",           "slice",     "str",  "tuple",     "type",       NULL,
 };
 
 /* What they take from the module typing, where it may be written without the module's name. */
 static const char * const typing_names[] = {
-  "Annotated", "Any", "AsyncIterator", "Awaitable", "Callable", "Dict", "FrozenSet", "Iterable", "Iterator", "List",
-  "Literal", "Mapping", "Optional", "Sequence", "Set", "Tuple", "Type", "Union", NULL,
+  "Annotated", "Any",      "AsyncIterator", "Awaitable", "Callable", "Dict",     "FrozenSet",
+  "Iterable",  "Iterator", "List",          "Literal",   "Mapping",  "Optional", "Sequence",
+  "Set",       "Tuple",    "Type",          "Union",     NULL,
 };
 
 /* As inspect orders and names them. */
@@ -52,10 +55,11 @@ char *
 cli_stubs_signature (PyIsolateMethodInfo *method)
 {
   return g_strdup_printf ("%sdef %s%s", pyisolate_method_info_get_is_async (method) ? "async " : "",
-                          pyisolate_method_info_get_name (method), pyisolate_method_info_get_signature (method));
+                          pyisolate_method_info_get_name (method),
+                          pyisolate_method_info_get_signature (method));
 }
 
-/* The module of "numpy.typing.NDArray" is what stands before the first part that looks like a class. */
+/* "numpy.typing" of "numpy.typing.NDArray": what stands before what looks like a class. */
 static char *
 guess_module (const char *dotted)
 {
@@ -244,7 +248,8 @@ append_method (GString             *out,
       g_string_append_printf (out, "\n# A method whose name Python cannot write: \"%s\"\n", shown);
       return;
     }
-  g_string_append_printf (out, "\n%sdef %s(", pyisolate_method_info_get_is_async (method) ? "async " : "", name);
+  g_string_append_printf (out, "\n%sdef %s(",
+                          pyisolate_method_info_get_is_async (method) ? "async " : "", name);
   if (check_parameters (parameters))
     append_parameters (out, parameters, names);
   else
@@ -297,14 +302,16 @@ append_head (GString *file,
     g_string_append_printf (file, "import %s\n", modules);
   g_string_append_printf (file, "from typing import %s\n", typing);
   if (*aliases != '\0')
-    g_string_append_printf (file, "\n# Known in the extension only.\n%s: TypeAlias = Any\n", aliases);
+    g_string_append_printf (file, "\n# Known in the extension only.\n%s: TypeAlias = Any\n",
+                            aliases);
 }
 
 /* The name by which the extension's own module can be imported, as the worker has it. */
 static char *
 get_own_prefix (PyIsolateExtension *extension)
 {
-  const char *path = pyisolate_extension_config_get_module_path (pyisolate_extension_get_config (extension));
+  const char *path =
+      pyisolate_extension_config_get_module_path (pyisolate_extension_get_config (extension));
   g_autofree char *base = g_path_get_basename (path);
 
   if (g_str_has_suffix (base, ".py"))
@@ -332,8 +339,9 @@ cli_stubs_file (PyIsolateExtension *extension)
 
       append_method (body, method, &names);
     }
-  g_string_append_printf (file, "# The methods of the extension \"%s\", as pyisolate " PACKAGE_VERSION " found them.\n",
-                          shown_name);
+  g_string_append_printf (
+      file, "# The methods of the extension \"%s\", as pyisolate " PACKAGE_VERSION " found them.\n",
+      shown_name);
   append_head (file, &names);
   g_string_append (file, body->str);
   return g_string_free (file, FALSE);

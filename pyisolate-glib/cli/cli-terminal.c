@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The standard error has one owner, so that a line never lands in the middle of the bar. Only the main thread writes. */
+/* The standard error has one owner, so that a line never lands in the middle of the bar. Only the
+ * main thread writes. */
 #include "config.h"
 
 #include "cli-terminal.h"
@@ -33,7 +34,7 @@ cli_terminal_init (gboolean verbose)
     terminal.style = CLI_PROGRESS_QUIET;
 }
 
-/* An extension's output must not move the cursor, retitle the window or answer on the user's behalf. */
+/* An extension's output must not move the cursor, retitle the window or answer for the user. */
 char *
 cli_terminal_escape (const char *line)
 {

@@ -60,10 +60,13 @@ check_method (PyIsolateExtension *extension,
     {
       g_autoptr (PyIsolateMethodInfo) method = g_list_model_get_item (methods, i);
 
-      g_string_append_printf (names, "%s%s", i > 0 ? ", " : "", pyisolate_method_info_get_name (method));
+      g_string_append_printf (names, "%s%s", i > 0 ? ", " : "",
+                              pyisolate_method_info_get_name (method));
     }
-  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_NO_SUCH_METHOD, "Extension '%s' has no method '%s'; it has %s",
-               pyisolate_extension_get_name (extension), name, names->len > 0 ? names->str : "none at all");
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_NO_SUCH_METHOD,
+               "Extension '%s' has no method '%s'; it has %s",
+               pyisolate_extension_get_name (extension), name,
+               names->len > 0 ? names->str : "none at all");
   return FALSE;
 }
 
@@ -80,7 +83,8 @@ call (CliProgram         *program,
   if (!check_method (extension, pyisolate_call_get_method (the_call), error))
     return NULL;
   g_signal_connect (the_call, "progress", G_CALLBACK (on_progress), NULL);
-  pyisolate_extension_start_call_async (extension, the_call, program->cancellable, cli_wait_callback, &wait);
+  pyisolate_extension_start_call_async (extension, the_call, program->cancellable,
+                                        cli_wait_callback, &wait);
   result = cli_wait_result (&wait);
   cli_terminal_clear ();
   answer = pyisolate_extension_start_call_finish (extension, result, error);
@@ -142,7 +146,8 @@ run (CliProgram        *program,
     value = call (program, loaded->extension, the_call, &error);
   /* Its last lines come before ours. */
   g_clear_pointer (&loaded, cli_extension_unload);
-  return value != NULL ? print_result (program, value, options->raw) : cli_program_fail (program, error);
+  return value != NULL ? print_result (program, value, options->raw)
+                       : cli_program_fail (program, error);
 }
 
 /* In milliseconds. */
@@ -182,16 +187,19 @@ command_call (CliProgram *program,
   g_autoptr (GVariant) kwargs = NULL;
   g_autoptr (GError) error = NULL;
   gint64 timeout = 0;
+  guint n_stdin;
 
-  rest = cli_program_parse (program, argc, argv, "DIR-or-FILE METHOD [JSON-ARG...]", description, CLI_OPTIONS_NONE,
-                            entries);
+  rest = cli_program_parse (program, argc, argv, "DIR-or-FILE METHOD [JSON-ARG...]", description,
+                            CLI_OPTIONS_NONE, entries);
   if (rest == NULL)
     return CLI_EXIT_USAGE;
   if (g_strv_length (rest) < 2)
-    return cli_program_usage_error ("%s", rest[0] == NULL ? "an extension is missing" : "a method is missing");
+    return cli_program_usage_error ("%s", rest[0] == NULL ? "an extension is missing"
+                                                          : "a method is missing");
   if (options.timeout != NULL && !read_seconds (options.timeout, &timeout))
     return cli_program_usage_error ("--timeout needs a number of seconds above 0");
-  if (cli_arguments_count_stdin ((const char * const *) rest + 2) + (g_strcmp0 (options.kwargs, "-") == 0) > 1)
+  n_stdin = cli_arguments_count_stdin ((const char * const *) rest + 2);
+  if (n_stdin + (g_strcmp0 (options.kwargs, "-") == 0) > 1)
     return cli_program_usage_error ("the standard input can be one argument only");
 
   args = cli_arguments_read_tuple (program, (const char * const *) rest + 2, &error);

@@ -73,8 +73,9 @@ describe_json (PyIsolateExtension *extension)
 
   json_builder_begin_object (builder);
   cli_json_set_string (builder, "name", pyisolate_extension_get_name (extension));
-  cli_json_set_string (builder, "module_path",
-                       pyisolate_extension_config_get_module_path (pyisolate_extension_get_config (extension)));
+  cli_json_set_string (
+      builder, "module_path",
+      pyisolate_extension_config_get_module_path (pyisolate_extension_get_config (extension)));
   json_builder_set_member_name (builder, "methods");
   json_builder_begin_array (builder);
   for (guint i = 0; i < g_list_model_get_n_items (methods); i++)
@@ -128,8 +129,9 @@ describe_text (PyIsolateExtension *extension)
   GListModel *methods = pyisolate_extension_get_methods (extension);
   GString *out = g_string_new (NULL);
 
-  g_string_append_printf (out, "%s, from %s\n", pyisolate_extension_get_name (extension),
-                          pyisolate_extension_config_get_module_path (pyisolate_extension_get_config (extension)));
+  g_string_append_printf (
+      out, "%s, from %s\n", pyisolate_extension_get_name (extension),
+      pyisolate_extension_config_get_module_path (pyisolate_extension_get_config (extension)));
   if (g_list_model_get_n_items (methods) == 0)
     g_string_append (out, "\nIt has no public methods.\n");
   for (guint i = 0; i < g_list_model_get_n_items (methods); i++)
@@ -148,7 +150,8 @@ command_describe (CliProgram *program,
 {
   g_auto (DescribeOptions) options = { 0 };
   const GOptionEntry entries[] = {
-    { "stubs", 0, G_OPTION_FLAG_NONE, G_OPTION_ARG_NONE, &options.stubs, "Print a .pyi file", NULL },
+    { "stubs", 0, G_OPTION_FLAG_NONE, G_OPTION_ARG_NONE, &options.stubs, "Print a .pyi file",
+      NULL },
     CLI_EXTENSION_ENTRIES (options.extension),
     { NULL },
   };
@@ -158,7 +161,8 @@ command_describe (CliProgram *program,
   JsonNode *node = NULL;
   char *text = NULL;
 
-  rest = cli_program_parse (program, argc, argv, "DIR-or-FILE", description, CLI_OPTIONS_JSON, entries);
+  rest = cli_program_parse (program, argc, argv, "DIR-or-FILE", description, CLI_OPTIONS_JSON,
+                            entries);
   if (rest == NULL)
     return CLI_EXIT_USAGE;
   if (g_strv_length (rest) != 1)

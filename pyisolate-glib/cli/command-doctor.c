@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pyisolate doctor: what is there, what is missing, what to do; and, when nothing is missing, a trial. */
+/* pyisolate doctor: what is there and what is missing; and, if nothing is, a trial. */
 #include "config.h"
 
 #include "commands.h"
@@ -112,7 +112,8 @@ call_trial (CliProgram *program,
   if (loaded == NULL)
     return FALSE;
   state = g_strdup (pyisolate_extension_get_state_directory (loaded->extension));
-  pyisolate_extension_start_call_async (loaded->extension, the_call, program->cancellable, cli_wait_callback, &wait);
+  pyisolate_extension_start_call_async (loaded->extension, the_call, program->cancellable,
+                                        cli_wait_callback, &wait);
   called = cli_wait_result (&wait);
   result = pyisolate_extension_start_call_finish (loaded->extension, called, error);
   g_clear_pointer (&loaded, cli_extension_unload);
@@ -136,11 +137,14 @@ check_trial (CliProgram *program,
   good = call_trial (program, folder, &error);
   program->venv_root = real_root;
   if (good)
-    doctor_add (checks, "trial", DOCTOR_OK, g_strdup_printf ("an extension was made ready, called and stopped in %d ms",
-                                                             (int) ((g_get_monotonic_time () - start) / 1000)), NULL);
+    doctor_add (checks, "trial", DOCTOR_OK,
+                g_strdup_printf ("an extension was made ready, called and stopped in %d ms",
+                                 (int) ((g_get_monotonic_time () - start) / 1000)),
+                NULL);
   else
-    doctor_add (checks, "trial", DOCTOR_MISSING, g_strdup (error->message),
-                g_strdup ("everything seems to be there, and yet an extension did not run: this is why"));
+    doctor_add (
+        checks, "trial", DOCTOR_MISSING, g_strdup (error->message),
+        g_strdup ("everything seems to be there, and yet an extension did not run: this is why"));
 }
 
 static GPtrArray *
@@ -199,12 +203,14 @@ make_text (GPtrArray *checks)
       const DoctorCheck *check = checks->pdata[i];
       g_autofree char *found = cli_terminal_escape (check->found);
 
-      g_string_append_printf (out, "%-7s  %-20s  %s\n", state_names[check->state], check->name, found);
+      g_string_append_printf (out, "%-7s  %-20s  %s\n", state_names[check->state], check->name,
+                              found);
       if (check->advice != NULL)
         g_string_append_printf (out, "%-7s  %-20s  -> %s\n", "", "", check->advice);
     }
-  g_string_append (out, is_missing (checks) ? "\nExtensions cannot run: see what is missing above.\n"
-                                            : "\nExtensions can run.\n");
+  g_string_append (out, is_missing (checks)
+                            ? "\nExtensions cannot run: see what is missing above.\n"
+                            : "\nExtensions can run.\n");
   return g_string_free (out, FALSE);
 }
 
@@ -218,7 +224,8 @@ command_doctor (CliProgram *program,
   g_autoptr (GError) error = NULL;
   int code;
 
-  rest = cli_program_parse (program, argc, argv, NULL, "Exit status 3: something is missing that extensions need.",
+  rest = cli_program_parse (program, argc, argv, NULL,
+                            "Exit status 3: something is missing that extensions need.",
                             CLI_OPTIONS_JSON, NULL);
   if (rest == NULL)
     return CLI_EXIT_USAGE;
@@ -229,6 +236,7 @@ command_doctor (CliProgram *program,
     return cli_program_fail (program, error);
   if (program->signal_number != 0)
     return 128 + program->signal_number;
-  code = program->json ? cli_output_json (program, make_json (checks)) : cli_output_take (program, make_text (checks));
+  code = program->json ? cli_output_json (program, make_json (checks))
+                       : cli_output_take (program, make_text (checks));
   return code == CLI_EXIT_DONE && is_missing (checks) ? CLI_EXIT_ENVIRONMENT : code;
 }

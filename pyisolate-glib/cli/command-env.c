@@ -21,8 +21,6 @@ const CliCommand command_env_table[] = {
   { NULL },
 };
 
-#define WHICH_DESCRIPTION "WHICH is a key, the first 4 characters of one or more, or the name of an extension."
-
 static char *
 format_day (gint64 seconds)
 {
@@ -40,11 +38,12 @@ append_row (GString                        *out,
   g_autofree char *total = env_format_size (info->size_total);
   g_autofree char *created = format_day (info->created);
   g_autofree char *users = g_strjoinv (", ", info->extensions);
+  const char *state = info->generation == 0 ? " (not whole)" : info->in_use ? " (running)" : "";
 
   g_string_append_printf (out, "%-12s  %-8s %8u  %10s %10s  %-10s  %s%s\n", key,
                           info->python_version != NULL ? info->python_version : "?",
-                          g_strv_length (info->packages), unique, total, created, *users != '\0' ? users : "-",
-                          info->generation == 0 ? " (not whole)" : info->in_use ? " (running)" : "");
+                          g_strv_length (info->packages), unique, total, created,
+                          *users != '\0' ? users : "-", state);
 }
 
 int
@@ -60,9 +59,10 @@ env_list (CliProgram *program,
   guint64 unique = 0;
   g_autofree char *sum = NULL;
 
-  rest = cli_program_parse (program, argc, argv, NULL,
-                            "Extra disk is what would be freed: files that no other environment and no cache shares.",
-                            CLI_OPTIONS_JSON, NULL);
+  rest = cli_program_parse (
+      program, argc, argv, NULL,
+      "Extra disk is what would be freed: files that no other environment and no cache shares.",
+      CLI_OPTIONS_JSON, NULL);
   if (rest == NULL)
     return CLI_EXIT_USAGE;
   if (rest[0] != NULL)
@@ -74,7 +74,8 @@ env_list (CliProgram *program,
   out = g_string_new (NULL);
   json_builder_begin_array (builder);
   if (list->len > 0)
-    g_string_append (out, "KEY           PYTHON   PACKAGES  EXTRA DISK      TOTAL  CREATED     EXTENSIONS\n");
+    g_string_append (
+        out, "KEY           PYTHON   PACKAGES  EXTRA DISK      TOTAL  CREATED     EXTENSIONS\n");
   for (guint i = 0; i < list->len; i++)
     {
       const PyIsolateEnvironmentInfo *info = list->pdata[i];
@@ -85,8 +86,8 @@ env_list (CliProgram *program,
     }
   json_builder_end_array (builder);
   sum = env_format_size (unique);
-  g_string_append_printf (out, "%u environment%s in %s, %s extra disk\n", list->len, list->len == 1 ? "" : "s",
-                          program->venv_root, sum);
+  g_string_append_printf (out, "%u environment%s in %s, %s extra disk\n", list->len,
+                          list->len == 1 ? "" : "s", program->venv_root, sum);
   if (program->json)
     {
       g_string_free (out, TRUE);
@@ -117,13 +118,15 @@ show_text (const PyIsolateEnvironmentInfo *info)
   GString *out = g_string_new (NULL);
 
   g_string_append_printf (out, "key:        %s\n", info->key);
-  g_string_append_printf (out, "python:     %s, %s\n", info->python_version != NULL ? info->python_version : "?",
+  g_string_append_printf (out, "python:     %s, %s\n",
+                          info->python_version != NULL ? info->python_version : "?",
                           info->python != NULL ? info->python : "?");
   if (info->generation > 0)
     g_string_append_printf (out, "prefix:     %s\n", info->prefix);
   else
     g_string_append (out, "prefix:     none is whole\n");
-  g_string_append_printf (out, "generation: %u (%u on the disk)\n", info->generation, info->n_generations);
+  g_string_append_printf (out, "generation: %u (%u on the disk)\n", info->generation,
+                          info->n_generations);
   g_string_append_printf (out, "created:    %s\n", created);
   g_string_append_printf (out, "in use:     %s\n", info->in_use ? "yes" : "no");
   g_string_append_printf (out, "extra disk: %s of %s\n", unique, total);
@@ -143,7 +146,8 @@ env_show (CliProgram *program,
   g_autoptr (JsonBuilder) builder = NULL;
   g_autoptr (GError) error = NULL;
 
-  rest = cli_program_parse (program, argc, argv, "WHICH", WHICH_DESCRIPTION, CLI_OPTIONS_JSON, NULL);
+  rest = cli_program_parse (program, argc, argv, "WHICH", ENV_WHICH_DESCRIPTION, CLI_OPTIONS_JSON,
+                            NULL);
   if (rest == NULL || env_which (rest) == NULL)
     return CLI_EXIT_USAGE;
   info = env_read_one (program, rest[0], &error);
@@ -178,8 +182,8 @@ remove_one (CliProgram *program,
 {
   g_autofree char *removed = NULL;
 
-  removed = cli_program_run_in_thread (program, remove_in_thread, env_job_new (program, which), env_job_free, FALSE,
-                                       error);
+  removed = cli_program_run_in_thread (program, remove_in_thread, env_job_new (program, which),
+                                       env_job_free, FALSE, error);
   return removed != NULL;
 }
 
@@ -191,7 +195,8 @@ env_remove (CliProgram *program,
   g_auto (GStrv) rest = NULL;
   g_autoptr (GError) error = NULL;
 
-  rest = cli_program_parse (program, argc, argv, "WHICH", WHICH_DESCRIPTION, CLI_OPTIONS_NONE, NULL);
+  rest = cli_program_parse (program, argc, argv, "WHICH", ENV_WHICH_DESCRIPTION, CLI_OPTIONS_NONE,
+                            NULL);
   if (rest == NULL || env_which (rest) == NULL)
     return CLI_EXIT_USAGE;
   return remove_one (program, rest[0], &error) ? CLI_EXIT_DONE : cli_program_fail (program, error);
@@ -216,7 +221,7 @@ prune_in_thread (GTask        *task,
     }
 }
 
-/* Only whole environments that are older than that; everything else stays for a prune without a limit. */
+/* Only whole environments; what else there is stays for a prune without a limit. */
 static PyIsolateEnvironmentPruneReport *
 prune_older (CliProgram *program,
              int         days,
@@ -274,7 +279,8 @@ env_prune (CliProgram *program,
   g_autofree char *size = NULL;
   g_autoptr (GError) error = NULL;
 
-  rest = cli_program_parse (program, argc, argv, NULL, "What a process uses now stays.", CLI_OPTIONS_JSON, entries);
+  rest = cli_program_parse (program, argc, argv, NULL, "What a process uses now stays.",
+                            CLI_OPTIONS_JSON, entries);
   if (rest == NULL)
     return CLI_EXIT_USAGE;
   if (rest[0] != NULL)
@@ -284,13 +290,15 @@ env_prune (CliProgram *program,
   if (older_than >= 0)
     report = prune_older (program, older_than, &error);
   else
-    report = cli_program_run_in_thread (program, prune_in_thread, env_job_new (program, NULL), env_job_free, FALSE, &error);
+    report = cli_program_run_in_thread (program, prune_in_thread, env_job_new (program, NULL),
+                                        env_job_free, FALSE, &error);
   if (report == NULL)
     return cli_program_fail (program, error);
   if (program->json)
     return cli_output_json (program, prune_json (report));
   size = env_format_size (report->size);
-  return cli_output_take (program, g_strdup_printf ("Removed: %u environment%s, %u leftover%s; %s freed\n",
-                                                    report->n_environments, report->n_environments == 1 ? "" : "s",
-                                                    report->n_leftovers, report->n_leftovers == 1 ? "" : "s", size));
+  return cli_output_take (
+      program, g_strdup_printf ("Removed: %u environment%s, %u leftover%s; %s freed\n",
+                                report->n_environments, report->n_environments == 1 ? "" : "s",
+                                report->n_leftovers, report->n_leftovers == 1 ? "" : "s", size));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the kernel can do. Each thing is tried: a version number says little about what is switched off. */
+/* What the kernel can do. Each thing is tried: a version says little about what is switched off. */
 #include "config.h"
 
 #include "doctor.h"
@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The headers may be older than the kernel; these numbers are the same on every architecture but alpha. */
+/* The headers may be older than the kernel; the numbers are the same everywhere but on alpha. */
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
@@ -35,7 +35,8 @@ add_tried (GPtrArray   *checks,
   if (good)
     doctor_add (checks, name, DOCTOR_OK, g_strdup ("yes"), NULL);
   else
-    doctor_add (checks, name, otherwise, g_strdup_printf ("no: %s", g_strerror (saved_errno)), g_strdup (advice));
+    doctor_add (checks, name, otherwise, g_strdup_printf ("no: %s", g_strerror (saved_errno)),
+                g_strdup (advice));
 }
 
 static void
@@ -44,7 +45,8 @@ check_memfd (GPtrArray *checks)
   int fd = memfd_create ("pyisolate-doctor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   gboolean good = fd >= 0 && fcntl (fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0;
 
-  add_tried (checks, "memfd seals", good, errno, DOCTOR_NOTE, "shared memory between host and extension will need them");
+  add_tried (checks, "memfd seals", good, errno, DOCTOR_NOTE,
+             "shared memory between host and extension will need them");
   if (fd >= 0)
     close (fd);
 }
@@ -55,7 +57,8 @@ check_pidfd (GPtrArray *checks)
   int fd = (int) syscall (SYS_pidfd_open, getpid (), 0);
 
   add_tried (checks, "pidfd", fd >= 0, errno, DOCTOR_MISSING,
-             "processes are watched by it: use Linux 5.3 or later, and a container that does not filter pidfd_open");
+             "processes are watched by it: use Linux 5.3 or later, and a container that does not "
+             "filter pidfd_open");
   if (fd >= 0)
     close (fd);
 }
@@ -92,7 +95,8 @@ check_landlock (GPtrArray *checks)
                 g_strdup ("the sandbox that is to come will use it"));
 }
 
-/* In a child, as it cannot be undone. The child does nothing that a copy of one thread of many must not do. */
+/* In a child, as it cannot be undone. The child does nothing that a copy of one thread of many must
+ * not do. */
 static void
 check_user_namespaces (GPtrArray *checks)
 {
@@ -105,9 +109,11 @@ check_user_namespaces (GPtrArray *checks)
   do
     waited = pid > 0 ? waitpid (pid, &status, 0) : -1;
   while (waited < 0 && pid > 0 && errno == EINTR);
-  add_tried (checks, "user namespaces", waited > 0 && WIFEXITED (status) && WEXITSTATUS (status) == 0,
+  add_tried (checks, "user namespaces",
+             waited > 0 && WIFEXITED (status) && WEXITSTATUS (status) == 0,
              waited > 0 && WIFEXITED (status) ? WEXITSTATUS (status) : ECHILD, DOCTOR_NOTE,
-             "the sandbox that is to come will use them: see user.max_user_namespaces, kernel.unprivileged_userns_clone");
+             "the sandbox that is to come will use them: see user.max_user_namespaces, "
+             "kernel.unprivileged_userns_clone");
 }
 
 void
@@ -116,7 +122,8 @@ doctor_check_kernel (GPtrArray *checks)
   struct utsname name;
 
   if (uname (&name) == 0)
-    doctor_add (checks, "kernel", DOCTOR_OK, g_strdup_printf ("%s %s %s", name.sysname, name.release, name.machine), NULL);
+    doctor_add (checks, "kernel", DOCTOR_OK,
+                g_strdup_printf ("%s %s %s", name.sysname, name.release, name.machine), NULL);
   check_pidfd (checks);
   check_subreaper (checks);
   check_proc (checks);

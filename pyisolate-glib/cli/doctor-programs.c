@@ -19,9 +19,10 @@ get_version (const char   *path,
   g_autoptr (GSubprocess) process = NULL;
   g_autofree char *out = NULL;
 
-  process = g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE, NULL, path,
-                              "--version", NULL);
-  if (process == NULL || !g_subprocess_communicate_utf8 (process, NULL, cancellable, &out, NULL, NULL)
+  process = g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE,
+                              NULL, path, "--version", NULL);
+  if (process == NULL
+      || !g_subprocess_communicate_utf8 (process, NULL, cancellable, &out, NULL, NULL)
       || !g_subprocess_get_successful (process) || out == NULL)
     return NULL;
   g_strdelimit (g_strchomp (out), "\n", ' ');
@@ -54,7 +55,8 @@ check_uv_configuration (GPtrArray *checks)
 {
   g_autofree char *user = g_build_filename (g_get_user_config_dir (), "uv", "uv.toml", NULL);
   const char *named = g_getenv ("UV_CONFIG_FILE");
-  const char * const files[] = { named != NULL ? named : user, named != NULL ? NULL : "/etc/uv/uv.toml", NULL };
+  const char * const files[] = { named != NULL ? named : user,
+                                named != NULL ? NULL : "/etc/uv/uv.toml", NULL };
   g_autoptr (GString) found = g_string_new (NULL);
   g_auto (GStrv) variables = g_listenv ();
 
@@ -65,7 +67,8 @@ check_uv_configuration (GPtrArray *checks)
   for (guint i = 0; variables[i] != NULL; i++)
     if (g_str_has_prefix (variables[i], "UV_"))
       g_string_append_printf (found, "%s%s", found->len > 0 ? ", " : "", variables[i]);
-  doctor_add (checks, "uv's settings", DOCTOR_OK, g_strdup (found->len > 0 ? found->str : "none"), NULL);
+  doctor_add (checks, "uv's settings", DOCTOR_OK, g_strdup (found->len > 0 ? found->str : "none"),
+              NULL);
 }
 
 static char *
@@ -81,12 +84,14 @@ check_default_python (GPtrArray    *checks,
   interpreter = _pyisolate_env_interpreter_resolve (request, TRUE, cancellable, &error);
   if (interpreter == NULL)
     {
-      doctor_add (checks, "python", DOCTOR_MISSING, g_strdup (error->message),
-                  g_strdup ("install CPython 3.9 or later (the package python3), or name one by --python"));
+      doctor_add (
+          checks, "python", DOCTOR_MISSING, g_strdup (error->message),
+          g_strdup ("install CPython 3.9 or later (the package python3), or name one by --python"));
       return NULL;
     }
   path = g_strdup (interpreter->path);
-  doctor_add (checks, "python", DOCTOR_OK, g_strdup_printf ("%s, %s", interpreter->version, path), NULL);
+  doctor_add (checks, "python", DOCTOR_OK, g_strdup_printf ("%s, %s", interpreter->version, path),
+              NULL);
   return path;
 }
 
@@ -112,10 +117,12 @@ check_other_pythons (GPtrArray    *checks,
 
           one = _pyisolate_env_interpreter_query (paths->pdata[i], NULL, TRUE, cancellable, NULL);
           if (one != NULL && g_hash_table_add (seen, g_strdup (one->path)))
-            g_string_append_printf (found, "%s%s %s", found->len > 0 ? ", " : "", one->version, one->path);
+            g_string_append_printf (found, "%s%s %s", found->len > 0 ? ", " : "", one->version,
+                                    one->path);
         }
     }
-  doctor_add (checks, "other pythons", DOCTOR_OK, g_strdup (found->len > 0 ? found->str : "none"), NULL);
+  doctor_add (checks, "other pythons", DOCTOR_OK, g_strdup (found->len > 0 ? found->str : "none"),
+              NULL);
 }
 
 static void
@@ -156,8 +163,11 @@ check_part (GPtrArray  *checks,
   if (access (path, mode) == 0)
     doctor_add (checks, name, DOCTOR_OK, g_strdup (path), NULL);
   else
-    doctor_add (checks, name, DOCTOR_MISSING, g_strdup_printf ("%s is not there", path),
-                g_strdup_printf ("install pyisolate-glib again; in a build folder use 'meson devenv', which sets %s", variable));
+    doctor_add (
+        checks, name, DOCTOR_MISSING, g_strdup_printf ("%s is not there", path),
+        g_strdup_printf (
+            "install pyisolate-glib again; in a build folder use 'meson devenv', which sets %s",
+            variable));
 }
 
 void
@@ -168,8 +178,10 @@ doctor_check_parts (GPtrArray *checks)
   g_autofree char *native = _pyisolate_get_runtime_path ("worker/_pyisolate_native.abi3.so");
 
   doctor_add (checks, "pyisolate-glib", DOCTOR_OK, g_strdup (PACKAGE_VERSION), NULL);
-  doctor_add (checks, "GLib", DOCTOR_OK, g_strdup_printf ("%u.%u.%u", glib_major_version, glib_minor_version,
-                                                          glib_micro_version), NULL);
+  doctor_add (
+      checks, "GLib", DOCTOR_OK,
+      g_strdup_printf ("%u.%u.%u", glib_major_version, glib_minor_version, glib_micro_version),
+      NULL);
   check_part (checks, "launcher", launcher, X_OK, "PYISOLATE_LAUNCHER");
   check_part (checks, "worker runtime", boot, R_OK, "PYISOLATE_RUNTIME_DIR");
   check_part (checks, "worker module", native, R_OK, "PYISOLATE_RUNTIME_DIR");

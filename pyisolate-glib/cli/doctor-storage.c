@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where environments are kept: can it be written, and can files be shared there. Nothing is left behind. */
+/* Where environments are kept: whether it can be written, and files be shared. Leaves nothing. */
 #include "config.h"
 
 #include "doctor.h"
@@ -100,15 +100,19 @@ check_sharing (GPtrArray  *checks,
   struct stat here, there;
 
   if (link_errno != 0)
-    doctor_add (checks, "hard links", DOCTOR_NOTE, g_strdup_printf ("no: %s", g_strerror (link_errno)),
-                g_strdup ("each environment takes its whole size on the disk; choose another filesystem by --venv-root"));
-  else if (stat (existing, &here) == 0 && stat (existing_cache, &there) == 0 && here.st_dev != there.st_dev)
+    doctor_add (checks, "hard links", DOCTOR_NOTE,
+                g_strdup_printf ("no: %s", g_strerror (link_errno)),
+                g_strdup ("each environment takes its whole size on the disk; choose another "
+                          "filesystem by --venv-root"));
+  else if (stat (existing, &here) == 0 && stat (existing_cache, &there) == 0
+           && here.st_dev != there.st_dev)
     doctor_add (checks, "hard links", DOCTOR_NOTE,
                 g_strdup_printf ("yes, but uv's cache %s is on another filesystem", cache),
                 g_strdup ("each environment takes its whole size on the disk; "
                           "put both on one filesystem by --venv-root or UV_CACHE_DIR"));
   else
-    doctor_add (checks, "hard links", DOCTOR_OK, g_strdup ("yes: environments share their files with uv's cache"), NULL);
+    doctor_add (checks, "hard links", DOCTOR_OK,
+                g_strdup ("yes: environments share their files with uv's cache"), NULL);
 }
 
 void
@@ -134,6 +138,8 @@ doctor_check_storage (GPtrArray  *checks,
     }
   doctor_add (checks, "venv root", DOCTOR_OK,
               g_strdup_printf ("%s%s, on %s, %" G_GUINT64_FORMAT " MiB free", venv_root,
-                               g_str_equal (existing, venv_root) ? "" : " (will be made)", kind, free_mib), NULL);
+                               g_str_equal (existing, venv_root) ? "" : " (will be made)", kind,
+                               free_mib),
+              NULL);
   check_sharing (checks, existing);
 }

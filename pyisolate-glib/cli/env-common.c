@@ -59,7 +59,8 @@ GPtrArray *
 env_read_list (CliProgram *program,
                GError    **error)
 {
-  return cli_program_run_in_thread (program, list_in_thread, env_job_new (program, NULL), env_job_free, TRUE, error);
+  return cli_program_run_in_thread (program, list_in_thread, env_job_new (program, NULL),
+                                    env_job_free, TRUE, error);
 }
 
 static void
@@ -80,7 +81,8 @@ env_read_one (CliProgram *program,
               const char *which,
               GError    **error)
 {
-  return cli_program_run_in_thread (program, show_in_thread, env_job_new (program, which), env_job_free, TRUE, error);
+  return cli_program_run_in_thread (program, show_in_thread, env_job_new (program, which),
+                                    env_job_free, TRUE, error);
 }
 
 char *
@@ -140,6 +142,7 @@ env_which (char **rest)
 {
   if (g_strv_length (rest) == 1)
     return rest[0];
-  cli_program_usage_error ("the key of one environment, or the name of an extension that uses it, is expected");
+  cli_program_usage_error (
+      "the key of one environment, or the name of an extension that uses it, is expected");
   return NULL;
 }

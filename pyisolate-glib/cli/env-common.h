@@ -61,6 +61,8 @@ char      *env_format_size (guint64 bytes) G_GNUC_WARN_UNUSED_RESULT;
 char      *env_short_key   (const char *key) G_GNUC_WARN_UNUSED_RESULT;
 void       env_add_info    (JsonBuilder                    *builder,
                             const PyIsolateEnvironmentInfo *info);
+#define ENV_WHICH_DESCRIPTION \
+  "WHICH is a key, the first 4 characters of one or more, or the name of an extension."
 /* The name or key that must stand alone in @rest; NULL: told. */
 const char *env_which      (char **rest);
 

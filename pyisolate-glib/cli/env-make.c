@@ -90,7 +90,8 @@ make_in_thread (GTask        *task,
 {
   const MakeJob *job = data;
   GError *error = NULL;
-  PyIsolateEnvironment *environment = job->func (job->request, job->which, on_progress, NULL, cancellable, &error);
+  PyIsolateEnvironment *environment =
+      job->func (job->request, job->which, on_progress, NULL, cancellable, &error);
 
   env_return (task, environment, (GDestroyNotify) _pyisolate_environment_unref, error);
 }
@@ -119,7 +120,8 @@ make_for_extension (CliProgram                *program,
                     char                     **name,
                     GError                   **error)
 {
-  g_autoptr (PyIsolateExtensionConfig) config = cli_extension_read_config (program, path, options, error);
+  g_autoptr (PyIsolateExtensionConfig) config =
+      cli_extension_read_config (program, path, options, error);
   g_autoptr (PyIsolateEnvironmentRequest) request = NULL;
 
   if (config == NULL || !pyisolate_extension_config_validate (config, error))
@@ -145,10 +147,11 @@ add_made (JsonBuilder          *builder,
   cli_json_set_string (builder, "extension", name);
   cli_json_set_string (builder, "key", key);
   cli_json_set_string (builder, "prefix", _pyisolate_environment_get_prefix (environment));
-  cli_json_set_string (builder, "python_version", _pyisolate_environment_get_python_version (environment));
+  cli_json_set_string (builder, "python_version",
+                       _pyisolate_environment_get_python_version (environment));
   json_builder_end_object (builder);
-  g_string_append_printf (out, "%s%s%s  %s\n", name != NULL ? name : "", name != NULL ? "  " : "", short_key,
-                          _pyisolate_environment_get_prefix (environment));
+  g_string_append_printf (out, "%s%s%s  %s\n", name != NULL ? name : "", name != NULL ? "  " : "",
+                          short_key, _pyisolate_environment_get_prefix (environment));
 }
 
 static int
@@ -161,7 +164,8 @@ print_made (CliProgram  *program,
   return out->len > 0 ? cli_output_take (program, g_strdup (out->str)) : CLI_EXIT_DONE;
 }
 
-/* One that cannot be had does not keep the others from being made; the first error decides about the exit status. */
+/* One that cannot be had does not keep the others from being made; the first error decides about
+ * the exit status. */
 static int
 make_all (CliProgram *program,
           int         argc,
@@ -180,7 +184,8 @@ make_all (CliProgram *program,
   int code = CLI_EXIT_DONE;
   int output;
 
-  rest = cli_program_parse (program, argc, argv, "DIR-or-FILE...", description, CLI_OPTIONS_JSON, entries);
+  rest = cli_program_parse (program, argc, argv, "DIR-or-FILE...", description, CLI_OPTIONS_JSON,
+                            entries);
   if (rest == NULL)
     return CLI_EXIT_USAGE;
   if (rest[0] == NULL)
@@ -221,9 +226,10 @@ env_update (CliProgram *program,
             int         argc,
             char      **argv)
 {
-  return make_all (program, argc, argv, update,
-                   "Looks for newer versions that the requirements allow, and for changes of local ones.\n"
-                   "What runs now keeps what it has until it is started anew.");
+  return make_all (
+      program, argc, argv, update,
+      "Looks for newer versions that the requirements allow, and for changes of local ones.\n"
+      "What runs now keeps what it has until it is started anew.");
 }
 
 int
@@ -246,9 +252,8 @@ env_repair (CliProgram *program,
   g_autoptr (GString) out = g_string_new (NULL);
   g_autoptr (GError) error = NULL;
 
-  rest = cli_program_parse (program, argc, argv, "WHICH",
-                            "WHICH is a key, the first 4 characters of one or more, or the name of an extension.",
-                            CLI_OPTIONS_JSON, entries);
+  rest = cli_program_parse (program, argc, argv, "WHICH", ENV_WHICH_DESCRIPTION, CLI_OPTIONS_JSON,
+                            entries);
   if (rest == NULL || env_which (rest) == NULL)
     return CLI_EXIT_USAGE;
   request = cli_extension_make_bare_request (program, &options);

@@ -32,7 +32,8 @@ verify_in_thread (GTask        *task,
 {
   const EnvJob *job = data;
   GError *error = NULL;
-  GPtrArray *problems = _pyisolate_environment_verify (job->venv_root, job->which, cancellable, &error);
+  GPtrArray *problems =
+      _pyisolate_environment_verify (job->venv_root, job->which, cancellable, &error);
 
   env_return (task, problems, (GDestroyNotify) g_ptr_array_unref, error);
 }
@@ -46,8 +47,8 @@ verify_one (CliProgram *program,
   GPtrArray *problems;
   Verdict *verdict;
 
-  problems = cli_program_run_in_thread (program, verify_in_thread, env_job_new (program, which), env_job_free, FALSE,
-                                        error);
+  problems = cli_program_run_in_thread (program, verify_in_thread, env_job_new (program, which),
+                                        env_job_free, FALSE, error);
   if (problems == NULL)
     return FALSE;
   verdict = g_new0 (Verdict, 1);
@@ -100,7 +101,8 @@ make_json (GPtrArray *verdicts)
           const PyIsolateEnvironmentProblem *problem = verdict->problems->pdata[j];
 
           json_builder_begin_object (builder);
-          cli_json_set_string (builder, "kind", _pyisolate_environment_problem_kind_to_string (problem->kind));
+          cli_json_set_string (builder, "kind",
+                               _pyisolate_environment_problem_kind_to_string (problem->kind));
           cli_json_set_string (builder, "path", problem->path);
           json_builder_end_object (builder);
         }
@@ -128,7 +130,8 @@ make_text (GPtrArray *verdicts)
           g_autofree char *path = cli_terminal_escape (problem->path);
 
           g_string_append_printf (out, "%s: %s %s\n", verdict->which,
-                                  _pyisolate_environment_problem_kind_to_string (problem->kind), path);
+                                  _pyisolate_environment_problem_kind_to_string (problem->kind),
+                                  path);
         }
     }
   return g_string_free (out, FALSE);
@@ -146,8 +149,8 @@ env_verify (CliProgram *program,
   int code;
 
   rest = cli_program_parse (program, argc, argv, "[WHICH]",
-                            "WHICH is a key, the first 4 characters of one or more, or the name of an extension;\n"
-                            "without it all environments are read. Exit status 3: something is wrong.",
+                            ENV_WHICH_DESCRIPTION " Without it\n"
+                            "all environments are read. Exit status 3: something is wrong.",
                             CLI_OPTIONS_JSON, NULL);
   if (rest == NULL)
     return CLI_EXIT_USAGE;

@@ -16,8 +16,8 @@ static const CliCommand commands[] = {
   { NULL },
 };
 
-/* A standard stream that is closed would be the next file or socket that is opened. What is put in its place cannot be read,
- * or written, either. */
+/* A standard stream that is closed would be the next file or socket that is opened. What is put in
+ * its place cannot be read, or written, either. */
 static void
 occupy_standard_streams (void)
 {
