@@ -3,6 +3,7 @@
 
 import collections
 import contextlib
+import ctypes
 import dataclasses
 import datetime
 import decimal
@@ -676,6 +677,11 @@ class Refusals(unittest.TestCase):
         self.refuse("cannot send a ZoneInfo without a key (at result)", zone)
 
     def test_odd_memoryviews(self):
+        class Pair(ctypes.Structure):
+            _fields_ = (("a", ctypes.c_int), ("b", ctypes.c_short))
+
+        with self.assertRaisesRegex(TypeError, r"the format 'T\{.*\(at result → \[0\]\)"):
+            codec.encode([memoryview((Pair * 2)())])
         with self.assertRaises(ValueError):
             view = memoryview(b"x")
             view.release()
@@ -1001,12 +1007,9 @@ class Hostile(unittest.TestCase):
         for tag, payload in itertools.product(tags, self.BAD_PAYLOADS):
             body = codec.glib_serialise(f"(objectpath '/pyisolate/{tag}', <{payload}>)")
             codec.check("v", body)
-            try:
-                codec.decode(body)
-            except ValueError:
-                pass
-            except NotImplementedError:
-                self.assertEqual(tag, "WindowsPath")
+            with contextlib.suppress(ValueError):
+                value = codec.decode(body)
+                self.assertEqual(type(value).__name__, tag)
 
     def test_named_errors(self):
         for text, message in (
@@ -1066,7 +1069,11 @@ class Hostile(unittest.TestCase):
             accepted = False
         try:
             value = codec.decode(body)
-        except (ValueError, NotImplementedError) as error:
+        except TypeError:
+            # Of a decoder that was registered above, which takes its argument for a list.
+            self.assertIn(b"/pyisolate/ext", body)
+            self.assertTrue(accepted)
+        except ValueError as error:
             if "malformed value" in str(error) and "payload" not in str(error):
                 structural = "unknown" not in str(error) and "descriptor" not in str(error)
                 self.assertFalse(accepted and structural, (body, error))

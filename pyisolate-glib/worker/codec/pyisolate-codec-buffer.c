@@ -108,13 +108,18 @@ buffer_set_shape (Buffer   *self,
   return stride == (gsize) self->size;
 }
 
-static Py_ssize_t
-get_item_size (PyObject *format)
+/* How many bytes an item of this format has. -1: it is none that the module struct knows. */
+Py_ssize_t
+_pyisolate_codec_buffer_item_size (PyObject *format)
 {
-  PyObject *module = PyImport_ImportModule ("struct");
+  PyObject *module;
   PyObject *size = NULL;
   Py_ssize_t result = -1;
 
+  if (PyUnicode_CompareWithASCIIString (format, "B") == 0)
+    return 1;
+
+  module = PyImport_ImportModule ("struct");
   if (module != NULL)
     size = _pyisolate_codec_call (module, "calcsize", format);
   if (size != NULL)
@@ -129,7 +134,7 @@ buffer_new (PyObject *payload,
             PyObject *format,
             PyObject *data)
 {
-  Py_ssize_t item_size = get_item_size (format);
+  Py_ssize_t item_size = _pyisolate_codec_buffer_item_size (format);
   Buffer *self;
   char *bytes;
 

@@ -59,6 +59,31 @@ encode_set (Encoder    *self,
   return shape;
 }
 
+/* The other side must be able to tell items apart: as NumPy's and ctypes' own formats are not. */
+static gboolean
+check_format (Encoder  *self,
+              PyObject *view,
+              PyObject *format)
+{
+  PyObject *item_size = _pyisolate_codec_get (view, "itemsize");
+  const char *text;
+  gboolean good;
+
+  if (item_size == NULL)
+    return FALSE;
+  good = _pyisolate_codec_buffer_item_size (format) == PyLong_AsSsize_t (item_size);
+  Py_DECREF (item_size);
+  if (good)
+    return TRUE;
+
+  PyErr_Clear ();
+  text = PyUnicode_AsUTF8AndSize (format, NULL);
+  PyErr_Clear ();
+  _pyisolate_encoder_fail (self, PyExc_TypeError, "cannot send a memoryview of the format '%s'",
+                           text != NULL ? text : "?");
+  return FALSE;
+}
+
 /* (readonly, format, shape, data in C order) */
 static EncodedShape
 encode_memoryview (Encoder  *self,
@@ -71,7 +96,7 @@ encode_memoryview (Encoder  *self,
   PyObject *data = list != NULL ? _pyisolate_codec_call (value, "tobytes", NULL) : NULL;
   PyObject *payload = NULL;
 
-  if (data != NULL)
+  if (data != NULL && check_format (self, value, format))
     payload = PyTuple_Pack (4, readonly, format, list, data);
   Py_XDECREF (readonly);
   Py_XDECREF (format);

@@ -74,5 +74,6 @@ PyObject          *_pyisolate_codec_fd_new_dup       (int            fd);
 
 gboolean           _pyisolate_codec_buffer_init      (void);
 PyObject          *_pyisolate_codec_buffer_new_view  (PyObject      *payload);
+Py_ssize_t         _pyisolate_codec_buffer_item_size (PyObject      *format);
 
 G_END_DECLS
