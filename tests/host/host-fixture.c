@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "host-fixture.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+static char *scratch;
+static char *venv_root;
+static char *python;
+
+static guint
+count_links (void)
+{
+  g_autofree char *fds = test_util_describe_fds ();
+  guint n = 0;
+
+  for (const char *line = fds; line != NULL && *line != '\0'; line = strchr (line, '\n') + 1)
+    {
+      const char *target = strstr (line, "-> ") + strlen ("-> ");
+
+      n += !g_str_has_prefix (target, "anon_inode:[eventfd]");
+    }
+
+  return n;
+}
+
+static gboolean
+links_are (gpointer data)
+{
+  return count_links () == *(guint *) data;
+}
+
+/* What the library keeps for the life of the process (its service thread, GDBus's thread, the environment of extensions
+ * without dependencies) must be there before descriptors are counted. */
+static void
+warm_up (void)
+{
+  guint n_fds = count_links ();
+  HostTest *test = host_test_new ();
+
+  host_test_load (test, "basic");
+  host_test_free (test);
+  test_util_assert_no_children ();
+  /* Its socket and its lock are closed by other threads, a moment later. */
+  test_util_assert_until (links_are, &n_fds, HOST_TEST_TIMEOUT_MS);
+}
+
+static void
+forget_user_settings (void)
+{
+  g_auto (GStrv) names = g_listenv ();
+
+  for (guint i = 0; names[i] != NULL; i++)
+    {
+      g_autofree char *lower = g_ascii_strdown (names[i], -1);
+
+      if (g_str_has_prefix (names[i], "UV_") || g_str_has_suffix (lower, "_proxy"))
+        g_unsetenv (names[i]);
+    }
+}
+
+static void
+set_directory (const char *variable,
+               const char *name)
+{
+  g_autofree char *path = g_build_filename (scratch, name, NULL);
+
+  g_assert_cmpint (g_mkdir_with_parents (path, 0700), ==, 0);
+  g_setenv (variable, path, TRUE);
+}
+
+void
+host_test_init (int    *argc,
+                char ***argv)
+{
+  const char *list = g_getenv ("PYISOLATE_TEST_PYTHONS");
+  g_auto (GStrv) pythons = NULL;
+
+  g_assert_nonnull (list);
+  pythons = g_strsplit (list, ":", -1);
+  /* One of them by hand: PYISOLATE_TEST_PYTHON=…/python3.9 */
+  python = g_strdup (g_getenv ("PYISOLATE_TEST_PYTHON"));
+  if (python == NULL)
+    python = g_strdup (pythons[g_strv_length (pythons) - 1]);
+
+  scratch = test_util_tmpdir ();
+  venv_root = g_build_filename (scratch, "venvs", NULL);
+  forget_user_settings ();
+  set_directory ("HOME", "home");
+  set_directory ("XDG_STATE_HOME", "state");
+  set_directory ("XDG_CACHE_HOME", "cache");
+  set_directory ("XDG_CONFIG_HOME", "config");
+  set_directory ("UV_CACHE_DIR", "uv-cache");
+  g_setenv ("UV_OFFLINE", "1", TRUE);
+  g_setenv ("UV_PYTHON_DOWNLOADS", "never", TRUE);
+
+  test_util_init (argc, argv);
+  warm_up ();
+}
+
+int
+host_test_run (void)
+{
+  int result = g_test_run ();
+
+  test_util_remove_tree (scratch);
+  g_free (scratch);
+  g_free (venv_root);
+  g_free (python);
+
+  return result;
+}
+
+const char *
+host_test_python (void)
+{
+  return python;
+}
+
+char *
+host_test_scratch (const char *prefix)
+{
+  g_autofree char *name = g_strconcat (prefix, "-XXXXXX", NULL);
+  char *path = g_build_filename (scratch, name, NULL);
+
+  g_assert_nonnull (g_mkdtemp (path));
+
+  return path;
+}
+
+char *
+host_extension_path (const char *name)
+{
+  return g_test_build_filename (G_TEST_DIST, "host", "extensions", name, NULL);
+}
+
+char *
+host_program_path (const char *name)
+{
+  return g_test_build_filename (G_TEST_BUILT, "host", name, NULL);
+}
+
+gboolean
+host_is_slowed (void)
+{
+#if defined (__SANITIZE_ADDRESS__) || defined (__SANITIZE_THREAD__)
+  return TRUE;
+#else
+  g_autofree char *maps = NULL;
+
+  return g_file_get_contents ("/proc/self/maps", &maps, NULL, NULL) &&
+         (strstr (maps, "vgpreload") != NULL || strstr (maps, "clang_rt") != NULL);
+#endif
+}
+
+gboolean
+host_wants_slow (void)
+{
+  return g_getenv ("PYISOLATE_TEST_SLOW") != NULL;
+}
+
+HostTest *
+host_test_new (void)
+{
+  HostTest *test = g_new0 (HostTest, 1);
+
+  test->manager = pyisolate_extension_manager_new (venv_root);
+  pyisolate_extension_manager_set_python (test->manager, python);
+  test->watched = g_ptr_array_new ();
+  host_test_watch (test, test->manager);
+
+  return test;
+}
+
+void
+host_test_watch (HostTest *test,
+                 gpointer  object)
+{
+  GWeakRef *ref = g_new0 (GWeakRef, 1);
+
+  g_weak_ref_init (ref, object);
+  g_ptr_array_add (test->watched, ref);
+}
+
+static gboolean
+is_finalized (gpointer data)
+{
+  g_autoptr (GObject) object = g_weak_ref_get (data);
+
+  return object == NULL;
+}
+
+static void
+assert_finalized (GWeakRef *ref)
+{
+  g_autoptr (GObject) object = NULL;
+
+  if (test_util_run_until (is_finalized, ref, HOST_TEST_TIMEOUT_MS))
+    return;
+
+  object = g_weak_ref_get (ref);
+  if (object != NULL)
+    g_error ("A %s is not finalized; it has %u references", G_OBJECT_TYPE_NAME (object), object->ref_count - 1);
+}
+
+void
+host_test_drop_manager (HostTest *test)
+{
+  g_clear_object (&test->manager);
+}
+
+void
+host_test_free (HostTest *test)
+{
+  host_test_drop_manager (test);
+  for (guint i = 0; i < test->watched->len; i++)
+    {
+      GWeakRef *ref = g_ptr_array_index (test->watched, i);
+
+      assert_finalized (ref);
+      g_weak_ref_clear (ref);
+      g_free (ref);
+    }
+  g_ptr_array_unref (test->watched);
+  g_free (test);
+}
+
+PyIsolateExtensionConfig *
+host_config (const char *name,
+             const char *file)
+{
+  g_autofree char *base = g_strconcat (file, ".py", NULL);
+  g_autofree char *path = host_extension_path (base);
+
+  return pyisolate_extension_config_new (name, path);
+}
+
+PyIsolateExtension *
+host_test_load_config (HostTest                 *test,
+                       PyIsolateExtensionConfig *config_to_take)
+{
+  g_autoptr (PyIsolateExtensionConfig) config = config_to_take;
+  g_autoptr (PyIsolateExtension) extension = NULL;
+  g_autoptr (GError) error = NULL;
+
+  extension = pyisolate_extension_manager_load_extension_sync (test->manager, config, NULL, &error);
+  if (extension == NULL)
+    {
+      g_autoptr (PyIsolateRemoteException) exception = pyisolate_error_dup_remote_exception (error);
+
+      g_error ("%s\n%s", error->message, exception ? pyisolate_remote_exception_get_traceback (exception) : "");
+    }
+  g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_RUNNING);
+  host_test_watch (test, extension);
+
+  return extension; /* the manager keeps it */
+}
+
+PyIsolateExtension *
+host_test_load (HostTest   *test,
+                const char *file)
+{
+  return host_test_load_config (test, host_config (file, file));
+}
+
+GError *
+host_test_fail_load (HostTest                 *test,
+                     PyIsolateExtensionConfig *config_to_take,
+                     int                       code)
+{
+  g_autoptr (PyIsolateExtensionConfig) config = config_to_take;
+  g_autoptr (PyIsolateExtension) extension = NULL;
+  g_autoptr (GError) error = NULL;
+
+  extension = pyisolate_extension_manager_load_extension_sync (test->manager, config, NULL, &error);
+  g_assert_null (extension);
+  g_assert_error (error, PYISOLATE_ERROR, code);
+  g_test_message ("%s", error->message);
+
+  return g_steal_pointer (&error);
+}
+
+GVariant *
+host_parse (const char *text)
+{
+  g_autoptr (GError) error = NULL;
+  GVariant *value = NULL;
+
+  if (text == NULL)
+    return NULL;
+
+  value = g_variant_parse (NULL, text, NULL, NULL, &error);
+  g_assert_no_error (error);
+
+  return value;
+}
+
+GVariant *
+host_call (PyIsolateExtension *extension,
+           const char         *method,
+           const char         *args)
+{
+  g_autoptr (GVariant) tuple = host_parse (args);
+  g_autoptr (GError) error = NULL;
+  GVariant *result;
+
+  result = pyisolate_extension_call_sync (extension, method, tuple, NULL, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (result);
+
+  return result;
+}
+
+void
+_host_assert_value (GVariant   *value,
+                    const char *expected,
+                    const char *file,
+                    int         line)
+{
+  g_autoptr (GVariant) other = host_parse (expected);
+  g_autofree char *printed = g_variant_print (value, TRUE);
+
+  if (!g_variant_equal (value, other))
+    g_error ("%s:%d: got %s, not %s", file, line, printed, expected);
+}
+
+void
+host_assert_result (PyIsolateExtension *extension,
+                    const char         *method,
+                    const char         *args,
+                    const char         *expected)
+{
+  g_autoptr (GVariant) result = host_call (extension, method, args);
+
+  host_assert_value (result, expected);
+}
+
+GError *
+host_call_error (PyIsolateExtension *extension,
+                 const char         *method,
+                 const char         *args,
+                 int                 code)
+{
+  g_autoptr (GVariant) tuple = host_parse (args);
+  g_autoptr (GVariant) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  result = pyisolate_extension_call_sync (extension, method, tuple, NULL, NULL, &error);
+  g_assert_null (result);
+  g_assert_error (error, PYISOLATE_ERROR, code);
+
+  return g_steal_pointer (&error);
+}
+
+void
+host_store (GObject      *source,
+            GAsyncResult *result,
+            gpointer      data)
+{
+  GAsyncResult **location = data;
+
+  g_assert_null (*location);
+  *location = g_object_ref (result);
+}
+
+void
+host_begin (PyIsolateExtension  *extension,
+            const char          *method,
+            const char          *args,
+            GCancellable        *cancellable,
+            GAsyncResult       **result)
+{
+  g_autoptr (GVariant) tuple = host_parse (args);
+
+  pyisolate_extension_call_async (extension, method, tuple, NULL, cancellable, host_store, result);
+  /* Never inside the call that begins it. */
+  g_assert_null (*result);
+}
+
+GVariant *
+host_end (PyIsolateExtension  *extension,
+          GAsyncResult       **result)
+{
+  g_autoptr (GError) error = NULL;
+  GVariant *value;
+
+  host_wait_result (result);
+  value = pyisolate_extension_call_finish (extension, *result, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (value);
+  g_clear_object (result);
+
+  return value;
+}
+
+GError *
+host_end_error (PyIsolateExtension  *extension,
+                GAsyncResult       **result,
+                GQuark               domain,
+                int                  code)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) value = NULL;
+
+  host_wait_result (result);
+  value = pyisolate_extension_call_finish (extension, *result, &error);
+  g_assert_null (value);
+  g_assert_error (error, domain, code);
+  g_clear_object (result);
+
+  return g_steal_pointer (&error);
+}
+
+typedef struct {
+  PyIsolateExtension *extension;
+  PyIsolateExtensionState state;
+} StateWait;
+
+static gboolean
+has_state (gpointer data)
+{
+  StateWait *wait = data;
+
+  return pyisolate_extension_get_state (wait->extension) == wait->state;
+}
+
+void
+host_wait_state (PyIsolateExtension      *extension,
+                 PyIsolateExtensionState  state)
+{
+  StateWait wait = { extension, state };
+
+  if (test_util_run_until (has_state, &wait, HOST_TEST_TIMEOUT_MS))
+    return;
+  g_error ("The extension “%s” is in state %d, not %d", pyisolate_extension_get_name (extension),
+           pyisolate_extension_get_state (extension), state);
+}
+
+static void
+on_log (PyIsolateExtension *extension,
+        PyIsolateLogLevel   level,
+        const char         *logger,
+        const char         *message,
+        HostNews           *news)
+{
+  g_ptr_array_add (news->lines, g_strdup_printf ("%s|%d|%s", logger, level, message));
+}
+
+static void
+on_event (PyIsolateExtension *extension,
+          const char         *name,
+          GVariant           *value,
+          HostNews           *news)
+{
+  g_autofree char *printed = g_variant_print (value, FALSE);
+
+  g_ptr_array_add (news->events, g_strdup_printf ("%s|%s", name, printed));
+}
+
+static void
+on_notify_state (PyIsolateExtension *extension,
+                 GParamSpec         *pspec,
+                 HostNews           *news)
+{
+  g_ptr_array_add (news->states, GINT_TO_POINTER (pyisolate_extension_get_state (extension)));
+}
+
+static void
+on_exited (PyIsolateExtension  *extension,
+           PyIsolateExitReason *reason,
+           HostNews            *news)
+{
+  news->n_exited++;
+  g_set_object (&news->reason, reason);
+  g_assert_cmpint (pyisolate_extension_get_pid (extension), ==, 0);
+}
+
+HostNews *
+host_news_new (PyIsolateExtension *extension)
+{
+  HostNews *news = g_new0 (HostNews, 1);
+
+  news->lines = g_ptr_array_new_with_free_func (g_free);
+  news->events = g_ptr_array_new_with_free_func (g_free);
+  news->states = g_ptr_array_new ();
+  g_signal_connect (extension, "log", G_CALLBACK (on_log), news);
+  g_signal_connect (extension, "event", G_CALLBACK (on_event), news);
+  g_signal_connect (extension, "notify::state", G_CALLBACK (on_notify_state), news);
+  g_signal_connect (extension, "exited", G_CALLBACK (on_exited), news);
+  g_object_add_weak_pointer (G_OBJECT (extension), (gpointer *) &news->extension);
+  news->extension = extension;
+
+  return news;
+}
+
+void
+host_news_free (HostNews *news)
+{
+  if (news->extension != NULL)
+    {
+      g_signal_handlers_disconnect_by_data (news->extension, news);
+      g_object_remove_weak_pointer (G_OBJECT (news->extension), (gpointer *) &news->extension);
+    }
+  g_ptr_array_unref (news->lines);
+  g_ptr_array_unref (news->events);
+  g_ptr_array_unref (news->states);
+  g_clear_object (&news->reason);
+  g_free (news);
+}
+
+typedef struct {
+  GPtrArray *array;
+  const char *pattern;
+} PatternWait;
+
+static gboolean
+has_match (gpointer data)
+{
+  PatternWait *wait = data;
+
+  for (guint i = 0; i < wait->array->len; i++)
+    {
+      if (g_pattern_match_simple (wait->pattern, g_ptr_array_index (wait->array, i)))
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+static void
+wait_match (GPtrArray  *array,
+            const char *pattern)
+{
+  PatternWait wait = { array, pattern };
+
+  if (test_util_run_until (has_match, &wait, HOST_TEST_TIMEOUT_MS))
+    return;
+
+  for (guint i = 0; i < array->len; i++)
+    g_printerr ("# %s\n", (const char *) g_ptr_array_index (array, i));
+  g_error ("There was no “%s”", pattern);
+}
+
+void
+host_news_wait_line (HostNews   *news,
+                     const char *line)
+{
+  wait_match (news->lines, line);
+}
+
+void
+host_news_wait_event (HostNews   *news,
+                      const char *event)
+{
+  wait_match (news->events, event);
+}
+
+static gboolean
+has_exited (gpointer data)
+{
+  return ((HostNews *) data)->n_exited > 0;
+}
+
+void
+host_news_wait_exited (HostNews          *news,
+                       PyIsolateExitKind  kind,
+                       int                status)
+{
+  test_util_assert_until (has_exited, news, HOST_TEST_TIMEOUT_MS);
+  g_assert_cmpuint (news->n_exited, ==, 1);
+  g_assert_cmpint (pyisolate_exit_reason_get_kind (news->reason), ==, kind);
+  g_assert_cmpint (pyisolate_exit_reason_get_status (news->reason), ==, status);
+}
