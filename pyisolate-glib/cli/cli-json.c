@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* json-glib reads more than JSON (comments, octal numbers, assignments), changes integers beyond 64
- * bits and strings with a NUL without a word, and its recursion crashes where nesting has no end. So
- * the text is checked here before json-glib makes a tree of it: by the grammar of RFC 8259, with a
+ * bits and strings with a NUL without a word, and its recursion crashes where nesting has no end.
+ * So the text is checked before json-glib makes a tree of it: by the grammar of RFC 8259, with a
  * limit of depth, the integers put into a form that holds them. */
 #include "config.h"
 

@@ -42,9 +42,10 @@ static void
 test_refuse (void)
 {
   const char * const cases[] = {
-    "", " ", "<class 'x'>", "int;import os", "int\nimport os", "list[", "list[]", "list[int", "list]", "list[int,]x", "int |",
-    "| int", "class", "a.class", "None.x", "lambda: 0", "f()", "1 +", "012", "0x10", "1_0", "1.2.3", "'unclosed",
-    "'bad\\x41'", "'a\nb'", "a..b", ".a", "a.", "int # no", "[int", "int, str", "*args", "a b", "list[int]]", "$",
+    "", " ", "<class 'x'>", "int;import os", "int\nimport os", "list[", "list[]", "list[int",
+    "list]", "list[int,]x", "int |", "| int", "class", "a.class", "None.x", "lambda: 0", "f()",
+    "1 +", "012", "0x10", "1_0", "1.2.3", "'unclosed", "'bad\\x41'", "'a\nb'", "a..b", ".a", "a.",
+    "int # no", "[int", "int, str", "*args", "a b", "list[int]]", "$",
   };
   g_autoptr (GString) deep = g_string_new (NULL);
   g_autoptr (GPtrArray) names = NULL;
@@ -78,7 +79,9 @@ static void
 test_literals (void)
 {
   const char * const good[] = { "None", "True", "-1", "1.5", "1e-05", "'a'", "\"it's\"", "''" };
-  const char * const bad[] = { "", "-", "inf", "<object>", "[]", "'a'b", "1 2", "'a' 'b", "0777", "1j" };
+  const char * const bad[] = {
+    "", "-", "inf", "<object>", "[]", "'a'b", "1 2", "'a' 'b", "0777", "1j",
+  };
 
   for (guint i = 0; i < G_N_ELEMENTS (good); i++)
     g_assert_true (cli_annotation_is_literal (good[i]));

@@ -164,6 +164,52 @@ class Make(EnvTest):
         )
 
 
+class Use(EnvTest):
+    VERSION = "import alpha\ndef version():\n    return alpha.version\n"
+
+    def setUp(self):
+        super().setUp()
+        self.make_wheels("alpha==1.0", "alpha==2.0")
+
+    def test_callers_packages_stay_outside(self):
+        """What the caller's Python finds is none of the extension's business."""
+        (self.folder / "outside" / "alpha").mkdir(parents=True)
+        (self.folder / "outside" / "alpha" / "__init__.py").write_text("version = 'outside'\n")
+        env = {"PYTHONPATH": str(self.folder / "outside"), "PYTHONHOME": "/no/home"}
+        links = ("--find-links", self.wheels)
+        for wanted in ("1.0", "2.0"):
+            extension = self.extension(self.VERSION, f"wants-{wanted}")
+            dep = f"alpha=={wanted}"
+            self.assertEqual(wanted, self.call(extension, "version", "--dep", dep, *links, env=env))
+        extension = self.extension(self.VERSION, "wants-none")
+        done = self.check(1, "call", extension, "version", env=env)
+        self.assertIn("No module named 'alpha'", done.err)
+
+    WAIT = """
+def wait(path):
+    print("ready", flush=True)
+    open(path).read()
+    return version()
+"""
+
+    def test_one_directory_twice_at_once(self):
+        extension = self.extension(self.VERSION + self.WAIT)
+        running = {}
+        for version in ("1.0", "2.0"):
+            gate = self.folder / f"gate-{version}"
+            os.mkfifo(gate)
+            arguments = ("wait", f'"{gate}"', "--dep", f"alpha=={version}")
+            process = self.start_cli("call", extension, *arguments, "--find-links", self.wheels)
+            running[version] = (process, gate)
+        for process, _ in running.values():
+            read_line(process, "sample: ready")
+        for version, (process, gate) in running.items():
+            with open(gate, "w"):
+                pass
+            out, err = process.communicate(timeout=DEADLINE)
+            self.assertEqual((0, f'"{version}"\n'), (process.returncode, out.decode()), err)
+
+
 class Look(EnvTest):
     def test_list(self):
         self.assertEqual([], self.list())

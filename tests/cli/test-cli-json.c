@@ -20,7 +20,8 @@ static const Case good[] = {
   { "-9223372036854775808", "-9223372036854775808" },
   { "9223372036854775808", "{\"$type\":\"int\",\"value\":\"9223372036854775808\"}" },
   { "[-9223372036854775809]", "[{\"$type\":\"int\",\"value\":\"-9223372036854775809\"}]" },
-  { "{\"a\": 99999999999999999999}", "{\"a\":{\"$type\":\"int\",\"value\":\"99999999999999999999\"}}" },
+  { "{\"a\": 99999999999999999999}",
+    "{\"a\":{\"$type\":\"int\",\"value\":\"99999999999999999999\"}}" },
   { "0.1", "0.1" },
   { "0.30000000000000004", "0.30000000000000004" },
   { "1e2", "100.0" },
@@ -148,7 +149,8 @@ test_floats (void)
 {
   for (int i = 0; i < 10000; i++)
     {
-      union { guint64 bits; double value; } u = { .bits = (guint64) g_test_rand_int () << 32 | (guint32) g_test_rand_int () };
+      guint64 high = (guint32) g_test_rand_int ();
+      union { guint64 bits; double value; } u = { high << 32 | (guint32) g_test_rand_int () };
       g_autoptr (JsonNode) node = json_node_new (JSON_NODE_VALUE);
       g_autoptr (JsonNode) again = NULL;
       g_autofree char *text = NULL;
