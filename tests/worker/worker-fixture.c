@@ -272,6 +272,11 @@ worker_start (const char *python,
   g_subprocess_launcher_take_fd (launcher, fds[1], 3);
   g_subprocess_launcher_setenv (launcher, "PYISOLATE_LINK_FD", "3", TRUE);
   g_subprocess_launcher_setenv (launcher, "HOME", worker->home, TRUE);
+  if (g_getenv ("PYISOLATE_TEST_PRELOAD") != NULL)
+    {
+      g_subprocess_launcher_setenv (launcher, "LD_PRELOAD", g_getenv ("PYISOLATE_TEST_PRELOAD"), TRUE);
+      g_subprocess_launcher_setenv (launcher, "ASAN_OPTIONS", "detect_leaks=0:abort_on_error=1", TRUE);
+    }
   worker->process = g_subprocess_launcher_spawn (launcher, &error, python, "-I", "-X", "utf8", "-X", "faulthandler",
                                                  boot, NULL);
   g_assert_no_error (error);
