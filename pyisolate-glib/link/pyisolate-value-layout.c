@@ -145,6 +145,33 @@ parse_type (TypeParser    *parser,
     }
 }
 
+/* Most of what is not basic, without the general way. */
+static gboolean
+parse_usual_type (const char        *string,
+                  gsize              length,
+                  PyIsolateDepth     outer,
+                  PyIsolateTypeNode *nodes)
+{
+  static const PyIsolateTypeNode vardict[] = {
+    { 'a', 8, 4, 0 }, { '{', 8, 3, 0 }, { 's', 1, 1, 0 }, { 'v', 8, 1, 0 },
+  };
+  static const PyIsolateTypeNode list[] = { { 'a', 8, 2, 0 }, { 'v', 8, 1, 0 } };
+
+  if (!_pyisolate_depth_enter_array (&outer))
+    return FALSE;
+  if (length == 2 && memcmp (string, "av", 2) == 0)
+    {
+      memcpy (nodes, list, sizeof list);
+      return TRUE;
+    }
+  if (length == 5 && memcmp (string, "a{sv}", 5) == 0 && _pyisolate_depth_enter_struct (&outer))
+    {
+      memcpy (nodes, vardict, sizeof vardict);
+      return TRUE;
+    }
+  return FALSE;
+}
+
 /*< private >
  * _pyisolate_type_parse:
  * @string: a type string; no terminator needed
@@ -166,6 +193,8 @@ _pyisolate_type_parse (const char        *string,
 
   if (length > PYISOLATE_VALUE_MAX_SIGNATURE)
     return 0;
+  if (parse_usual_type (string, length, outer, nodes))
+    return nodes[0].span;
   if (!parse_type (&parser, outer) || parser.position != length)
     return 0;
   return parser.n_nodes;
