@@ -53,7 +53,8 @@ parse_reply (GDBusMessage       *message,
   return frame;
 }
 
-/* Of replies a test sees the serial of its own message in the place of an id. */
+/* Of replies a test sees the serial of its own message in the place of an id; GDBus gets them too, for calls that were made
+ * over the connection itself. */
 static GDBusMessage *
 on_message (GDBusConnection *connection,
             GDBusMessage    *message,
@@ -62,6 +63,7 @@ on_message (GDBusConnection *connection,
 {
   CarelessTransport *self = user_data;
   PyIsolateFrame *frame = NULL;
+  gboolean is_reply = FALSE;
 
   if (!incoming)
     return message;
@@ -69,10 +71,12 @@ on_message (GDBusConnection *connection,
   switch (g_dbus_message_get_message_type (message))
     {
     case G_DBUS_MESSAGE_TYPE_METHOD_RETURN:
+      is_reply = TRUE;
       frame = parse_reply (message, PYISOLATE_FRAME_RETURN);
       break;
 
     case G_DBUS_MESSAGE_TYPE_ERROR:
+      is_reply = TRUE;
       frame = parse_reply (message, PYISOLATE_FRAME_ERROR);
       break;
 
@@ -94,6 +98,8 @@ on_message (GDBusConnection *connection,
 
   if (frame != NULL)
     _pyisolate_transport_emit_frame (PYISOLATE_TRANSPORT (self), frame);
+  if (is_reply)
+    return message;
   g_object_unref (message);
   return NULL;
 }
