@@ -253,6 +253,14 @@ test_two_threads (void)
   g_assert_cmpuint (env_fixture_count (fixture, "calls"), ==, 3);
 }
 
+static gpointer
+cancel_in_thread (gpointer user_data)
+{
+  g_cancellable_cancel (user_data);
+
+  return NULL;
+}
+
 static void
 test_cancel_while_waiting (void)
 {
@@ -265,7 +273,7 @@ test_cancel_while_waiting (void)
   g_autofree char *fifo = env_fixture_path (fixture, "fifo");
   g_autofree char *go = env_fixture_path (fixture, "go");
   g_autofree char *text = NULL, *uv = NULL, *ready = NULL;
-  GThread *thread;
+  GThread *thread, *canceller;
   FILE *gate;
 
   g_test_summary ("Who waits for another maker can be cancelled, and the other goes on");
@@ -285,9 +293,9 @@ test_cancel_while_waiting (void)
   g_assert_no_error (error);
 
   /* The maker holds the guard now; the cancellable fires while we wait for it. */
-  g_thread_unref (g_thread_new ("cancel", (GThreadFunc) (void (*) (void)) g_cancellable_cancel,
-                                cancellable));
+  canceller = g_thread_new ("cancel", cancel_in_thread, cancellable);
   environment = _pyisolate_environment_ensure (request, NULL, NULL, cancellable, &error);
+  g_thread_join (canceller);
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_assert_null (environment);
   g_clear_error (&error);
