@@ -201,6 +201,8 @@ static void
 spoil_uv (Subject    *subject,
           const char *text)
 {
+  /* What is there already needs no uv. */
+  spoil_requirement (subject, "never-made==1");
   pyisolate_extension_manager_set_uv_path (subject->manager, text);
 }
 
