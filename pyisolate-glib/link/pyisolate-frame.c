@@ -139,6 +139,25 @@ _pyisolate_frame_new_error (guint64       id,
   return frame;
 }
 
+/* A worker that told of its own death, say, would make its host believe it. */
+static gboolean
+is_for_workers (PyIsolateError code)
+{
+  switch ((int) code)
+    {
+    case PYISOLATE_ERROR_FAILED:
+    case PYISOLATE_ERROR_NO_SUCH_METHOD:
+    case PYISOLATE_ERROR_BAD_VALUE:
+    case PYISOLATE_ERROR_REMOTE_EXCEPTION:
+    case PYISOLATE_ERROR_NOT_RUNNING:
+    case PYISOLATE_ERROR_LIMIT:
+      return TRUE;
+
+    default:
+      return FALSE;
+    }
+}
+
 /*< private >
  * @frame: an ERROR
  * @details: its body, checked
@@ -156,8 +175,9 @@ _pyisolate_frame_to_error (PyIsolateFrame *frame,
 
   g_assert (frame->kind == PYISOLATE_FRAME_ERROR);
 
-  if (!_pyisolate_error_from_dbus_name (frame->name, &code))
-    return g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE, "%s: %s", frame->name, message);
+  if (!_pyisolate_error_from_dbus_name (frame->name, &code) || !is_for_workers (code))
+    return g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE, "An answer is no error that a worker can give: %s: %s",
+                        frame->name, message);
 
   if (code != PYISOLATE_ERROR_REMOTE_EXCEPTION)
     return g_error_new_literal (PYISOLATE_ERROR, code, message);
