@@ -31,6 +31,9 @@ def import_runtime():
 
 # A child that the extension starts by multiprocessing's "spawn" runs this file under another name.
 if __name__ == "__main__":
-    import_runtime().main(int(os.environ.pop("PYISOLATE_LINK_FD")))
+    link_fd = os.environ.pop("PYISOLATE_LINK_FD", None)
+    if link_fd is None:
+        sys.exit("This is a part of pyisolate-glib, which starts it with a link to a host")
+    import_runtime().main(int(link_fd))
 elif __name__ == "__mp_main__":
     import_runtime().prepare_spawned_child()

@@ -226,13 +226,29 @@ cancel_out_call_locked (PyIsolateOutCall *out)
   _pyisolate_runtime_send (_pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, out->id));
 }
 
-/* Calls that came back to a thread which no longer waits go where they belong. */
+static gboolean
+is_waited_at_locked (PyIsolateInbox *inbox)
+{
+  GHashTableIter iter;
+  gpointer out;
+
+  g_hash_table_iter_init (&iter, _pyisolate_runtime.calls_out);
+  while (g_hash_table_iter_next (&iter, NULL, &out))
+    {
+      if (((PyIsolateOutCall *) out)->inbox == inbox)
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+/* Calls that came back to a thread or loop which no longer waits go where they belong. */
 static void
-give_back_calls_locked (PyIsolateRunner *runner)
+give_back_calls_locked (PyIsolateInbox *from)
 {
   PyIsolateFrame *frame;
 
-  while ((frame = g_queue_pop_head (&runner->inbox->frames)) != NULL)
+  while ((frame = g_queue_pop_head (&from->frames)) != NULL)
     {
       if (frame->kind == PYISOLATE_FRAME_CALL)
         {
@@ -255,6 +271,7 @@ void
 _pyisolate_out_call_end (guint64 id)
 {
   PyIsolateRuntime *runtime = &_pyisolate_runtime;
+  PyIsolateInbox *main_inbox = runtime->inboxes[PYISOLATE_HOME_MAIN];
   PyIsolateOutCall *out;
 
   g_mutex_lock (&runtime->mutex);
@@ -263,12 +280,14 @@ _pyisolate_out_call_end (guint64 id)
     {
       g_hash_table_remove (runtime->calls_out, &id);
       cancel_out_call_locked (out);
-      if (out->runner != NULL && --out->runner->n_waits == 0)
+      if (out->runner != NULL)
+        out->runner->n_waits--;
+      if (out->inbox != main_inbox && !is_waited_at_locked (out->inbox))
         {
-          give_back_calls_locked (out->runner);
+          give_back_calls_locked (out->inbox);
           /* The wait may have read the wake-up that was for the main inbox. */
-          if (out->runner == runtime->main_runner && !g_queue_is_empty (&runtime->inboxes[PYISOLATE_HOME_MAIN]->frames))
-            _pyisolate_inbox_wake_locked (runtime->inboxes[PYISOLATE_HOME_MAIN]);
+          if (out->runner == runtime->main_runner && !g_queue_is_empty (&main_inbox->frames))
+            _pyisolate_inbox_wake_locked (main_inbox);
         }
     }
   g_mutex_unlock (&runtime->mutex);

@@ -133,6 +133,15 @@ receive_method_call (PyIsolateFrame *frame)
   PyIsolateInCall *call;
   const char *refusal = NULL;
 
+  if (frame->target[0] != '\0')
+    {
+      g_autofree char *message = g_strdup_printf ("A worker has no object %s", frame->target);
+
+      answer_error (frame->id, PYISOLATE_ERROR_NO_SUCH_METHOD, message);
+      _pyisolate_frame_free (frame);
+      return;
+    }
+
   g_mutex_lock (&_pyisolate_runtime.mutex);
   if (_pyisolate_runtime.stopping)
     {

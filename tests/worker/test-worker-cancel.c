@@ -147,6 +147,24 @@ test_waiting (const char *python)
   worker_finish (worker);
 }
 
+static void
+test_own_loop (const char *python)
+{
+  Worker *worker = worker_new (python, "cancel.py");
+  guint64 id = worker_call (worker, "waiting_in_own_loop", "");
+  guint64 silent = worker_wait_silent (worker);
+  g_autoptr (PyIsolateFrame) cancel = NULL;
+
+  cancel_call (worker, id);
+  cancel = worker_wait_kind (worker, PYISOLATE_FRAME_CANCEL);
+  g_assert_cmpuint (cancel->id, ==, silent);
+  worker_assert_result (worker, "get_seen", "", "['CallCancelled']");
+  worker_answer (worker, silent, "'too late'");
+  worker_assert_result (worker, "quick", "", "1");
+
+  worker_finish (worker);
+}
+
 /* outer() waits for the host, which calls busy() meanwhile, in the same thread. */
 static void
 test_nested (const char *python)
@@ -275,6 +293,7 @@ main (int   argc,
   worker_add_test ("cancel/unknown", test_unknown);
   worker_add_test ("cancel/race", test_race);
   worker_add_test ("cancel/waiting", test_waiting);
+  worker_add_test ("cancel/own-loop", test_own_loop);
   worker_add_test ("cancel/nested", test_nested);
   worker_add_test ("cancel/other-threads", test_other_threads);
   worker_add_test ("cancel/ping", test_ping);

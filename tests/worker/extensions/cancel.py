@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Defs on the main thread that do not end by themselves."""
 
+import asyncio
 import signal
 import time
 
@@ -48,6 +49,19 @@ def waiting():
         return pyisolate.singleton("host").sync.silent()
     except pyisolate.CallCancelled:
         seen.append("no longer waiting")
+        raise
+
+
+def waiting_in_own_loop():
+    """The end comes to the loop that runs inside the def."""
+
+    async def main():
+        return await pyisolate.singleton("host").silent()
+
+    try:
+        return asyncio.run(main())
+    except BaseException as error:
+        seen.append(type(error).__name__)
         raise
 
 

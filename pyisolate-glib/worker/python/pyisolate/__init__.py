@@ -5,17 +5,21 @@ from _pyisolate_native import CallCancelled, FileDescriptor, register_encoder, r
 
 from ._calls import emit_event, progress
 from ._dispatch import inline, threaded
-from ._singleton import Proxy, RemoteError, singleton
+from ._remote import RemoteError
+from ._shared import ProxiedSingleton, local_execution
+from ._singleton import Proxy, singleton
 
 __all__ = [
     "CallCancelled",
     "ExtensionBase",
     "FileDescriptor",
+    "ProxiedSingleton",
     "Proxy",
     "RemoteError",
     "emit_event",
     "extension_name",
     "inline",
+    "local_execution",
     "progress",
     "register_encoder",
     "register_type",

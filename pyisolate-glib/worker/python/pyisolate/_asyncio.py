@@ -140,7 +140,13 @@ class MainLoop(Waiter):
             return
         coroutine = self._run_call(frame, method.function, args, kwargs)
         coroutine.__name__ = coroutine.__qualname__ = method.name
-        task = start_task(self.loop, coroutine, new_context(frame))
+        try:
+            task = start_task(self.loop, coroutine, new_context(frame))
+        except BaseException as error:
+            coroutine.close()
+            if frame.open:
+                answer_exception(frame, error)
+            return
         if not task.done():
             self.tasks[frame.id] = task
 
@@ -157,16 +163,21 @@ class MainLoop(Waiter):
         finally:
             self.tasks.pop(frame.id, None)
 
-    def end_tasks(self, seconds):
-        """Cancel what still runs and let it end."""
-        tasks = [task for task in asyncio.all_tasks(self.loop) if not task.done()]
+    def end_calls(self, seconds):
+        """Let what was cancelled end."""
+        self._wait(list(self.tasks.values()), seconds)
+
+    def close(self, seconds):
+        """Cancel what the extension still runs, as asyncio.run() does at its end."""
+        tasks = asyncio.all_tasks(self.loop)
         for task in tasks:
             task.cancel()
+        self._wait(tasks, seconds)
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+
+    def _wait(self, tasks, seconds):
         if tasks:
             self.loop.run_until_complete(asyncio.wait(tasks, timeout=seconds))
-
-    def end_generators(self):
-        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
 
 
 def _main_thread_loop():

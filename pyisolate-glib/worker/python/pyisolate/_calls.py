@@ -4,15 +4,23 @@
 import _pyisolate_native as native
 
 from ._dispatch import current, serve
+from ._remote import RemoteError, restore_described
 
 
 def result_of(answer):
     if answer.kind == native.RETURN:
         return answer.value()
 
-    from . import _errors
+    raise error_of(answer)
 
-    raise _errors.from_answer(answer)
+
+def error_of(answer):
+    """The exception for an ERROR from the host."""
+    details = answer.details()
+    described = details.get("exception")
+    if isinstance(described, dict):
+        return restore_described(described)
+    return RemoteError(details.get("domain", answer.name), details.get("code", -1), answer.message)
 
 
 def call_sync(target, name, args=(), kwargs=None):

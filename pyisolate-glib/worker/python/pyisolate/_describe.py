@@ -62,7 +62,7 @@ def _signature_of(function):
     parameters = _parameters_of(plain)
     if bound and parameters and parameters[0]["kind"] in (POSITIONAL_ONLY, POSITIONAL_OR_KEYWORD):
         del parameters[0]
-    annotations = plain.__annotations__
+    annotations = _annotations_of(plain)
     returns = annotations.get("return", _NONE)
     text = _signature_text(parameters, returns)
     return text, [_parameter_dict(parameter) for parameter in parameters], _annotation_name(returns)
@@ -80,6 +80,16 @@ def _unwrap(function):
 _NONE = object()
 
 
+def _annotations_of(function):
+    """From 3.14 on they are evaluated now, and may name what only a type checker imports."""
+    try:
+        return function.__annotations__
+    except Exception:
+        import annotationlib
+
+        return annotationlib.get_annotations(function, format=annotationlib.Format.STRING)
+
+
 def _parameters_of(function):
     code = function.__code__
     names = code.co_varnames
@@ -87,7 +97,7 @@ def _parameters_of(function):
     n_named = n_positional + code.co_kwonlyargcount
     defaults = function.__defaults__ or ()
     first_default = n_positional - len(defaults)
-    annotations = function.__annotations__
+    annotations = _annotations_of(function)
 
     def parameter(name, kind, default=_NONE):
         annotation = annotations.get(name, _NONE)

@@ -132,11 +132,15 @@ def answer_exception(frame, error):
         native.reply_error(frame, "Failed", "cancelled", {})
         return
 
-    from . import _errors
+    try:
+        from . import _errors
 
-    native.reply_error(
-        frame, "RemoteException", _errors.summary(error), {"exception": _errors.describe(error)}
-    )
+        summary, described = _errors.summary(error), _errors.describe(error)
+    except BaseException as problem:  # no memory, no file to import from
+        summary = type(error).__name__
+        message = f"it could not be described: {type(problem).__name__}"
+        described = {"type": summary, "message": message, "args": []}
+    native.reply_error(frame, "RemoteException", summary, {"exception": described})
 
 
 def leave_forked_child(code, error=None):

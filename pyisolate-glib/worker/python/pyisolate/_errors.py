@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Exceptions as what can travel, and the host's errors as exceptions.
+"""Exceptions as what can travel. A host has this file too.
 
 Imported when the first one is needed.
 """
 
-import os
 import traceback
 
-import _pyisolate_native as native
-
-from ._singleton import RemoteError
-
-RUNTIME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
+from ._native import OURS, encoded_size
 
 MAX_TRACEBACK = 256 * 1024
 MAX_TEXT = 64 * 1024
@@ -30,17 +25,10 @@ def describe(error):
     """The exception as a dict of plain values."""
     described = _describe(error, MAX_CHAIN, set())
     try:
-        native.encoded_size({"exception": described})
+        encoded_size({"exception": described})
     except Exception:
         _make_args_plain(described)
     return described
-
-
-def from_answer(answer):
-    """The exception for an ERROR from the host."""
-    details = answer.details()
-    domain = details.get("domain", answer.name)
-    return RemoteError(domain, details.get("code", -1), answer.message)
 
 
 def _describe(error, depth, seen):
@@ -94,7 +82,7 @@ def _args_of(error):
 
 def _can_travel(value):
     try:
-        return native.encoded_size(value) <= MAX_TEXT
+        return encoded_size(value) <= MAX_TEXT
     except BaseException:
         return False
 
@@ -140,7 +128,7 @@ def _strip(printed):
 
 
 def _is_ours(filename):
-    return filename.startswith((RUNTIME, "<frozen importlib"))
+    return filename.startswith((OURS, "<frozen importlib"))
 
 
 def _plain(text, limit):

@@ -11,7 +11,7 @@ submodules, importlib.resources and pickle work. Should something else be import
 import os
 import sys
 from _frozen_importlib import module_from_spec
-from _frozen_importlib_external import PathFinder, spec_from_file_location
+from _frozen_importlib_external import PathFinder, SourceFileLoader, spec_from_file_location
 from keyword import iskeyword
 
 import _pyisolate_native as native
@@ -81,7 +81,10 @@ def find_extension(path, name=None):
     if name is None:
         name = _free_name(normalise(stem), origin)
     return spec_from_file_location(
-        name, origin, submodule_search_locations=[path] if package else None
+        name,
+        origin,
+        loader=SourceFileLoader(name, origin),
+        submodule_search_locations=[path] if package else None,
     )
 
 
@@ -111,11 +114,12 @@ def _taken_by(name, origin):
             else "a module that is imported already"
         )
     spec = PathFinder.find_spec(name)
-    if spec is None or (
-        spec.origin and os.path.exists(spec.origin) and os.path.samefile(spec.origin, origin)
-    ):
+    # A folder without __init__.py is found too, but is nothing yet.
+    if spec is None or spec.loader is None or not spec.has_location:
         return None
-    return f"an installed module ({spec.origin or 'a namespace package'})"
+    if os.path.exists(spec.origin) and os.path.samefile(spec.origin, origin):
+        return None
+    return f"an installed module ({spec.origin})"
 
 
 class _Finder:

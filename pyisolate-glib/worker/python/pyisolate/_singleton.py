@@ -6,20 +6,8 @@ from . import _calls
 apis: dict = {}
 """Name of a singleton → its methods (name → {"signature", "doc"}), or None where any may be one."""
 
-
-class RemoteError(Exception):
-    """An error of the host's: a GError, with its domain and code."""
-
-    __module__ = "pyisolate"
-
-    def __init__(self, domain: str, code: int, message: str):
-        super().__init__(domain, code, message)
-        self.domain = domain
-        self.code = code
-        self.message = message
-
-    def __str__(self):
-        return self.message
+aliases: dict = {}
+"""Bare name of a host's class → name of its singleton."""
 
 
 class _Methods:
@@ -88,6 +76,7 @@ class Proxy(_Methods):
 
 def singleton(name: str) -> Proxy:
     """The host's singleton of this name, if the extension's `apis` list it."""
+    name = aliases.get(name, name)
     if name not in apis:
         raise LookupError(
             f"There is no singleton {name!r} for this extension: the host must add it "

@@ -9,7 +9,7 @@ import _pyisolate_native as native
 
 import pyisolate
 
-from . import _describe, _dispatch, _loader, _logging, _singleton
+from . import _describe, _dispatch, _loader, _logging, _shared, _singleton
 from ._calls import call_sync
 
 HOST = "org.pyisolate.Host"
@@ -69,6 +69,7 @@ class Worker:
         _singleton.apis.update(
             (name, about.get("methods")) for name, about in settings["apis"].items()
         )
+        _shared.install(settings["apis"], settings["source_paths"])
         return settings
 
     def load(self, settings):
@@ -153,7 +154,7 @@ class Worker:
     def finish(self, stop):
         """The calls were cancelled when the host's wish arrived; now the extension's own end."""
         if self.loop is not None:
-            self.loop.end_tasks(END_SECONDS)
+            self.loop.end_calls(END_SECONDS)
         native.wait_idle(END_SECONDS)
         try:
             if self.loaded.instance is not None:
@@ -165,8 +166,7 @@ class Worker:
         native.leave()
         native.flush()
         if self.loop is not None:
-            self.loop.end_tasks(END_SECONDS)
-            self.loop.end_generators()
+            self.loop.close(END_SECONDS)
 
 
 async def _awaiting(awaitable):
