@@ -215,7 +215,10 @@ check_record (Check      *check,
       g_autofree char *absolute = g_canonicalize_filename (joined, "/");
       const char *digest = g_hash_table_lookup (check->digests, absolute + 1);
 
-      /* What is missing altogether the manifest told already, or the package never had it. */
+      /* What is missing altogether the manifest told already, or the package never had it. Bytecode
+       * that a package brings was replaced by ours. */
+      if (g_str_has_suffix (path, ".pyc"))
+        continue;
       if (expected != NULL && digest != NULL && !g_str_equal (digest, expected) &&
           !g_hash_table_contains (check->seen, absolute + 1))
         add_problem (check, PYISOLATE_ENVIRONMENT_PROBLEM_RECORD, absolute + 1);

@@ -194,6 +194,27 @@ test_damaged_cache (void)
 }
 
 static void
+test_packaged_bytecode (void)
+{
+  g_autoptr (EnvFixture) fixture = env_fixture_new ();
+  g_autoptr (PyIsolateEnvironment) plain = NULL;
+  g_autoptr (PyIsolateEnvironment) environment = NULL;
+  g_autofree char *found = NULL, *spec = NULL, *tag = NULL, *out = NULL;
+
+  g_test_summary ("Bytecode that a wheel brings is replaced by ours, and is no damage");
+
+  plain = env_fixture_ensure (fixture, NULL);
+  tag = env_fixture_python (plain, "import sys; print(sys.implementation.cache_tag)");
+  spec = g_strdup_printf ("alpha==1.0;file=alpha/__pycache__/__init__.%s.pyc=stale", tag);
+  env_fixture_add_wheels (fixture, spec, NULL);
+  environment = env_fixture_ensure (fixture, "alpha", NULL);
+  found = verify (fixture, _pyisolate_environment_get_key (environment));
+  g_assert_cmpstr (found, ==, "");
+  out = env_fixture_python (environment, "import alpha; print(alpha.version)");
+  g_assert_cmpstr (out, ==, "1.0");
+}
+
+static void
 test_manifest_gone (void)
 {
   g_autoptr (EnvFixture) fixture = env_fixture_new ();
@@ -476,6 +497,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/environment/care/list", test_list);
   test_util_add_func ("/pyisolate/environment/care/verify-and-repair", test_verify_and_repair);
   test_util_add_func ("/pyisolate/environment/care/damaged-cache", test_damaged_cache);
+  test_util_add_func ("/pyisolate/environment/care/packaged-bytecode", test_packaged_bytecode);
   test_util_add_func ("/pyisolate/environment/care/manifest-gone", test_manifest_gone);
   test_util_add_func ("/pyisolate/environment/care/python-gone", test_python_gone);
   test_util_add_func ("/pyisolate/environment/care/adopted", test_adopted);
