@@ -27,6 +27,7 @@ struct _PyIsolateMailbox {
   GQueue notifications; /* of Job */
   guint64 last_number;
   GSource *source;      /* owned; attached to the context, and will do the jobs */
+  gboolean over;        /* there was no context, and the caller blocks no more */
 };
 
 /* Contexts that have a mailbox; the values are not referenced. */
@@ -177,6 +178,35 @@ schedule (PyIsolateMailbox *self)
   g_source_attach (self->source, self->context);
 }
 
+/* FALSE: nobody will ever look into this one. */
+static gboolean
+push (PyIsolateMailbox *self,
+      PyIsolateJobKind  kind,
+      Job              *job)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+
+  if (self->over)
+    return FALSE;
+
+  job->number = ++self->last_number;
+  g_queue_push_tail (kind == PYISOLATE_JOB_CALL ? &self->calls : &self->notifications, job);
+  schedule (self);
+  g_cond_broadcast (&self->cond);
+
+  return TRUE;
+}
+
+/* What came too late for a thread without a context is done where such threads' things are done otherwise. */
+static void
+push_to_default (PyIsolateJobKind  kind,
+                 Job              *job)
+{
+  g_autoptr (PyIsolateMailbox) mailbox = _pyisolate_mailbox_ref_for_context (NULL);
+
+  push (mailbox, kind, job);
+}
+
 /* May be called from any thread. */
 void
 _pyisolate_mailbox_post (PyIsolateMailbox *self,
@@ -185,18 +215,14 @@ _pyisolate_mailbox_post (PyIsolateMailbox *self,
                          gpointer          data,
                          GDestroyNotify    destroy)
 {
-  g_autoptr (GMutexLocker) locker = NULL;
   Job *job = g_new (Job, 1);
 
   job->func = func;
   job->data = data;
   job->destroy = destroy;
 
-  locker = g_mutex_locker_new (&self->mutex);
-  job->number = ++self->last_number;
-  g_queue_push_tail (kind == PYISOLATE_JOB_CALL ? &self->calls : &self->notifications, job);
-  schedule (self);
-  g_cond_broadcast (&self->cond);
+  if (!push (self, kind, job))
+    push_to_default (kind, job);
 }
 
 /* Returns the mailbox of the caller's own context, when the caller is who iterates it. A thread without a context of its
@@ -230,6 +256,19 @@ _pyisolate_mailbox_wait (PyIsolateMailbox *self,
     }
 }
 
+/* With the lock held. */
+static void
+close_without_context (PyIsolateMailbox *self)
+{
+  Job *job;
+
+  self->over = TRUE;
+  while ((job = g_queue_pop_head (&self->calls)) != NULL)
+    push_to_default (PYISOLATE_JOB_CALL, job);
+  while ((job = g_queue_pop_head (&self->notifications)) != NULL)
+    push_to_default (PYISOLATE_JOB_NOTIFICATION, job);
+}
+
 void
 _pyisolate_mailbox_end_wait (PyIsolateMailbox *self)
 {
@@ -237,7 +276,9 @@ _pyisolate_mailbox_end_wait (PyIsolateMailbox *self)
 
   /* A context that is never iterated again would keep a source that has nothing to do, and be kept by it. */
   g_mutex_lock (&self->mutex);
-  if (self->calls.length == 0 && self->notifications.length == 0)
+  if (self->context == NULL)
+    close_without_context (self);
+  else if (self->calls.length == 0 && self->notifications.length == 0)
     source = g_steal_pointer (&self->source);
   g_mutex_unlock (&self->mutex);
   if (source != NULL)

@@ -58,26 +58,6 @@ operation_ref (Operation *self)
 }
 
 static void
-operation_unref (gpointer data)
-{
-  Operation *self = data;
-
-  if (!g_atomic_ref_count_dec (&self->ref_count))
-    return;
-
-  g_clear_object (&self->extension);
-  g_clear_object (&self->endpoint);
-  g_clear_object (&self->call);
-  g_clear_object (&self->cancellable);
-  g_clear_pointer (&self->mailbox, _pyisolate_mailbox_unref);
-  g_clear_pointer (&self->deadline, g_source_unref);
-  g_clear_pointer (&self->reply, _pyisolate_frame_free);
-  g_clear_error (&self->error);
-  g_mutex_clear (&self->mutex);
-  g_free (self);
-}
-
-static void
 add_to_all (Operation *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
@@ -94,6 +74,27 @@ remove_from_all (Operation *self)
 
   if (all != NULL && self->id != 0)
     g_hash_table_remove (all, &self->id);
+}
+
+static void
+operation_unref (gpointer data)
+{
+  Operation *self = data;
+
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+
+  remove_from_all (self); /* also where nobody was left to finish it in */
+  g_clear_object (&self->extension);
+  g_clear_object (&self->endpoint);
+  g_clear_object (&self->call);
+  g_clear_object (&self->cancellable);
+  g_clear_pointer (&self->mailbox, _pyisolate_mailbox_unref);
+  g_clear_pointer (&self->deadline, g_source_unref);
+  g_clear_pointer (&self->reply, _pyisolate_frame_free);
+  g_clear_error (&self->error);
+  g_mutex_clear (&self->mutex);
+  g_free (self);
 }
 
 gboolean
@@ -367,13 +368,14 @@ send_call (Operation *self,
 
   self->id = frame->id;
   add_to_all (self);
-  watch_deadline (self, timeout);
   if (!_pyisolate_endpoint_call (self->endpoint, frame, on_reply, operation_ref (self), operation_unref, &error))
     {
       settle (self, NULL, error);
       return;
     }
 
+  /* Not before there is something to cancel. */
+  watch_deadline (self, timeout);
   if (self->cancellable != NULL)
     self->cancelled_id = g_cancellable_connect (self->cancellable, G_CALLBACK (on_cancelled), operation_ref (self),
                                                 operation_unref);
