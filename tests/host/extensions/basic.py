@@ -56,8 +56,8 @@ def hold_gil(n):
 
 def spin():
     """Busy in pure Python until cancelled; remembers when that was."""
-    pyisolate.progress(0, "begun")
     try:
+        pyisolate.progress(0, "begun")
         while True:
             pass
     except pyisolate.CallCancelled:
