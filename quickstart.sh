@@ -100,6 +100,7 @@ find_missing_for_tests() {
   need gjs has_program gjs
   need valac has_program valac
   need gi-docgen has_program gi-docgen
+  need man-db has_program man
   need binutils has_program nm
 }
 
