@@ -158,13 +158,14 @@ be_gone (PyIsolateWorker *self)
   clear_timeout (self);
   error = new_error_for_calls (self);
   self->phase = PHASE_GONE;
+  /* Whoever gets an error from its call now may load the extension again: so its state comes first. */
+  self->callbacks->gone (self, as_asked ? NULL : error, self->reason, self->user_data);
   if (self->endpoint != NULL)
     {
       _pyisolate_endpoint_fail (self->endpoint, error);
       _pyisolate_endpoint_close (self->endpoint, NULL);
       g_clear_object (&self->endpoint);
     }
-  self->callbacks->gone (self, as_asked ? NULL : error, self->reason, self->user_data);
 }
 
 static gboolean
