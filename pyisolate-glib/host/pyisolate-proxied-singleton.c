@@ -27,6 +27,7 @@ typedef struct {
 
   GMutex mutex;
   GHashTable *methods; /* name → Method */
+  GVariant *description; /* nullable: a{sv} */
 } PyIsolateProxiedSingletonPrivate;
 
 typedef struct {
@@ -107,6 +108,7 @@ pyisolate_proxied_singleton_finalize (GObject *object)
 
   g_clear_pointer (&priv->mailbox, _pyisolate_mailbox_unref);
   g_clear_pointer (&priv->methods, g_hash_table_unref);
+  g_clear_pointer (&priv->description, g_variant_unref);
   g_mutex_clear (&priv->mutex);
 
   G_OBJECT_CLASS (pyisolate_proxied_singleton_parent_class)->finalize (object);
@@ -195,15 +197,32 @@ _pyisolate_proxied_singleton_get_mailbox (PyIsolateProxiedSingleton *self)
   return priv->mailbox;
 }
 
+static GVariant *
+dup_description (PyIsolateProxiedSingleton *self)
+{
+  PyIsolateProxiedSingletonPrivate *priv = pyisolate_proxied_singleton_get_instance_private (self);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&priv->mutex);
+
+  return priv->description != NULL ? g_variant_ref (priv->description) : NULL;
+}
+
+/* Returns: (transfer floating) */
 GVariant *
 _pyisolate_proxied_singleton_describe (PyIsolateProxiedSingleton *self)
 {
+  g_autoptr (GVariant) given = dup_description (self);
   PyIsolateProxiedSingletonPrivate *priv = pyisolate_proxied_singleton_get_instance_private (self);
   PyIsolateProxiedSingletonClass *klass = PYISOLATE_PROXIED_SINGLETON_GET_CLASS (self);
   g_auto (GVariantBuilder) methods = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
   g_auto (GVariantDict) description = G_VARIANT_DICT_INIT (NULL);
   GHashTableIter iter;
   gpointer key, value;
+
+  if (given != NULL)
+    {
+      g_variant_dict_init (&description, given);
+      return g_variant_dict_end (&description);
+    }
 
   /* One that handles calls itself knows names that nobody has told us of. */
   if (klass->handle_call != pyisolate_proxied_singleton_real_handle_call)
@@ -330,6 +349,36 @@ pyisolate_proxied_singleton_add_method (PyIsolateProxiedSingleton  *self,
   g_mutex_unlock (&priv->mutex);
 
   return TRUE;
+}
+
+/**
+ * pyisolate_proxied_singleton_set_description:
+ * @self: a singleton
+ * @description: (nullable): a dictionary of type `a{sv}`, or %NULL for what the methods that were added say; consumed if it
+ *   is floating
+ *
+ * Sets what extensions that start from now on are told of the singleton. This is for language bindings, whose methods are
+ * handled by [vfunc@PyIsolate.ProxiedSingleton.handle_call] alone. All keys are optional: `methods`, a dictionary from a
+ * method's name to a dictionary about it (`doc`); `module` and `class`, where the application's code finds the class, so
+ * that an extension finds a proxy there; `attributes`, a dictionary from the name of an attribute to that of the singleton
+ * that it is.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_proxied_singleton_set_description (PyIsolateProxiedSingleton *self,
+                                             GVariant                  *description)
+{
+  PyIsolateProxiedSingletonPrivate *priv = pyisolate_proxied_singleton_get_instance_private (self);
+  g_autoptr (GVariant) old = NULL;
+
+  g_return_if_fail (PYISOLATE_IS_PROXIED_SINGLETON (self));
+  g_return_if_fail (description == NULL || g_variant_is_of_type (description, G_VARIANT_TYPE_VARDICT));
+
+  g_mutex_lock (&priv->mutex);
+  old = g_steal_pointer (&priv->description);
+  priv->description = description != NULL ? g_variant_ref_sink (description) : NULL;
+  g_mutex_unlock (&priv->mutex);
 }
 
 /**

@@ -56,6 +56,9 @@ gboolean                   pyisolate_proxied_singleton_add_method (PyIsolateProx
                                                                    GDestroyNotify              destroy,
                                                                    GError                    **error);
 PYISOLATE_AVAILABLE_IN_0_1
+void                       pyisolate_proxied_singleton_set_description (PyIsolateProxiedSingleton *self,
+                                                                        GVariant                  *description);
+PYISOLATE_AVAILABLE_IN_0_1
 gboolean                   pyisolate_proxied_singleton_get_follow_caller (PyIsolateProxiedSingleton *self);
 PYISOLATE_AVAILABLE_IN_0_1
 void                       pyisolate_proxied_singleton_set_follow_caller (PyIsolateProxiedSingleton *self,

@@ -88,7 +88,7 @@ def _new(type_name, message, args):
     return error
 
 
-DOMAIN = "pyisolate-error-quark"
+DOMAIN = "PyIsolateError"
 REMOTE_EXCEPTION = 13
 
 

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* Context: a GMainContext that an event loop of Python's can serve without a thread between them.
+ *
+ * Its descriptor becomes readable when there is something to do, and iterate() does it. Nothing else is ever attached to it
+ * than what this library posts, so the descriptor by which a context is woken is the only one that it polls. The flag makes
+ * GLib wake it also while no thread polls in it. */
+#include "pyisolate-host-private.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+typedef struct {
+  PyObject_HEAD
+  GMainContext *context;
+  int fd;
+} Context;
+
+static PyTypeObject *context_type;
+
+GMainContext *
+_pyisolate_host_context_get (PyObject *self)
+{
+  if (!PyObject_TypeCheck (self, context_type))
+    {
+      PyErr_SetString (PyExc_TypeError, "a Context is needed here");
+      return NULL;
+    }
+
+  return ((Context *) self)->context;
+}
+
+/* The descriptor by which the context is woken. */
+static int
+query_fd (GMainContext *context)
+{
+  GPollFD fds[4];
+  int priority, timeout, n_fds;
+
+  if (!g_main_context_acquire (context))
+    return -1;
+  g_main_context_prepare (context, &priority);
+  n_fds = g_main_context_query (context, G_MAXINT, &timeout, fds, G_N_ELEMENTS (fds));
+  g_main_context_release (context);
+
+  return n_fds == 1 ? fds[0].fd : -1;
+}
+
+static PyObject *
+context_new (PyTypeObject *type,
+             PyObject     *args,
+             PyObject     *kwargs)
+{
+  allocfunc allocate = (allocfunc) PyType_GetSlot (type, Py_tp_alloc);
+  Context *self = (Context *) allocate (type, 0);
+
+  if (self == NULL)
+    return NULL;
+
+  self->context = g_main_context_new_with_flags (G_MAIN_CONTEXT_FLAGS_OWNERLESS_POLLING);
+  self->fd = query_fd (self->context);
+  if (self->fd < 0)
+    {
+      Py_DECREF (self);
+      PyErr_SetString (PyExc_OSError, "GLib does not tell by which descriptor a main context is woken");
+      return NULL;
+    }
+
+  return (PyObject *) self;
+}
+
+static void
+context_dealloc (PyObject *object)
+{
+  Context *self = (Context *) object;
+  PyTypeObject *type = Py_TYPE (object);
+  freefunc release = (freefunc) PyType_GetSlot (type, Py_tp_free);
+
+  g_clear_pointer (&self->context, g_main_context_unref);
+  release (object);
+  Py_DECREF (type);
+}
+
+static PyObject *
+context_fileno (PyObject *object,
+                PyObject *unused)
+{
+  return PyLong_FromLong (((Context *) object)->fd);
+}
+
+/* iterate(wait): do what there is to do, and wait for it first if there is nothing and @wait is true. */
+static PyObject *
+context_iterate (PyObject *object,
+                 PyObject *wait)
+{
+  GMainContext *context;
+  int may_block = PyObject_IsTrue (wait);
+
+  if (may_block < 0)
+    return NULL;
+
+  /* What is done takes the GIL where it needs it. A signal ends the waiting. */
+  context = g_main_context_ref (((Context *) object)->context);
+  Py_BEGIN_ALLOW_THREADS
+  g_main_context_iteration (context, may_block);
+  g_main_context_unref (context);
+  Py_END_ALLOW_THREADS
+
+  if (PyErr_CheckSignals () < 0)
+    return NULL;
+  Py_RETURN_NONE;
+}
+
+static PyObject *
+context_pending (PyObject *object,
+                 PyObject *unused)
+{
+  return PyBool_FromLong (g_main_context_pending (((Context *) object)->context));
+}
+
+static PyObject *
+context_wakeup (PyObject *object,
+                PyObject *unused)
+{
+  g_main_context_wakeup (((Context *) object)->context);
+  Py_RETURN_NONE;
+}
+
+static gboolean
+call_function (gpointer data)
+{
+  PyObject *function = data;
+  PyGILState_STATE gil = PyGILState_Ensure ();
+  PyObject *returned = PyObject_CallFunctionObjArgs (function, NULL);
+
+  if (returned == NULL)
+    PyErr_WriteUnraisable (function);
+  Py_XDECREF (returned);
+  Py_DECREF (function);
+  PyGILState_Release (gil);
+
+  return G_SOURCE_REMOVE;
+}
+
+/* invoke(function): call it in this context, soon; from any thread. */
+static PyObject *
+context_invoke (PyObject *object,
+                PyObject *function)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  Py_INCREF (function);
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, call_function, function, NULL);
+  g_source_set_static_name (source, "[pyisolate] Python");
+  g_source_attach (source, ((Context *) object)->context);
+
+  Py_RETURN_NONE;
+}
+
+/* push(), pop(): what is made between them belongs to this context. */
+static PyObject *
+context_push (PyObject *object,
+              PyObject *unused)
+{
+  g_main_context_push_thread_default (((Context *) object)->context);
+  Py_RETURN_NONE;
+}
+
+static PyObject *
+context_pop (PyObject *object,
+             PyObject *unused)
+{
+  g_main_context_pop_thread_default (((Context *) object)->context);
+  Py_RETURN_NONE;
+}
+
+static PyMethodDef context_methods[] = {
+  { "fileno", context_fileno, METH_NOARGS, "The descriptor that is readable when there is something to do." },
+  { "iterate", context_iterate, METH_O, "Do what there is to do; wait for it first if the argument is true." },
+  { "pending", context_pending, METH_NOARGS, "Whether there is something to do." },
+  { "wakeup", context_wakeup, METH_NOARGS, "End the waiting of iterate()." },
+  { "invoke", context_invoke, METH_O, "Have a function called in this context." },
+  { "push", context_push, METH_NOARGS, "Make it the thread's default context; not kept over an await." },
+  { "pop", context_pop, METH_NOARGS, "Undo push()." },
+  { NULL }
+};
+
+static PyType_Slot context_slots[] = {
+  { Py_tp_new, context_new },
+  { Py_tp_dealloc, context_dealloc },
+  { Py_tp_methods, context_methods },
+  { Py_tp_doc, (void *) "A GMainContext that an event loop of Python's serves." },
+  { 0, NULL }
+};
+
+static PyType_Spec context_spec = {
+  .name = "_pyisolate_host.Context",
+  .basicsize = sizeof (Context),
+  .flags = Py_TPFLAGS_DEFAULT,
+  .slots = context_slots,
+};
+
+gboolean
+_pyisolate_host_add_context (PyObject *module)
+{
+  PyObject *type = PyType_FromSpec (&context_spec);
+
+  if (type == NULL)
+    return FALSE;
+
+  context_type = (PyTypeObject *) type;
+  Py_INCREF (type);
+  return PyModule_AddObject (module, "Context", type) == 0;
+}

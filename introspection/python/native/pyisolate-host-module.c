@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "pyisolate-host-private.h"
+
+gpointer
+_pyisolate_host_get_object (PyObject *wrapper,
+                            GType     type)
+{
+  PyObject *capsule = PyObject_GetAttrString (wrapper, "__gpointer__");
+  gpointer pointer = NULL;
+
+  if (capsule == NULL)
+    {
+      PyErr_Clear ();
+    }
+  else
+    {
+      if (PyCapsule_CheckExact (capsule))
+        pointer = PyCapsule_GetPointer (capsule, PyCapsule_GetName (capsule));
+      Py_DECREF (capsule);
+    }
+
+  if (pointer == NULL || !g_type_is_a (G_OBJECT_TYPE (pointer), type))
+    {
+      PyErr_Clear ();
+      PyErr_Format (PyExc_TypeError, "a %s of gi.repository is needed here", g_type_name (type));
+      return NULL;
+    }
+
+  return pointer;
+}
+
+/* (domain, code, message) */
+PyObject *
+_pyisolate_host_new_error (const GError *error)
+{
+  return Py_BuildValue ("(sis)", g_quark_to_string (error->domain), error->code, error->message);
+}
+
+static PyObject *
+decode_args (PyIsolateRemoteException *exception)
+{
+  g_autoptr (GVariant) boxed = g_variant_ref_sink (g_variant_new_variant (pyisolate_remote_exception_get_args (exception)));
+  g_autoptr (GBytes) bytes = g_variant_get_data_as_bytes (boxed);
+  gsize size;
+  const guint8 *data = g_bytes_get_data (bytes, &size);
+
+  return _pyisolate_codec_decode_value (data, size, NULL, 0);
+}
+
+static PyObject *
+new_notes (PyIsolateRemoteException *exception)
+{
+  const char *const *notes = pyisolate_remote_exception_get_notes (exception);
+  PyObject *list = PyList_New (0);
+
+  for (guint i = 0; list != NULL && notes[i] != NULL; i++)
+    {
+      PyObject *note = PyUnicode_FromString (notes[i]);
+
+      if (note == NULL || PyList_Append (list, note) < 0)
+        Py_CLEAR (list);
+      Py_XDECREF (note);
+    }
+
+  return list;
+}
+
+PyObject *
+_pyisolate_host_describe_exception (PyIsolateRemoteException *exception)
+{
+  PyObject *args, *notes, *cause, *context;
+
+  if (exception == NULL)
+    Py_RETURN_NONE;
+
+  args = decode_args (exception);
+  if (args == NULL) /* of types that this side does not know: the message says it, too */
+    {
+      PyErr_Clear ();
+      args = Py_BuildValue ("[s]", pyisolate_remote_exception_get_message (exception));
+    }
+  notes = new_notes (exception);
+  cause = _pyisolate_host_describe_exception (pyisolate_remote_exception_get_cause (exception));
+  context = _pyisolate_host_describe_exception (pyisolate_remote_exception_get_context (exception));
+
+  return Py_BuildValue ("(sssNNNN)", pyisolate_remote_exception_get_type_name (exception),
+                        pyisolate_remote_exception_get_message (exception),
+                        pyisolate_remote_exception_get_traceback (exception), args, notes, cause, context);
+}
+
+/* encoded_size(value): how many bytes it takes, or why it cannot travel. */
+static PyObject *
+host_encoded_size (PyObject *module,
+                   PyObject *value)
+{
+  g_autoptr (GBytes) body = _pyisolate_codec_encode_value (value, "value", NULL);
+
+  return body != NULL ? PyLong_FromSize_t (g_bytes_get_size (body)) : NULL;
+}
+
+/* decode_value(bytes): what an event carries; of type "v". */
+static PyObject *
+host_decode_value (PyObject *module,
+                   PyObject *bytes)
+{
+  char *data;
+  Py_ssize_t size;
+
+  if (PyBytes_AsStringAndSize (bytes, &data, &size) < 0)
+    return NULL;
+
+  return _pyisolate_codec_decode_value ((const guint8 *) data, size, NULL, 0);
+}
+
+static PyMethodDef functions[] = {
+  { "encoded_size", host_encoded_size, METH_O, "The size of a value on its way." },
+  { "decode_value", host_decode_value, METH_O, "A value from the form in which it travels." },
+  { NULL }
+};
+
+static PyModuleDef module_definition = {
+  PyModuleDef_HEAD_INIT,
+  .m_name = "_pyisolate_host",
+  .m_doc = "The way of a call between a host in Python and pyisolate-glib.",
+  .m_size = -1,
+  .m_methods = functions,
+};
+
+PyMODINIT_FUNC PyInit__pyisolate_host (void);
+
+PyMODINIT_FUNC
+PyInit__pyisolate_host (void)
+{
+  PyObject *module = PyModule_Create (&module_definition);
+
+  if (module == NULL)
+    return NULL;
+
+  if (!_pyisolate_codec_init (module) || !_pyisolate_host_add_context (module) || !_pyisolate_host_add_call (module) ||
+      !_pyisolate_host_add_singleton (module))
+    Py_CLEAR (module);
+
+  return module;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* _pyisolate_host: the way of a call between a host in Python and the library, for the few Python files beside it. Objects
+ * of the library come as PyGObject's wrappers, or as pointers in capsules; values never become variants here. */
+#pragma once
+
+#include "pyisolate-codec-private.h"
+
+#include <pyisolate-glib.h>
+
+G_BEGIN_DECLS
+
+/* What a PyGObject wrapper stands for; NULL with a TypeError if it is something else. */
+gpointer  _pyisolate_host_get_object  (PyObject *wrapper,
+                                       GType     type);
+PyObject *_pyisolate_host_new_error   (const GError *error);
+/* The exception that a call ended with, as (type name, message, traceback, args, notes, cause, context), or None. */
+PyObject *_pyisolate_host_describe_exception (PyIsolateRemoteException *exception);
+
+gboolean  _pyisolate_host_add_context   (PyObject *module);
+gboolean  _pyisolate_host_add_call      (PyObject *module);
+gboolean  _pyisolate_host_add_singleton (PyObject *module);
+
+/* A context that an event loop of Python's can serve; see pyisolate-host-context.c. */
+GMainContext *_pyisolate_host_context_get (PyObject *self);
+
+/* The invocation of a singleton that is an object of Python's, NULL with a TypeError if it is something else. */
+PyIsolateInvocation *_pyisolate_host_invocation_get (PyObject *self);
+
+/* The number that Python gave a call, to know it again when a singleton is called because of it. */
+GQuark    _pyisolate_host_call_quark    (void);
+
+G_END_DECLS

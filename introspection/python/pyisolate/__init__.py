@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""Run Python extensions in processes and environments of their own; call them as if they were here.
+
+This is the host's side, of pyisolate-glib; extensions import a `pyisolate` of their own.
+"""
+
+from _pyisolate_host import FileDescriptor, register_encoder, register_type
+
+from ._base import ExtensionBase
+from ._config import ExtensionConfig, ExtensionManagerConfig, SandboxMode
+from ._extension import Extension, MethodInfo
+from ._host_errors import (
+    BadConfigError,
+    BadValueError,
+    CallTimeoutError,
+    EnvironmentMakingError,
+    Error,
+    LimitError,
+    LoadError,
+    NoSuchMethodError,
+    NotRunningError,
+    ProcessEndedError,
+    SandboxUnavailableError,
+    StartError,
+)
+from ._manager import ExtensionManager, LoadResult, Progress
+from ._remote import RemoteError
+from ._singleton import ProxiedSingleton, current_caller, local_execution, singleton_scope
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BadConfigError",
+    "BadValueError",
+    "CallTimeoutError",
+    "EnvironmentMakingError",
+    "Error",
+    "Extension",
+    "ExtensionBase",
+    "ExtensionConfig",
+    "ExtensionManager",
+    "ExtensionManagerConfig",
+    "FileDescriptor",
+    "LimitError",
+    "LoadError",
+    "LoadResult",
+    "MethodInfo",
+    "NoSuchMethodError",
+    "NotRunningError",
+    "ProcessEndedError",
+    "Progress",
+    "ProxiedSingleton",
+    "RemoteError",
+    "SandboxMode",
+    "SandboxUnavailableError",
+    "StartError",
+    "current_caller",
+    "local_execution",
+    "register_encoder",
+    "register_type",
+    "singleton_scope",
+]

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: MIT
+"""Event loops and the library's main contexts.
+
+Every event loop that calls an extension has a main context, whose descriptor it watches: replies,
+and the methods of singletons that a call leads to, are handled on that loop without a thread
+between them. A thread without a loop has one too, and iterates it while it waits in a `.sync` call.
+
+What no call led to (loading, stopping, logs, events) belongs to the home context, which a thread of
+its own iterates: it goes on when a loop is closed, is busy, or when there is none.
+"""
+
+import asyncio
+import atexit
+import concurrent.futures
+import contextvars
+import itertools
+import os
+import threading
+
+import _pyisolate_host as native
+
+from . import _host_errors
+
+# One turn of a loop handles so much before it looks at anything else.
+TURNS = 64
+
+_numbers = itertools.count(1)
+_origins: dict = {}
+"""Number of a call under way → its Bridge, and the contextvars of whoever made it."""
+
+current_invocation: contextvars.ContextVar = contextvars.ContextVar(
+    "pyisolate_invocation", default=None
+)
+"""The call of a singleton that the running code belongs to, with the extension that made it."""
+
+_by_loop: dict = {}
+_of_thread = threading.local()
+_forked = False
+
+
+class Bridge:
+    """The context of one event loop, or of a thread without one (then `loop` is None)."""
+
+    def __init__(self, loop):
+        self.loop = loop
+        self.context = native.Context()
+        self.waiting = 0
+        if loop is not None:
+            loop.add_reader(self.context.fileno(), self._serve)
+
+    def _serve(self):
+        for _ in range(TURNS):
+            self.context.iterate(False)
+            if not self.context.pending():
+                return
+        self.context.wakeup()
+
+    def wait(self, is_done):
+        """Block until is_done(), and serve what belongs to this context meanwhile."""
+        self.waiting += 1
+        try:
+            while not is_done():
+                self.context.iterate(True)
+        finally:
+            self.waiting -= 1
+
+    @property
+    def closed(self):
+        return self.loop is not None and self.loop.is_closed()
+
+
+def current():
+    """The bridge of the running loop, or of this thread."""
+    if _forked:
+        raise RuntimeError(
+            "This process was forked from one that has extensions, which it cannot reach: "
+            "use multiprocessing's 'spawn' or 'forkserver', or load them in this process alone"
+        )
+    loop = asyncio._get_running_loop()
+    if loop is None:
+        bridge = getattr(_of_thread, "bridge", None)
+        if bridge is None:
+            bridge = _of_thread.bridge = Bridge(None)
+        return bridge
+    return _by_loop.get(loop) or _new_for_loop(loop)
+
+
+def _new_for_loop(loop):
+    for other in [other for other in list(_by_loop) if other.is_closed()]:
+        bridge = _by_loop.pop(other, None)
+        if bridge is not None:
+            # Whoever still waits for an answer from there gets one: a closed loop cannot run it.
+            bridge._serve()
+    bridge = _by_loop[loop] = Bridge(loop)
+    return bridge
+
+
+def origin_of(invocation):
+    """Bridge and contextvars of the call that led to it, or None."""
+    return _origins.get(invocation.origin)
+
+
+async def call(extension, method, args, kwargs, timeout):
+    bridge = current()
+    future = bridge.loop.create_future()
+
+    def done(outcome):
+        if not future.done() and not bridge.loop.is_closed():
+            future.set_result(outcome)
+
+    number = _note_origin(bridge)
+    try:
+        under_way = _start(bridge, extension, method, args, kwargs, timeout, number, done)
+        try:
+            outcome = await future
+        except BaseException:
+            under_way.cancel()
+            raise
+    finally:
+        del _origins[number]
+    return _result_of(extension, outcome)
+
+
+def call_sync(extension, method, args, kwargs, timeout):
+    bridge = current()
+    outcomes = []
+    number = _note_origin(bridge)
+    try:
+        under_way = _start(
+            bridge, extension, method, args, kwargs, timeout, number, outcomes.append
+        )
+        try:
+            bridge.wait(lambda: outcomes)
+        except BaseException:
+            under_way.cancel()
+            raise
+    finally:
+        del _origins[number]
+    return _result_of(extension, outcomes[0])
+
+
+def _note_origin(bridge):
+    number = next(_numbers)
+    _origins[number] = bridge, contextvars.copy_context()
+    return number
+
+
+def _start(bridge, extension, method, args, kwargs, timeout, number, done):
+    running = current_invocation.get()
+    parent = None if running is None else running[0]
+    return native.start_call(
+        bridge.context,
+        extension._gextension,
+        method,
+        args,
+        kwargs,
+        timeout,
+        number,
+        parent,
+        done,
+    )
+
+
+def _result_of(extension, outcome):
+    if outcome[0]:
+        return outcome[1]
+    error = _host_errors.of_outcome(outcome)
+    if isinstance(error, _host_errors.ENDED):
+        extension._ended = True
+    raise error
+
+
+class _Home:
+    """The thread in which the library's objects live, for all managers."""
+
+    def __init__(self):
+        self.context = native.Context()
+        self.managers = {}
+        self.ending = False
+        self.thread = threading.Thread(target=self._main, name="pyisolate", daemon=True)
+        self.thread.start()
+        atexit.register(self._at_exit)
+
+    def _main(self):
+        self.context.push()
+        while not self.ending:
+            self.context.iterate(True)
+
+    def start(self, function):
+        """Have function(future) called there; it settles the future, now or later."""
+        future = concurrent.futures.Future()
+
+        def guarded():
+            try:
+                function(future)
+            except BaseException as error:
+                if not future.done():
+                    future.set_exception(error)
+
+        self.context.invoke(guarded)
+        return future
+
+    def run(self, function):
+        """Have function() called there, and wait for what it returns."""
+        return wait_for(self.start(lambda future: future.set_result(function())))
+
+    def _at_exit(self):
+        if _forked:
+            return
+        for gmanager in list(self.managers.values()):
+            for extension in list(gmanager):
+                extension.kill()
+        self.ending = True
+        self.context.wakeup()
+        self.thread.join(5)
+
+
+_home = None
+_home_lock = threading.Lock()
+
+
+def home():
+    global _home
+    with _home_lock:
+        if _home is None:
+            _home = _Home()
+        return _home
+
+
+def wait_for(future):
+    """Block until a future of the home's is settled; singletons are served meanwhile."""
+    bridge = current()
+    future.add_done_callback(lambda _: bridge.context.wakeup())
+    bridge.wait(future.done)
+    return future.result()
+
+
+async def until(future):
+    """The same for coroutines. Giving up does not end what the future stands for."""
+    bridge = current()
+    waiter = bridge.loop.create_future()
+
+    def settle():
+        if not waiter.done():
+            waiter.set_result(None)
+
+    future.add_done_callback(lambda _: bridge.context.invoke(settle))
+    await waiter
+    return future.result()
+
+
+def _after_fork():
+    global _forked
+    _forked = True
+
+
+os.register_at_fork(after_in_child=_after_fork)

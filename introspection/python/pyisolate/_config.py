@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: MIT
+"""Configurations: dictionaries with defaults, whose keys are attributes too."""
+
+import enum
+import os
+import typing
+
+
+class SandboxMode(enum.Enum):
+    """Whether an extension must run in a sandbox. There is none yet: REQUIRED is an error."""
+
+    REQUIRED = "required"
+    DISABLED = "disabled"
+
+
+_NEEDED = object()
+
+# Keys of pyisolate 0.10 that have no meaning here; docs/migrating.md says what to use.
+_NOT_BUILT = frozenset(
+    [
+        "module",
+        "package_manager",
+        "execution_model",
+        "sealed_host_ro_paths",
+        "conda_channels",
+        "conda_dependencies",
+        "conda_platforms",
+        "cuda_wheels",
+    ]
+)
+
+
+class _Config(dict):
+    """`config["name"]` and `config.name`; a key that there is not is a TypeError."""
+
+    _defaults: typing.ClassVar[dict] = {}
+
+    def __init__(self, *args, **kwargs):
+        given = dict(*args, **kwargs)
+        for key in given:
+            self._check(key)
+        missing = [
+            key
+            for key, default in self._defaults.items()
+            if default is _NEEDED and key not in given
+        ]
+        if missing:
+            raise TypeError(f"{type(self).__name__} needs {' and '.join(missing)}")
+        for key, default in self._defaults.items():
+            value = given.get(key, default)
+            super().__setitem__(key, value() if value in (list, dict) else value)
+
+    def _check(self, key):
+        if key in self._defaults:
+            return
+        if key in _NOT_BUILT:
+            raise TypeError(
+                f"{type(self).__name__}: {key!r} of the Python pyisolate is not built here; "
+                "docs/migrating.md says why, and what to use"
+            )
+        import difflib
+
+        close = difflib.get_close_matches(str(key), self._defaults)
+        known = ", ".join(self._defaults)
+        hint = f"perhaps {close[0]!r} is meant" if close else f"there are {known}"
+        raise TypeError(f"{type(self).__name__} has no key {key!r}; {hint}")
+
+    def __setitem__(self, key, value):
+        self._check(key)
+        super().__setitem__(key, value)
+
+    def update(self, *args, **kwargs):
+        for key, value in dict(*args, **kwargs).items():
+            self[key] = value
+
+    def setdefault(self, key, default=None):
+        self._check(key)
+        return self[key]
+
+    def __delitem__(self, key):
+        raise TypeError(f"The keys of {type(self).__name__} cannot be removed")
+
+    pop = popitem = clear = __delitem__
+
+    def __getattr__(self, key):
+        try:
+            return self[key]
+        except KeyError:
+            raise AttributeError(f"{type(self).__name__} has no key {key!r}") from None
+
+    def __setattr__(self, key, value):
+        self[key] = value
+
+    def __repr__(self):
+        changed = {
+            key: value
+            for key, value in self.items()
+            if self._defaults[key] not in (list, dict) or value
+            if value != self._defaults[key]
+        }
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in changed.items())})"
+
+    def copy(self):
+        return type(self)(self)
+
+    __copy__ = copy
+
+    def __reduce__(self):
+        return type(self), (dict(self),)
+
+
+class ExtensionManagerConfig(_Config):
+    """What a manager is made with.
+
+    venv_root_path: the directory of the extensions' environments; None: one in the user's cache.
+    python, uv_path: the interpreter of the extensions and the program uv; None: this one's, and
+    the one on PATH. max_parallel_installs, max_parallel_starts: caps for many extensions at once.
+    """
+
+    _defaults: typing.ClassVar[dict] = {
+        "venv_root_path": None,
+        "application_id": None,
+        "python": None,
+        "uv_path": None,
+        "max_parallel_installs": 2,
+        "max_parallel_starts": 4,
+    }
+
+
+class ExtensionConfig(_Config):
+    """What an extension is loaded with: its name, where its module is, what it needs.
+
+    Times are in seconds; None: no limit.
+    """
+
+    _defaults: typing.ClassVar[dict] = {
+        "name": _NEEDED,
+        "module_path": _NEEDED,
+        "isolated": True,
+        "dependencies": list,
+        "apis": list,
+        "share_torch": False,
+        "share_cuda_ipc": False,
+        "sandbox_mode": SandboxMode.DISABLED,
+        "sandbox": None,
+        "env": dict,
+        "python": None,
+        "environment": None,
+        "source_paths": list,
+        "find_links": list,
+        "index_url": None,
+        "extra_index_urls": list,
+        "lock_file": None,
+        "allow_source_builds": False,
+        "auto_update": False,
+        "call_timeout": None,
+        "start_timeout": 60.0,
+        "stop_timeout": 5.0,
+        "kill_on_timeout": False,
+    }
+
+
+def milliseconds(seconds):
+    return -1 if seconds is None else int(seconds * 1000)
+
+
+def fill(gconfig, config, apis):
+    """Set the properties of a PyIsolate.ExtensionConfig."""
+    props = gconfig.props
+    props.isolated = bool(config.isolated)
+    props.apis = apis
+    props.dependencies = _strings("dependencies", config.dependencies)
+    props.find_links = _strings("find_links", config.find_links)
+    props.extra_index_urls = _strings("extra_index_urls", config.extra_index_urls)
+    props.source_paths = [
+        os.path.abspath(path) for path in _strings("source_paths", config.source_paths)
+    ]
+    props.environment_variables = [f"{key}={value}" for key, value in config.env.items()]
+    for key in ("python", "index_url"):
+        if config[key] is not None:
+            gconfig.set_property(key.replace("_", "-"), os.fspath(config[key]))
+    for key in ("environment", "lock_file"):
+        if config[key] is not None:
+            gconfig.set_property(key.replace("_", "-"), os.path.abspath(config[key]))
+    for key in ("allow_source_builds", "auto_update", "kill_on_timeout"):
+        gconfig.set_property(key.replace("_", "-"), bool(config[key]))
+    for key in ("call_timeout", "start_timeout", "stop_timeout"):
+        gconfig.set_property(key.replace("_", "-"), milliseconds(config[key]))
+
+
+def _strings(key, values):
+    if isinstance(values, (str, bytes)) or not all(
+        isinstance(value, (str, os.PathLike)) for value in values
+    ):
+        raise TypeError(f"{key!r} of an ExtensionConfig is a list of strings, not {values!r}")
+    return [os.fspath(value) for value in values]

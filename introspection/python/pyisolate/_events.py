@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""What extensions tell unasked."""
+
+import asyncio
+
+import _pyisolate_host as native
+from gi.repository import GLib
+
+from . import _logging
+
+
+def on_event(gextension, name, value, this):
+    """In the home thread."""
+    manager = this()
+    extension = None if manager is None else manager._extensions.get(gextension.props.name)
+    handlers = [] if extension is None else list(extension._handlers.get(name, ()))
+    if not handlers:
+        return
+    boxed = GLib.Variant.new_variant(value).get_data_as_bytes().get_data()
+
+    def run():
+        decoded = native.decode_value(boxed)
+        for handler in handlers:
+            _run(manager, extension, name, handler, decoded)
+
+    bridge = manager._bridge
+    if bridge is None:
+        manager._run_in_thread(run)
+    elif not bridge.closed:
+        bridge.context.invoke(lambda: manager._context.copy().run(run))
+
+
+def _run(manager, extension, name, handler, value):
+    try:
+        result = handler(value)
+        if hasattr(result, "__await__"):
+            if manager._bridge is None:
+                asyncio.run(_awaiting(result))
+            else:
+                manager._bridge.loop.create_task(_awaiting(result))
+    except Exception:
+        _logging.own.exception("The handler of %r of %r failed", name, extension.name)
+
+
+async def _awaiting(awaitable):
+    await awaitable

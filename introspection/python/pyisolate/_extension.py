@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: MIT
+"""What load_extension() returns: the extension's methods are its methods."""
+
+import inspect
+
+from . import _bridge, _host_errors
+
+# Of the extension's methods, these are had as `ext.api.x` only.
+HOST_NAMES = frozenset(
+    [
+        "api",
+        "config",
+        "events",
+        "kill",
+        "log_tail",
+        "memory_usage",
+        "methods",
+        "name",
+        "options",
+        "pid",
+        "register_event_handler",
+        "state",
+        "stop",
+        "sync",
+    ]
+)
+
+EXTENSIONS_TIMEOUT = -2.0
+
+
+class MethodInfo:
+    """A method as the extension describes it."""
+
+    __slots__ = ("doc", "is_async", "name", "parameters", "runs_on", "signature")
+
+    def __init__(self, gmethod):
+        self.name = gmethod.props.name
+        self.doc = gmethod.props.doc
+        self.signature = gmethod.props.signature
+        self.is_async = gmethod.props.is_async
+        self.runs_on = gmethod.props.runs_on
+        self.parameters = [
+            (p.props.name, p.props.kind, p.props.annotation, p.props.default_value)
+            for p in gmethod.props.parameters
+        ]
+
+    def __repr__(self):
+        return f"<method {self.name}{self.signature}>"
+
+    def to_signature(self):
+        """An inspect.Signature, whose annotations and defaults are the texts of the extension's."""
+        parameters = [
+            inspect.Parameter(
+                name,
+                getattr(inspect.Parameter, kind),
+                default=_Text(default) if default else inspect.Parameter.empty,
+                annotation=_Text(annotation) if annotation else inspect.Parameter.empty,
+            )
+            for name, kind, annotation, default in self.parameters
+        ]
+        return inspect.Signature(parameters)
+
+
+class _Text(str):
+    """Shown as it is; never evaluated."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return str(self)
+
+
+class Method:
+    """One method of an extension; calling it returns an awaitable."""
+
+    def __init__(self, extension, name, timeout):
+        self._extension = extension
+        self._timeout = timeout
+        self.__name__ = name
+        self.__qualname__ = f"{extension.name}.{name}"
+        info = extension._info(name)
+        if info is not None:
+            self.__doc__ = info.doc
+            self.__signature__ = info.to_signature()
+
+    def __call__(self, *args, **kwargs):
+        return self._extension._call(self.__name__, args, kwargs, self._timeout)
+
+    def __repr__(self):
+        return f"<method {self.__qualname__}>"
+
+
+class SyncMethod(Method):
+    """The same, but calling it waits for the result."""
+
+    def __call__(self, *args, **kwargs):
+        return self._extension._call_sync(self.__name__, args, kwargs, self._timeout)
+
+
+class Api:
+    """`ext.api`, `ext.sync`, `ext.options(…)`: nothing but the extension's methods."""
+
+    def __init__(self, extension, method=Method, timeout=EXTENSIONS_TIMEOUT):
+        self._extension = extension
+        self._method = method
+        self._timeout = timeout
+
+    def __getattr__(self, name):
+        self._extension._check(name)
+        return self._method(self._extension, name, self._timeout)
+
+    def __dir__(self):
+        return [method.name for method in self._extension.methods]
+
+    def __repr__(self):
+        return f"<methods of {self._extension!r}>"
+
+    @property
+    def sync(self):
+        return Api(self._extension, SyncMethod, self._timeout)
+
+
+class Pending:
+    """What has been started already: await it, or let it be."""
+
+    def __init__(self, future, result=None):
+        self._future = future
+        self._result = result
+
+    def __await__(self):
+        yield from _bridge.until(self._future).__await__()
+        return self._result
+
+
+class Extension:
+    """An extension, loaded or not yet: it is loaded when it is first used, or awaited."""
+
+    def __init__(self, manager, config):
+        self._manager = manager
+        self._config = config
+        self._gextension = None
+        self._loading = None
+        self._stopped = False
+        self._ended = False
+        self._methods = {}
+        self._handlers = {}
+
+    # ---- the extension's methods ----
+
+    def __getattr__(self, name):
+        self._check(name)
+        return Method(self, name, EXTENSIONS_TIMEOUT)
+
+    @property
+    def api(self):
+        return Api(self)
+
+    @property
+    def sync(self):
+        """The methods for code that is not async: each waits for its result."""
+        return Api(self, SyncMethod)
+
+    def options(self, timeout=None):
+        """The methods with options: a deadline in seconds."""
+        return Api(self, timeout=EXTENSIONS_TIMEOUT if timeout is None else float(timeout))
+
+    def _check(self, name):
+        if name.startswith("_") or (self._methods and name not in self._methods):
+            import difflib
+
+            close = difflib.get_close_matches(name, self._methods)
+            hint = f"perhaps {close[0]!r} is meant" if close else f"there are {[*self._methods]}"
+            raise AttributeError(f"The extension {self.name!r} has no method {name!r}; {hint}")
+
+    def _info(self, name):
+        return self._methods.get(name)
+
+    def _call(self, name, args, kwargs, timeout):
+        if self._gextension is None:
+            return self._load_and_call(name, args, kwargs, timeout)
+        self._manager._adopt_loop()
+        return _bridge.call(self, name, args, kwargs, timeout)
+
+    async def _load_and_call(self, name, args, kwargs, timeout):
+        await self._ensure_loaded()
+        return await _bridge.call(self, name, args, kwargs, timeout)
+
+    def _call_sync(self, name, args, kwargs, timeout):
+        self._manager._adopt_loop()
+        if self._gextension is None:
+            _bridge.wait_for(self._load())
+        return _bridge.call_sync(self, name, args, kwargs, timeout)
+
+    # ---- its life ----
+
+    def __await__(self):
+        yield from self._ensure_loaded().__await__()
+        return self
+
+    async def _ensure_loaded(self):
+        self._manager._adopt_loop()
+        if self._gextension is None:
+            await _bridge.until(self._load())
+
+    def _load(self):
+        """The future of the loading that is under way, or that begins now."""
+        if self._stopped:
+            raise _host_errors.NotRunningError(
+                _host_errors.DOMAIN, 19, f"The extension {self.name!r} was stopped"
+            )
+        loading = self._loading
+        if loading is None or (loading.done() and loading.exception() is not None):
+            self._loading = loading = self._manager._start_loading(self)
+        return loading
+
+    def _set_loaded(self, gextension):
+        self._methods = {
+            method.props.name: MethodInfo(method) for method in gextension.get_methods()
+        }
+        self._gextension = gextension
+
+    def stop(self):
+        """Stop it: its calls are cancelled, its stop() hook runs, its process ends."""
+        return self._manager.stop_extension(self.name, self)
+
+    def kill(self):
+        """End its process at once."""
+        if self._gextension is not None:
+            self._gextension.kill()
+
+    # ---- what the host can know ----
+
+    @property
+    def name(self):
+        return self._config.name
+
+    @property
+    def config(self):
+        return self._config
+
+    @property
+    def methods(self):
+        """MethodInfo objects; empty until it is loaded."""
+        return list(self._methods.values())
+
+    @property
+    def state(self):
+        """ "new", "preparing", "starting", "running", "stopping", "stopped" or "failed"."""
+        gextension = self._gextension or self._manager._find(self.name)
+        if gextension is None:
+            return "stopped" if self._stopped else "new"
+        return gextension.props.state.value_nick
+
+    @property
+    def pid(self):
+        """The process, or None."""
+        return (self._gextension and self._gextension.props.pid) or None
+
+    @property
+    def memory_usage(self):
+        """Bytes, shared ones in proportion."""
+        return self._gextension.props.memory_usage if self._gextension else 0
+
+    @property
+    def log_tail(self):
+        """The last lines that it printed or logged."""
+        gextension = self._gextension or self._manager._find(self.name)
+        return gextension.dup_log_tail() if gextension is not None else []
+
+    def register_event_handler(self, name, handler):
+        """Have handler(value) called on the manager's loop for events of this name."""
+        self._handlers.setdefault(name, []).append(handler)
+
+    def __dir__(self):
+        return sorted({*HOST_NAMES, *self._methods})
+
+    def __repr__(self):
+        return f"<pyisolate.Extension {self.name!r} ({self.state})>"

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""What the library's errors are in Python."""
+
+import asyncio
+
+from ._remote import DOMAIN, RemoteError, restore
+
+
+class Error(RemoteError):
+    """An error of pyisolate-glib's own: `code` is one of gi.repository.PyIsolate.Error."""
+
+
+class BadConfigError(Error, ValueError):
+    """The configuration cannot work."""
+
+
+class EnvironmentMakingError(Error):
+    """The extension's environment cannot be had: no uv, no solution, no network, no such Python."""
+
+
+class StartError(Error):
+    """The extension's process could not be started, or did not say hello."""
+
+
+class LoadError(Error, ImportError):
+    """The extension's module, or a hook of it, raised while it was loaded."""
+
+
+class NoSuchMethodError(Error, AttributeError):
+    """The extension has no such method."""
+
+
+class BadValueError(Error, ValueError):
+    """A value that cannot travel."""
+
+
+class CallTimeoutError(Error, TimeoutError):
+    """A deadline passed."""
+
+
+class ProcessEndedError(Error, ConnectionError):
+    """The extension's process died or was killed, or spoke nonsense."""
+
+
+class NotRunningError(Error, RuntimeError):
+    """The extension does not run."""
+
+
+class LimitError(Error):
+    """Too many calls at once, or a chain of calls that is too deep."""
+
+
+class SandboxUnavailableError(Error, ValueError):
+    """A sandbox is asked for that cannot be had: SANDBOX_UNAVAILABLE."""
+
+
+# After these the extension has no process any more.
+ENDED = (ProcessEndedError, NotRunningError)
+
+# By the code of PyIsolate.Error, in its order.
+_CLASSES = [
+    Error,
+    BadConfigError,
+    EnvironmentMakingError,
+    EnvironmentMakingError,
+    EnvironmentMakingError,
+    EnvironmentMakingError,
+    EnvironmentMakingError,
+    EnvironmentMakingError,
+    StartError,
+    StartError,
+    LoadError,
+    NoSuchMethodError,
+    BadValueError,
+    Error,
+    CallTimeoutError,
+    ProcessEndedError,
+    ProcessEndedError,
+    ProcessEndedError,
+    ProcessEndedError,
+    NotRunningError,
+    LimitError,
+]
+_IO_CANCELLED = 19
+
+# Until there is a sandbox the library itself has no such code.
+SANDBOX_UNAVAILABLE = -1
+
+
+def of_gerror(domain, code, message):
+    if domain == "g-io-error-quark" and code == _IO_CANCELLED:
+        return asyncio.CancelledError(message)
+    if domain == DOMAIN and 0 <= code < len(_CLASSES):
+        return _CLASSES[code](domain, code, message)
+    return Error(domain, code, message)
+
+
+def of_glib(error):
+    """From a GLib.Error of PyGObject's."""
+    return of_gerror(error.domain, error.code, error.message)
+
+
+def of_outcome(outcome):
+    """From what the native module tells of a call that failed."""
+    if outcome[0] is None:
+        return outcome[1]
+    _, gerror, described = outcome
+    return of_gerror(*gerror) if described is None else _restore(described)
+
+
+def _restore(described):
+    type_name, message, traceback, args, notes, cause, context = described
+    return restore(
+        type_name,
+        message,
+        traceback,
+        args,
+        notes,
+        None if cause is None else _restore(cause),
+        None if context is None else _restore(context),
+    )

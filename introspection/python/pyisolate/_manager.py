@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: MIT
+"""The manager: loads extensions, and keeps them."""
+
+import asyncio
+import concurrent.futures
+import contextvars
+import os
+import sys
+import threading
+import weakref
+
+import _pyisolate_host as native
+import gi
+
+from . import _bridge, _config, _events, _host_errors, _logging, _singleton
+from ._config import ExtensionConfig, ExtensionManagerConfig, SandboxMode
+from ._extension import Extension, Pending
+
+gi.require_version("PyIsolate", "1")
+from gi.repository import GLib, PyIsolate  # noqa: E402
+
+FINAL = ("stopped", "failed")
+
+
+def _forget(key, gmanager, numbers):
+    """The manager is gone: so are its extensions."""
+    home = _bridge.home()
+    home.managers.pop(key, None)
+    _singleton.forget(numbers)
+
+    def kill():
+        for gextension in list(gmanager):
+            gextension.kill()
+
+    home.context.invoke(kill)
+
+
+class ExtensionManager:
+    """Loads extensions, each into its own process and environment.
+
+    `extension_type` is the class that the extensions derive from; `config` says where their
+    environments are made.
+    """
+
+    def __init__(self, extension_type=None, config=None):
+        if config is None:
+            config = ExtensionManagerConfig()
+        elif not isinstance(config, ExtensionManagerConfig):
+            config = ExtensionManagerConfig(config)
+        self.extension_type = extension_type
+        self.config = config
+        self._extensions = {}
+        self._singletons = {}
+        self._numbers = []
+        self._progress_handlers = []
+        self._pool = None
+        self._lock = threading.RLock()
+        self._bridge = None
+        self._context = contextvars.copy_context()
+        self._adopt_loop()
+        home = _bridge.home()
+        self._gmanager = home.run(lambda: self._make_gmanager(config))
+        home.managers[id(self)] = self._gmanager
+        weakref.finalize(self, _forget, id(self), self._gmanager, self._numbers).atexit = False
+
+    def _make_gmanager(self, config):
+        root = config.venv_root_path
+        properties = {"venv_root": None if root is None else os.path.abspath(root)}
+        if config.application_id is not None:
+            properties["application_id"] = config.application_id
+        gmanager = PyIsolate.ExtensionManager(**properties)
+        gmanager.props.python = config.python or getattr(sys, "_base_executable", sys.executable)
+        if config.uv_path is not None:
+            gmanager.props.uv_path = os.path.abspath(config.uv_path)
+        gmanager.props.max_parallel_installs = config.max_parallel_installs
+        gmanager.props.max_parallel_starts = config.max_parallel_starts
+        this = weakref.ref(self)
+        gmanager.connect("extension-added", _on_added, this)
+        gmanager.connect("load-progress", _on_progress, this)
+        return gmanager
+
+    # ---- loops ----
+
+    def _adopt_loop(self):
+        """What no call led to runs on the loop that used the manager first, or after that ended."""
+        loop = asyncio._get_running_loop()
+        if loop is None:
+            return
+        mine = self._bridge
+        if mine is None or mine.closed:
+            self._bridge = _bridge.current()
+            self._context = contextvars.copy_context()
+
+    def _run_in_thread(self, function):
+        """For a host without event loops: what no call led to runs in one thread, in order."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = concurrent.futures.ThreadPoolExecutor(1, "pyisolate-singletons")
+        self._pool.submit(function)
+
+    # ---- loading ----
+
+    def load_extension(self, config):
+        """Check the configuration, and return the extension at once.
+
+        It is loaded when it is used first, or by `await manager.load_extension(…)`.
+        """
+        if not isinstance(config, ExtensionConfig):
+            config = ExtensionConfig(config)
+        self._check(config)
+        before = self._extensions.get(config.name)
+        if before is not None and not before._ended and before.state not in FINAL:
+            raise _bad_config(f"There is an extension {config.name!r} already; stop it first")
+        self._adopt_loop()
+        extension = Extension(self, config.copy())
+        extension._gconfig = self._make_gconfig(config)
+        self._extensions[config.name] = extension
+        return extension
+
+    def _check(self, config):
+        if config.sandbox_mode not in (None, SandboxMode.DISABLED) or config.sandbox is not None:
+            raise _host_errors.SandboxUnavailableError(
+                _host_errors.DOMAIN,
+                _host_errors.SANDBOX_UNAVAILABLE,
+                f"The extension {config.name!r} asks for a sandbox, and this version has none: "
+                "only SandboxMode.DISABLED is possible",
+            )
+        for key in ("share_torch", "share_cuda_ipc"):
+            if config[key]:
+                raise _bad_config(
+                    f"{key!r} of the extension {config.name!r}: this version shares no tensors"
+                )
+        if not isinstance(config.name, str):
+            raise TypeError(f"The name of an extension is a string, not {config.name!r}")
+
+    def _make_gconfig(self, config):
+        gconfig = PyIsolate.ExtensionConfig.new(config.name, os.path.abspath(config.module_path))
+        _config.fill(gconfig, config, [])
+        try:
+            gconfig.validate()
+        except GLib.Error as error:
+            raise _host_errors.of_glib(error) from None
+        gconfig.props.apis = self._offer_all(config.apis)
+        return gconfig
+
+    def _offer_all(self, apis):
+        names = []
+        for api in apis:
+            if isinstance(api, str):
+                names.append(api)
+                continue
+            instance = api() if isinstance(api, type) else api
+            if not isinstance(instance, _singleton.ProxiedSingleton):
+                raise TypeError(
+                    "`apis` lists classes derived from pyisolate.ProxiedSingleton, "
+                    f"and {api!r} is not one"
+                )
+            self._offer(instance, names)
+        return sorted(set(names))
+
+    def _offer(self, instance, names):
+        name = _singleton.name_of(type(instance))
+        if name in names:
+            return
+        names.append(name)
+        with self._lock:
+            known = self._singletons.get(name)
+            if known is None:
+                self._singletons[name] = instance
+                self._add_singleton(name, instance)
+            elif known is not instance:
+                raise ValueError(f"The manager has another object for {name!r} already")
+        for nested in _singleton.nested_of(instance).values():
+            self._offer(nested, names)
+
+    def _add_singleton(self, name, instance):
+        home = _bridge.home()
+        number = _singleton.serve(instance, weakref.ref(self))
+        self._numbers.append(number)
+        description = _singleton.describe(instance)
+        gmanager = self._gmanager
+        home.run(lambda: native.add_singleton(home.context, gmanager, name, description, number))
+
+    def _start_loading(self, extension):
+        gmanager, gconfig = self._gmanager, extension._gconfig
+
+        def start(future):
+            def done(source, result):
+                try:
+                    gextension = gmanager.load_extension_finish(result)
+                    extension._set_loaded(gextension)
+                except GLib.Error as error:
+                    future.set_exception(_host_errors.of_glib(error))
+                except BaseException as error:
+                    future.set_exception(error)
+                else:
+                    future.set_result(None)
+
+            _when_ended(
+                gmanager.get_extension(extension.name),
+                lambda: gmanager.load_extension_async(gconfig, None, done),
+            )
+
+        return _bridge.home().start(start)
+
+    async def load_all(self, configs):
+        """Load many at once. The result tells which failed and why, while the others run."""
+        extensions = {}
+        failed = {}
+        for config in configs:
+            try:
+                extension = self.load_extension(config)
+                extensions[extension.name] = extension
+            except (_host_errors.Error, TypeError, ValueError) as error:
+                failed[config.get("name")] = error
+        outcomes = await asyncio.gather(
+            *(extension._ensure_loaded() for extension in extensions.values()),
+            return_exceptions=True,
+        )
+        for (name, _), outcome in zip(list(extensions.items()), outcomes):
+            if isinstance(outcome, BaseException):
+                failed[name] = outcome
+                del extensions[name]
+        return LoadResult(extensions, failed)
+
+    # ---- what there is ----
+
+    @property
+    def extensions(self):
+        """The extensions by their names."""
+        return dict(self._extensions)
+
+    def _find(self, name):
+        return self._gmanager.get_extension(name)
+
+    def on_progress(self, handler):
+        """Have handler(Progress) called, in a thread of the library's, while extensions load."""
+        self._progress_handlers.append(handler)
+
+    @property
+    def progress(self):
+        """How far all that is being loaded is, from 0 to 1."""
+        return self._gmanager.props.progress
+
+    # ---- stopping ----
+
+    def stop_extension(self, name, extension=None):
+        """Stop it, and forget it. Without a running loop this waits until it has stopped."""
+        if extension is None:
+            extension = self._extensions.get(name)
+        if extension is None:
+            raise KeyError(f"There is no extension {name!r}")
+        extension._stopped = True
+        if self._extensions.get(name) is extension:
+            del self._extensions[name]
+
+        def start(future):
+            gextension = extension._gextension
+            if gextension is None and extension._loading is not None:
+                gextension = self._find(name)
+            if gextension is None:
+                future.set_result(None)
+                return
+            gextension.stop_async(None, _settle(future, gextension.stop_finish))
+
+        return self._pending(start)
+
+    def stop_all_extensions(self):
+        """Stop all. Without a running loop this waits until they have stopped."""
+        for extension in self._extensions.values():
+            extension._stopped = True
+        self._extensions.clear()
+        gmanager = self._gmanager
+        return self._pending(
+            lambda future: gmanager.stop_all_async(None, _settle(future, gmanager.stop_all_finish))
+        )
+
+    def _pending(self, start):
+        future = _bridge.home().start(start)
+        if asyncio._get_running_loop() is None:
+            _bridge.wait_for(future)
+        return Pending(future)
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *exception):
+        await self.stop_all_extensions()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.stop_all_extensions()
+
+
+class LoadResult(dict):
+    """The extensions that run, by name; `failed` has the exceptions of the others."""
+
+    def __init__(self, extensions, failed):
+        super().__init__(extensions)
+        self.failed = failed
+
+
+class Progress:
+    """How far the loading of an extension is."""
+
+    __slots__ = ("extension", "fraction", "stage", "text")
+
+    def __init__(self, extension, stage, fraction, text):
+        self.extension = extension
+        self.stage = stage
+        self.fraction = fraction
+        self.text = text
+
+    def __repr__(self):
+        return f"<{self.extension}: {self.stage} {self.fraction:.0%} {self.text}>"
+
+
+def _when_ended(gextension, function):
+    """Call it now, or when the one that had the name before has ended, which is under way."""
+    if gextension is None or gextension.props.state.value_nick in FINAL:
+        function()
+        return
+
+    def on_state(gextension, _):
+        if gextension.props.state.value_nick in FINAL:
+            gextension.disconnect(number)
+            function()
+
+    number = gextension.connect("notify::state", on_state)
+
+
+def _settle(future, finish):
+    def done(source, result):
+        try:
+            finish(result)
+        except GLib.Error as error:
+            future.set_exception(_host_errors.of_glib(error))
+        else:
+            future.set_result(None)
+
+    return done
+
+
+def _on_added(gmanager, gextension, this):
+    gextension.connect("log", _logging.on_log)
+    gextension.connect("event", _events.on_event, this)
+
+
+def _on_progress(gmanager, gextension, stage, fraction, text, this):
+    progress = Progress(gextension.props.name, stage.value_nick, fraction, text)
+    _logging.own.debug("%s: %s %s", progress.extension, progress.stage, text)
+    manager = this()
+    for handler in [] if manager is None else list(manager._progress_handlers):
+        handler(progress)
+
+
+def _bad_config(message):
+    return _host_errors.BadConfigError(_host_errors.DOMAIN, 1, message)

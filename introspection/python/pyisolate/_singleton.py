@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: MIT
+"""Services of the host's that extensions call: one object of a class, for the host and for all."""
+
+import asyncio
+import contextlib
+import contextvars
+import itertools
+import sys
+import threading
+
+import _pyisolate_host as native
+
+from . import _bridge, _host_errors
+
+_instances: dict = {}
+_lock = threading.RLock()
+
+
+def local_execution(function):
+    """Run this method of a ProxiedSingleton in the process that calls it.
+
+    An extension finds the method only where the class's file is among its source paths.
+    """
+    function.__pyisolate_local__ = True
+    return function
+
+
+class _Meta(type):
+    """One object of each class."""
+
+    def __call__(cls, *args, **kwargs):
+        instance = _instances.get(cls)
+        if instance is None:
+            with _lock:
+                instance = _instances.get(cls)
+                if instance is None:
+                    instance = _instances[cls] = super().__call__(*args, **kwargs)
+        return instance
+
+
+class ProxiedSingleton(metaclass=_Meta):
+    """Derive from it what extensions may call: its public methods, `def` or `async def`.
+
+    `Class()` gives the one object of the class, here and, as a proxy, in each extension that lists
+    the class among its `apis`.
+    """
+
+
+@contextlib.contextmanager
+def singleton_scope():
+    """Inside, every class has no object yet; afterwards it has the one that it had before."""
+    global _instances
+    with _lock:
+        outer, _instances = _instances, {}
+    try:
+        yield
+    finally:
+        with _lock:
+            _instances = outer
+
+
+def name_of(cls):
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _is_method(name, value):
+    if name.startswith("_") or isinstance(value, type):
+        return False
+    function = getattr(value, "__func__", value)
+    return callable(function) and not getattr(function, "__pyisolate_local__", False)
+
+
+def _methods_of(cls):
+    methods = {}
+    for base in reversed(cls.__mro__):
+        if base in (ProxiedSingleton, object):
+            continue
+        for name, value in vars(base).items():
+            methods.pop(name, None)
+            if not isinstance(value, ProxiedSingleton) and _is_method(name, value):
+                methods[name] = value
+    return methods
+
+
+def nested_of(instance):
+    """Its attributes that are singletons themselves."""
+    found = {}
+    for base in reversed(type(instance).__mro__):
+        found.update(vars(base))
+    found.update(getattr(instance, "__dict__", {}))
+    return {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, ProxiedSingleton) and not name.startswith("_")
+    }
+
+
+def describe(instance):
+    """What an extension is told of it."""
+    cls = type(instance)
+    methods = {
+        name: {"doc": getattr(value, "__doc__", None) or ""}
+        for name, value in _methods_of(cls).items()
+    }
+    return {
+        "module": cls.__module__,
+        "class": cls.__qualname__,
+        "doc": cls.__doc__ or "",
+        "methods": methods,
+        "attributes": {name: name_of(type(value)) for name, value in nested_of(instance).items()},
+    }
+
+
+class Served:
+    """A singleton as one manager offers it."""
+
+    def __init__(self, instance, manager):
+        self.instance = instance
+        self.manager = manager  # weakref
+        self.methods = frozenset(_methods_of(type(instance)))
+
+
+_served: dict = {}
+_numbers = itertools.count(1)
+_tasks: dict = {}
+
+
+def serve(instance, manager):
+    """The number under which the native module tells of calls."""
+    number = next(_numbers)
+    _served[number] = Served(instance, manager)
+    return number
+
+
+def forget(numbers):
+    for number in numbers:
+        _served.pop(number, None)
+
+
+def _on_call(number, invocation):
+    """Where the call was made that led to this one; in the home thread if none did."""
+    served = _served.get(number)
+    origin = _bridge.origin_of(invocation)
+    manager = None if served is None else served.manager()
+    if manager is None:
+        _fail(invocation, RuntimeError("The host has dropped its extension manager"))
+    elif origin is not None:
+        bridge, context = origin
+        _run(bridge, context.copy(), served, invocation)
+    else:
+        _run_unasked(manager, served, invocation)
+
+
+def _run_unasked(manager, served, invocation):
+    bridge = manager._bridge
+    if bridge is None:
+        manager._run_in_thread(
+            lambda: _run(_bridge.current(), contextvars.Context(), served, invocation)
+        )
+    elif bridge.closed:
+        _fail(
+            invocation,
+            RuntimeError(
+                f"{invocation.method}() runs on the event loop of the host's manager, "
+                "which is closed"
+            ),
+        )
+    else:
+        bridge.context.invoke(lambda: _run(bridge, manager._context.copy(), served, invocation))
+
+
+def _run(bridge, context, served, invocation):
+    if bridge.closed:
+        _fail(invocation, RuntimeError("The event loop of the host that called is closed"))
+        return
+    try:
+        function, args, kwargs = _find(served, invocation)
+        manager = served.manager()
+        context.run(_bridge.current_invocation.set, (invocation, manager))
+        result = context.run(function, *args, **kwargs)
+        if hasattr(result, "__await__"):
+            _await(bridge, context, result, invocation)
+            return
+    except BaseException as error:
+        _fail(invocation, error)
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            _raise_later(bridge, error)
+    else:
+        _answer(invocation, result)
+
+
+def _find(served, invocation):
+    name = invocation.method
+    if name not in served.methods:
+        known = ", ".join(sorted(served.methods)) or "none"
+        raise AttributeError(
+            f"{type(served.instance).__name__} has no method {name!r} for extensions; "
+            f"there are: {known}"
+        )
+    args, kwargs = invocation.arguments()
+    return getattr(served.instance, name), args, kwargs
+
+
+def _raise_later(bridge, error):
+    """Ctrl-C in a method is the host's, too."""
+
+    def again():
+        raise error
+
+    if bridge.loop is not None:
+        bridge.loop.call_soon(again)
+    else:
+        import _thread
+
+        _thread.interrupt_main()
+
+
+def _await(bridge, context, awaitable, invocation):
+    if bridge.loop is None:
+        context.run(asyncio.run, _finish(awaitable, invocation))
+        return
+    if bridge.waiting:
+        close = getattr(awaitable, "close", None)
+        if close is not None:
+            close()
+        raise RuntimeError(
+            f"{invocation.method}() is async and runs on the host's event loop, which waits in a "
+            ".sync call; await the extension's method there instead"
+        )
+    number = next(_numbers)
+    coroutine = _finish(awaitable, invocation, number)
+    if sys.version_info >= (3, 11):
+        task = bridge.loop.create_task(coroutine, context=context)
+    else:
+        task = context.run(bridge.loop.create_task, coroutine)
+    _tasks[number] = bridge, task
+    invocation.watch(number)
+
+
+async def _finish(awaitable, invocation, number=None):
+    try:
+        result = await awaitable
+    except BaseException as error:
+        _fail(invocation, error)
+        if isinstance(error, (KeyboardInterrupt, SystemExit, asyncio.CancelledError)):
+            raise
+    else:
+        _answer(invocation, result)
+    finally:
+        _tasks.pop(number, None)
+
+
+def _on_cancel(number):
+    """Nobody waits for the answer any more."""
+    bridge, task = _tasks.get(number, (None, None))
+    if task is not None and not bridge.loop.is_closed():
+        bridge.loop.call_soon_threadsafe(task.cancel)
+
+
+def _answer(invocation, result):
+    try:
+        invocation.return_value(result)
+    except BaseException as error:
+        _fail(invocation, error)
+
+
+def _fail(invocation, error):
+    from . import _errors
+
+    if isinstance(error, _host_errors.Error):
+        invocation.return_error(error.domain, error.code, error.message)
+        return
+    if isinstance(error, asyncio.CancelledError):
+        error = RuntimeError(f"{invocation.method}() was cancelled in the host")
+    invocation.return_exception(_errors.summary(error), _errors.describe(error))
+
+
+native.set_hooks(_on_call, _on_cancel)
+
+
+def current_caller():
+    """The extension whose call of a singleton is being answered here; None elsewhere."""
+    running = _bridge.current_invocation.get()
+    if running is None:
+        return None
+    invocation, manager = running
+    return manager.extensions.get(invocation.extension)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of hosts in Python share: a folder, extensions, and a deadline for all."""
+
+import asyncio
+import faulthandler
+import logging
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import textwrap
+import unittest
+
+import pyisolate
+
+# Nothing here takes longer, and nothing may hang: where it did is printed.
+DEADLINE = 60
+SOURCE = pathlib.Path(os.environ["PYISOLATE_TEST_SOURCE"])
+
+
+class HostTest(unittest.TestCase):
+    def setUp(self):
+        faulthandler.dump_traceback_later(DEADLINE, exit=True)
+        self.addCleanup(faulthandler.cancel_dump_traceback_later)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pyisolate-host-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        logging.getLogger().setLevel(logging.DEBUG)
+
+    def write(self, source, name="sample"):
+        """An extension with this __init__.py; its path."""
+        folder = self.folder / name
+        folder.mkdir()
+        (folder / "__init__.py").write_text(textwrap.dedent(source))
+        return folder
+
+    def make_manager(self, **config):
+        manager = pyisolate.ExtensionManager(
+            pyisolate.ExtensionBase,
+            pyisolate.ExtensionManagerConfig(venv_root_path=str(self.folder / "venvs"), **config),
+        )
+        self.addCleanup(manager.stop_all_extensions)
+        return manager
+
+    def load(self, manager, source, name="sample", **config):
+        return manager.load_extension(
+            pyisolate.ExtensionConfig(name=name, module_path=self.write(source, name), **config)
+        )
+
+    def run_async(self, coroutine):
+        """asyncio.run() with a deadline; an exception in a callback is a failure."""
+        failures = []
+
+        async def guarded():
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda _, context: failures.append(context))
+            return await asyncio.wait_for(coroutine, DEADLINE / 2)
+
+        result = asyncio.run(guarded())
+        self.assertEqual([], failures)
+        return result
+
+
+def run_program(path, *arguments, cwd=None, env=()):
+    import subprocess
+
+    return subprocess.run(
+        [sys.executable, str(path), *arguments],
+        cwd=cwd,
+        env={**os.environ, **dict(env)},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE * 4,
+    )

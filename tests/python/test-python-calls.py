@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: MIT
+"""Calls of an extension's methods from a host in Python."""
+
+import asyncio
+import datetime
+import threading
+import unittest
+
+import pyisolate
+from host_helper import HostTest
+
+EXTENSION = '''
+import asyncio
+import time
+
+import pyisolate
+
+started = []
+cancelled = []
+changed = asyncio.Event()
+
+
+class OwnError(Exception):
+    pass
+
+
+async def echo(*args, **kwargs):
+    """Give it back."""
+    return kwargs if kwargs else args[0] if len(args) == 1 else args
+
+
+def add(a, b=2):
+    return a + b
+
+
+async def sleep(seconds):
+    started.append(seconds)
+    changed.set()
+    try:
+        await asyncio.sleep(seconds)
+    except asyncio.CancelledError:
+        cancelled.append(seconds)
+        changed.set()
+        raise
+    return seconds
+
+
+async def wait_until(what, count):
+    seen = {"started": started, "cancelled": cancelled}[what]
+    while len(seen) < count:
+        changed.clear()
+        await changed.wait()
+    return seen
+
+
+def fail(name, *args):
+    import builtins
+
+    raise getattr(builtins, name)(*args)
+
+
+def fail_own():
+    try:
+        {}["inner"]
+    except KeyError as error:
+        raise OwnError("outer", 7) from error
+
+
+async def unencodable():
+    return object()
+
+
+def die():
+    import os
+
+    os._exit(3)
+'''
+
+
+class Calls(HostTest):
+    def test_values(self):
+        values = [
+            None,
+            1,
+            2**100,
+            1.5,
+            "text",
+            b"bytes",
+            [1, "a"],
+            (1, 2),
+            {1: 2},
+            {"a": [None]},
+            {1, 2},
+            datetime.date(2020, 1, 2),
+        ]
+
+        async def main():
+            async with self.make_manager() as manager:
+                ext = self.load(manager, EXTENSION)
+                for value in values:
+                    answer = await ext.echo(value)
+                    self.assertEqual(value, answer)
+                    self.assertIs(type(value), type(answer))
+                self.assertEqual({"a": 1}, await ext.echo(a=1))
+                self.assertEqual(5, await ext.add(3))
+
+        self.run_async(main())
+
+    def test_loading_is_lazy(self):
+        async def main():
+            async with self.make_manager() as manager:
+                ext = self.load(manager, EXTENSION)
+                self.assertEqual("new", ext.state)
+                self.assertIsNone(ext.pid)
+                self.assertEqual([], ext.methods)
+                self.assertIs(ext, await ext)
+                self.assertEqual("running", ext.state)
+                self.assertIsNotNone(ext.pid)
+                self.assertIn("echo", [method.name for method in ext.methods])
+                self.assertIn("echo", dir(ext))
+                self.assertEqual("Give it back.", ext.echo.__doc__)
+                with self.assertRaisesRegex(AttributeError, "perhaps 'echo'"):
+                    _ = ext.ecko
+                await ext.stop()
+                self.assertEqual("stopped", ext.state)
+                with self.assertRaises(pyisolate.NotRunningError):
+                    await ext.echo(1)
+
+        self.run_async(main())
+
+    def test_many_at_once(self):
+        async def main():
+            async with self.make_manager() as manager:
+                ext = self.load(manager, EXTENSION)
+                answers = await asyncio.gather(*(ext.echo(n) for n in range(500)))
+                self.assertEqual(list(range(500)), answers)
+
+        self.run_async(main())
+
+    def test_second_run_after_the_first(self):
+        manager = self.make_manager()
+        ext = self.load(manager, EXTENSION)
+
+        async def ask(value):
+            return await ext.echo(value)
+
+        self.assertEqual(1, self.run_async(ask(1)))
+        self.assertEqual(2, self.run_async(ask(2)))
+
+    def test_loops_in_threads(self):
+        manager = self.make_manager()
+        ext = self.load(manager, EXTENSION)
+        answers = []
+
+        async def ask(number):
+            return await asyncio.gather(*(ext.echo((number, n)) for n in range(50)))
+
+        def run(number):
+            answers.append((number, asyncio.run(ask(number))))
+
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(
+            [(number, [(number, n) for n in range(50)]) for number in range(4)], sorted(answers)
+        )
+
+    def test_sync(self):
+        manager = self.make_manager()
+        ext = self.load(manager, EXTENSION)
+        self.assertEqual("x", ext.sync.echo("x"))
+
+        async def main():
+            return ext.sync.echo("y")
+
+        self.assertEqual("y", self.run_async(main()))
+
+    def test_cancelling(self):
+        async def main():
+            async with self.make_manager() as manager:
+                ext = self.load(manager, EXTENSION)
+                await ext
+                task = asyncio.ensure_future(ext.sleep(100))
+                await ext.wait_until("started", 1)
+                task.cancel()
+                with self.assertRaises(asyncio.CancelledError):
+                    await task
+                self.assertEqual([100], await ext.wait_until("cancelled", 1))
+                late = asyncio.ensure_future(asyncio.wait_for(ext.sleep(200), 1))
+                await ext.wait_until("started", 2)
+                with self.assertRaises(asyncio.TimeoutError):
+                    await late
+                self.assertEqual([100, 200], await ext.wait_until("cancelled", 2))
+                with self.assertRaises(pyisolate.CallTimeoutError) as caught:
+                    await ext.options(timeout=0.05).sleep(300)
+                self.assertIsInstance(caught.exception, TimeoutError)
+
+        self.run_async(main())
+
+    def test_exceptions(self):
+        async def main():
+            async with self.make_manager() as manager:
+                ext = self.load(manager, EXTENSION)
+                for name, args in [
+                    ("ValueError", ("bad", 3)),
+                    ("KeyError", ("k",)),
+                    ("ValueError", ()),
+                    ("FileNotFoundError", (2, "gone")),
+                    ("ZeroDivisionError", ()),
+                ]:
+                    with self.assertRaises(Exception) as caught:
+                        await asyncio.gather(ext.fail(name, *args))
+                    self.assertEqual(name, type(caught.exception).__name__)
+                    self.assertEqual(args, caught.exception.args)
+                with self.assertRaises(pyisolate.RemoteError) as caught:
+                    await ext.fail_own()
+                error = caught.exception
+                self.assertEqual("OwnError", type(error).__name__)
+                self.assertEqual(("outer", 7), error.args)
+                self.assertIn("in fail_own", error.remote_traceback)
+                self.assertIn("in fail_own", "".join(error.__notes__))
+                self.assertIsInstance(error.__cause__, KeyError)
+                self.assertEqual(("inner",), error.__cause__.args)
+                with self.assertRaises(pyisolate.RemoteError) as caught:
+                    await ext.fail("SystemExit", 3)
+                self.assertEqual("SystemExit", type(caught.exception).__name__)
+                self.assertEqual(1, await ext.echo(1))
+
+        self.run_async(main())
+
+    def test_bad_values(self):
+        async def main():
+            async with self.make_manager() as manager:
+                ext = self.load(manager, EXTENSION)
+                with self.assertRaisesRegex(TypeError, "'object'"):
+                    await ext.echo(object())
+                cycle = []
+                cycle.append(cycle)
+                with self.assertRaises(ValueError):
+                    await ext.echo(cycle)
+                with self.assertRaisesRegex(TypeError, "'object'"):
+                    await ext.unencodable()
+                self.assertEqual(1, await ext.echo(1))
+
+        self.run_async(main())
+
+    def test_death(self):
+        async def main():
+            async with self.make_manager() as manager:
+                ext = self.load(manager, EXTENSION)
+                with self.assertRaises(pyisolate.ProcessEndedError) as caught:
+                    await ext.die()
+                self.assertIsInstance(caught.exception, ConnectionError)
+                with self.assertRaises(pyisolate.RemoteError):
+                    await ext.echo(1)
+                again = manager.load_extension(ext.config)
+                self.assertEqual(2, await again.echo(2))
+
+        self.run_async(main())
+
+
+if __name__ == "__main__":
+    unittest.main()
