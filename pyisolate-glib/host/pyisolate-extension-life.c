@@ -24,7 +24,7 @@ typedef struct {
 static const guint edges[] = {
   [PYISOLATE_EXTENSION_STATE_NEW] = TO (PREPARING) | TO (FAILED) | TO (STOPPED),
   [PYISOLATE_EXTENSION_STATE_PREPARING] = TO (STARTING) | TO (STOPPING) | TO (FAILED) | TO (STOPPED),
-  [PYISOLATE_EXTENSION_STATE_STARTING] = TO (RUNNING) | TO (STOPPING) | TO (FAILED) | TO (STOPPED),
+  [PYISOLATE_EXTENSION_STATE_STARTING] = TO (PREPARING) | TO (RUNNING) | TO (STOPPING) | TO (FAILED) | TO (STOPPED),
   [PYISOLATE_EXTENSION_STATE_RUNNING] = TO (STOPPING) | TO (FAILED) | TO (STOPPED),
   [PYISOLATE_EXTENSION_STATE_STOPPING] = TO (STOPPED) | TO (FAILED),
   [PYISOLATE_EXTENSION_STATE_STOPPED] = 0,
@@ -115,6 +115,19 @@ post_log (PyIsolateExtension *self,
   _pyisolate_outbox_post (self->outbox, self, news);
 }
 
+/* Of a logger, that is; what was printed comes by another way. */
+void
+_pyisolate_extension_log (PyIsolateExtension *self,
+                          PyIsolateLogLevel   level,
+                          const char         *logger,
+                          const char         *text)
+{
+  g_autofree char *line = g_strdup_printf ("%s: %s", logger, text);
+
+  _pyisolate_log_tail_append (self->log_tail, line);
+  post_log (self, level, logger, text);
+}
+
 /* Any number a logger may have used, as the level at or below it that has a name. */
 static PyIsolateLogLevel
 round_level (int level)
@@ -133,7 +146,6 @@ handle_log (PyIsolateExtension  *self,
             GError             **error)
 {
   g_autoptr (GVariant) body = NULL;
-  g_autofree char *line = NULL;
   const char *logger;
   const char *message;
   int level;
@@ -142,9 +154,7 @@ handle_log (PyIsolateExtension  *self,
     return FALSE;
 
   g_variant_get (body, "(i&s&s)", &level, &logger, &message);
-  line = g_strdup_printf ("%s: %s", logger, message);
-  _pyisolate_log_tail_append (self->log_tail, line);
-  post_log (self, round_level (level), logger, message);
+  _pyisolate_extension_log (self, round_level (level), logger, message);
 
   return TRUE;
 }
@@ -389,6 +399,29 @@ be_over (PyIsolateExtension *self,
   g_queue_clear_full (&waiters, answer_stop_waiter);
 }
 
+/* The loader may know a way to mend what kept the extension from being loaded. */
+static gboolean
+begin_again (PyIsolateExtension *self,
+             const GError       *error)
+{
+  g_autoptr (PyIsolateWorker) worker = NULL;
+
+  if (self->started_func == NULL || error == NULL || _pyisolate_extension_is_stopping (self) ||
+      !self->retry_func (self, error, self->started_data))
+    return FALSE;
+
+  self->started_func = NULL;
+  g_mutex_lock (&self->mutex);
+  self->pid = 0;
+  worker = g_steal_pointer (&self->worker);
+  g_mutex_unlock (&self->mutex);
+
+  _pyisolate_extension_set_state (self, PYISOLATE_EXTENSION_STATE_PREPARING);
+  post_notify (self, "pid");
+
+  return TRUE;
+}
+
 static void
 on_worker_gone (PyIsolateWorker     *worker,
                 const GError        *error,
@@ -398,7 +431,7 @@ on_worker_gone (PyIsolateWorker     *worker,
   g_autoptr (PyIsolateExtension) self = g_weak_ref_get (user_data);
   g_autoptr (GError) stopped = NULL;
 
-  if (self == NULL)
+  if (self == NULL || begin_again (self, error))
     return;
 
   be_over (self, error);
@@ -443,6 +476,7 @@ describe_singletons (PyIsolateExtension *self)
 void
 _pyisolate_extension_start (PyIsolateExtension            *self,
                             PyIsolateEnvironment          *environment,
+                            PyIsolateExtensionRetryFunc    retry,
                             PyIsolateExtensionStartedFunc  func,
                             gpointer                       user_data)
 {
@@ -458,6 +492,7 @@ _pyisolate_extension_start (PyIsolateExtension            *self,
   g_weak_ref_init (ref, self);
   worker = _pyisolate_worker_new (self->config, environment, self->state_directory, describe_singletons (self), &callbacks,
                                   ref, weak_ref_free);
+  self->retry_func = retry;
   self->started_func = func;
   self->started_data = user_data;
 

@@ -13,6 +13,11 @@ typedef void (*PyIsolateExtensionStartedFunc) (PyIsolateExtension *self,
                                                const GError       *error,
                                                gpointer            user_data);
 
+/* Asked on the service thread before the extension is given up: TRUE if it is going to be started once more. */
+typedef gboolean (*PyIsolateExtensionRetryFunc) (PyIsolateExtension *self,
+                                                 const GError       *error,
+                                                 gpointer            user_data);
+
 /* @config: (transfer full): the extension's own copy
  * @singletons: (transfer full): name → PyIsolateProxiedSingleton, those that it may reach
  * @home: where its signals are emitted */
@@ -27,6 +32,7 @@ void                _pyisolate_extension_set_state        (PyIsolateExtension   
                                                            PyIsolateExtensionState        state);
 void                _pyisolate_extension_start            (PyIsolateExtension            *self,
                                                            PyIsolateEnvironment          *environment,
+                                                           PyIsolateExtensionRetryFunc    retry,
                                                            PyIsolateExtensionStartedFunc  func,
                                                            gpointer                       user_data);
 /* It ended without having been started. */
@@ -36,6 +42,10 @@ void                _pyisolate_extension_load_failed      (PyIsolateExtension   
 void                _pyisolate_extension_publish_methods  (PyIsolateExtension            *self);
 
 /* From any thread. */
+void                _pyisolate_extension_log              (PyIsolateExtension            *self,
+                                                           PyIsolateLogLevel              level,
+                                                           const char                    *logger,
+                                                           const char                    *text);
 PyIsolateEndpoint  *_pyisolate_extension_dup_endpoint     (PyIsolateExtension            *self,
                                                            GError                       **error);
 void                _pyisolate_extension_post_progress    (PyIsolateExtension            *self,

@@ -28,6 +28,7 @@ struct _PyIsolateExtension {
   GListStore *methods;
 
   /* Service thread only. */
+  PyIsolateExtensionRetryFunc retry_func;
   PyIsolateExtensionStartedFunc started_func;
   gpointer started_data;
 

@@ -6,13 +6,17 @@
  * 2. On the service thread the extension waits for its turn to start, and starts.
  * 3. What came of it is told in the home context.
  *
- * One cancellable per extension ends all three; stopping the extension cancels it. */
+ * If the extension cannot be imported for a file that is missing, the environment is looked at, and made again if it is
+ * damaged: then 1 and 2 happen once more.
+ *
+ * One cancellable per extension ends all of it; stopping the extension cancels it. */
 #include "config.h"
 
 #include "pyisolate-loader-private.h"
 
 #include "pyisolate-error.h"
 #include "pyisolate-extension-private.h"
+#include "pyisolate-mend-private.h"
 #include "pyisolate-service-private.h"
 
 struct _PyIsolateLoader {
@@ -42,6 +46,7 @@ typedef struct {
 
   PyIsolateEnvironment *environment;
   GError *error;
+  gboolean mended;  /* or tried to: it is done once */
   gboolean settled; /* service thread only */
 
   GMutex mutex; /* guards the news; only the last one is of interest */
@@ -207,6 +212,27 @@ on_extension_started (PyIsolateExtension *extension,
 }
 
 static gboolean
+on_extension_failed (PyIsolateExtension *extension,
+                     const GError       *error,
+                     gpointer            user_data)
+{
+  Load *load = user_data;
+  PyIsolateLoader *self = load->loader;
+
+  if (load->mended || g_cancellable_is_cancelled (load->cancellable) || !_pyisolate_mend_may_help (error) ||
+      _pyisolate_environment_get_key (load->environment) == NULL)
+    return FALSE;
+
+  load->mended = TRUE;
+  load->error = g_error_copy (error);
+  g_thread_pool_push (self->pool, load, NULL); /* with the reference that the extension had */
+
+  self->n_starting--;
+  start_waiting (self);
+  return TRUE;
+}
+
+static gboolean
 on_cancelled_in_service (gpointer data)
 {
   Load *load = data;
@@ -243,8 +269,9 @@ start_waiting (PyIsolateLoader *self)
 
       self->n_starting++;
       post_news (load, PYISOLATE_LOAD_STAGE_STARTING, 0.9, "");
-      _pyisolate_extension_start (load->extension, load->environment, on_extension_started, load_ref (load));
-      if (!load->settled)
+      _pyisolate_extension_start (load->extension, load->environment, on_extension_failed, on_extension_started,
+                                  load_ref (load));
+      if (!load->settled && load->cancelled_id == 0)
         load->cancelled_id = g_cancellable_connect (load->cancellable, G_CALLBACK (on_cancelled), load_ref (load),
                                                     load_unref);
     }
@@ -256,7 +283,7 @@ on_environment (gpointer data)
 {
   Load *load = data;
 
-  if (load->environment == NULL)
+  if (load->error != NULL)
     {
       fail_before_start (load);
       return G_SOURCE_REMOVE;
@@ -283,6 +310,34 @@ on_environment_progress (PyIsolateEnvironmentStage  stage,
   post_news (user_data, stages[stage], fraction * 0.9, text);
 }
 
+/* load->error is why the extension could not be loaded, and stays so if mending is no help. */
+static void
+mend_environment (Load *load)
+{
+  const char *key = _pyisolate_environment_get_key (load->environment);
+  g_autoptr (PyIsolateEnvironment) mended = NULL;
+  g_autofree char *damage = NULL;
+  g_autofree char *text = NULL;
+  g_autoptr (GError) error = NULL;
+
+  mended = _pyisolate_mend_environment (load->request, key, &damage, on_environment_progress, load, load->cancellable,
+                                        &error);
+  if (damage == NULL)
+    return;
+
+  text = g_strdup_printf ("The environment %s is damaged: %s. It %s%s", key, damage,
+                          mended != NULL ? "was made again" : "could not be made again: ",
+                          mended != NULL ? "" : error->message);
+  _pyisolate_extension_log (load->extension, PYISOLATE_LOG_LEVEL_WARNING, "pyisolate", text);
+
+  if (mended != NULL)
+    {
+      _pyisolate_environment_unref (load->environment);
+      load->environment = g_steal_pointer (&mended);
+      g_clear_error (&load->error);
+    }
+}
+
 /* In a thread of the pool. */
 static void
 make_environment (gpointer data,
@@ -290,7 +345,9 @@ make_environment (gpointer data,
 {
   Load *load = data;
 
-  if (!g_cancellable_set_error_if_cancelled (load->cancellable, &load->error))
+  if (load->environment != NULL)
+    mend_environment (load);
+  else if (!g_cancellable_set_error_if_cancelled (load->cancellable, &load->error))
     load->environment = _pyisolate_environment_ensure (load->request, on_environment_progress, load, load->cancellable,
                                                        &load->error);
   _pyisolate_service_invoke (on_environment, load, load_unref);

@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -276,6 +277,26 @@ class Care(EnvTest):
         module.unlink()
         module.write_text("spoiled = True\n")
         return module
+
+    def test_a_missing_file_is_mended_at_load(self):
+        """Once, and the log says so; what no file of the environment's is to blame for is not."""
+        self.make_wheels("alpha==1.0")
+        sample = self.extension(
+            "import alpha\ndef where():\n    return alpha.__file__\n", requirements_txt="alpha"
+        )
+        links = ("--find-links", self.wheels)
+        module = pathlib.Path(self.check(0, "call", *links, sample, "where").value)
+        shutil.rmtree(module.parent)
+        done = self.check(0, "call", *links, sample, "where")
+        self.assertIn("is damaged", done.err)
+        self.assertIn("was made again", done.err)
+        self.assertNotEqual(module, pathlib.Path(done.value))
+        self.assertNotIn("damaged", self.check(0, "call", *links, sample, "where").err)
+
+        broken = self.extension("import not_there\n", "broken", requirements_txt="alpha")
+        done = self.check(1, "call", *links, broken, "where")
+        self.assertIn("ModuleNotFoundError: No module named 'not_there'", done.err)
+        self.assertNotIn("damaged", done.err)
 
     def test_verify_and_repair(self):
         self.make_wheels("alpha==1.0", "beta==1.0")
