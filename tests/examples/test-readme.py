@@ -39,9 +39,12 @@ class Readme(unittest.TestCase):
         self.assertRegex(answer.stdout, r"^Hello reader, from Python 3\.\d+\.\d+\S*\n$")
         self.assertEqual(answer.returncode, 0)
 
-    def test_the_pages_it_names_exist(self):
-        targets = re.findall(r"\]\(([^)#:]+)\)", (SOURCE / "README.md").read_text())
-        self.assertTrue(targets)
-        for target in targets:
-            with self.subTest(target):
-                self.assertTrue((SOURCE / target).exists())
+    def test_the_pages_that_are_named_exist(self):
+        for page in [SOURCE / "README.md", *sorted((SOURCE / "docs").glob("*.md"))]:
+            for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+                with self.subTest(page=page.name, target=target):
+                    self.assertTrue((page.parent / target).exists())
+
+    def test_all_pages_are_in_the_reference(self):
+        listed = set(re.findall(r"'([\w-]+\.md)'", (SOURCE / "docs" / "meson.build").read_text()))
+        self.assertEqual(listed, {page.name for page in (SOURCE / "docs").glob("*.md")})
