@@ -6,6 +6,7 @@
 
 #include "pyisolate-dbus-transport-private.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* What runs when the link closes may end by itself for so long. */
@@ -25,6 +26,14 @@ gboolean
 _pyisolate_runtime_is_forked (void)
 {
   return g_atomic_int_get (&_pyisolate_runtime.forked);
+}
+
+static guint64
+get_inode (int fd)
+{
+  struct stat status;
+
+  return fstat (fd, &status) == 0 ? status.st_ino : 0;
 }
 
 /* Only what is async-signal-safe. The socket would keep the link open after the worker's death. */
@@ -135,6 +144,7 @@ _pyisolate_runtime_connect (int      take_fd,
   _pyisolate_runtime.calls_in = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
   _pyisolate_runtime.calls_out = g_hash_table_new (g_int64_hash, g_int64_equal);
   _pyisolate_runtime.link_fd = take_fd;
+  _pyisolate_runtime.link_inode = get_inode (take_fd);
   pthread_atfork (NULL, NULL, after_fork_in_child);
 
   g_mutex_init (&connecting.mutex);
@@ -159,12 +169,28 @@ _pyisolate_runtime_connect (int      take_fd,
   return TRUE;
 }
 
+/* An extension that closes every descriptor, as daemons used to, takes the link with it; and while GDBus's thread waits on
+ * the socket neither end is told. Then nobody would ever get an answer from this process. */
+static void
+check_link (void)
+{
+  static const char message[] = "pyisolate: the extension has closed the descriptor of its link to the host\n";
+
+  if (get_inode (_pyisolate_runtime.link_fd) == _pyisolate_runtime.link_inode)
+    return;
+
+  if (write (STDERR_FILENO, message, sizeof message - 1) < 0)
+    g_debug ("The extension has closed its standard error, too");
+  _exit (1);
+}
+
 /* Where the link is closed nobody waits for the frame any more. */
 void
 _pyisolate_runtime_send (PyIsolateFrame *frame)
 {
   g_autoptr (GError) error = NULL;
 
+  check_link ();
   if (!_pyisolate_transport_send (_pyisolate_runtime.transport, frame, &error))
     g_debug ("Not sent: %s", error->message);
 }

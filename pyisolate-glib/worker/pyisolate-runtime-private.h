@@ -83,6 +83,7 @@ typedef struct {
   GDBusConnection *connection;
   PyIsolateTransport *transport;
   int link_fd;
+  guint64 link_inode; /* what the descriptor stands for, unless the extension has closed it */
   PyIsolateInbox *inboxes[PYISOLATE_N_HOMES]; /* those of LOOP and MAIN are the same */
   PyIsolateInbox *interrupts; /* cancelled calls whose def runs on another than the main thread */
 

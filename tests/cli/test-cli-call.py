@@ -303,6 +303,7 @@ class ExitStatus(CliTest):
             ("os.kill(os.getpid(), signal.SIGSEGV)", "signal 11"),
             ("os.kill(os.getpid(), signal.SIGKILL)", "signal 9"),
             ("os.abort()", "signal 6"),
+            ("os.closerange(3, 1024)", "closed the descriptor of its link"),
         ):
             with self.subTest(how):
                 source = f"import os, signal\ndef die():\n    {how}\n"
