@@ -270,7 +270,7 @@ new_call_frame (PyIsolateCall *self)
 
   chain = _pyisolate_invocation_dup_chain (self->parent, &n_chain);
   _pyisolate_frame_set_chain (frame, chain, n_chain);
-  frame->target = g_strdup (self->target);
+  frame->target = g_strdup (self->target != NULL ? self->target : "");
   frame->name = g_strdup (self->method);
 
   return frame;

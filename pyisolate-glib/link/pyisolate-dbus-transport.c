@@ -454,7 +454,7 @@ new_call_message (PyIsolateFrame *frame)
 
   g_dbus_message_set_body (message,
                            g_variant_new ("(t@atss@ay@a{sv})", frame->id, chain,
-                                          frame->target != NULL ? frame->target : "", frame->name,
+                                          frame->target, frame->name,
                                           new_bytes_variant (frame->body),
                                           g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0)));
   return message;
