@@ -71,6 +71,8 @@ link_box_destroyed (gpointer data)
   g_mutex_lock (&box->mutex);
   box->n_destroyed++;
   g_mutex_unlock (&box->mutex);
+  g_main_context_wakeup (NULL);
+  link_box_unref (box);
 }
 
 typedef struct {

@@ -561,7 +561,6 @@ test_fail (LinkPair *pair)
   g_autoptr (LinkBox) waiting = link_box_new ();
   g_autoptr (LinkBox) cancelled = link_box_new ();
   g_autoptr (LinkBox) theirs = link_box_new ();
-  g_autoptr (LinkBox) later = link_box_new ();
   g_autoptr (GError) killed = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED, "killed");
   g_autoptr (GError) other = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED, "other");
   g_autoptr (GError) error = NULL;
@@ -852,7 +851,6 @@ static void
 test_too_many_calls (LinkPair *pair)
 {
   g_autoptr (PyIsolateFrame) refusal = NULL;
-  g_autoptr (PyIsolateFrame) call = NULL;
 
   start_careless (pair);
   for (guint i = 0; i <= PYISOLATE_MAX_CALLS_IN; i++)
