@@ -625,7 +625,7 @@ pyisolate_extension_config_get_call_timeout (PyIsolateExtensionConfig *self)
 /**
  * pyisolate_extension_config_set_call_timeout: (set-property call-timeout)
  * @self: a configuration
- * @value: the new time in milliseconds
+ * @value: the new time in milliseconds, -1 for no limit
  *
  * Sets [property@PyIsolate.ExtensionConfig:call-timeout].
  *
@@ -636,6 +636,7 @@ pyisolate_extension_config_set_call_timeout (PyIsolateExtensionConfig *self,
                                              gint64 value)
 {
   g_return_if_fail (PYISOLATE_IS_EXTENSION_CONFIG (self));
+  g_return_if_fail (value >= -1);
 
   set_time (self, &self->call_timeout, value, PROP_CALL_TIMEOUT);
 }
@@ -661,7 +662,7 @@ pyisolate_extension_config_get_start_timeout (PyIsolateExtensionConfig *self)
 /**
  * pyisolate_extension_config_set_start_timeout: (set-property start-timeout)
  * @self: a configuration
- * @value: the new time in milliseconds
+ * @value: the new time in milliseconds, -1 for no limit
  *
  * Sets [property@PyIsolate.ExtensionConfig:start-timeout].
  *
@@ -672,6 +673,7 @@ pyisolate_extension_config_set_start_timeout (PyIsolateExtensionConfig *self,
                                               gint64 value)
 {
   g_return_if_fail (PYISOLATE_IS_EXTENSION_CONFIG (self));
+  g_return_if_fail (value >= -1);
 
   set_time (self, &self->start_timeout, value, PROP_START_TIMEOUT);
 }
@@ -697,7 +699,7 @@ pyisolate_extension_config_get_stop_timeout (PyIsolateExtensionConfig *self)
 /**
  * pyisolate_extension_config_set_stop_timeout: (set-property stop-timeout)
  * @self: a configuration
- * @value: the new time in milliseconds
+ * @value: the new time in milliseconds, -1 for no limit
  *
  * Sets [property@PyIsolate.ExtensionConfig:stop-timeout].
  *
@@ -708,6 +710,7 @@ pyisolate_extension_config_set_stop_timeout (PyIsolateExtensionConfig *self,
                                              gint64 value)
 {
   g_return_if_fail (PYISOLATE_IS_EXTENSION_CONFIG (self));
+  g_return_if_fail (value >= -1);
 
   set_time (self, &self->stop_timeout, value, PROP_STOP_TIMEOUT);
 }

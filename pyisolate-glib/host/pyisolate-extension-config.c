@@ -349,11 +349,11 @@ pyisolate_extension_config_class_init (PyIsolateExtensionConfigClass *klass)
   /**
    * PyIsolateExtensionConfig:stop-timeout:
    *
-   * How long the extension may take to stop before it is killed, in milliseconds.
+   * How long the extension may take to stop before it is killed, in milliseconds; -1 for as long as it likes.
    *
    * Since: 0.1
    */
-  properties[PROP_STOP_TIMEOUT] = g_param_spec_int64 ("stop-timeout", NULL, NULL, 0, G_MAXINT64, 5000, flags);
+  properties[PROP_STOP_TIMEOUT] = g_param_spec_int64 ("stop-timeout", NULL, NULL, -1, G_MAXINT64, 5000, flags);
   /**
    * PyIsolateExtensionConfig:kill-on-timeout:
    *
