@@ -237,6 +237,17 @@ host_config (const char *name,
   return pyisolate_extension_config_new (name, path);
 }
 
+static void G_GNUC_NORETURN
+fail_with_log (PyIsolateExtension *extension,
+               const GError       *error)
+{
+  g_autoptr (PyIsolateRemoteException) exception = pyisolate_error_dup_remote_exception (error);
+  g_auto (GStrv) tail = extension != NULL ? pyisolate_extension_dup_log_tail (extension) : g_new0 (char *, 1);
+  g_autofree char *lines = g_strjoinv ("\n", tail);
+
+  g_error ("%s\n%s%s", error->message, exception != NULL ? pyisolate_remote_exception_get_traceback (exception) : "", lines);
+}
+
 PyIsolateExtension *
 host_test_load_config (HostTest                 *test,
                        PyIsolateExtensionConfig *config_to_take)
@@ -247,11 +258,8 @@ host_test_load_config (HostTest                 *test,
 
   extension = pyisolate_extension_manager_load_extension_sync (test->manager, config, NULL, &error);
   if (extension == NULL)
-    {
-      g_autoptr (PyIsolateRemoteException) exception = pyisolate_error_dup_remote_exception (error);
-
-      g_error ("%s\n%s", error->message, exception ? pyisolate_remote_exception_get_traceback (exception) : "");
-    }
+    fail_with_log (pyisolate_extension_manager_get_extension (test->manager, pyisolate_extension_config_get_name (config)),
+                   error);
   g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_RUNNING);
   host_test_watch (test, extension);
 

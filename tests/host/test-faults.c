@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: MIT */
+/* However an extension ends: every call is answered, nothing of it is left, others go on, and it can be loaded again. */
+#include "config.h"
+
+#include "host-fixture.h"
+
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What is beyond a grace period that the library has. */
+#define MARGIN_MS 5000
+
+typedef struct {
+  HostTest *test;
+  PyIsolateExtension *other; /* what must not be harmed */
+  char *mark;                /* in the environment of every process of the tree */
+} Scene;
+
+static PyIsolateExtensionConfig *
+marked_config (const char *name,
+               const char *file,
+               const char *mark,
+               const char *variable)
+{
+  PyIsolateExtensionConfig *config = host_config (name, file);
+  const char *variables[] = { mark, variable, NULL };
+
+  pyisolate_extension_config_set_environment_variables (config, variables);
+
+  return config;
+}
+
+static Scene *
+scene_new (void)
+{
+  Scene *scene = g_new0 (Scene, 1);
+  g_autofree char *unique = g_uuid_string_random ();
+
+  scene->test = host_test_new ();
+  scene->mark = g_strconcat ("HOST_TEST_MARK=", unique, NULL);
+  scene->other = host_test_load_config (scene->test, host_config ("other", "basic"));
+
+  return scene;
+}
+
+static PyIsolateExtension *
+scene_load (Scene *scene)
+{
+  return host_test_load_config (scene->test, marked_config ("faulty", "faults", scene->mark, NULL));
+}
+
+static void
+scene_assert_nobody (Scene *scene)
+{
+  g_autoptr (GArray) pids = test_util_find_processes (scene->mark);
+
+  if (pids->len > 0)
+    g_error ("%u processes are left of the tree; one is %d", pids->len, g_array_index (pids, int, 0));
+}
+
+static void
+scene_free (Scene *scene)
+{
+  scene_assert_nobody (scene);
+  host_assert_result (scene->other, "add", "(1, 2)", "int64 3");
+  host_test_free (scene->test);
+  g_free (scene->mark);
+  g_free (scene);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Scene, scene_free)
+
+typedef struct {
+  const char *method;
+  const char *args;
+  int code;
+  const char *pattern;
+  PyIsolateExitKind kind;
+  int status;
+} Ending;
+
+static const Ending endings[] = {
+  { "leave", "(0,)", PYISOLATE_ERROR_DIED, "*“faulty”*", PYISOLATE_EXIT_KIND_EXITED, 0 },
+  { "leave", "(42,)", PYISOLATE_ERROR_DIED, "*“faulty”*42*", PYISOLATE_EXIT_KIND_EXITED, 42 },
+  { "segv", NULL, PYISOLATE_ERROR_DIED, "*“faulty”*11*", PYISOLATE_EXIT_KIND_SIGNALED, SIGSEGV },
+  { "abort", NULL, PYISOLATE_ERROR_DIED, "*“faulty”*6*", PYISOLATE_EXIT_KIND_SIGNALED, SIGABRT },
+  { "raise_signal", "(8,)", PYISOLATE_ERROR_DIED, "*“faulty”*8*", PYISOLATE_EXIT_KIND_SIGNALED, SIGFPE },
+  { "raise_signal", "(15,)", PYISOLATE_ERROR_KILLED, "*“faulty”*15*", PYISOLATE_EXIT_KIND_SIGNALED, SIGTERM },
+};
+
+/* Calls it with two others waiting; all of them must end so. */
+static void
+end_by (Scene              *scene,
+        PyIsolateExtension *extension,
+        const Ending       *ending)
+{
+  g_autoptr (HostNews) news = host_news_new (extension);
+  g_autoptr (GError) last_error = NULL;
+  GAsyncResult *results[3] = { NULL, };
+
+  host_begin (extension, "wait", NULL, NULL, &results[0]);
+  host_begin (extension, "wait", NULL, NULL, &results[1]);
+  host_begin (extension, ending->method, ending->args, NULL, &results[2]);
+  for (guint i = 0; i < G_N_ELEMENTS (results); i++)
+    {
+      g_autoptr (GError) error = host_end_error (extension, &results[i], PYISOLATE_ERROR, ending->code);
+
+      if (i == 0)
+        g_test_message ("%s", error->message);
+      host_assert_message (error, ending->pattern);
+    }
+  host_news_wait_exited (news, ending->kind, ending->status);
+  g_assert_false (pyisolate_exit_reason_get_expected (news->reason));
+  g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_FAILED);
+  last_error = pyisolate_extension_dup_last_error (extension);
+  g_assert_error (last_error, PYISOLATE_ERROR, ending->code);
+  scene_assert_nobody (scene);
+  host_assert_result (scene->other, "add", "(1, 2)", "int64 3");
+}
+
+static void
+test_endings (void)
+{
+  g_autoptr (Scene) scene = scene_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (endings); i++)
+    end_by (scene, scene_load (scene), &endings[i]);
+  host_assert_result (scene_load (scene), "fine", NULL, "'fine'");
+  g_assert_true (pyisolate_extension_manager_stop_all_sync (scene->test->manager, NULL, NULL));
+  scene->other = host_test_load_config (scene->test, host_config ("other", "basic"));
+}
+
+static void
+test_killed_from_outside (void)
+{
+  g_autoptr (Scene) scene = scene_new ();
+  PyIsolateExtension *extension = scene_load (scene);
+  g_autoptr (HostNews) news = host_news_new (extension);
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  host_begin (extension, "wait", NULL, NULL, &result);
+  g_assert_cmpint (kill (pyisolate_extension_get_pid (extension), SIGKILL), ==, 0);
+  error = host_end_error (extension, &result, PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED);
+  host_assert_message (error, "*“faulty”*9*");
+  host_news_wait_exited (news, PYISOLATE_EXIT_KIND_SIGNALED, SIGKILL);
+}
+
+/* By the host, from another thread, again and again. */
+static gpointer
+kill_it (gpointer extension)
+{
+  for (guint i = 0; i < 10; i++)
+    pyisolate_extension_kill (extension);
+
+  return NULL;
+}
+
+static void
+test_killed_by_host (void)
+{
+  g_autoptr (Scene) scene = scene_new ();
+  PyIsolateExtension *extension = scene_load (scene);
+  g_autoptr (HostNews) news = host_news_new (extension);
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  host_begin (extension, "wait", NULL, NULL, &result);
+  g_thread_join (g_thread_new ("killer", kill_it, extension));
+  error = host_end_error (extension, &result, PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED);
+  host_assert_message (error, "*“faulty”*host*");
+  host_news_wait_exited (news, PYISOLATE_EXIT_KIND_SIGNALED, SIGKILL);
+  pyisolate_extension_kill (extension);
+}
+
+typedef struct {
+  const char *when;
+  int code;
+  const char *pattern;
+} ImportFault;
+
+static const ImportFault import_faults[] = {
+  { "FAULT_AT_IMPORT=exit", PYISOLATE_ERROR_DIED, "*“faulty”*7*loaded*" },
+  { "FAULT_AT_IMPORT=segv", PYISOLATE_ERROR_DIED, "*“faulty”*11*loaded*" },
+  { "FAULT_AT_IMPORT=system-exit", PYISOLATE_ERROR_IMPORT_FAILED, "*“faulty”*SystemExit*8*" },
+  { "FAULT_AT_IMPORT=hang", PYISOLATE_ERROR_TIMED_OUT, "*“faulty”*start-timeout*1500 ms*" },
+};
+
+static void
+test_import (void)
+{
+  g_autoptr (Scene) scene = scene_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (import_faults); i++)
+    {
+      const ImportFault *fault = &import_faults[i];
+      PyIsolateExtensionConfig *config = marked_config ("faulty", "faults", scene->mark, fault->when);
+      g_autoptr (GError) error = NULL;
+
+      if (fault->code == PYISOLATE_ERROR_TIMED_OUT)
+        pyisolate_extension_config_set_start_timeout (config, 1500);
+      error = host_test_fail_load (scene->test, config, fault->code);
+      host_assert_message (error, fault->pattern);
+      scene_assert_nobody (scene);
+    }
+  host_assert_result (scene_load (scene), "fine", NULL, "'fine'");
+  pyisolate_extension_kill (pyisolate_extension_manager_get_extension (scene->test->manager, "faulty"));
+  host_wait_state (pyisolate_extension_manager_get_extension (scene->test->manager, "faulty"),
+                   PYISOLATE_EXTENSION_STATE_FAILED);
+}
+
+/* The link goes, the process stays: it is ended for that. */
+static void
+test_link_lost (gconstpointer method)
+{
+  g_autoptr (Scene) scene = scene_new ();
+  PyIsolateExtension *extension = scene_load (scene);
+  g_autoptr (HostNews) news = host_news_new (extension);
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) waiting = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GError) other_error = NULL;
+
+  host_begin (extension, "wait", NULL, NULL, &waiting);
+  host_begin (extension, method, NULL, NULL, &result);
+  host_wait_result (&result);
+  g_assert_null (pyisolate_extension_call_finish (extension, result, &error));
+  g_assert_nonnull (error);
+  g_test_message ("%s", error->message);
+  g_assert_true (error->domain == PYISOLATE_ERROR);
+  g_assert_true (error->code == PYISOLATE_ERROR_DIED || error->code == PYISOLATE_ERROR_KILLED);
+  other_error = host_end_error (extension, &waiting, PYISOLATE_ERROR, error->code);
+  host_wait_state (extension, PYISOLATE_EXTENSION_STATE_FAILED);
+  test_util_assert_until (test_util_is_set, &news->reason, HOST_TEST_TIMEOUT_MS);
+  g_assert_cmpuint (news->n_exited, ==, 1);
+}
+
+static gsize
+get_resident (void)
+{
+  g_autofree char *text = NULL;
+  unsigned long pages = 0;
+
+  g_assert_true (g_file_get_contents ("/proc/self/statm", &text, NULL, NULL));
+  g_assert_cmpint (sscanf (text, "%*u %lu", &pages), ==, 1);
+
+  return pages * (gsize) sysconf (_SC_PAGESIZE);
+}
+
+/* Short lines, and one that has no end; while nobody iterates the main context. */
+static void
+test_flood (void)
+{
+  g_autoptr (Scene) scene = scene_new ();
+  PyIsolateExtension *extension = scene_load (scene);
+  const char *megabytes = host_is_slowed () ? "4" : "50";
+  gsize before = get_resident ();
+  g_auto (GStrv) tail = NULL;
+  gsize length = 0;
+
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autofree char *args = g_strdup_printf ("(%s, %s)", megabytes, i == 0 ? "80" : "1048576");
+
+      host_assert_result (extension, "flood", args, "'flooded'");
+    }
+  host_assert_result (extension, "fine", NULL, "'fine'");
+  g_assert_true (pyisolate_extension_stop_sync (extension, NULL, NULL));
+  g_test_message ("%" G_GSIZE_FORMAT " KiB more", (get_resident () - MIN (before, get_resident ())) / 1024);
+  g_assert_cmpuint (get_resident (), <, before + 64 * 1024 * 1024);
+
+  tail = pyisolate_extension_dup_log_tail (extension);
+  for (guint i = 0; tail[i] != NULL; i++)
+    length += strlen (tail[i]);
+  g_assert_cmpuint (g_strv_length (tail), <=, 200);
+  g_assert_cmpuint (length, <=, 64 * 1024);
+}
+
+static void
+test_system_exit (void)
+{
+  g_autoptr (Scene) scene = scene_new ();
+  PyIsolateExtension *extension = scene_load (scene);
+  const char *const methods[] = { "exit_method", "exit_coroutine" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (methods); i++)
+    {
+      g_autoptr (GError) error = host_call_error (extension, methods[i], NULL, PYISOLATE_ERROR_REMOTE_EXCEPTION);
+
+      host_assert_message (error, "SystemExit: enough");
+    }
+  host_assert_result (extension, "fine", NULL, "'fine'");
+  host_assert_result (extension, "fork_and_return", NULL, "'parent'");
+  host_assert_result (extension, "fine", NULL, "'fine'");
+  g_assert_true (pyisolate_extension_stop_sync (extension, NULL, NULL));
+}
+
+/* What it started ends with it, however it ends. */
+static void
+test_children (void)
+{
+  g_autoptr (Scene) scene = scene_new ();
+
+  for (guint i = 0; i < 3; i++)
+    {
+      PyIsolateExtension *extension = scene_load (scene);
+      g_autoptr (GVariant) pids = host_call (extension, "start_sleepers", NULL);
+      g_autoptr (GArray) found = test_util_find_processes (scene->mark);
+      const gint64 *numbers;
+      gsize n_pids;
+
+      numbers = g_variant_get_fixed_array (pids, &n_pids, sizeof (gint64));
+      g_assert_cmpuint (n_pids, ==, 3);
+      for (gsize j = 0; j < n_pids; j++)
+        g_assert_true (test_util_process_is_alive ((int) numbers[j]));
+      g_assert_cmpuint (found->len, >=, 4);
+
+      if (i == 0)
+        g_assert_true (pyisolate_extension_stop_sync (extension, NULL, NULL));
+      else if (i == 1)
+        pyisolate_extension_kill (extension);
+      else
+        g_error_free (host_call_error (extension, "leave", "(1,)", PYISOLATE_ERROR_DIED));
+      host_wait_state (extension, i == 0 ? PYISOLATE_EXTENSION_STATE_STOPPED : PYISOLATE_EXTENSION_STATE_FAILED);
+      scene_assert_nobody (scene);
+      for (gsize j = 0; j < n_pids; j++)
+        g_assert_false (test_util_process_is_alive ((int) numbers[j]));
+    }
+}
+
+static void
+assert_killed_in_time (Scene              *scene,
+                       PyIsolateExtension *extension,
+                       gint64              timeout)
+{
+  g_autoptr (HostNews) news = host_news_new (extension);
+  gint64 begun = g_get_monotonic_time ();
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (pyisolate_extension_stop_sync (extension, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (g_get_monotonic_time () - begun, >=, timeout * 1000);
+  g_assert_cmpint (g_get_monotonic_time () - begun, <, (timeout + MARGIN_MS) * 1000);
+  g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_STOPPED);
+  g_assert_null (pyisolate_extension_dup_last_error (extension));
+  host_news_wait_exited (news, PYISOLATE_EXIT_KIND_SIGNALED, SIGKILL);
+  g_assert_true (pyisolate_exit_reason_get_expected (news->reason));
+  scene_assert_nobody (scene);
+}
+
+static void
+on_begun (PyIsolateCall *call,
+          double         fraction,
+          const char    *text,
+          gboolean      *begun)
+{
+  *begun = TRUE;
+}
+
+/* A stop that is not honoured becomes a kill. */
+static void
+test_stop_not_honoured (void)
+{
+  g_autoptr (Scene) scene = scene_new ();
+  PyIsolateExtensionConfig *config = marked_config ("hook", "stubborn", scene->mark, NULL);
+  PyIsolateExtension *extension;
+  g_autoptr (PyIsolateCall) call = pyisolate_call_new ("never_stop");
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  gboolean begun = FALSE;
+
+  pyisolate_extension_config_set_stop_timeout (config, 300);
+  extension = host_test_load_config (scene->test, config);
+  host_assert_result (extension, "fine", NULL, "'fine'");
+  assert_killed_in_time (scene, extension, 300);
+
+  config = marked_config ("method", "faults", scene->mark, NULL);
+  pyisolate_extension_config_set_stop_timeout (config, 300);
+  extension = host_test_load_config (scene->test, config);
+  g_signal_connect (call, "progress", G_CALLBACK (on_begun), &begun);
+  pyisolate_extension_start_call_async (extension, call, NULL, host_store, &result);
+  test_util_assert_until (test_util_is_true, &begun, HOST_TEST_TIMEOUT_MS);
+  assert_killed_in_time (scene, extension, 300);
+  host_wait_result (&result);
+  g_assert_null (pyisolate_extension_start_call_finish (extension, result, &error));
+  g_assert_nonnull (error);
+}
+
+/* A kill while a stop waits ends the waiting. */
+static void
+test_kill_while_stopping (void)
+{
+  g_autoptr (Scene) scene = scene_new ();
+  PyIsolateExtensionConfig *config = marked_config ("hook", "stubborn", scene->mark, NULL);
+  PyIsolateExtension *extension;
+  g_autoptr (HostNews) news = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
+
+  pyisolate_extension_config_set_stop_timeout (config, -1);
+  extension = host_test_load_config (scene->test, config);
+  news = host_news_new (extension);
+  pyisolate_extension_stop_async (extension, NULL, host_store, &result);
+  host_news_wait_line (news, "stdout|*|stopping");
+  g_assert_null (result);
+  g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_STOPPING);
+  pyisolate_extension_kill (extension);
+  host_wait_result (&result);
+  g_assert_true (pyisolate_extension_stop_finish (extension, result, NULL));
+  g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_STOPPED);
+}
+
+static void
+test_no_launcher (void)
+{
+  g_autoptr (Scene) scene = scene_new ();
+  g_autofree char *launcher = g_strdup (g_getenv ("PYISOLATE_LAUNCHER"));
+  g_autoptr (GError) error = NULL;
+
+  g_setenv ("PYISOLATE_LAUNCHER", "/not/there", TRUE);
+  error = host_test_fail_load (scene->test, host_config ("faulty", "faults"), PYISOLATE_ERROR_SPAWN);
+  host_assert_message (error, "*/not/there*");
+  g_setenv ("PYISOLATE_LAUNCHER", launcher, TRUE);
+  host_assert_result (host_test_load_config (scene->test, host_config ("faulty", "faults")), "fine", NULL, "'fine'");
+}
+
+/* The group of the memory controller (version 1) that this process is in. */
+static char *
+find_memory_cgroup (void)
+{
+  g_autofree char *text = NULL;
+  const char *where;
+
+  if (!g_file_get_contents ("/proc/self/cgroup", &text, NULL, NULL))
+    return NULL;
+  where = strstr (text, ":memory:");
+  if (where == NULL)
+    return NULL;
+  where += strlen (":memory:");
+
+  return g_strdup_printf ("/sys/fs/cgroup/memory%.*s", (int) strcspn (where, "\n"), where);
+}
+
+static gboolean
+write_setting (const char *directory,
+               const char *name,
+               const char *text)
+{
+  g_autofree char *path = g_build_filename (directory, name, NULL);
+  FILE *file = g_fopen (path, "we");
+  gboolean written = file != NULL && fputs (text, file) >= 0;
+
+  return file != NULL && fclose (file) == 0 && written;
+}
+
+static void
+test_out_of_memory (void)
+{
+  g_autofree char *ours = find_memory_cgroup ();
+  g_autofree char *unique = g_uuid_string_random ();
+  g_autofree char *limited = g_strdup_printf ("/sys/fs/cgroup/memory/pyisolate-%s", unique);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (HostNews) news = NULL;
+  g_autoptr (Scene) scene = NULL;
+  PyIsolateExtension *extension;
+
+  if (ours == NULL || g_mkdir (limited, 0755) < 0)
+    {
+      g_test_skip ("no memory cgroup (v1) that this user may make");
+      return;
+    }
+  scene = scene_new ();
+  g_assert_true (write_setting (limited, "memory.limit_in_bytes", "134217728"));
+  /* Where there is swap, it counts too. */
+  write_setting (limited, "memory.memsw.limit_in_bytes", "134217728");
+  g_assert_true (write_setting (limited, "cgroup.procs", "0"));
+  extension = scene_load (scene);
+  g_assert_true (write_setting (ours, "cgroup.procs", "0"));
+  news = host_news_new (extension);
+
+  error = host_call_error (extension, "eat", NULL, PYISOLATE_ERROR_OUT_OF_MEMORY);
+  host_assert_message (error, "*“faulty”*memory*");
+  host_news_wait_exited (news, PYISOLATE_EXIT_KIND_OUT_OF_MEMORY, SIGKILL);
+  g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_FAILED);
+  g_assert_cmpint (g_rmdir (limited), ==, 0);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  host_test_init (&argc, &argv);
+
+  test_util_add_func ("/pyisolate/faults/endings", test_endings);
+  test_util_add_func ("/pyisolate/faults/killed-from-outside", test_killed_from_outside);
+  test_util_add_func ("/pyisolate/faults/killed-by-host", test_killed_by_host);
+  test_util_add_func ("/pyisolate/faults/import", test_import);
+  test_util_add_data_func ("/pyisolate/faults/link-lost/shut", "shut_link", test_link_lost);
+  test_util_add_data_func ("/pyisolate/faults/link-lost/closed", "close_link", test_link_lost);
+  test_util_add_data_func ("/pyisolate/faults/link-lost/all-closed", "close_everything", test_link_lost);
+  test_util_add_func ("/pyisolate/faults/flood", test_flood);
+  test_util_add_func ("/pyisolate/faults/system-exit", test_system_exit);
+  test_util_add_func ("/pyisolate/faults/children", test_children);
+  test_util_add_func ("/pyisolate/faults/stop-not-honoured", test_stop_not_honoured);
+  test_util_add_func ("/pyisolate/faults/kill-while-stopping", test_kill_while_stopping);
+  test_util_add_func ("/pyisolate/faults/no-launcher", test_no_launcher);
+  test_util_add_func ("/pyisolate/faults/out-of-memory", test_out_of_memory);
+
+  return host_test_run ();
+}
