@@ -341,6 +341,7 @@ on_worker_ready (PyIsolateWorker   *worker,
   infos = parse_methods (methods, &error);
   if (infos == NULL)
     {
+      g_prefix_error (&error, "The extension “%s” was ended for what it sent: ", pyisolate_extension_get_name (self));
       _pyisolate_worker_end (worker, error);
       return;
     }

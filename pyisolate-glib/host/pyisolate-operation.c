@@ -163,7 +163,11 @@ take_outcome (Operation  *self,
 
   /* A body that is not what it must be ends the link. */
   if (self->reply != NULL && g_error_matches (own_error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE))
-    _pyisolate_endpoint_close (self->endpoint, own_error);
+    {
+      _pyisolate_endpoint_close (self->endpoint, own_error);
+      g_prefix_error (&own_error, "“%s” of the extension “%s”: ", pyisolate_call_get_method (self->call),
+                      pyisolate_extension_get_name (self->extension));
+    }
 
   if (own_error != NULL)
     g_propagate_error (error, g_steal_pointer (&own_error));

@@ -217,6 +217,17 @@ _pyisolate_worker_end (PyIsolateWorker *self,
     _pyisolate_process_kill (self->process);
 }
 
+/* For what it has sent, which says nothing of who sent it. */
+static void
+end_for_message (PyIsolateWorker *self,
+                 const GError    *problem)
+{
+  g_autoptr (GError) error = g_error_copy (problem);
+
+  g_prefix_error (&error, "The extension “%s” was ended for what it sent: ", get_name (self));
+  _pyisolate_worker_end (self, error);
+}
+
 static gboolean
 on_start_timeout (gpointer user_data)
 {
@@ -281,9 +292,15 @@ handle_hello (PyIsolateWorker *self,
       return;
     }
 
-  error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_HANDSHAKE,
-                       "The worker's runtime is of another build (%s) than this library (%s); install both together",
-                       build, PYISOLATE_BUILD_ID);
+  if (protocol != PROTOCOL_VERSION)
+    error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_HANDSHAKE,
+                         "The runtime in the process of the extension “%s” speaks version %" G_GINT64_FORMAT
+                         " of the protocol, and this library version %d; install both together",
+                         get_name (self), protocol, PROTOCOL_VERSION);
+  else
+    error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_HANDSHAKE,
+                         "The runtime in the process of the extension “%s” is of another build (%s) than this library "
+                         "(%s); install both together", get_name (self), build, PYISOLATE_BUILD_ID);
   _pyisolate_worker_end (self, error);
 }
 
@@ -349,7 +366,7 @@ handle_control_call (PyIsolateWorker *self,
 
   if (!_pyisolate_value_check_bytes (frame->body, G_VARIANT_TYPE (PYISOLATE_BODY_CALL), &body, &error))
     {
-      _pyisolate_worker_end (self, error);
+      end_for_message (self, error);
       return;
     }
 
@@ -439,7 +456,7 @@ on_link_closed (PyIsolateEndpoint *endpoint,
   if (self->process_gone)
     check_gone (self);
   else if (error != NULL && error->domain == PYISOLATE_ERROR)
-    _pyisolate_worker_end (self, error);
+    end_for_message (self, error);
   else if (self->phase != PHASE_STOPPING && self->phase != PHASE_GONE)
     set_timeout (self, AFTERLIFE_MS, on_process_outlived);
 }
