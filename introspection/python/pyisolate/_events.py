@@ -26,7 +26,13 @@ def on_event(gextension, name, value, this):
     bridge = manager._bridge
     if bridge is None:
         manager._run_in_thread(run)
-    elif not bridge.closed:
+    elif bridge.closed:
+        _logging.own.warning(
+            "The event %r of the extension %r has handlers on an event loop that is closed",
+            name,
+            extension.name,
+        )
+    else:
         bridge.context.invoke(lambda: manager._context.copy().run(run))
 
 

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""What the application of these tests offers to its extensions."""
+
+import asyncio
+import contextvars
+import threading
+
+import pyisolate
+
+request = contextvars.ContextVar("request", default="none")
+
+
+class OwnError(Exception):
+    pass
+
+
+class Inner(pyisolate.ProxiedSingleton):
+    def ping(self):
+        return "inner"
+
+
+class HostAPI(pyisolate.ProxiedSingleton):
+    """What the host has."""
+
+    nested = Inner()
+
+    def __init__(self):
+        self.data = {}
+        self.started = asyncio.Event()
+        self.cancelled = []
+
+    def get(self, key):
+        """Look it up."""
+        return self.data.get(key)
+
+    def set(self, key, value):
+        self.data[key] = value
+
+    async def where(self):
+        return [request.get(), threading.get_ident(), id(asyncio.get_running_loop())]
+
+    def where_def(self):
+        return [request.get(), threading.get_ident()]
+
+    async def caller(self):
+        return pyisolate.current_caller().name
+
+    def fail(self, what):
+        if what == "own":
+            raise OwnError("own", 1)
+        raise KeyError(what)
+
+    async def bad(self):
+        return object()
+
+    async def back(self, name, depth):
+        extension = pyisolate.current_caller()._manager.extensions[name]
+        return await extension.down(name, depth)
+
+    async def wait(self):
+        self.started.set()
+        try:
+            await asyncio.sleep(100)
+        except asyncio.CancelledError:
+            self.cancelled.append("wait")
+            raise
+
+    @pyisolate.local_execution
+    def local(self):
+        import os
+
+        return os.getpid()
+
+    def _private(self):
+        return "secret"

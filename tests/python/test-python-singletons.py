@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: MIT
+"""What extensions call of the host's: where it runs, and what comes of it."""
+
+import asyncio
+import contextvars
+import logging
+import os
+import pathlib
+import threading
+import unittest
+
+import pyisolate
+import shared_api
+from host_helper import DEADLINE, HostTest
+from shared_api import HostAPI, Inner
+
+EXTENSION = '''
+import threading
+
+import pyisolate
+import shared_api
+from shared_api import HostAPI, Inner
+
+
+async def get(key):
+    return await HostAPI().get(key)
+
+
+def get_sync(key):
+    return HostAPI().sync.get(key)
+
+
+async def set(key, value):
+    await HostAPI().set(key, value)
+
+
+async def where():
+    return await HostAPI().where()
+
+
+async def where_def():
+    return await HostAPI().where_def()
+
+
+async def caller():
+    return await HostAPI().caller()
+
+
+async def nested():
+    return [await HostAPI().nested.ping(), await Inner().ping(), HostAPI() is HostAPI()]
+
+
+async def fail(what):
+    try:
+        await HostAPI().fail(what)
+    except Exception as error:
+        name = "" if error.__traceback__ is None else "in fail"
+        remote = "in fail" in (error.remote_traceback or "")
+        is_remote = isinstance(error, pyisolate.RemoteError)
+        return [type(error).__name__, list(error.args), remote, is_remote]
+
+
+async def bad():
+    await HostAPI().bad()
+
+
+async def private():
+    return await HostAPI()._private()
+
+
+async def missing():
+    return await HostAPI().gett("a")
+
+
+def import_other():
+    from shared_api import OwnError
+
+
+def file_of():
+    return getattr(shared_api, "__file__", None)
+
+
+async def down(name, depth):
+    return 0 if depth == 0 else 1 + await HostAPI().back(name, depth - 1)
+
+
+async def wait():
+    await HostAPI().wait()
+
+
+def unasked(key):
+    """From a thread that no call led to."""
+    result = []
+
+    def run():
+        try:
+            result.append(HostAPI().sync.get(key))
+        except BaseException as error:
+            result.append(f"{type(error).__name__}: {error}")
+        print(result[0])
+        pyisolate.emit_event("unasked", result[0])
+
+    threading.Thread(target=run).start()
+
+
+def local():
+    return HostAPI().local()
+'''
+
+
+class Singletons(HostTest):
+    def setUp(self):
+        super().setUp()
+        scope = pyisolate.singleton_scope()
+        scope.__enter__()
+        self.addCleanup(scope.__exit__, None, None, None)
+
+    def load_with(self, manager, name="sample", **config):
+        return self.load(manager, EXTENSION, name, apis=[HostAPI], **config)
+
+    def with_extension(self, function, **config):
+        async def main():
+            async with self.make_manager() as manager:
+                return await function(self.load_with(manager, **config))
+
+        return self.run_async(main())
+
+    def test_shared_state(self):
+        async def main():
+            async with self.make_manager() as manager:
+                one = self.load_with(manager, "one")
+                two = self.load_with(manager, "two")
+                await one.set("key", (1, 2))
+                self.assertEqual((1, 2), await two.get("key"))
+                self.assertEqual((1, 2), await two.get_sync("key"))
+                self.assertEqual({"key": (1, 2)}, HostAPI().data)
+                self.assertIs(HostAPI(), HostAPI())
+                self.assertEqual(["one", "two"], [await one.caller(), await two.caller()])
+                self.assertIsNone(pyisolate.current_caller())
+
+        self.run_async(main())
+
+    def test_nested(self):
+        async def main(ext):
+            self.assertEqual(["inner", "inner", True], await ext.nested())
+
+        self.with_extension(main)
+
+    def test_loop_and_context_of_the_call(self):
+        manager = self.make_manager()
+        ext = self.load_with(manager)
+
+        async def ask(name):
+            shared_api.request.set(name)
+            here = [name, threading.get_ident(), id(asyncio.get_running_loop())]
+            self.assertEqual(here, await ext.where())
+            self.assertEqual(here[:2], await ext.where_def())
+
+        async def both():
+            await asyncio.gather(*(ask(f"request {n}") for n in range(20)))
+
+        self.run_async(both())
+        self.run_async(both())
+        failures = []
+
+        def run():
+            try:
+                asyncio.run(both())
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=run) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([], failures)
+
+    def test_exceptions(self):
+        async def main(ext):
+            self.assertEqual(["KeyError", ["k"], True, False], await ext.fail("k"))
+            self.assertEqual(["OwnError", ["own", 1], True, True], await ext.fail("own"))
+            with self.assertRaisesRegex(TypeError, "'object'"):
+                await ext.bad()
+            with self.assertRaises(AttributeError):
+                await ext.private()
+            with self.assertRaisesRegex(AttributeError, "perhaps 'get'"):
+                await ext.missing()
+
+        self.with_extension(main)
+
+    def test_nothing_of_the_host_is_imported(self):
+        async def main(ext):
+            self.assertIsNone(await ext.file_of())
+            with self.assertRaisesRegex(ImportError, "OwnError.*shared_api.*source_paths"):
+                await ext.import_other()
+
+        self.with_extension(main)
+
+    def test_source_paths(self):
+        async def main(ext):
+            pid = await ext.local()
+            self.assertEqual(ext.pid, pid)
+            self.assertNotEqual(os.getpid(), pid)
+            await ext.set("a", 1)
+            self.assertEqual(1, await ext.get("a"))
+            self.assertEqual(shared_api.__file__, await ext.file_of())
+            await ext.import_other()
+
+        self.with_extension(main, source_paths=[pathlib.Path(__file__).parent])
+
+    def test_nested_calls(self):
+        async def main(ext):
+            self.assertEqual(10, await ext.down("sample", 10))
+
+        self.with_extension(main)
+
+    def test_cancelling_goes_on(self):
+        async def main(ext):
+            task = asyncio.ensure_future(ext.wait())
+            await HostAPI().started.wait()
+            (method,) = (t for t in asyncio.all_tasks() if "_finish" in repr(t.get_coro()))
+            task.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+            with self.assertRaises(asyncio.CancelledError):
+                await method
+            self.assertEqual(["wait"], HostAPI().cancelled)
+
+        self.with_extension(main)
+
+    def test_sync_in_a_coroutine(self):
+        async def main(ext):
+            await ext
+            HostAPI().data["a"] = 5
+            self.assertEqual(5, ext.sync.get("a"))
+            self.assertEqual(5, ext.sync.get_sync("a"))
+            with self.assertRaisesRegex(RuntimeError, "await"):
+                ext.sync.where()
+
+        self.with_extension(main)
+
+    def test_sync_without_a_loop(self):
+        ext = self.load_with(self.make_manager())
+        HostAPI().data["a"] = 5
+        context = contextvars.copy_context()
+        context.run(shared_api.request.set, "mine")
+        self.assertEqual(5, ext.sync.get("a"))
+        self.assertEqual(["mine", threading.get_ident()], context.run(ext.sync.where)[:2])
+
+    def test_unasked(self):
+        async def main(ext):
+            HostAPI().data["a"] = 6
+            told = asyncio.get_running_loop().create_future()
+            ext.register_event_handler("unasked", told.set_result)
+            await ext.unasked("a")
+            self.assertEqual(6, await told)
+
+        self.with_extension(main)
+
+    def test_unasked_after_the_loop(self):
+        manager = self.make_manager()
+        ext = self.load_with(manager)
+
+        async def first():
+            await ext.get("a")
+
+        self.run_async(first())
+        answered = threading.Event()
+
+        class Watch(logging.Handler):
+            def emit(self, record):
+                self.text = record.getMessage()
+                answered.set()
+
+        watch = Watch()
+        logging.getLogger("sample").addHandler(watch)
+        self.addCleanup(logging.getLogger("sample").removeHandler, watch)
+        ext.sync.unasked("a")
+        self.assertTrue(answered.wait(DEADLINE / 2))
+        self.assertRegex(watch.text, "RuntimeError: get.* event loop .* is closed")
+
+    def test_two_names(self):
+        self.assertIsNot(HostAPI(), Inner())
+        with pyisolate.singleton_scope():
+            self.assertIsNot(HostAPI(), HostAPI.nested)
+
+
+if __name__ == "__main__":
+    unittest.main()
