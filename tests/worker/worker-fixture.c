@@ -373,6 +373,7 @@ forward_call_back (Worker         *worker,
       g_variant_builder_add_value (&rest, arg);
     }
 
+  call->target = g_strdup ("");
   call->name = g_variant_dup_string (method, NULL);
   _pyisolate_frame_set_variant (call, g_variant_new ("(ava{sv})", &rest, NULL));
   call->chain = g_renew (guint64, NULL, frame->n_chain + 1);
