@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* Loading, calling and stopping, over and over: descriptors, threads and memory do not grow. */
+#include "config.h"
+
+#include "host-fixture.h"
+
+#include <malloc.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* Caches fill in the first ones. */
+#define N_WARM 8
+
+static guint
+count_threads (void)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/task", 0, NULL);
+  guint n = 0;
+
+  while (g_dir_read_name (dir) != NULL)
+    n++;
+
+  return n;
+}
+
+static gsize
+count_bytes (void)
+{
+  return mallinfo2 ().uordblks;
+}
+
+static void
+on_echo (PyIsolateProxiedSingleton *singleton,
+         PyIsolateInvocation       *invocation,
+         gpointer                   data)
+{
+  g_autoptr (GVariant) value = g_variant_get_child_value (pyisolate_invocation_get_args (invocation), 0);
+
+  pyisolate_invocation_return_value (invocation, value);
+}
+
+static PyIsolateExtension *
+load (HostTest   *test,
+      const char *file)
+{
+  PyIsolateExtensionConfig *config = host_config ("it", file);
+  const char *apis[] = { "db", NULL };
+
+  pyisolate_extension_config_set_apis (config, apis);
+
+  return host_test_load_config (test, config);
+}
+
+/* A bit of everything. */
+static void
+use (PyIsolateExtension *extension)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GError) error = NULL;
+
+  host_assert_result (extension, "call", "('db', 'echo', 'x')", "'x'");
+  host_begin (extension, "call", "('db', 'echo', 'x')", NULL, &result);
+  g_variant_unref (host_end (extension, &result));
+  host_begin (extension, "call", "('db', 'echo', 'x')", cancellable, &result);
+  g_cancellable_cancel (cancellable);
+  host_wait_result (&result);
+  g_assert_null (pyisolate_extension_call_finish (extension, result, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  error = host_call_error (extension, "no_such_method", NULL, PYISOLATE_ERROR_NO_SUCH_METHOD);
+  g_clear_error (&error);
+  error = host_call_error (extension, "call", "('nobody', 'echo')", PYISOLATE_ERROR_REMOTE_EXCEPTION);
+  g_assert_true (pyisolate_extension_ping_sync (extension, NULL, NULL));
+}
+
+static void
+end (HostTest           *test,
+     PyIsolateExtension *extension,
+     guint               how)
+{
+  g_autoptr (GError) error = NULL;
+
+  switch (how % 4)
+    {
+    case 0:
+      pyisolate_extension_kill (extension);
+      host_wait_state (extension, PYISOLATE_EXTENSION_STATE_FAILED);
+      break;
+
+    case 1:
+      error = host_call_error (extension, "die", NULL, PYISOLATE_ERROR_DIED);
+      break;
+
+    case 2:
+      host_test_drop_manager (test);
+      break;
+
+    default:
+      g_assert_true (pyisolate_extension_stop_sync (extension, NULL, NULL));
+      break;
+    }
+}
+
+static void
+run_cycle (guint number)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  g_autoptr (PyIsolateProxiedSingleton) db = pyisolate_proxied_singleton_new ();
+  PyIsolateExtension *extension;
+
+  g_assert_true (pyisolate_proxied_singleton_add_method (db, "echo", "s", NULL, on_echo, NULL, NULL, NULL));
+  g_assert_true (pyisolate_extension_manager_add_singleton (test->manager, "db", db, NULL));
+  extension = load (test, "client");
+  use (extension);
+  end (test, extension, number);
+  if (test->manager != NULL && number % 3 == 0)
+    {
+      extension = load (test, "aclient");
+      use (extension);
+    }
+}
+
+static gboolean
+threads_are (gpointer data)
+{
+  return count_threads () <= *(guint *) data;
+}
+
+static void
+test_cycles (void)
+{
+  guint n_cycles = host_wants_slow () ? 300 : 30;
+  struct rlimit limit;
+  rlim_t before;
+  guint n_fds = 0;
+  guint n_threads = 0;
+  gsize n_bytes = 0;
+
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+  before = limit.rlim_cur;
+  limit.rlim_cur = 128;
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+
+  for (guint i = 0; i < n_cycles; i++)
+    {
+      if (i == N_WARM)
+        {
+          test_util_assert_no_children ();
+          n_fds = test_util_count_fds ();
+          n_threads = count_threads ();
+          n_bytes = count_bytes ();
+        }
+      run_cycle (i);
+    }
+
+  test_util_assert_no_children ();
+  g_test_message ("%u fds, then %u; %u threads, then %u; %" G_GSIZE_FORMAT " bytes, then %" G_GSIZE_FORMAT, n_fds,
+                  test_util_count_fds (), n_threads, count_threads (), n_bytes, count_bytes ());
+  /* One or two of the last cycle are about to be closed. */
+  g_assert_cmpuint (test_util_count_fds (), <=, n_fds + 8);
+  /* Those of pools end when they have had nothing to do for a while. */
+  n_threads += 2;
+  test_util_assert_until (threads_are, &n_threads, HOST_TEST_TIMEOUT_MS);
+  if (!host_is_slowed ())
+    g_assert_cmpuint (count_bytes (), <, n_bytes + 128 * 1024 + n_cycles * 256);
+
+  limit.rlim_cur = before;
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+}
+
+/* The same for calls of one extension. */
+static void
+test_calls (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  g_autoptr (PyIsolateProxiedSingleton) db = pyisolate_proxied_singleton_new ();
+  PyIsolateExtension *extension;
+  guint n_calls = host_wants_slow () ? 20000 : host_is_slowed () ? 40 : 400;
+  gsize n_bytes = 0;
+
+  g_assert_true (pyisolate_proxied_singleton_add_method (db, "echo", "s", NULL, on_echo, NULL, NULL, NULL));
+  g_assert_true (pyisolate_extension_manager_add_singleton (test->manager, "db", db, NULL));
+  extension = load (test, "client");
+  for (guint i = 0; i < n_calls; i++)
+    {
+      if (i == n_calls / 4)
+        n_bytes = count_bytes ();
+      use (extension);
+    }
+  g_test_message ("%" G_GSIZE_FORMAT " bytes, then %" G_GSIZE_FORMAT, n_bytes, count_bytes ());
+  if (!host_is_slowed ())
+    g_assert_cmpuint (count_bytes (), <, n_bytes + 64 * 1024);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  host_test_init (&argc, &argv);
+
+  test_util_add_func ("/pyisolate/leaks/cycles", test_cycles);
+  test_util_add_func ("/pyisolate/leaks/calls", test_calls);
+
+  return host_test_run ();
+}
