@@ -176,7 +176,8 @@ check_link (void)
 {
   static const char message[] = "pyisolate: the extension has closed the descriptor of its link to the host\n";
 
-  if (get_inode (_pyisolate_runtime.link_fd) == _pyisolate_runtime.link_inode)
+  if (get_inode (_pyisolate_runtime.link_fd) == _pyisolate_runtime.link_inode ||
+      g_dbus_connection_is_closed (_pyisolate_runtime.connection))
     return;
 
   if (write (STDERR_FILENO, message, sizeof message - 1) < 0)
