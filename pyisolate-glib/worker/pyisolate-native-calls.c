@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the worker sends: calls, answers, events, progress, log records. Encoded with the GIL by the thread that speaks. */
+/* What the worker sends: calls, answers, events, progress, log records. Encoded with the GIL by
+ * the thread that speaks. */
 #include "config.h"
 
 #include "pyisolate-native-private.h"
@@ -37,7 +38,8 @@ set_chain (PyIsolateFrame *frame,
 
   if (parent->n_chain + 1 > PYISOLATE_MAX_CHAIN)
     {
-      PyErr_Format (PyExc_RecursionError, "A chain of more than %d calls led to this one", PYISOLATE_MAX_CHAIN);
+      PyErr_Format (PyExc_RecursionError, "A chain of more than %d calls led to this one",
+                    PYISOLATE_MAX_CHAIN);
       return FALSE;
     }
 
@@ -83,18 +85,20 @@ native_send_call (PyObject *module,
   const char *name;
   PyObject *args;
   PyObject *kwargs;
+  guint64 id;
 
   if (!_pyisolate_native_check_process () ||
-      !PyArg_ParseTuple (call_args, "O&O&ssO!O!:send_call", _pyisolate_native_inbox_convert, &inbox,
-                         _pyisolate_native_frame_convert, &parent, &target, &name, &PyTuple_Type, &args,
-                         &PyDict_Type, &kwargs))
+      !PyArg_ParseTuple (call_args, "O&O&ssO!O!:send_call", _pyisolate_native_inbox_convert,
+                         &inbox, _pyisolate_native_frame_convert, &parent, &target, &name,
+                         &PyTuple_Type, &args, &PyDict_Type, &kwargs))
     return NULL;
 
   frame = new_call_frame (parent, target, name, args, kwargs);
   if (frame == NULL)
     return NULL;
 
-  return PyLong_FromUnsignedLongLong (_pyisolate_out_call_begin (frame, parent != NULL ? parent->id : 0, inbox, NULL));
+  id = _pyisolate_out_call_begin (frame, parent != NULL ? parent->id : 0, inbox, NULL);
+  return PyLong_FromUnsignedLongLong (id);
 }
 
 /* end_call(id): nobody waits for the answer any more. */
@@ -178,8 +182,9 @@ wait_for_answer (PyIsolateRunner *runner,
     }
 }
 
-/* call_sync(serve, parent, target, name, args, kwargs) → the Frame of the answer. Meanwhile serve(frame) is called for
- * what the host calls because of it. All in C, so that a cancellation cannot come between the call and its end. */
+/* call_sync(serve, parent, target, name, args, kwargs) → the Frame of the answer. Meanwhile
+ * serve(frame) is called for what the host calls because of it. All in C, so that a cancellation
+ * cannot come between the call and its end. */
 static PyObject *
 native_call_sync (PyObject *module,
                   PyObject *call_args)
@@ -196,8 +201,9 @@ native_call_sync (PyObject *module,
   guint64 id;
 
   if (!_pyisolate_native_check_process () ||
-      !PyArg_ParseTuple (call_args, "OO&ssO!O!:call_sync", &serve, _pyisolate_native_frame_convert, &parent, &target,
-                         &name, &PyTuple_Type, &args, &PyDict_Type, &kwargs))
+      !PyArg_ParseTuple (call_args, "OO&ssO!O!:call_sync", &serve,
+                         _pyisolate_native_frame_convert, &parent, &target, &name,
+                         &PyTuple_Type, &args, &PyDict_Type, &kwargs))
     return NULL;
 
   frame = new_call_frame (parent, target, name, args, kwargs);
@@ -212,7 +218,8 @@ native_call_sync (PyObject *module,
   return answer;
 }
 
-/* serve_between(serve, frame): for a call that came back to an event loop which runs inside a def. */
+/* serve_between(serve, frame): for a call that came back to an event loop which runs inside a
+ * def. */
 static PyObject *
 native_serve_between (PyObject *module,
                       PyObject *args)
@@ -221,7 +228,8 @@ native_serve_between (PyObject *module,
   PyObject *serve;
   PyObject *frame;
 
-  if (!_pyisolate_native_check_process () || !PyArg_ParseTuple (args, "OO:serve_between", &serve, &frame))
+  if (!_pyisolate_native_check_process () ||
+      !PyArg_ParseTuple (args, "OO:serve_between", &serve, &frame))
     return NULL;
 
   runner = _pyisolate_runner_get (PyThread_get_thread_ident ());
@@ -259,7 +267,8 @@ native_reply (PyObject *module,
   Py_RETURN_NONE;
 }
 
-/* The details lie in a call's keyword arguments: the one place where the encoder makes an "a{sv}" of every dict. */
+/* The details lie in a call's keyword arguments: the one place where the encoder makes an
+ * "a{sv}" of every dict. */
 static GBytes *
 encode_details (PyObject *details)
 {
@@ -275,7 +284,8 @@ encode_details (PyObject *details)
   if (body == NULL)
     return NULL;
 
-  call = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (PYISOLATE_BODY_CALL), body, TRUE));
+  call = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (PYISOLATE_BODY_CALL), body,
+                                                       TRUE));
   dict = g_variant_get_child_value (call, 1);
 
   return g_variant_get_data_as_bytes (dict);
@@ -294,8 +304,8 @@ native_reply_error (PyObject *module,
   PyObject *details;
 
   if (!_pyisolate_native_check_process () ||
-      !PyArg_ParseTuple (args, "O&sUO!:reply_error", _pyisolate_native_frame_convert, &call, &code, &message,
-                         &PyDict_Type, &details))
+      !PyArg_ParseTuple (args, "O&sUO!:reply_error", _pyisolate_native_frame_convert, &call,
+                         &code, &message, &PyDict_Type, &details))
     return NULL;
 
   text = _pyisolate_native_dup_text (message);
@@ -351,7 +361,8 @@ native_progress (PyObject *module,
   PyObject *text;
 
   if (!_pyisolate_native_check_process () ||
-      !PyArg_ParseTuple (args, "O&dU:progress", _pyisolate_native_frame_convert, &call, &fraction, &text))
+      !PyArg_ParseTuple (args, "O&dU:progress", _pyisolate_native_frame_convert, &call, &fraction,
+                         &text))
     return NULL;
 
   valid = _pyisolate_native_dup_text (text);
@@ -361,7 +372,8 @@ native_progress (PyObject *module,
   if (_pyisolate_in_call_is_open (call->id))
     {
       progress = _pyisolate_frame_new (PYISOLATE_FRAME_PROGRESS, call->id);
-      _pyisolate_frame_set_variant (progress, g_variant_new (PYISOLATE_BODY_PROGRESS, fraction, valid));
+      _pyisolate_frame_set_variant (progress,
+                                    g_variant_new (PYISOLATE_BODY_PROGRESS, fraction, valid));
       _pyisolate_runtime_send (progress);
     }
 
@@ -392,7 +404,9 @@ native_log (PyObject *module,
     return NULL;
 
   frame = _pyisolate_frame_new (PYISOLATE_FRAME_LOG, 0);
-  _pyisolate_frame_set_variant (frame, g_variant_new (PYISOLATE_BODY_LOG, level, valid_logger, valid_message));
+  _pyisolate_frame_set_variant (frame,
+                                g_variant_new (PYISOLATE_BODY_LOG, level, valid_logger,
+                                               valid_message));
   _pyisolate_runtime_send (frame);
 
   Py_RETURN_TRUE;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Frame: what arrived, decoded by the thread that handles it, so that what cannot be decoded is the error of that call. */
+/* Frame: what arrived, decoded by the thread that handles it, so that what cannot be decoded is
+ * the error of that call. */
 #include "config.h"
 
 #include "pyisolate-native-private.h"
@@ -160,7 +161,8 @@ static PyGetSetDef native_frame_getset[] = {
 };
 
 static PyMethodDef native_frame_methods[] = {
-  { "call_arguments", native_frame_decode_call, METH_NOARGS, "Decode the arguments of a call: (args, kwargs)." },
+  { "call_arguments", native_frame_decode_call, METH_NOARGS,
+   "Decode the arguments of a call: (args, kwargs)." },
   { "value", native_frame_decode_value, METH_NOARGS, "Decode the result of a call." },
   { "details", native_frame_decode_details, METH_NOARGS, "Decode the details of an error." },
   { NULL, NULL, 0, NULL },
@@ -176,7 +178,8 @@ _pyisolate_native_frame_init (PyObject *module)
     { Py_tp_doc, "A frame that arrived." },
     { 0, NULL },
   };
-  PyType_Spec spec = { "_pyisolate_native.Frame", sizeof (NativeFrame), 0, Py_TPFLAGS_DEFAULT, slots };
+  PyType_Spec spec = { "_pyisolate_native.Frame", sizeof (NativeFrame), 0, Py_TPFLAGS_DEFAULT,
+                      slots };
 
   frame_type = (PyTypeObject *) PyType_FromSpec (&spec);
   if (frame_type == NULL)

@@ -160,7 +160,8 @@ static PyGetSetDef native_inbox_getset[] = {
 
 static PyMethodDef native_inbox_methods[] = {
   { "fileno", native_inbox_fileno, METH_NOARGS, "Readable when something arrived." },
-  { "get", native_inbox_get, METH_VARARGS, "Take the next Frame; with a time-out in seconds: or None." },
+  { "get", native_inbox_get, METH_VARARGS,
+   "Take the next Frame; with a time-out in seconds: or None." },
   { "wake", native_inbox_wake, METH_NOARGS, "Make it readable once more." },
   { NULL, NULL, 0, NULL },
 };
@@ -176,7 +177,8 @@ _pyisolate_native_inbox_init (PyObject *module)
     { Py_tp_doc, "Frames for a thread or an event loop." },
     { 0, NULL },
   };
-  PyType_Spec spec = { "_pyisolate_native.Inbox", sizeof (NativeInbox), 0, Py_TPFLAGS_DEFAULT, slots };
+  PyType_Spec spec = { "_pyisolate_native.Inbox", sizeof (NativeInbox), 0, Py_TPFLAGS_DEFAULT,
+                      slots };
 
   inbox_type = (PyTypeObject *) PyType_FromSpec (&spec);
   if (inbox_type == NULL)

@@ -13,12 +13,15 @@
 
 PyObject *_pyisolate_call_cancelled;
 
-/* A child that the extension forked may use all of Python, but not the link: that is its parent's. */
+/* A child that the extension forked may use all of Python, but not the link: that is its
+ * parent's. */
 gboolean
 _pyisolate_native_check_process (void)
 {
   if (_pyisolate_runtime_is_forked ())
-    PyErr_SetString (PyExc_RuntimeError, "The link to the host belongs to the worker; a process that it forked has none");
+    PyErr_SetString (PyExc_RuntimeError,
+                     "The link to the host belongs to the worker; "
+                     "a process that it forked has none");
   else if (_pyisolate_runtime.transport == NULL)
     PyErr_SetString (PyExc_RuntimeError, "This process has no link to a host");
   else
@@ -107,6 +110,7 @@ static PyObject *
 native_inbox (PyObject *module,
               PyObject *args)
 {
+  PyIsolateInbox *inbox;
   int home;
 
   if (!_pyisolate_native_check_process () || !PyArg_ParseTuple (args, "i:inbox", &home))
@@ -117,7 +121,8 @@ native_inbox (PyObject *module,
       return NULL;
     }
 
-  return _pyisolate_native_inbox_new (home < 0 ? _pyisolate_runtime.interrupts : _pyisolate_runtime.inboxes[home]);
+  inbox = home < 0 ? _pyisolate_runtime.interrupts : _pyisolate_runtime.inboxes[home];
+  return _pyisolate_native_inbox_new (inbox);
 }
 
 static PyObject *
@@ -147,7 +152,8 @@ native_set_homes (PyObject *module,
   PyObject *value;
   Py_ssize_t position = 0;
 
-  if (!_pyisolate_native_check_process () || !PyArg_ParseTuple (args, "O!:set_homes", &PyDict_Type, &dict))
+  if (!_pyisolate_native_check_process () ||
+      !PyArg_ParseTuple (args, "O!:set_homes", &PyDict_Type, &dict))
     return NULL;
 
   while (PyDict_Next (dict, &position, &key, &value))
@@ -180,7 +186,8 @@ native_wait_idle (PyObject *module,
     return NULL;
 
   Py_BEGIN_ALLOW_THREADS
-  idle = _pyisolate_in_calls_wait_idle (g_get_monotonic_time () + (gint64) (timeout * G_USEC_PER_SEC));
+  idle =
+    _pyisolate_in_calls_wait_idle (g_get_monotonic_time () + (gint64) (timeout * G_USEC_PER_SEC));
   Py_END_ALLOW_THREADS
 
   return PyBool_FromLong (idle);
@@ -269,7 +276,8 @@ static gboolean
 add_exception (PyObject *module)
 {
   _pyisolate_call_cancelled =
-    PyErr_NewExceptionWithDoc ("pyisolate.CallCancelled", "Raised in a def whose caller cancelled it.",
+    PyErr_NewExceptionWithDoc ("pyisolate.CallCancelled",
+                               "Raised in a def whose caller cancelled it.",
                                PyExc_BaseException, NULL);
   if (_pyisolate_call_cancelled == NULL)
     return FALSE;
@@ -288,7 +296,8 @@ PyInit__pyisolate_native (void)
   if (module == NULL)
     return NULL;
 
-  if (!add_constants (module) || !add_exception (module) || !_pyisolate_native_frame_init (module) ||
+  if (!add_constants (module) || !add_exception (module) ||
+      !_pyisolate_native_frame_init (module) ||
       !_pyisolate_native_inbox_init (module) || !_pyisolate_codec_init (module) ||
       PyModule_AddFunctions (module, _pyisolate_native_call_methods) < 0 ||
       PyModule_AddFunctions (module, _pyisolate_native_run_methods) < 0)

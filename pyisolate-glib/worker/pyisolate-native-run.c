@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs a def such that its cancellation ends it and nothing else.
  *
- * Between the begin and the end of a def no line of Python but its own runs, so that what is raised in the thread then is
- * raised in the def. */
+ * Between the begin and the end of a def no line of Python but its own runs, so that what is
+ * raised in the thread then is raised in the def. */
 #include "config.h"
 
 #include "pyisolate-native-private.h"
@@ -20,8 +20,8 @@ native_run (PyObject *module,
   PyObject *result;
 
   if (!_pyisolate_native_check_process () ||
-      !PyArg_ParseTuple (call_args, "O&OO!O!:run", _pyisolate_native_frame_convert, &call, &function, &PyTuple_Type,
-                         &args, &PyDict_Type, &kwargs))
+      !PyArg_ParseTuple (call_args, "O&OO!O!:run", _pyisolate_native_frame_convert, &call,
+                         &function, &PyTuple_Type, &args, &PyDict_Type, &kwargs))
     return NULL;
 
   runner = _pyisolate_runner_get (PyThread_get_thread_ident ());

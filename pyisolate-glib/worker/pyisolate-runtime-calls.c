@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The calls in flight, and how they are cancelled.
  *
- * A cancellation has these ways: a call that still lies in an inbox is answered at once; a def on the main thread gets a
- * signal, one on another thread an asynchronous exception from the thread that reads `interrupts` (it needs the GIL); a
- * coroutine is cancelled by the event loop. Whatever the call had called in turn is cancelled here. Each of them reaches
- * only the call that it means: a def is told while it is the innermost one of its thread, and once. */
+ * A cancellation has these ways: a call that still lies in an inbox is answered at once; a def
+ * on the main thread gets a signal, one on another thread an asynchronous exception from the
+ * thread that reads `interrupts` (it needs the GIL); a coroutine is cancelled by the event loop.
+ * Whatever the call had called in turn is cancelled here. Each of them reaches only the call
+ * that it means: a def is told while it is the innermost one of its thread, and once. */
 #include "config.h"
 
 #include "pyisolate-runtime-private.h"
@@ -126,7 +127,8 @@ must_raise_locked (PyIsolateRunner *runner)
   return TRUE;
 }
 
-/* Whether the def that this thread runs is cancelled and does not know yet. Who asks must tell it. */
+/* Whether the def that this thread runs is cancelled and does not know yet. Who asks must tell
+ * it. */
 gboolean
 _pyisolate_runner_must_raise (PyIsolateRunner *runner)
 {
@@ -139,8 +141,8 @@ _pyisolate_runner_must_raise (PyIsolateRunner *runner)
   return must_raise;
 }
 
-/* The same for the thread that runs call @id. If it returns one, the mutex is locked, so that the def cannot end before it
- * was told. */
+/* The same for the thread that runs call @id. If it returns one, the mutex is locked, so that
+ * the def cannot end before it was told. */
 PyIsolateRunner *
 _pyisolate_runner_lock_to_raise (guint64 id)
 {
@@ -148,7 +150,8 @@ _pyisolate_runner_lock_to_raise (guint64 id)
 
   g_mutex_lock (&_pyisolate_runtime.mutex);
   call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &id);
-  if (call != NULL && call->runner != NULL && call->runner->top == call && must_raise_locked (call->runner))
+  if (call != NULL && call->runner != NULL && call->runner->top == call &&
+      must_raise_locked (call->runner))
     return call->runner;
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 
@@ -323,7 +326,8 @@ _pyisolate_in_call_answer (PyIsolateFrame *frame)
 static void
 drop_queued_call_locked (PyIsolateInCall *call)
 {
-  g_autoptr (GError) error = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED, "cancelled");
+  g_autoptr (GError) error = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED,
+                                                  "cancelled");
   guint64 id = call->id;
 
   for (GList *l = call->queued->frames.head; l != NULL; l = l->next)
@@ -346,7 +350,8 @@ interrupt_runner_locked (PyIsolateRunner *runner,
                          PyIsolateInCall *call)
 {
   if (runner->n_waits > 0)
-    _pyisolate_inbox_push_locked (runner->inbox, _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, call->id));
+    _pyisolate_inbox_push_locked (runner->inbox,
+                                  _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, call->id));
 
   /* Around another def that it serves meanwhile it is told when that one has ended. */
   if (runner->top != call)
@@ -355,7 +360,8 @@ interrupt_runner_locked (PyIsolateRunner *runner,
   if (runner == _pyisolate_runtime.main_runner)
     pthread_kill (runner->thread, PYISOLATE_RUNTIME_SIGNAL);
   else
-    _pyisolate_inbox_push_locked (_pyisolate_runtime.interrupts, _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, call->id));
+    _pyisolate_inbox_push_locked (_pyisolate_runtime.interrupts,
+                                  _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, call->id));
 }
 
 static void

@@ -110,8 +110,8 @@ is_reply (PyIsolateFrame *frame)
   return frame->kind == PYISOLATE_FRAME_RETURN || frame->kind == PYISOLATE_FRAME_ERROR;
 }
 
-/* With @reply_id: the answer to that call, or what is to be done meanwhile; an answer to another call is for a wait
- * further out. */
+/* With @reply_id: the answer to that call, or what is to be done meanwhile; an answer to another
+ * call is for a wait further out. */
 static PyIsolateFrame *
 pop_locked (PyIsolateInbox *inbox,
             guint64         reply_id)

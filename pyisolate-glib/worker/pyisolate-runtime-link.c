@@ -53,7 +53,8 @@ on_frame (PyIsolateTransport *transport,
   _pyisolate_runtime_receive (frame);
 }
 
-/* In the link's own thread. Without a host there is nobody to work for; what the extension started ends with it. */
+/* In the link's own thread. Without a host there is nobody to work for; what the extension
+ * started ends with it. */
 static void
 on_closed (PyIsolateTransport *transport,
            const GError       *error,
@@ -81,7 +82,8 @@ run_link (gpointer data)
   g_autoptr (GMainLoop) loop = g_main_loop_new (context, FALSE);
 
   g_main_context_push_thread_default (context);
-  _pyisolate_runtime.connection = _pyisolate_dbus_connect_worker_sync (connecting->fd, &connecting->error);
+  _pyisolate_runtime.connection = _pyisolate_dbus_connect_worker_sync (connecting->fd,
+                                                                       &connecting->error);
   if (_pyisolate_runtime.connection != NULL)
     {
       static const PyIsolateTransportHandler handler = { on_frame, on_closed };
@@ -116,7 +118,8 @@ make_inboxes (GError **error)
                    "Cannot make an eventfd: %s", g_strerror (saved_errno));
       return FALSE;
     }
-  runtime->inboxes[PYISOLATE_HOME_LOOP] = _pyisolate_inbox_ref (runtime->inboxes[PYISOLATE_HOME_MAIN]);
+  runtime->inboxes[PYISOLATE_HOME_LOOP] =
+    _pyisolate_inbox_ref (runtime->inboxes[PYISOLATE_HOME_MAIN]);
   runtime->inboxes[PYISOLATE_HOME_SECOND] = _pyisolate_inbox_new (FALSE);
   runtime->inboxes[PYISOLATE_HOME_POOL] = _pyisolate_inbox_new (FALSE);
   runtime->interrupts = _pyisolate_inbox_new (FALSE);
@@ -169,12 +172,14 @@ _pyisolate_runtime_connect (int      take_fd,
   return TRUE;
 }
 
-/* An extension that closes every descriptor, as daemons used to, takes the link with it; and while GDBus's thread waits on
- * the socket neither end is told. Then nobody would ever get an answer from this process. */
+/* An extension that closes every descriptor, as daemons used to, takes the link with it; and
+ * while GDBus's thread waits on the socket neither end is told. Then nobody would ever get an
+ * answer from this process. */
 static void
 check_link (void)
 {
-  static const char message[] = "pyisolate: the extension has closed the descriptor of its link to the host\n";
+  static const char message[] =
+    "pyisolate: the extension has closed the descriptor of its link to the host\n";
 
   if (get_inode (_pyisolate_runtime.link_fd) == _pyisolate_runtime.link_inode ||
       g_dbus_connection_is_closed (_pyisolate_runtime.connection))

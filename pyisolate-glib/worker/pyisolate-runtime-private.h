@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The worker's end of the link: what arrives finds the thread that waits for it, without Python.
  *
- * Frames arrive in GDBus's thread, which never takes the GIL: a ping is answered and a cancellation
- * takes its way there, also while Python is busy or stuck. Everything else goes into the inbox of the
- * thread that is to handle it, see pyisolate-runtime-route.c.
+ * Frames arrive in GDBus's thread, which never takes the GIL: a ping is answered and a
+ * cancellation takes its way there, also while Python is busy or stuck. Everything else goes
+ * into the inbox of the thread that is to handle it, see pyisolate-runtime-route.c.
  *
- * There is one link in a process, so there is one of everything here. `mutex` guards all of it but
- * what is said to be fixed. It is held for moments only and nobody waits for the GIL under it, so
- * that it may be taken with the GIL held.
- */
+ * There is one link in a process, so there is one of everything here. `mutex` guards all of it
+ * but what is said to be fixed. It is held for moments only and nobody waits for the GIL under
+ * it, so that it may be taken with the GIL held. */
 #pragma once
 
 #include "pyisolate-frame-private.h"
@@ -19,8 +18,9 @@
 
 G_BEGIN_DECLS
 
-/* Interrupts the main thread, so that Python's handler can end a cancelled `def`. A process that has no
- * handler ignores this signal, hence a stray one does no harm; almost nothing else uses it. */
+/* Interrupts the main thread, so that Python's handler can end a cancelled `def`. A process that
+ * has no handler ignores this signal, hence a stray one does no harm; almost nothing else uses
+ * it. */
 #define PYISOLATE_RUNTIME_SIGNAL SIGURG
 
 /* Frames in the order in which they came, for one or more threads or one event loop. */
@@ -28,7 +28,8 @@ typedef struct {
   gatomicrefcount ref_count;
   GQueue frames;
   GCond arrived;
-  int wake_fd;     /* fixed: an eventfd for a poll() or an event loop, or -1: then `arrived` is used */
+  /* fixed: an eventfd for a poll() or an event loop, or -1: then `arrived` is used */
+  int wake_fd;
   gboolean owns_wake_fd;
   guint n_waiting; /* threads */
 } PyIsolateInbox;
@@ -92,7 +93,8 @@ typedef struct {
 
   PyIsolateRunner *main_runner;
   PyIsolateRunner *second_runner;
-  GHashTable *homes;     /* name of a method → PyIsolateHome + 1; NULL while the extension is loaded */
+  /* name of a method → PyIsolateHome + 1; NULL while the extension is loaded */
+  GHashTable *homes;
   GHashTable *calls_in;  /* id → PyIsolateInCall */
   GHashTable *calls_out; /* id → PyIsolateOutCall */
   GPtrArray *all_inboxes; /* not owned */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Which thread gets what arrives.
  *
- * A method has a home: the event loop, the main thread, the second thread or the pool. A call goes home, unless the
- * thread there waits itself, directly or not, for the call that led to this one: it would never come to it. Such a call,
- * known by the chain of calls that it carries, is served by that thread while it waits, or, where the thread is busy
- * otherwise (it joins a thread that waits, it runs an event loop of its own), by the one that waits closest to it. A
+ * A method has a home: the event loop, the main thread, the second thread or the pool. A call
+ * goes home, unless the thread there waits itself, directly or not, for the call that led to
+ * this one: it would never come to it. Such a call, known by the chain of calls that it carries,
+ * is served by that thread while it waits, or, where the thread is busy otherwise (it joins a
+ * thread that waits, it runs an event loop of its own), by the one that waits closest to it. A
  * coroutine cannot be served like that; whoever gets one answers with an error that says so. */
 #include "config.h"
 
@@ -32,7 +33,8 @@ find_innermost_locked (PyIsolateFrame *frame)
 {
   for (guint i = frame->n_chain; i > 0; i--)
     {
-      PyIsolateOutCall *out = g_hash_table_lookup (_pyisolate_runtime.calls_out, &frame->chain[i - 1]);
+      PyIsolateOutCall *out = g_hash_table_lookup (_pyisolate_runtime.calls_out,
+                                                   &frame->chain[i - 1]);
 
       if (out != NULL)
         return out;
@@ -63,7 +65,8 @@ runner_leads_to_locked (PyIsolateRunner *runner,
   return FALSE;
 }
 
-/* A thread that the extension started: what it belongs to nobody knows, and the home thread may be joining it. */
+/* A thread that the extension started: what it belongs to nobody knows, and the home thread may
+ * be joining it. */
 static gboolean
 waits_in_own_thread (PyIsolateOutCall *out)
 {
@@ -93,7 +96,8 @@ _pyisolate_runtime_route_locked (PyIsolateFrame *frame)
 
   if (home == PYISOLATE_HOME_POOL)
     {
-      if (innermost != NULL && innermost->runner != NULL && innermost->runner->home == PYISOLATE_HOME_POOL)
+      if (innermost != NULL && innermost->runner != NULL &&
+          innermost->runner->home == PYISOLATE_HOME_POOL)
         return innermost->inbox;
       return inbox;
     }
@@ -122,8 +126,9 @@ static void
 answer_none (guint64 id)
 {
   PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_RETURN, id);
+  GVariant *none = g_variant_new_object_path (PYISOLATE_TAG_NONE);
 
-  _pyisolate_frame_set_variant (frame, g_variant_new_variant (g_variant_new_object_path (PYISOLATE_TAG_NONE)));
+  _pyisolate_frame_set_variant (frame, g_variant_new ("v", none));
   _pyisolate_runtime_send (frame);
 }
 

@@ -104,7 +104,8 @@ test_singletons (const char *python)
   g_autoptr (PyIsolateRemoteException) exception = NULL;
 
   worker_assert_result (worker, "echo_twice", "<'x'>", "['x', 'x']");
-  exception = worker_assert_raises (worker, "ask", "<'fail'>", "pyisolate.RemoteError", "No such thing");
+  exception = worker_assert_raises (worker, "ask", "<'fail'>", "pyisolate.RemoteError",
+                                    "No such thing");
 
   worker_finish (worker);
 }

@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-/* On a machine with other things to do one in several must be that fast, and none slower than the other. */
+/* On a machine with other things to do one in several must be that fast, and none slower than
+ * the other. */
 #define SOON_US (100 * G_TIME_SPAN_MILLISECOND)
 #define LATE_US (5 * G_TIME_SPAN_SECOND)
 

@@ -16,12 +16,16 @@ test_singletons (const char *python)
   worker_assert_result (worker, "get_at_import", "", "'imported'");
   worker_assert_result (worker, "echo", "<'x'>", "'x'");
   worker_assert_result (worker, "any_method", "", "5");
-  worker_assert_result (worker, "caught", "", "[<'g-io-error-quark'>, <int64 1>, <'No such thing'>, <'No such thing'>]");
+  worker_assert_result (worker, "caught", "",
+                        "[<'g-io-error-quark'>, <int64 1>, <'No such thing'>, <'No such thing'>]");
   fails = worker_assert_raises (worker, "fail", "", "pyisolate.RemoteError", "No such thing");
-  unknown = worker_assert_raises (worker, "unknown_singleton", "", "LookupError", "*'databas'*`apis`*");
-  method = worker_assert_raises (worker, "unknown_method", "", "AttributeError", "*'host'*'ecko'*'echo'*");
+  unknown = worker_assert_raises (worker, "unknown_singleton", "", "LookupError",
+                                  "*'databas'*`apis`*");
+  method = worker_assert_raises (worker, "unknown_method", "", "AttributeError",
+                                 "*'host'*'ecko'*'echo'*");
   value = worker_assert_raises (worker, "unencodable", "", "TypeError", "*object*");
-  worker_assert_result (worker, "names", "", "[<'Gives it back.'>, <'host.echo'>, <true>, <\"<Proxy of 'host'>\">]");
+  worker_assert_result (worker, "names", "",
+                        "[<'Gives it back.'>, <'host.echo'>, <true>, <\"<Proxy of 'host'>\">]");
 
   worker_finish (worker);
 }

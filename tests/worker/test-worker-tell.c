@@ -131,7 +131,8 @@ test_forks (const char *python)
   worker_assert_result (worker, "fork_and_raise", "", "1");
   worker_wait_output (worker, "ValueError: in the child");
   worker_assert_result (worker, "fork_and_use_link", "",
-                        "'The link to the host belongs to the worker; a process that it forked has none'");
+                        "'The link to the host belongs to the worker; "
+                        "a process that it forked has none'");
   worker_wait_output (worker, "logged by the child");
   worker_assert_result (worker, "fork_holds_link", "", "0");
   worker_assert_result (worker, "pool", "<'fork'>", "[<[int64 1, 4, 9]>, <true>]");

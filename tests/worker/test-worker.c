@@ -21,10 +21,12 @@ static void
 test_call (const char *python)
 {
   Worker *worker = worker_new (python, "plain.py");
+  guint64 with_kwargs;
 
   worker_assert_result (worker, "add", "<int64 1>, <int64 41>", "42");
   worker_assert_result (worker, "add", "<int64 1>", "3");
-  worker_assert_answer (worker, worker_call_full (worker, "", "add", "<int64 1>", "'b': <int64 5>", NULL, 0), "6");
+  with_kwargs = worker_call_full (worker, "", "add", "<int64 1>", "'b': <int64 5>", NULL, 0);
+  worker_assert_answer (worker, with_kwargs, "6");
   worker_assert_result (worker, "echo", "<'text'>", "'text'");
   worker_assert_result (worker, "where", "", "true");
   worker_assert_result (worker, "about", "", "[<'test'>, <true>]");
@@ -49,7 +51,8 @@ test_methods (const char *python)
   assert_field (add, "runs_on", "'main'");
   assert_field (add, "parameters",
                 "[<{'name': 'a', 'kind': 'POSITIONAL_OR_KEYWORD', 'annotation': 'int'}>, "
-                "<{'name': 'b', 'kind': 'POSITIONAL_OR_KEYWORD', 'annotation': 'int', 'default': '2'}>]");
+                "<{'name': 'b', 'kind': 'POSITIONAL_OR_KEYWORD', 'annotation': 'int', "
+                "'default': '2'}>]");
   assert_field (numbers, "signature", "'(n)'");
 
   worker_finish (worker);
@@ -89,10 +92,12 @@ test_no_such_method (const char *python)
   g_autoptr (PyIsolateFrame) close = worker_wait (worker, worker_call (worker, "ad", ""));
   g_autoptr (PyIsolateFrame) far = worker_wait (worker, worker_call (worker, "_hidden", ""));
   g_autoptr (PyIsolateFrame) control = NULL;
+  guint64 id;
 
   worker_assert_error (close, PYISOLATE_ERROR_NO_SUCH_METHOD, "*'ad'*'add'*");
   worker_assert_error (far, PYISOLATE_ERROR_NO_SUCH_METHOD, "*'_hidden'*there are:*add*echo*");
-  control = worker_wait (worker, worker_call_full (worker, PYISOLATE_TARGET_WORKER, "Pong", "", "", NULL, 0));
+  id = worker_call_full (worker, PYISOLATE_TARGET_WORKER, "Pong", "", "", NULL, 0);
+  control = worker_wait (worker, id);
   worker_assert_error (control, PYISOLATE_ERROR_NO_SUCH_METHOD, "*Pong*");
 
   worker_finish (worker);
@@ -102,12 +107,15 @@ static void
 test_wrong_arguments (const char *python)
 {
   Worker *worker = worker_new (python, "plain.py");
-  g_autoptr (PyIsolateRemoteException) missing = worker_assert_raises (worker, "add", "", "TypeError", "add()*missing*'a'*");
-  g_autoptr (PyIsolateRemoteException) many = worker_assert_raises (worker, "where", "<int64 1>", "TypeError", "where()*");
+  g_autoptr (PyIsolateRemoteException) missing =
+    worker_assert_raises (worker, "add", "", "TypeError", "add()*missing*'a'*");
+  g_autoptr (PyIsolateRemoteException) many =
+    worker_assert_raises (worker, "where", "<int64 1>", "TypeError", "where()*");
   g_autoptr (PyIsolateRemoteException) generator = NULL;
 
   g_assert_null (strstr (pyisolate_remote_exception_get_traceback (missing), "_dispatch"));
-  generator = worker_assert_raises (worker, "numbers", "<int64 1>", "TypeError", "numbers()*generator*");
+  generator = worker_assert_raises (worker, "numbers", "<int64 1>", "TypeError",
+                                    "numbers()*generator*");
 
   worker_finish (worker);
 }
@@ -136,7 +144,8 @@ test_hooks (const char *python)
   worker_assert_result (worker, "static", "<int64 1>", "2");
   worker_assert_result (worker, "of_class", "<int64 1>", "[<'Hooked'>, <int64 1>]");
 
-  worker_assert_answer (worker, worker_call_full (worker, PYISOLATE_TARGET_WORKER, "Stop", "", "", NULL, 0),
+  worker_assert_answer (worker,
+                        worker_call_full (worker, PYISOLATE_TARGET_WORKER, "Stop", "", "", NULL, 0),
                         "'/pyisolate/None'");
   g_assert_cmpint (worker_wait_exit (worker), ==, 0);
   worker_wait_output (worker, "stop asked\nat exit\n");
@@ -160,7 +169,8 @@ test_async_hooks (const char *python)
   worker_assert_result (worker, "run_a_loop", "", "'ran'");
   worker_assert_result (worker, "run_a_loop", "", "'ran'");
 
-  worker_assert_answer (worker, worker_call_full (worker, PYISOLATE_TARGET_WORKER, "Stop", "", "", NULL, 0),
+  worker_assert_answer (worker,
+                        worker_call_full (worker, PYISOLATE_TARGET_WORKER, "Stop", "", "", NULL, 0),
                         "'/pyisolate/None'");
   g_assert_cmpint (worker_wait_exit (worker), ==, 0);
   worker_wait_output (worker, "stop asked\n");
@@ -187,7 +197,8 @@ assert_load_fails (const char *python,
                    const char *message,
                    const char *in_traceback)
 {
-  g_autofree char *full_path = g_path_is_absolute (path) ? g_strdup (path) : worker_extension_path (path);
+  g_autofree char *full_path =
+    g_path_is_absolute (path) ? g_strdup (path) : worker_extension_path (path);
   Worker *worker = worker_start (python, full_path);
   g_autoptr (GVariant) failure = NULL;
   g_autoptr (GVariant) exception = NULL;
@@ -218,12 +229,16 @@ test_load_errors (const char *python)
 
   g_assert_true (g_file_set_contents (syntax, "def half(:\n", -1, NULL));
 
-  assert_load_fails (python, "broken_import.py", "import", "LookupError", "not at import", "line 6, in <module>");
+  assert_load_fails (python, "broken_import.py", "import", "LookupError", "not at import",
+                     "line 6, in <module>");
   assert_load_fails (python, "exits_at_import.py", "import", "SystemExit", "leaving", "sys.exit");
   assert_load_fails (python, syntax, "import", "SyntaxError", "*", "half(:");
-  assert_load_fails (python, "two_classes.py", "entrypoint", "TypeError", "*First, Second*extension_entrypoint*", "");
-  assert_load_fails (python, "bad_entrypoint.py", "entrypoint", "TypeError", "*ExtensionBase, not int", "");
-  assert_load_fails (python, "bad_hook.py", "on_module_loaded", "OSError", "*from the hook", "on_module_loaded");
+  assert_load_fails (python, "two_classes.py", "entrypoint", "TypeError",
+                     "*First, Second*extension_entrypoint*", "");
+  assert_load_fails (python, "bad_entrypoint.py", "entrypoint", "TypeError",
+                     "*ExtensionBase, not int", "");
+  assert_load_fails (python, "bad_hook.py", "on_module_loaded", "OSError", "*from the hook",
+                     "on_module_loaded");
 
   test_util_remove_tree (dir);
 }
@@ -365,7 +380,8 @@ measure_python (const char *python,
   for (guint i = 0; i < 20; i++)
     {
       gint64 begin = g_get_monotonic_time ();
-      g_autoptr (GSubprocess) process = g_subprocess_new (G_SUBPROCESS_FLAGS_NONE, NULL, python, "-I", "-c", code, NULL);
+      g_autoptr (GSubprocess) process = g_subprocess_new (G_SUBPROCESS_FLAGS_NONE, NULL, python,
+                                                          "-I", "-c", code, NULL);
 
       g_assert_true (g_subprocess_wait_check (process, NULL, NULL));
       best = MIN (best, (double) (g_get_monotonic_time () - begin) / 1000);

@@ -254,7 +254,8 @@ worker_start (const char *python,
   Worker *worker = g_new0 (Worker, 1);
   g_autoptr (GSubprocessLauncher) launcher = NULL;
   g_autoptr (GError) error = NULL;
-  g_autofree char *boot = g_build_filename (g_getenv ("PYISOLATE_RUNTIME_DIR"), "worker", "boot.py", NULL);
+  g_autofree char *boot = g_build_filename (g_getenv ("PYISOLATE_RUNTIME_DIR"), "worker", "boot.py",
+                                            NULL);
   int fds[2];
 
   worker->frames = g_async_queue_new_full ((GDestroyNotify) _pyisolate_frame_free);
@@ -268,16 +269,20 @@ worker_start (const char *python,
   g_cond_init (&worker->grown);
 
   g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
-  launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE);
+  launcher =
+    g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE);
   g_subprocess_launcher_take_fd (launcher, fds[1], 3);
   g_subprocess_launcher_setenv (launcher, "PYISOLATE_LINK_FD", "3", TRUE);
   g_subprocess_launcher_setenv (launcher, "HOME", worker->home, TRUE);
   if (g_getenv ("PYISOLATE_TEST_PRELOAD") != NULL)
     {
-      g_subprocess_launcher_setenv (launcher, "LD_PRELOAD", g_getenv ("PYISOLATE_TEST_PRELOAD"), TRUE);
-      g_subprocess_launcher_setenv (launcher, "ASAN_OPTIONS", "detect_leaks=0:abort_on_error=1", TRUE);
+      g_subprocess_launcher_setenv (launcher, "LD_PRELOAD", g_getenv ("PYISOLATE_TEST_PRELOAD"),
+                                    TRUE);
+      g_subprocess_launcher_setenv (launcher, "ASAN_OPTIONS", "detect_leaks=0:abort_on_error=1",
+                                    TRUE);
     }
-  worker->process = g_subprocess_launcher_spawn (launcher, &error, python, "-I", "-X", "utf8", "-X", "faulthandler",
+  worker->process = g_subprocess_launcher_spawn (launcher, &error, python, "-I", "-X", "utf8", "-X",
+                                                 "faulthandler",
                                                  boot, NULL);
   g_assert_no_error (error);
   g_subprocess_launcher_close (launcher);
@@ -300,16 +305,24 @@ worker_add_source_path (Worker     *worker,
 }
 
 static void
+send_frame (Worker         *worker,
+            PyIsolateFrame *frame)
+{
+  g_autoptr (GError) error = NULL;
+
+  _pyisolate_transport_send (worker->transport, frame, &error);
+  g_assert_no_error (error);
+}
+
+static void
 send_variant (Worker   *worker,
               guint64   id,
               GVariant *value)
 {
   PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_RETURN, id);
-  g_autoptr (GError) error = NULL;
 
   _pyisolate_frame_set_variant (frame, g_variant_new_variant (value));
-  _pyisolate_transport_send (worker->transport, frame, &error);
-  g_assert_no_error (error);
+  send_frame (worker, frame);
 }
 
 void
@@ -329,7 +342,8 @@ static GVariant *
 body_of (PyIsolateFrame *frame,
          const char     *type)
 {
-  g_autoptr (GVariant) variant = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), frame->body, FALSE));
+  g_autoptr (GVariant) variant =
+    g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), frame->body, FALSE));
 
   g_assert_true (g_variant_is_normal_form (variant));
   return g_steal_pointer (&variant);
@@ -339,7 +353,8 @@ static gboolean
 is_control (PyIsolateFrame *frame,
             const char     *name)
 {
-  return frame->kind == PYISOLATE_FRAME_CALL && g_str_equal (frame->target, PYISOLATE_TARGET_HOST) &&
+  return frame->kind == PYISOLATE_FRAME_CALL &&
+         g_str_equal (frame->target, PYISOLATE_TARGET_HOST) &&
          g_str_equal (frame->name, name);
 }
 
@@ -381,8 +396,9 @@ forward_call_back (Worker         *worker,
     memcpy (call->chain, frame->chain, frame->n_chain * sizeof (guint64));
   call->chain[frame->n_chain] = frame->id;
   call->n_chain = frame->n_chain + 1;
-  g_hash_table_insert (worker->forwarded, g_memdup2 (&call->id, sizeof call->id), g_memdup2 (&frame->id, sizeof frame->id));
-  g_assert_true (_pyisolate_transport_send (worker->transport, call, NULL));
+  g_hash_table_insert (worker->forwarded, g_memdup2 (&call->id, sizeof call->id),
+                       g_memdup2 (&frame->id, sizeof frame->id));
+  send_frame (worker, call);
 }
 
 static gboolean
@@ -404,9 +420,10 @@ serve_singleton (Worker         *worker,
     }
   else if (g_str_equal (frame->name, "fail"))
     {
-      g_autoptr (GError) error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "No such thing");
+      g_autoptr (GError) error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+                                                      "No such thing");
 
-      g_assert_true (_pyisolate_transport_send (worker->transport, _pyisolate_frame_new_error (frame->id, error), NULL));
+      send_frame (worker, _pyisolate_frame_new_error (frame->id, error));
     }
   else
     {
@@ -436,7 +453,7 @@ handle_in_passing (Worker         *worker,
           answer->name = g_strdup (frame->name);
           answer->message = g_strdup (frame->message);
           answer->body = g_bytes_ref (frame->body);
-          g_assert_true (_pyisolate_transport_send (worker->transport, answer, NULL));
+          send_frame (worker, answer);
           g_hash_table_remove (worker->forwarded, &frame->id);
           return TRUE;
         }
@@ -449,7 +466,8 @@ static gboolean
 is_answer_to (PyIsolateFrame *frame,
               guint64         id)
 {
-  return (frame->kind == PYISOLATE_FRAME_RETURN || frame->kind == PYISOLATE_FRAME_ERROR) && frame->id == id;
+  return frame->id == id &&
+         (frame->kind == PYISOLATE_FRAME_RETURN || frame->kind == PYISOLATE_FRAME_ERROR);
 }
 
 PyIsolateFrame *
@@ -491,7 +509,8 @@ worker_wait_kind (Worker             *worker,
     {
       PyIsolateFrame *frame = worker_next (worker);
 
-      if (frame->kind == kind && (kind != PYISOLATE_FRAME_CALL || g_str_equal (frame->name, "silent")))
+      if (frame->kind == kind &&
+          (kind != PYISOLATE_FRAME_CALL || g_str_equal (frame->name, "silent")))
         return frame;
       if (handle_in_passing (worker, frame))
         _pyisolate_frame_free (frame);
@@ -523,7 +542,8 @@ new_settings (Worker *worker)
   apis = g_variant_parse (G_VARIANT_TYPE_VARDICT,
                           "{'host': <{'methods': <{"
                           "'echo': <{'signature': <'v'>, 'doc': <'Gives it back.'>}>,"
-                          "'call_back': <@a{sv} {}>, 'fail': <@a{sv} {}>, 'silent': <@a{sv} {}>}>}>,"
+                          "'call_back': <@a{sv} {}>, 'fail': <@a{sv} {}>, "
+                          "'silent': <@a{sv} {}>}>}>,"
                           "'open': <@a{sv} {}>}",
                           NULL, NULL, NULL);
   g_variant_dict_insert (&settings, "link", "x", (gint64) LINK_NUMBER);
@@ -565,7 +585,8 @@ expect_control (Worker     *worker,
       g_autoptr (PyIsolateFrame) frame = worker_next (worker);
       g_autoptr (GVariant) body = NULL;
 
-      if (frame->kind != PYISOLATE_FRAME_CALL || !g_str_equal (frame->target, PYISOLATE_TARGET_HOST))
+      if (frame->kind != PYISOLATE_FRAME_CALL ||
+          !g_str_equal (frame->target, PYISOLATE_TARGET_HOST))
         {
           if (!handle_in_passing (worker, frame))
             g_ptr_array_add (worker->seen, g_steal_pointer (&frame));
@@ -634,8 +655,8 @@ worker_dup_method (Worker     *worker,
   for (gsize i = 0; i < g_variant_n_children (worker->methods); i++)
     {
       g_autoptr (GVariant) child = g_variant_get_child_value (worker->methods, i);
-      g_autoptr (GVariant) dict = g_variant_is_of_type (child, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant (child)
-                                                                                        : g_variant_ref (child);
+      gboolean boxed = g_variant_is_of_type (child, G_VARIANT_TYPE_VARIANT);
+      g_autoptr (GVariant) dict = boxed ? g_variant_get_variant (child) : g_variant_ref (child);
       const char *its_name = NULL;
 
       g_assert_true (g_variant_lookup (dict, "name", "&s", &its_name));
@@ -658,7 +679,8 @@ worker_call_full (Worker        *worker,
   PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, ++worker->last_id);
   g_autofree char *text = g_strdup_printf ("(@av [%s], @a{sv} {%s})", args, kwargs);
   g_autoptr (GError) error = NULL;
-  g_autoptr (GVariant) body = g_variant_parse (G_VARIANT_TYPE (PYISOLATE_BODY_CALL), text, NULL, NULL, &error);
+  g_autoptr (GVariant) body = g_variant_parse (G_VARIANT_TYPE (PYISOLATE_BODY_CALL), text, NULL,
+                                               NULL, &error);
   guint64 id = frame->id;
 
   g_assert_no_error (error);
@@ -666,8 +688,7 @@ worker_call_full (Worker        *worker,
   frame->name = g_strdup (method);
   _pyisolate_frame_set_chain (frame, chain, n_chain);
   _pyisolate_frame_set_variant (frame, body);
-  _pyisolate_transport_send (worker->transport, frame, &error);
-  g_assert_no_error (error);
+  send_frame (worker, frame);
 
   return id;
 }
@@ -684,14 +705,15 @@ void
 worker_cancel (Worker  *worker,
                guint64  id)
 {
-  g_assert_true (_pyisolate_transport_send (worker->transport, _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, id), NULL));
+  send_frame (worker, _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, id));
 }
 
 char *
 worker_print (GBytes     *body,
               const char *type)
 {
-  g_autoptr (GVariant) variant = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), body, FALSE));
+  g_autoptr (GVariant) variant =
+    g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), body, FALSE));
 
   if (g_str_equal (type, "v"))
     {
@@ -769,7 +791,8 @@ worker_assert_raises (Worker     *worker,
   g_assert_nonnull (exception);
   g_assert_cmpstr (pyisolate_remote_exception_get_type_name (exception), ==, type);
   if (!g_pattern_match_simple (pattern, pyisolate_remote_exception_get_message (exception)))
-    fail (worker, "The message %s does not match %s", pyisolate_remote_exception_get_message (exception), pattern);
+    fail (worker, "The message %s does not match %s",
+          pyisolate_remote_exception_get_message (exception), pattern);
 
   return g_steal_pointer (&exception);
 }
@@ -782,8 +805,10 @@ worker_wait_exit (Worker *worker)
   g_subprocess_wait (worker->process, NULL, &error);
   g_assert_no_error (error);
 
-  return g_subprocess_get_if_exited (worker->process) ? g_subprocess_get_exit_status (worker->process)
-                                                      : -g_subprocess_get_term_sig (worker->process);
+  if (g_subprocess_get_if_exited (worker->process))
+    return g_subprocess_get_exit_status (worker->process);
+
+  return -g_subprocess_get_term_sig (worker->process);
 }
 
 void

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A host of the least kind: a real interpreter runs the runtime, the test speaks frames with it.
  *
- * Values are written and read in GVariant's text form: worker_call (worker, "add", "<int64 1>, <int64 2>").
+ * Values are written and read in GVariant's text form: worker_call (worker, "add", "<int64 1>,
+ * <int64 2>").
  *
- * It has two singletons. "host" lists its methods: echo (x) gives x back; call_back (method, …) calls a method of the
- * extension and gives its result back; fail () is an error G_IO_ERROR_NOT_FOUND; silent () is never answered. "open"
- * has the same, and lists none. */
+ * It has two singletons. "host" lists its methods: echo (x) gives x back; call_back (method, …)
+ * calls a method of the extension and gives its result back; fail () is an error
+ * G_IO_ERROR_NOT_FOUND; silent () is never answered. "open" has the same, and lists none. */
 #pragma once
 
 #include "test-util.h"
