@@ -316,10 +316,11 @@ begin_running (PyIsolateExtension  *extension,
                GAsyncResult       **result)
 {
   g_autoptr (PyIsolateCall) call = pyisolate_call_new (method);
+  g_autoptr (GVariant) tuple = host_parse (args);
   gboolean begun = FALSE;
 
   pyisolate_call_set_timeout (call, timeout);
-  pyisolate_call_set_args (call, host_parse (args));
+  pyisolate_call_set_args (call, tuple);
   g_signal_connect (call, "progress", G_CALLBACK (on_begun), &begun);
   pyisolate_extension_start_call_async (extension, call, cancellable, host_store, result);
   g_assert_null (*result);

@@ -17,9 +17,10 @@ raise_in (PyIsolateExtension *extension,
   g_autoptr (PyIsolateRemoteException) of_call = NULL;
   g_autoptr (GError) error = NULL;
   PyIsolateRemoteException *exception;
+  g_autoptr (GVariant) tuple = host_parse (args);
   g_autofree char *line = NULL;
 
-  pyisolate_call_set_args (call, host_parse (args));
+  pyisolate_call_set_args (call, tuple);
   result = pyisolate_extension_start_call_sync (extension, call, NULL, &error);
   g_assert_null (result);
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_REMOTE_EXCEPTION);
