@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define DEADLINE_MS 20000
 #define LINK_NUMBER 7
 
 struct _Worker {
@@ -34,109 +33,6 @@ struct _Worker {
   GString *output;
   gboolean output_ended;
 };
-
-char *
-worker_extension_path (const char *name)
-{
-  return g_test_build_filename (G_TEST_DIST, "worker", "extensions", name, NULL);
-}
-
-static char *
-version_of (const char *python)
-{
-  g_autofree char *name = g_path_get_basename (python);
-
-  return g_strdup (g_str_has_prefix (name, "python") ? name + strlen ("python") : name);
-}
-
-gboolean
-worker_python_is_at_least (const char *python,
-                           int         minor)
-{
-  g_autofree char *version = version_of (python);
-
-  return g_str_has_prefix (version, "3.") && atoi (version + 2) >= minor;
-}
-
-static gpointer
-connect_worker (gpointer fd)
-{
-  return _pyisolate_dbus_connect_worker_sync (GPOINTER_TO_INT (fd), NULL);
-}
-
-static void
-on_connected (GObject      *source,
-              GAsyncResult *result,
-              gpointer      user_data)
-{
-  *(GAsyncResult **) user_data = g_object_ref (result);
-}
-
-static gboolean
-is_closed (gpointer fd)
-{
-  return fcntl (*(int *) fd, F_GETFD) < 0;
-}
-
-/* The first connection of a process starts GDBus's thread, which keeps its descriptor. */
-static void
-start_gdbus (void)
-{
-  g_autoptr (GAsyncResult) result = NULL;
-  g_autoptr (GDBusConnection) host = NULL;
-  g_autoptr (GDBusConnection) worker = NULL;
-  GThread *thread;
-  int fds[2];
-
-  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
-  thread = g_thread_new ("worker", connect_worker, GINT_TO_POINTER (fds[1]));
-  _pyisolate_dbus_connect_host_async (fds[0], NULL, on_connected, &result);
-  test_util_assert_until (test_util_is_set, &result, DEADLINE_MS);
-  worker = g_thread_join (thread);
-  host = _pyisolate_dbus_connect_host_finish (result, NULL);
-  g_assert_nonnull (host);
-  g_dbus_connection_close_sync (host, NULL, NULL);
-  g_dbus_connection_close_sync (worker, NULL, NULL);
-  g_clear_object (&result);
-  g_clear_object (&host);
-  g_clear_object (&worker);
-  test_util_assert_until (is_closed, &fds[0], DEADLINE_MS);
-  test_util_assert_until (is_closed, &fds[1], DEADLINE_MS);
-}
-
-static void
-run_test (gconstpointer data)
-{
-  gpointer const *pair = data;
-
-  ((WorkerTestFunc) pair[0]) (pair[1]);
-}
-
-/* Adds it once for each interpreter. */
-void
-worker_add_test (const char     *path,
-                 WorkerTestFunc  func)
-{
-  g_auto (GStrv) pythons = g_strsplit (g_getenv ("PYISOLATE_TEST_PYTHONS"), ":", -1);
-  static gsize started = 0;
-
-  if (g_once_init_enter (&started))
-    {
-      start_gdbus ();
-      g_once_init_leave (&started, 1);
-    }
-
-  for (guint i = 0; pythons[i] != NULL; i++)
-    {
-      g_autofree char *version = version_of (pythons[i]);
-      g_autofree char *full_path = g_strdup_printf ("/pyisolate/worker/%s/%s", version, path);
-      gpointer *pair = g_new (gpointer, 2);
-
-      pair[0] = func;
-      pair[1] = g_strdup (pythons[i]);
-      test_util_add_data_func (full_path, pair, run_test);
-    }
-}
 
 static gpointer
 read_output (gpointer data)
@@ -175,10 +71,10 @@ worker_dup_output (Worker *worker)
   return text;
 }
 
-static void G_GNUC_NORETURN G_GNUC_PRINTF (2, 3)
-fail (Worker     *worker,
-      const char *format,
-      ...)
+void
+worker_fail (Worker     *worker,
+             const char *format,
+             ...)
 {
   g_autofree char *message = NULL;
   va_list args;
@@ -195,7 +91,7 @@ void
 worker_wait_output (Worker     *worker,
                     const char *text)
 {
-  gint64 deadline = g_get_monotonic_time () + DEADLINE_MS * G_TIME_SPAN_MILLISECOND;
+  gint64 deadline = g_get_monotonic_time () + WORKER_DEADLINE_MS * G_TIME_SPAN_MILLISECOND;
   gboolean found;
 
   g_mutex_lock (&worker->mutex);
@@ -207,7 +103,7 @@ worker_wait_output (Worker     *worker,
   g_mutex_unlock (&worker->mutex);
 
   if (!found)
-    fail (worker, "Not in the output: %s", text);
+    worker_fail (worker, "Not in the output: %s", text);
 }
 
 static void
@@ -228,19 +124,36 @@ on_closed (PyIsolateTransport *transport,
 }
 
 static void
+on_connected (GObject      *source,
+              GAsyncResult *result,
+              gpointer      user_data)
+{
+  *(GAsyncResult **) user_data = g_object_ref (result);
+}
+
+/* The host's end of a link. */
+GDBusConnection *
+worker_connect (int      take_fd,
+                GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  _pyisolate_dbus_connect_host_async (take_fd, NULL, on_connected, &result);
+  test_util_assert_until (test_util_is_set, &result, WORKER_DEADLINE_MS);
+
+  return _pyisolate_dbus_connect_host_finish (result, error);
+}
+
+static void
 connect_host (Worker *worker,
               int     take_fd)
 {
   static const PyIsolateTransportHandler handler = { on_frame, on_closed };
-  g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
 
-  _pyisolate_dbus_connect_host_async (take_fd, NULL, on_connected, &result);
-  if (!test_util_run_until (test_util_is_set, &result, DEADLINE_MS))
-    fail (worker, "The worker does not connect");
-  worker->connection = _pyisolate_dbus_connect_host_finish (result, &error);
+  worker->connection = worker_connect (take_fd, &error);
   if (worker->connection == NULL)
-    fail (worker, "No connection: %s", error->message);
+    worker_fail (worker, "No connection: %s", error->message);
 
   worker->transport = _pyisolate_dbus_transport_new (worker->connection);
   _pyisolate_transport_start (worker->transport, &handler, g_async_queue_ref (worker->frames),
@@ -338,9 +251,9 @@ worker_answer (Worker     *worker,
   g_variant_unref (variant);
 }
 
-static GVariant *
-body_of (PyIsolateFrame *frame,
-         const char     *type)
+GVariant *
+worker_dup_body (PyIsolateFrame *frame,
+                 const char     *type)
 {
   g_autoptr (GVariant) variant =
     g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), frame->body, FALSE));
@@ -361,10 +274,10 @@ is_control (PyIsolateFrame *frame,
 PyIsolateFrame *
 worker_next (Worker *worker)
 {
-  PyIsolateFrame *frame = g_async_queue_timeout_pop (worker->frames, DEADLINE_MS * 1000);
+  PyIsolateFrame *frame = g_async_queue_timeout_pop (worker->frames, WORKER_DEADLINE_MS * 1000);
 
   if (frame == NULL)
-    fail (worker, "Nothing more comes from the worker");
+    worker_fail (worker, "Nothing more comes from the worker");
 
   return frame;
 }
@@ -373,7 +286,7 @@ static void
 forward_call_back (Worker         *worker,
                    PyIsolateFrame *frame)
 {
-  g_autoptr (GVariant) body = body_of (frame, PYISOLATE_BODY_CALL);
+  g_autoptr (GVariant) body = worker_dup_body (frame, PYISOLATE_BODY_CALL);
   g_autoptr (GVariant) args = g_variant_get_child_value (body, 0);
   g_autoptr (GVariant) method = NULL;
   GVariantBuilder rest;
@@ -407,7 +320,7 @@ serve_singleton (Worker         *worker,
 {
   if (g_str_equal (frame->name, "echo"))
     {
-      g_autoptr (GVariant) body = body_of (frame, PYISOLATE_BODY_CALL);
+      g_autoptr (GVariant) body = worker_dup_body (frame, PYISOLATE_BODY_CALL);
       g_autoptr (GVariant) args = g_variant_get_child_value (body, 0);
       g_autoptr (GVariant) value = NULL;
 
@@ -566,7 +479,7 @@ worker_answer_hello (Worker *worker)
 
   g_assert_true (is_control (hello, "Hello"));
   g_assert_cmpuint (PYISOLATE_CALL_ID_LINK (hello->id), ==, G_MAXUINT32);
-  body = body_of (hello, PYISOLATE_BODY_CALL);
+  body = worker_dup_body (hello, PYISOLATE_BODY_CALL);
   kwargs = g_variant_get_child_value (body, 1);
   g_assert_true (g_variant_lookup (kwargs, "protocol", "x", &number));
   g_assert_cmpint (number, ==, 1);
@@ -593,12 +506,12 @@ expect_control (Worker     *worker,
           continue;
         }
 
-      body = body_of (frame, PYISOLATE_BODY_CALL);
+      body = worker_dup_body (frame, PYISOLATE_BODY_CALL);
       if (!is_control (frame, name))
         {
           g_autofree char *text = g_variant_print (body, FALSE);
 
-          fail (worker, "%s in place of %s: %s", frame->name, name, text);
+          worker_fail (worker, "%s in place of %s: %s", frame->name, name, text);
         }
       g_assert_cmpuint (PYISOLATE_CALL_ID_LINK (frame->id), ==, LINK_NUMBER);
       worker_answer (worker, frame->id, "objectpath '" PYISOLATE_TAG_NONE "'");
@@ -708,95 +621,6 @@ worker_cancel (Worker  *worker,
   send_frame (worker, _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, id));
 }
 
-char *
-worker_print (GBytes     *body,
-              const char *type)
-{
-  g_autoptr (GVariant) variant =
-    g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), body, FALSE));
-
-  if (g_str_equal (type, "v"))
-    {
-      g_autoptr (GVariant) value = g_variant_get_variant (variant);
-
-      return g_variant_print (value, FALSE);
-    }
-
-  return g_variant_print (variant, FALSE);
-}
-
-void
-worker_assert_answer (Worker     *worker,
-                      guint64     id,
-                      const char *expected)
-{
-  g_autoptr (PyIsolateFrame) frame = worker_wait (worker, id);
-  g_autofree char *text = NULL;
-
-  if (frame->kind == PYISOLATE_FRAME_ERROR)
-    {
-      g_autofree char *details = worker_print (frame->body, PYISOLATE_BODY_DETAILS);
-
-      fail (worker, "%s: %s %s", frame->name, frame->message, details);
-    }
-
-  text = worker_print (frame->body, PYISOLATE_BODY_VALUE);
-  g_assert_cmpstr (text, ==, expected);
-}
-
-void
-worker_assert_result (Worker     *worker,
-                      const char *method,
-                      const char *args,
-                      const char *expected)
-{
-  worker_assert_answer (worker, worker_call (worker, method, args), expected);
-}
-
-void
-worker_assert_error (PyIsolateFrame *frame,
-                     int             code,
-                     const char     *pattern)
-{
-  g_autofree char *name = g_strconcat ("The error: ", frame->message, NULL);
-
-  g_assert_cmpint (frame->kind, ==, PYISOLATE_FRAME_ERROR);
-  g_assert_cmpstr (frame->name, ==, _pyisolate_error_get_dbus_name (code));
-  if (!g_pattern_match_simple (pattern, frame->message))
-    g_error ("%s does not match %s", name, pattern);
-}
-
-PyIsolateRemoteException *
-worker_to_exception (PyIsolateFrame *frame)
-{
-  g_autoptr (GVariant) details = body_of (frame, PYISOLATE_BODY_DETAILS);
-  g_autoptr (GError) error = _pyisolate_frame_to_error (frame, details);
-
-  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_REMOTE_EXCEPTION);
-  return pyisolate_error_dup_remote_exception (error);
-}
-
-PyIsolateRemoteException *
-worker_assert_raises (Worker     *worker,
-                      const char *method,
-                      const char *args,
-                      const char *type,
-                      const char *pattern)
-{
-  g_autoptr (PyIsolateFrame) frame = worker_wait (worker, worker_call (worker, method, args));
-  g_autoptr (PyIsolateRemoteException) exception = NULL;
-
-  worker_assert_error (frame, PYISOLATE_ERROR_REMOTE_EXCEPTION, "*");
-  exception = worker_to_exception (frame);
-  g_assert_nonnull (exception);
-  g_assert_cmpstr (pyisolate_remote_exception_get_type_name (exception), ==, type);
-  if (!g_pattern_match_simple (pattern, pyisolate_remote_exception_get_message (exception)))
-    fail (worker, "The message %s does not match %s",
-          pyisolate_remote_exception_get_message (exception), pattern);
-
-  return g_steal_pointer (&exception);
-}
-
 int
 worker_wait_exit (Worker *worker)
 {
@@ -852,6 +676,6 @@ worker_finish (Worker *worker)
 
   worker_assert_answer (worker, id, "'" PYISOLATE_TAG_NONE "'");
   if (worker_wait_exit (worker) != 0)
-    fail (worker, "It did not exit with 0 after Stop");
+    worker_fail (worker, "It did not exit with 0 after Stop");
   worker_free (worker);
 }

@@ -27,6 +27,8 @@ gboolean         worker_python_is_at_least   (const char      *python,
                                               int              minor);
 char            *worker_extension_path       (const char      *name);
 
+#define WORKER_DEADLINE_MS 20000
+
 /* A worker that has said nothing yet; @path: of the extension. */
 Worker          *worker_start                (const char      *python,
                                               const char      *path);
@@ -41,6 +43,13 @@ void             worker_free                 (Worker          *worker);
 /* Stop, exit status 0, free. */
 void             worker_finish               (Worker          *worker);
 
+/* Ends the test, with what the worker wrote. */
+void             worker_fail                 (Worker          *worker,
+                                              const char      *format,
+                                              ...) G_GNUC_NORETURN G_GNUC_PRINTF (2, 3);
+
+GDBusConnection *worker_connect              (int              take_fd,
+                                              GError         **error);
 PyIsolateFrame  *worker_next                 (Worker          *worker);
 GVariant        *worker_expect_ready         (Worker          *worker);
 GVariant        *worker_expect_load_failed   (Worker          *worker);
@@ -90,6 +99,8 @@ void             worker_assert_error         (PyIsolateFrame  *frame,
                                               int              code,
                                               const char      *pattern);
 PyIsolateRemoteException *worker_to_exception (PyIsolateFrame *frame);
+GVariant        *worker_dup_body             (PyIsolateFrame  *frame,
+                                              const char      *type);
 char            *worker_print                (GBytes          *body,
                                               const char      *type);
 /* What it wrote to stdout and stderr so far. */
