@@ -469,6 +469,15 @@ assert_cancelled (HostTest      *test,
 }
 
 static void
+wait_importing (HostTest   *test,
+                const char *name)
+{
+  g_autoptr (HostNews) news = host_news_new (pyisolate_extension_manager_get_extension (test->manager, name));
+
+  host_news_wait_line (news, "stdout|*waiting");
+}
+
+static void
 test_cancel (gconstpointer data)
 {
   CancelWhen when = (CancelWhen) GPOINTER_TO_INT (data);
@@ -478,7 +487,6 @@ test_cancel (gconstpointer data)
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_autoptr (GAsyncResult) other = NULL;
   g_autoptr (GAsyncResult) result = NULL;
-  g_autoptr (HostNews) news = NULL;
 
   pyisolate_extension_manager_set_max_parallel_starts (test->manager, 1);
   if (when == CANCEL_BEFORE)
@@ -486,14 +494,16 @@ test_cancel (gconstpointer data)
   if (when == CANCEL_IN_UV)
     pyisolate_extension_manager_set_uv_path (test->manager, uv);
   if (when == CANCEL_IN_QUEUE)
-    begin_load (test, slow_config ("other", fifo), cancellable, &other);
+    {
+      begin_load (test, slow_config ("other", fifo), cancellable, &other);
+      wait_importing (test, "other");
+    }
 
   begin_load (test, when == CANCEL_IN_UV ? uv_config ("it") : slow_config ("it", fifo), cancellable, &result);
-  news = host_news_new (pyisolate_extension_manager_get_extension (test->manager, other != NULL ? "other" : "it"));
   if (when == CANCEL_IN_UV)
     test_util_assert_until (is_called, uv, HOST_TEST_TIMEOUT_MS);
-  if (when == CANCEL_IN_QUEUE || when == CANCEL_IN_IMPORT)
-    host_news_wait_line (news, "stdout|*waiting");
+  if (when == CANCEL_IN_IMPORT)
+    wait_importing (test, "it");
 
   assert_cancelled (test, "it", cancellable, &result);
   if (when == CANCEL_IN_QUEUE)
