@@ -130,6 +130,11 @@ class ExtensionManager:
                 raise _bad_config(
                     f"{key!r} of the extension {config.name!r}: this version shares no tensors"
                 )
+        if not config.isolated:
+            raise _bad_config(
+                f"The extension {config.name!r} asks for isolated=False: this version runs every "
+                "extension in a process of its own"
+            )
         if not isinstance(config.name, str):
             raise TypeError(f"The name of an extension is a string, not {config.name!r}")
 
