@@ -16,7 +16,7 @@
  *
  * Where each PYISOLATE_ERROR code is produced:
  *
- *   FAILED            calls/used-twice, singleton/dropped, manager/other-thread
+ *   FAILED            calls/used-twice, singleton/errors, manager/other-thread
  *   BAD_CONFIG        config/bad
  *   UV_MISSING        config/bad (uv-path)
  *   UNSOLVABLE        config/environment-errors
@@ -25,18 +25,18 @@
  *   PYTHON_NOT_FOUND  config/bad
  *   ENVIRONMENT       config/environment-errors
  *   SPAWN             faults/no-launcher
- *   HANDSHAKE         hostile/handshake, faults/exits-before-hello
+ *   HANDSHAKE         hostile/handshake
  *   IMPORT_FAILED     exceptions/import
  *   NO_SUCH_METHOD    calls/no-such-method, singleton/errors
  *   BAD_VALUE         calls/bad-values, singleton/signatures
  *   REMOTE_EXCEPTION  exceptions/…
- *   TIMED_OUT         calls/timeout, faults/start-timeout
+ *   TIMED_OUT         calls/timeout, faults/import
  *   DIED              faults/endings
  *   KILLED            faults/endings, calls/kill-on-timeout
  *   OUT_OF_MEMORY     faults/out-of-memory
- *   BAD_MESSAGE       hostile/messages
+ *   BAD_MESSAGE       hostile/messages, hostile/handshake
  *   NOT_RUNNING       calls/not-running
- *   LIMIT             singleton/chain-limit, singleton/calls-limit, hostile/messages
+ *   LIMIT             singleton/chain-limit, singleton/calls-limit, hostile/flood
  *   G_IO_ERROR_CANCELLED  calls/cancel, manager/cancel
  */
 #pragma once
