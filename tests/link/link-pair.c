@@ -40,15 +40,24 @@ link_box_unref (LinkBox *box)
   g_free (box);
 }
 
+/* With the lock held. Who waits is woken once, not by each of thousands. */
+static void
+count (LinkBox *box,
+       guint   *counter)
+{
+  (*counter)++;
+  if (box->awaited == counter && *counter >= box->target)
+    g_main_context_wakeup (NULL);
+}
+
 void
 link_box_put (LinkBox        *box,
               PyIsolateFrame *frame)
 {
   g_mutex_lock (&box->mutex);
   g_queue_push_tail (&box->frames, frame);
-  box->n_frames++;
+  count (box, &box->n_frames);
   g_mutex_unlock (&box->mutex);
-  g_main_context_wakeup (NULL);
 }
 
 void
@@ -58,9 +67,8 @@ link_box_end (LinkBox      *box,
   g_mutex_lock (&box->mutex);
   g_clear_error (&box->error);
   box->error = error != NULL ? g_error_copy (error) : NULL;
-  box->n_ends++;
+  count (box, &box->n_ends);
   g_mutex_unlock (&box->mutex);
-  g_main_context_wakeup (NULL);
 }
 
 static void
@@ -69,50 +77,36 @@ link_box_destroyed (gpointer data)
   LinkBox *box = data;
 
   g_mutex_lock (&box->mutex);
-  box->n_destroyed++;
+  count (box, &box->n_destroyed);
   g_mutex_unlock (&box->mutex);
-  g_main_context_wakeup (NULL);
   link_box_unref (box);
 }
 
-typedef struct {
-  LinkBox *box;
-  guint n;
-} Wanted;
-
 static gboolean
-is_filled (gpointer data)
+has_reached (gpointer data)
 {
   LinkBox *box = data;
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&box->mutex);
 
-  return !g_queue_is_empty (&box->frames);
+  return *box->awaited >= box->target;
 }
 
-static gboolean
-has_frames (gpointer data)
+static void
+wait_for (LinkBox *box,
+          guint   *counter,
+          guint    target)
 {
-  Wanted *wanted = data;
+  g_mutex_lock (&box->mutex);
+  box->awaited = counter;
+  box->target = target;
+  g_mutex_unlock (&box->mutex);
 
-  return link_box_count (wanted->box) >= wanted->n;
-}
+  if (!has_reached (box))
+    test_util_assert_until (has_reached, box, LINK_TIMEOUT_MS);
 
-static gboolean
-has_ends (gpointer data)
-{
-  Wanted *wanted = data;
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&wanted->box->mutex);
-
-  return wanted->box->n_ends >= wanted->n;
-}
-
-static gboolean
-has_destroyed (gpointer data)
-{
-  Wanted *wanted = data;
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&wanted->box->mutex);
-
-  return wanted->box->n_destroyed >= wanted->n;
+  g_mutex_lock (&box->mutex);
+  box->awaited = NULL;
+  g_mutex_unlock (&box->mutex);
 }
 
 PyIsolateFrame *
@@ -120,7 +114,7 @@ link_box_take (LinkBox *box)
 {
   g_autoptr (GMutexLocker) locker = NULL;
 
-  test_util_assert_until (is_filled, box, LINK_TIMEOUT_MS);
+  wait_for (box, &box->n_frames, ++box->n_taken);
   locker = g_mutex_locker_new (&box->mutex);
   return g_queue_pop_head (&box->frames);
 }
@@ -129,27 +123,21 @@ void
 link_box_wait_frames (LinkBox *box,
                       guint    n_frames)
 {
-  Wanted wanted = { box, n_frames };
-
-  test_util_assert_until (has_frames, &wanted, LINK_TIMEOUT_MS);
+  wait_for (box, &box->n_frames, n_frames);
 }
 
 void
 link_box_wait_ends (LinkBox *box,
                     guint    n_ends)
 {
-  Wanted wanted = { box, n_ends };
-
-  test_util_assert_until (has_ends, &wanted, LINK_TIMEOUT_MS);
+  wait_for (box, &box->n_ends, n_ends);
 }
 
 void
 link_box_wait_destroyed (LinkBox *box,
                          guint    n_destroyed)
 {
-  Wanted wanted = { box, n_destroyed };
-
-  test_util_assert_until (has_destroyed, &wanted, LINK_TIMEOUT_MS);
+  wait_for (box, &box->n_destroyed, n_destroyed);
 }
 
 guint
@@ -245,20 +233,35 @@ link_pair_new (LinkKind kind,
 }
 
 static void
+on_gone (gpointer  data,
+         GObject  *where_it_was)
+{
+  g_atomic_int_set ((int *) data, TRUE);
+  g_main_context_wakeup (NULL);
+}
+
+static gboolean
+is_gone (gpointer data)
+{
+  return g_atomic_int_get ((int *) data);
+}
+
+void
+link_unref_last (gpointer object)
+{
+  int gone = FALSE;
+
+  g_object_weak_ref (G_OBJECT (object), on_gone, &gone);
+  g_object_unref (object);
+  test_util_assert_until (is_gone, &gone, LINK_TIMEOUT_MS);
+}
+
+static void
 side_finish (LinkSide *side)
 {
-  gpointer transport = side->transport;
-  gpointer endpoint = side->endpoint;
-
-  g_object_add_weak_pointer (transport, &transport);
-  if (endpoint != NULL)
-    g_object_add_weak_pointer (endpoint, &endpoint);
-  g_clear_object (&side->endpoint);
-  g_clear_object (&side->transport);
-
-  /* Other threads drop their references a moment later-> */
-  while (transport != NULL || endpoint != NULL)
-    test_util_run_until (test_util_is_true, &(gboolean) { FALSE }, 1);
+  if (side->endpoint != NULL)
+    link_unref_last (g_steal_pointer (&side->endpoint));
+  link_unref_last (g_steal_pointer (&side->transport));
   g_clear_pointer (&side->box, link_box_unref);
 }
 

@@ -31,6 +31,7 @@ typedef struct {
   guint32 message_size;
   guint32 body_size;
   guint32 n_fds;
+  guint32 padding;
 } Header;
 
 G_DEFINE_FINAL_TYPE (PlainTransport, plain_transport, PYISOLATE_TYPE_TRANSPORT)

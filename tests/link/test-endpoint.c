@@ -607,6 +607,7 @@ test_peer_vanishes (LinkPair *pair)
   g_assert_error (box->error, PYISOLATE_ERROR, PYISOLATE_ERROR_DIED);
   g_assert_cmpuint (link_box_count (box), ==, 0);
   link_box_wait_destroyed (box, 100);
+  link_box_wait_ends (pair->host.box, 1);
   g_assert_no_error (pair->host.box->error);
 }
 

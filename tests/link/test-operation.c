@@ -50,13 +50,8 @@ fixture_new (LinkKind kind)
 static void
 fixture_free (Fixture *fixture)
 {
-  gpointer weak = fixture->extension;
-
-  g_object_add_weak_pointer (G_OBJECT (fixture->extension), &weak);
-  g_clear_object (&fixture->extension);
   link_pair_free (fixture->pair);
-  while (weak != NULL)
-    test_util_run_until (test_util_is_true, &(gboolean) { FALSE }, 1);
+  link_unref_last (g_steal_pointer (&fixture->extension));
   _pyisolate_mailbox_unref (fixture->mailbox);
   g_free (fixture);
 }
