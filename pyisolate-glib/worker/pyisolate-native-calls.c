@@ -26,6 +26,12 @@ take_body (PyIsolateFrame *frame,
   else
     g_array_unref (fds);
 
+  if (n_fds > PYISOLATE_MAX_FDS)
+    {
+      PyErr_Format (PyExc_ValueError, "%u file descriptors cannot travel together, only %d", n_fds, PYISOLATE_MAX_FDS);
+      return FALSE;
+    }
+
   return TRUE;
 }
 
