@@ -10,6 +10,11 @@
 #include "pyisolate-service-private.h"
 #include "pyisolate-value-private.h"
 
+#include <string.h>
+
+/* Bytes of a log record, or of the text of a report of progress. */
+#define MAX_TEXT (8 * 1024)
+
 typedef struct {
   PyIsolateExtension *extension; /* must not go before it has answered */
   PyIsolateMailbox *mailbox;
@@ -22,7 +27,7 @@ typedef struct {
 /* One bit for each state that may follow. */
 #define TO(state) (1u << PYISOLATE_EXTENSION_STATE_##state)
 static const guint edges[] = {
-  [PYISOLATE_EXTENSION_STATE_NEW] = TO (PREPARING) | TO (FAILED) | TO (STOPPED),
+  [PYISOLATE_EXTENSION_STATE_NEW] = TO (PREPARING) | TO (STOPPING) | TO (FAILED) | TO (STOPPED),
   [PYISOLATE_EXTENSION_STATE_PREPARING] = TO (STARTING) | TO (STOPPING) | TO (FAILED) | TO (STOPPED),
   [PYISOLATE_EXTENSION_STATE_STARTING] = TO (PREPARING) | TO (RUNNING) | TO (STOPPING) | TO (FAILED) | TO (STOPPED),
   [PYISOLATE_EXTENSION_STATE_RUNNING] = TO (STOPPING) | TO (FAILED) | TO (STOPPED),
@@ -101,6 +106,22 @@ _pyisolate_extension_is_stopping (PyIsolateExtension *self)
   return self->stop_requested;
 }
 
+/* What is for people to read is cut: a worker may send as much of it as it likes. */
+static char *
+dup_bounded (const char *text)
+{
+  gsize length = strlen (text);
+  g_autofree char *start = NULL;
+  g_autofree char *valid = NULL;
+
+  if (length <= MAX_TEXT)
+    return g_strdup (text);
+
+  start = g_strndup (text, MAX_TEXT);
+  valid = g_utf8_make_valid (start, -1);
+  return g_strdup_printf ("%s… (%" G_GSIZE_FORMAT " bytes more)", valid, length - MAX_TEXT);
+}
+
 static void
 post_log (PyIsolateExtension *self,
           int                 level,
@@ -122,10 +143,12 @@ _pyisolate_extension_log (PyIsolateExtension *self,
                           const char         *logger,
                           const char         *text)
 {
-  g_autofree char *line = g_strdup_printf ("%s: %s", logger, text);
+  g_autofree char *bounded_logger = dup_bounded (logger);
+  g_autofree char *bounded_text = dup_bounded (text);
+  g_autofree char *line = g_strdup_printf ("%s: %s", bounded_logger, bounded_text);
 
   _pyisolate_log_tail_append (self->log_tail, line);
-  post_log (self, level, logger, text);
+  post_log (self, level, bounded_logger, bounded_text);
 }
 
 /* Any number a logger may have used, as the level at or below it that has a name. */
@@ -558,7 +581,8 @@ _pyisolate_extension_post_progress (PyIsolateExtension *self,
 
   news->call = g_object_ref (call);
   news->fraction = fraction;
-  news->text = g_strdup (text);
+  news->text = dup_bounded (text);
+  /* Should too many wait, the call itself has been refused for it. */
   _pyisolate_outbox_post (self->outbox, self, news);
 }
 
@@ -679,6 +703,14 @@ _pyisolate_extension_stop (PyIsolateExtension *self,
     }
 }
 
+static gboolean
+has_worker (PyIsolateExtension *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+
+  return self->worker != NULL;
+}
+
 /**
  * pyisolate_extension_kill:
  * @self: an extension
@@ -697,6 +729,6 @@ pyisolate_extension_kill (PyIsolateExtension *self)
                                                "The extension “%s” was killed by the host",
                                                pyisolate_extension_get_name (self)));
   /* If there is no process yet, there will be none. */
-  if (pyisolate_extension_get_state (self) <= PYISOLATE_EXTENSION_STATE_PREPARING)
+  if (!has_worker (self))
     g_cancellable_cancel (self->load_cancellable);
 }

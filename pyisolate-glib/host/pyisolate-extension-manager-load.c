@@ -166,7 +166,8 @@ make_extension (PyIsolateExtensionManager    *self,
 }
 
 typedef struct {
-  PyIsolateExtensionManager *manager;
+  PyIsolateExtensionManager *manager; /* until it is loaded */
+  GWeakRef weak_manager;
   GCancellable *cancellable; /* the caller's */
   gulong cancelled_id;
   GTask *task; /* or: */
@@ -180,6 +181,7 @@ load_request_free (gpointer data)
   LoadRequest *load = data;
 
   g_clear_object (&load->manager);
+  g_weak_ref_clear (&load->weak_manager);
   g_clear_object (&load->cancellable);
   g_clear_object (&load->task);
   g_free (load);
@@ -193,7 +195,10 @@ on_load_news (PyIsolateExtension *extension,
               gpointer            user_data)
 {
   LoadRequest *load = user_data;
-  PyIsolateExtensionManager *self = load->manager;
+  g_autoptr (PyIsolateExtensionManager) self = g_weak_ref_get (&load->weak_manager);
+
+  if (self == NULL)
+    return;
 
   if (g_hash_table_contains (self->fractions, extension))
     _pyisolate_extension_manager_set_fraction (self, extension, fraction);
@@ -207,10 +212,14 @@ on_loaded (PyIsolateExtension *extension,
 {
   LoadRequest *load = user_data;
 
-  g_cancellable_disconnect (load->cancellable, load->cancelled_id);
-  _pyisolate_extension_manager_set_fraction (load->manager, extension, -1);
+  /* News that nobody has taken yet must not keep the manager. */
+  g_autoptr (PyIsolateExtensionManager) self = g_steal_pointer (&load->manager);
+  g_autoptr (GTask) task = g_steal_pointer (&load->task);
 
-  if (load->task == NULL)
+  g_cancellable_disconnect (load->cancellable, load->cancelled_id);
+  _pyisolate_extension_manager_set_fraction (self, extension, -1);
+
+  if (task == NULL)
     {
       if (error != NULL)
         g_propagate_error (load->error, g_error_copy (error));
@@ -218,11 +227,11 @@ on_loaded (PyIsolateExtension *extension,
     }
   else if (error != NULL)
     {
-      g_task_return_error (load->task, g_error_copy (error));
+      g_task_return_error (task, g_error_copy (error));
     }
   else
     {
-      g_task_return_pointer (load->task, g_object_ref (extension), g_object_unref);
+      g_task_return_pointer (task, g_object_ref (extension), g_object_unref);
     }
 }
 
@@ -241,16 +250,24 @@ begin_load (PyIsolateExtensionManager   *self,
             PyIsolateJobKind             kind,
             LoadRequest                 *load)
 {
+  g_autoptr (PyIsolateExtensionManager) keep_alive = g_object_ref (self);
+  g_autoptr (PyIsolateExtension) old = NULL;
   GCancellable *inner = _pyisolate_extension_get_load_cancellable (extension);
+  guint position;
 
   load->manager = g_object_ref (self);
-  _pyisolate_extension_manager_set_fraction (self, extension, 0);
-  _pyisolate_extension_manager_add_row (self, extension);
+  g_weak_ref_init (&load->weak_manager, self);
+  position = _pyisolate_extension_manager_insert_row (self, extension, &old);
 
   if (load->cancellable != NULL)
     load->cancelled_id = g_cancellable_connect (load->cancellable, G_CALLBACK (on_load_cancelled), g_object_ref (inner),
                                                 g_object_unref);
   _pyisolate_loader_load (self->loader, extension, request, kind, on_load_news, on_loaded, load, load_request_free);
+
+  /* From here on whoever is told may stop the extension, or load another one. */
+  _pyisolate_extension_manager_announce_row (self, extension, position, old);
+  if (_pyisolate_extension_is_active (extension))
+    _pyisolate_extension_manager_set_fraction (self, extension, 0);
 }
 
 /**

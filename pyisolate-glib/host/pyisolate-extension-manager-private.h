@@ -28,9 +28,15 @@ struct _PyIsolateExtensionManager {
   double progress;
 };
 
-/* Gives a loading extension its row: a new one, or that of one of its name that has ended. */
-void _pyisolate_extension_manager_add_row       (PyIsolateExtensionManager *self,
-                                                 PyIsolateExtension        *extension);
+/* Gives a loading extension its row: a new one, or that of one of its name that has ended. Two steps, as whoever is told of
+ * the row may do anything to the extension and the manager. @old: (transfer full) (nullable): what had the row */
+guint _pyisolate_extension_manager_insert_row   (PyIsolateExtensionManager *self,
+                                                 PyIsolateExtension        *extension,
+                                                 PyIsolateExtension       **old);
+void _pyisolate_extension_manager_announce_row  (PyIsolateExtensionManager *self,
+                                                 PyIsolateExtension        *extension,
+                                                 guint                      position,
+                                                 PyIsolateExtension        *old);
 /* How far a loading extension is; a negative fraction: it is not loading any more. */
 void _pyisolate_extension_manager_set_fraction  (PyIsolateExtensionManager *self,
                                                  PyIsolateExtension        *extension,

@@ -444,24 +444,34 @@ _pyisolate_extension_manager_emit_progress (PyIsolateExtensionManager *self,
   g_signal_emit (self, signals[LOAD_PROGRESS], 0, extension, stage, fraction, text);
 }
 
-void
-_pyisolate_extension_manager_add_row (PyIsolateExtensionManager *self,
-                                      PyIsolateExtension        *extension)
+guint
+_pyisolate_extension_manager_insert_row (PyIsolateExtensionManager *self,
+                                         PyIsolateExtension        *extension,
+                                         PyIsolateExtension       **old)
 {
   const char *name = pyisolate_extension_get_name (extension);
-  g_autoptr (PyIsolateExtension) old = g_hash_table_lookup (self->names, name);
+  PyIsolateExtension *former = g_hash_table_lookup (self->names, name);
   guint position = self->extensions->len;
 
-  if (old != NULL)
+  *old = former != NULL ? g_object_ref (former) : NULL;
+  if (former != NULL)
     {
-      g_object_ref (old);
-      g_ptr_array_find (self->extensions, old, &position);
-      g_ptr_array_remove_index (self->extensions, position);
+      g_ptr_array_find (self->extensions, former, &position);
       g_hash_table_remove (self->names, name);
+      g_ptr_array_remove_index (self->extensions, position);
     }
   g_ptr_array_insert (self->extensions, (int) position, g_object_ref (extension));
   g_hash_table_insert (self->names, (gpointer) name, extension);
 
+  return position;
+}
+
+void
+_pyisolate_extension_manager_announce_row (PyIsolateExtensionManager *self,
+                                           PyIsolateExtension        *extension,
+                                           guint                      position,
+                                           PyIsolateExtension        *old)
+{
   g_list_model_items_changed (G_LIST_MODEL (self), position, old != NULL ? 1 : 0, 1);
   if (old == NULL)
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_N_ITEMS]);

@@ -68,6 +68,8 @@ _pyisolate_extension_tell_news (PyIsolateExtension  *self,
       break;
 
     case PYISOLATE_NEWS_NOTIFY:
+      /* Whoever hears that it runs wants to know its methods. */
+      _pyisolate_extension_publish_methods (self);
       g_object_notify (G_OBJECT (self), news->name);
       break;
 

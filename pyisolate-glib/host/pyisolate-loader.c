@@ -237,8 +237,18 @@ on_cancelled_in_service (gpointer data)
 {
   Load *load = data;
 
-  if (!load->settled)
-    pyisolate_extension_kill (load->extension);
+  if (load->settled)
+    return G_SOURCE_REMOVE;
+
+  if (g_queue_remove (&load->loader->waiting, load))
+    {
+      fail_before_start (load);
+      load_unref (load);
+    }
+  else
+    {
+      pyisolate_extension_kill (load->extension);
+    }
 
   return G_SOURCE_REMOVE;
 }
@@ -271,9 +281,6 @@ start_waiting (PyIsolateLoader *self)
       post_news (load, PYISOLATE_LOAD_STAGE_STARTING, 0.9, "");
       _pyisolate_extension_start (load->extension, load->environment, on_extension_failed, on_extension_started,
                                   load_ref (load));
-      if (!load->settled && load->cancelled_id == 0)
-        load->cancelled_id = g_cancellable_connect (load->cancellable, G_CALLBACK (on_cancelled), load_ref (load),
-                                                    load_unref);
     }
 }
 
@@ -289,6 +296,8 @@ on_environment (gpointer data)
       return G_SOURCE_REMOVE;
     }
 
+  if (load->cancelled_id == 0)
+    load->cancelled_id = g_cancellable_connect (load->cancellable, G_CALLBACK (on_cancelled), load_ref (load), load_unref);
   g_queue_push_tail (&load->loader->waiting, load_ref (load));
   start_waiting (load->loader);
 

@@ -10,6 +10,8 @@
 
 #include "pyisolate-mailbox-private.h"
 
+#include <unistd.h>
+
 typedef struct {
   guint64 number; /* in the order in which they were posted */
   PyIsolateJobFunc func;
@@ -134,6 +136,8 @@ run_job (Job *job)
   job_free (job);
 }
 
+static void schedule (PyIsolateMailbox *self);
+
 /* Does what is there now; what these jobs post is done at the next turn, so that the context's other sources get theirs. */
 static gboolean
 do_jobs (gpointer data)
@@ -151,8 +155,11 @@ do_jobs (gpointer data)
     {
       Job *job;
 
+      /* A job may run a main loop, which must find what is left. */
       g_mutex_lock (&self->mutex);
       job = pop_job (self);
+      if (self->calls.length + self->notifications.length > 0)
+        schedule (self);
       g_mutex_unlock (&self->mutex);
 
       if (job == NULL)
@@ -225,6 +232,14 @@ _pyisolate_mailbox_post (PyIsolateMailbox *self,
     push_to_default (kind, job);
 }
 
+/* A thread without a context of its own has the default one by name only: that is the main thread's, which would be kept from
+ * iterating it for as long as the other thread blocks. */
+static gboolean
+may_serve (GMainContext *context)
+{
+  return context != g_main_context_default () || g_main_context_is_owner (context) || gettid () == getpid ();
+}
+
 /* Returns the mailbox of the caller's own context, when the caller is who iterates it. A thread without a context of its
  * own, while another one iterates the default context, gets a mailbox for itself. */
 PyIsolateMailbox *
@@ -232,7 +247,7 @@ _pyisolate_mailbox_begin_wait (void)
 {
   g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
 
-  if (!g_main_context_acquire (context))
+  if (!may_serve (context) || !g_main_context_acquire (context))
     return mailbox_new (NULL);
 
   return _pyisolate_mailbox_ref_for_context (context);

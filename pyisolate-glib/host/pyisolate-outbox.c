@@ -136,37 +136,50 @@ schedule (PyIsolateOutbox    *self,
   _pyisolate_mailbox_post (self->home, PYISOLATE_JOB_NOTIFICATION, deliver, delivery, delivery_free);
 }
 
+/* Takes the oldest, and sees to it that the rest is delivered also if its handler runs a main loop. */
+static PyIsolateNews *
+take_next (PyIsolateOutbox    *self,
+           PyIsolateExtension *extension)
+{
+  PyIsolateNews *news = pop (self);
+  gboolean must_schedule;
+
+  g_mutex_lock (&self->mutex);
+  must_schedule = self->queue.length > 0 && !self->scheduled;
+  if (must_schedule)
+    self->scheduled = TRUE;
+  g_mutex_unlock (&self->mutex);
+
+  if (must_schedule)
+    schedule (self, extension);
+
+  return news;
+}
+
 /* In the home context. What comes meanwhile waits for the next turn, so that a flood does not keep the others waiting. */
 static void
 deliver (gpointer data)
 {
   Delivery *delivery = data;
   PyIsolateOutbox *self = delivery->outbox;
-  gboolean more;
   guint n_news;
 
   tell_dropped (delivery);
 
   g_mutex_lock (&self->mutex);
+  self->scheduled = FALSE;
   n_news = self->queue.length;
   g_mutex_unlock (&self->mutex);
 
   for (; n_news > 0; n_news--)
     {
-      PyIsolateNews *news = pop (self);
+      PyIsolateNews *news = take_next (self, delivery->extension);
 
       if (news == NULL)
         break;
       self->func (delivery->extension, news);
       news_free (news);
     }
-
-  g_mutex_lock (&self->mutex);
-  more = self->queue.length > 0;
-  self->scheduled = more;
-  g_mutex_unlock (&self->mutex);
-  if (more)
-    schedule (self, delivery->extension);
 }
 
 static gint

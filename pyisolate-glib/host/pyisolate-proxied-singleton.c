@@ -315,6 +315,8 @@ pyisolate_proxied_singleton_add_method (PyIsolateProxiedSingleton  *self,
                                         GError                    **error)
 {
   PyIsolateProxiedSingletonPrivate *priv = pyisolate_proxied_singleton_get_instance_private (self);
+  g_autofree gpointer old_name = NULL;
+  Method *old = NULL;
   Method *method;
   const char *wrong = NULL;
 
@@ -344,9 +346,13 @@ pyisolate_proxied_singleton_add_method (PyIsolateProxiedSingleton  *self,
   method->user_data = user_data;
   method->destroy = destroy;
 
+  /* What frees the data of the one that it replaces is the application's, and may call back. */
   g_mutex_lock (&priv->mutex);
-  g_hash_table_replace (priv->methods, g_strdup (name), method);
+  g_hash_table_steal_extended (priv->methods, name, &old_name, (gpointer *) &old);
+  g_hash_table_insert (priv->methods, g_strdup (name), method);
   g_mutex_unlock (&priv->mutex);
+  if (old != NULL)
+    method_unref (old);
 
   return TRUE;
 }

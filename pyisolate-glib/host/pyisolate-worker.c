@@ -27,6 +27,9 @@
  * come together, unless something is wrong. */
 #define AFTERLIFE_MS 500
 
+/* How long a worker that could not load its extension may take to end by itself. */
+#define LOAD_FAILED_MS 2000
+
 typedef enum {
   PHASE_NEW,
   PHASE_SPAWNED, /* waits for Hello */
@@ -229,6 +232,18 @@ end_for_message (PyIsolateWorker *self,
 }
 
 static gboolean
+on_stop_timeout (gpointer user_data)
+{
+  PyIsolateWorker *self = PYISOLATE_WORKER (user_data);
+
+  clear_timeout (self);
+  if (!self->process_gone)
+    _pyisolate_process_kill (self->process);
+
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
 on_start_timeout (gpointer user_data)
 {
   PyIsolateWorker *self = PYISOLATE_WORKER (user_data);
@@ -353,7 +368,8 @@ handle_load_failed (PyIsolateWorker *self,
   respond (self, id, pyisolate_value_new_none ());
   if (self->why == NULL)
     self->why = g_steal_pointer (&error);
-  /* It ends by itself now, within the time that it has for its start. */
+  /* It ends by itself now. */
+  set_timeout (self, LOAD_FAILED_MS, on_stop_timeout);
 }
 
 static void
@@ -369,6 +385,10 @@ handle_control_call (PyIsolateWorker *self,
       end_for_message (self, error);
       return;
     }
+
+  /* It is being ended already, whatever it says now. */
+  if (self->why != NULL)
+    return;
 
   kwargs = g_variant_get_child_value (body, 1);
   if (self->phase == PHASE_SPAWNED && g_str_equal (frame->name, "Hello"))
@@ -457,7 +477,12 @@ on_link_closed (PyIsolateEndpoint *endpoint,
     check_gone (self);
   else if (error != NULL && error->domain == PYISOLATE_ERROR)
     end_for_message (self, error);
-  else if (self->phase != PHASE_STOPPING && self->phase != PHASE_GONE)
+  else if (self->phase == PHASE_STOPPING)
+    {
+      if (self->timeout == NULL) /* it may take as long as it likes, but not without a link */
+        set_timeout (self, AFTERLIFE_MS, on_stop_timeout);
+    }
+  else if (self->phase != PHASE_GONE)
     set_timeout (self, AFTERLIFE_MS, on_process_outlived);
 }
 
@@ -603,18 +628,6 @@ _pyisolate_worker_start (PyIsolateWorker *self)
   self->connecting = g_cancellable_new ();
   _pyisolate_dbus_connect_host_async (_pyisolate_steal_fd (&host_fd), self->connecting, on_connected,
                                       g_object_ref (self));
-}
-
-static gboolean
-on_stop_timeout (gpointer user_data)
-{
-  PyIsolateWorker *self = PYISOLATE_WORKER (user_data);
-
-  clear_timeout (self);
-  if (!self->process_gone)
-    _pyisolate_process_kill (self->process);
-
-  return G_SOURCE_REMOVE;
 }
 
 static void

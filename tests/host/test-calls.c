@@ -233,6 +233,29 @@ test_bad_fds (void)
   host_assert_result (extension, "add", "(1, 2)", "int64 3");
 }
 
+/* More than the kernel takes at a time are an error of that call, in either direction; the fixture counts what stays open. */
+static void
+test_too_many_fds (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "basic");
+  g_autoptr (PyIsolateCall) call = pyisolate_call_new ("echo");
+  g_autoptr (PyIsolateCallResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  error = host_call_error (extension, "open_many", "(254,)", PYISOLATE_ERROR_REMOTE_EXCEPTION);
+  host_assert_message (error, "ValueError: 254 file descriptors *");
+  g_clear_error (&error);
+
+  for (int i = 0; i < 254; i++)
+    g_assert_cmpint (pyisolate_call_append_fd (call, 0, NULL), ==, i);
+  pyisolate_call_set_args (call, g_variant_new ("(i)", 1));
+  result = pyisolate_extension_start_call_sync (extension, call, NULL, &error);
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
+  g_assert_null (result);
+  host_assert_result (extension, "add", "(1, 2)", "int64 3");
+}
+
 static void
 on_echoed (GObject      *source,
            GAsyncResult *result,
@@ -780,6 +803,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/calls/kwargs", test_kwargs);
   test_util_add_func ("/pyisolate/calls/fds", test_fds);
   test_util_add_func ("/pyisolate/calls/bad-fds", test_bad_fds);
+  test_util_add_func ("/pyisolate/calls/too-many-fds", test_too_many_fds);
   test_util_add_func ("/pyisolate/calls/thousand", test_thousand);
   test_util_add_func ("/pyisolate/calls/any-order", test_any_order);
   test_util_add_func ("/pyisolate/calls/cancel/before", test_cancel_before);

@@ -465,7 +465,9 @@ assert_cancelled (HostTest      *test,
   g_assert_cmpint (pyisolate_extension_get_pid (extension), ==, 0);
   last_error = pyisolate_extension_dup_last_error (extension);
   g_assert_nonnull (last_error);
-  g_assert_cmpfloat (pyisolate_extension_manager_get_progress (test->manager), ==, 1);
+  /* One that waited for its turn is over before the one that has it. */
+  if (g_list_model_get_n_items (G_LIST_MODEL (test->manager)) == 1)
+    g_assert_cmpfloat (pyisolate_extension_manager_get_progress (test->manager), ==, 1);
 }
 
 static void

@@ -48,6 +48,10 @@ def open_file(path):
     return ["here", pyisolate.FileDescriptor(os.open(path, os.O_RDONLY))]
 
 
+def open_many(n):
+    return [pyisolate.FileDescriptor(os.open(os.devnull, os.O_RDONLY)) for _ in range(n)]
+
+
 def hold_gil(n):
     """One C function that never lets go of the GIL, for about n * 10 ns."""
     pyisolate.progress(0, "begun")
