@@ -192,6 +192,7 @@ static void
 iterate_again (gpointer data)
 {
   g_main_context_iteration (data, FALSE);
+  take_note (&(Note) { .letter = 'e' });
 }
 
 /* A job that iterates its own context, as a modal dialog does: the others are done inside of it, and none twice. */
@@ -207,7 +208,7 @@ test_nested_iteration (void)
   post (mailbox, PYISOLATE_JOB_CALL, 'a');
   post (mailbox, PYISOLATE_JOB_NOTIFICATION, 'x');
   iterate (context);
-  assert_done ("ax");
+  assert_done ("axe");
   g_assert_cmpint (n_destroyed, ==, 2);
 }
 
@@ -392,6 +393,32 @@ test_wait_in_default_context (void)
   _pyisolate_mailbox_wait (own, &done);
   _pyisolate_mailbox_end_wait (own);
   assert_done ("ab");
+}
+
+static gpointer
+own_default (gpointer data)
+{
+  g_autoptr (PyIsolateMailbox) main_mailbox = _pyisolate_mailbox_ref_for_context (NULL);
+  gboolean done = FALSE;
+  PyIsolateMailbox *mailbox;
+
+  g_assert_true (g_main_context_acquire (NULL));
+  mailbox = _pyisolate_mailbox_begin_wait ();
+  g_assert_true (mailbox == main_mailbox);
+  post_note (mailbox, PYISOLATE_JOB_CALL, (Note) { .letter = 'a', .flag = &done, .thread = g_thread_self () });
+  _pyisolate_mailbox_wait (mailbox, &done);
+  _pyisolate_mailbox_end_wait (mailbox);
+  g_main_context_release (NULL);
+  return NULL;
+}
+
+/* An application may run the default context's loop in a thread of its choice. */
+static void
+test_wait_in_thread_of_default_context (void)
+{
+  reset ();
+  g_thread_join (g_thread_new ("loop", own_default, NULL));
+  assert_done ("a");
 }
 
 typedef struct {
@@ -587,6 +614,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/mailbox/nested-wait", test_nested_wait);
   test_util_add_func ("/pyisolate/mailbox/wait-without-context", test_wait_without_context);
   test_util_add_func ("/pyisolate/mailbox/wait-in-default-context", test_wait_in_default_context);
+  test_util_add_func ("/pyisolate/mailbox/wait-in-thread-of-default-context", test_wait_in_thread_of_default_context);
   test_util_add_func ("/pyisolate/mailbox/many-threads-iterated", test_many_threads_iterated);
   test_util_add_func ("/pyisolate/mailbox/many-threads-waited-for", test_many_threads_waited_for);
   test_util_add_func ("/pyisolate/mailbox/contexts-come-and-go", test_contexts_come_and_go);

@@ -29,6 +29,7 @@ typedef struct {
 /* What was told, a line each. */
 static GPtrArray *told;
 static PyIsolateOutbox *refill; /* nullable: posted to from inside */
+static GMainContext *modal;     /* nullable: iterated from inside, once */
 
 static void
 tell (PyIsolateExtension  *extension,
@@ -61,6 +62,14 @@ tell (PyIsolateExtension  *extension,
     }
   g_ptr_array_add (told, line);
 
+  if (modal != NULL)
+    {
+      GMainContext *context = g_steal_pointer (&modal);
+
+      while (g_main_context_iteration (context, FALSE))
+        ;
+      g_ptr_array_add (told, g_strdup ("closed"));
+    }
   if (refill != NULL)
     {
       PyIsolateNews *again = _pyisolate_news_new (PYISOLATE_NEWS_EVENT);
@@ -281,6 +290,23 @@ test_turns (void)
   g_assert_cmpuint (told->len, <=, 5);
 }
 
+/* A handler that runs a main loop, as a modal dialog does: the rest is told inside of it, and in order. */
+static void
+test_nested_loop (void)
+{
+  g_autoptr (Fixture) fixture = fixture_new ();
+
+  modal = fixture->context;
+  for (guint i = 0; i < 3; i++)
+    g_assert_true (post_event (fixture, i));
+  deliver (fixture);
+  assert_told (0, "event event 0");
+  assert_told (1, "event event 1");
+  assert_told (2, "event event 2");
+  assert_told (3, "closed");
+  g_assert_cmpuint (told->len, ==, 4);
+}
+
 typedef struct {
   Fixture *fixture;
   guint number;
@@ -349,6 +375,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/outbox/log-flood", test_log_flood);
   test_util_add_func ("/pyisolate/outbox/event-flood", test_event_flood);
   test_util_add_func ("/pyisolate/outbox/turns", test_turns);
+  test_util_add_func ("/pyisolate/outbox/nested-loop", test_nested_loop);
   test_util_add_func ("/pyisolate/outbox/threads", test_threads);
   return g_test_run ();
 }
