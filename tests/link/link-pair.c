@@ -470,3 +470,39 @@ link_frame_dup_text (PyIsolateFrame *frame)
 
   return g_variant_dup_string (value, NULL);
 }
+
+void
+link_box_assert_returned (LinkBox    *box,
+                          const char *text)
+{
+  g_autoptr (PyIsolateFrame) frame = NULL;
+  g_autofree char *value = NULL;
+
+  link_box_wait_ends (box, 1);
+  g_assert_no_error (box->error);
+  frame = link_box_take (box);
+  g_assert_cmpint (frame->kind, ==, PYISOLATE_FRAME_RETURN);
+  value = link_frame_dup_text (frame);
+  g_assert_cmpstr (value, ==, text);
+}
+
+void
+link_side_assert_ended (LinkSide   *side,
+                        int         code,
+                        const char *what)
+{
+  link_box_wait_ends (side->box, 1);
+  g_assert_error (side->box->error, PYISOLATE_ERROR, code);
+  if (strstr (side->box->error->message, what) == NULL)
+    g_error ("“%s” does not say “%s”", side->box->error->message, what);
+}
+
+PyIsolateFrame *
+link_frame_progress (guint64 id,
+                     double  fraction)
+{
+  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_PROGRESS, id);
+
+  _pyisolate_frame_set_variant (frame, g_variant_new ("(ds)", fraction, ""));
+  return frame;
+}

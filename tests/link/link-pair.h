@@ -82,6 +82,10 @@ void            link_side_start_endpoint (LinkSide   *side,
 void            link_pair_start_both     (LinkPair   *pair);
 void            link_side_send           (LinkSide   *side,
                                           PyIsolateFrame *frame);
+/* Waits until it is closed, which must be for a reason of this code that says this. */
+void            link_side_assert_ended   (LinkSide   *side,
+                                          int         code,
+                                          const char *what);
 
 LinkBox        *link_box_new             (void);
 void            link_box_unref           (LinkBox    *box);
@@ -98,6 +102,9 @@ void            link_box_wait_ends       (LinkBox    *box,
                                           guint       n_ends);
 void            link_box_wait_destroyed  (LinkBox    *box,
                                           guint       n_destroyed);
+/* It ended with a RETURN of this text. */
+void            link_box_assert_returned (LinkBox    *box,
+                                          const char *text);
 guint           link_box_count           (LinkBox    *box);
 
 /* A call of @side's whose answer goes into @box, which it keeps until then. */
@@ -116,6 +123,8 @@ PyIsolateFrame *link_frame_return        (guint64     id,
 PyIsolateFrame *link_frame_event         (guint64     id,
                                           const char *name,
                                           guint32     number);
+PyIsolateFrame *link_frame_progress      (guint64     id,
+                                          double      fraction);
 guint32         link_frame_get_number    (PyIsolateFrame *frame);
 char           *link_frame_dup_text      (PyIsolateFrame *frame);
 

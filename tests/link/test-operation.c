@@ -402,16 +402,6 @@ note_event (PyIsolateCall *call,
   g_string_append_printf (log, "e%u", g_variant_get_uint32 (value));
 }
 
-static PyIsolateFrame *
-new_progress (guint64 id,
-              double  fraction)
-{
-  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_PROGRESS, id);
-
-  _pyisolate_frame_set_variant (frame, g_variant_new ("(ds)", fraction, "text"));
-  return frame;
-}
-
 static PyIsolateCall *
 new_noted_call (const char *method,
                 GString    *log)
@@ -427,10 +417,10 @@ static void
 send_parts (LinkSide *worker,
             guint64   id)
 {
-  link_side_send (worker, new_progress (id, 0.1));
+  link_side_send (worker, link_frame_progress (id, 0.1));
   link_side_send (worker, link_frame_event (id, "event", 1));
   link_side_send (worker, link_frame_event (id, "event", 2));
-  link_side_send (worker, new_progress (id, 0.9));
+  link_side_send (worker, link_frame_progress (id, 0.9));
 }
 
 static void
@@ -490,7 +480,7 @@ test_flood_of_parts (LinkKind kind)
   start (fixture, call, -1, NULL, &outcome);
   frame = take_frame (fixture, PYISOLATE_FRAME_CALL);
   for (guint i = 0; i <= MAX_PARTS; i++)
-    _pyisolate_transport_emit_frame (fixture->pair->host.transport, new_progress (frame->id, 0.5));
+    _pyisolate_transport_emit_frame (fixture->pair->host.transport, link_frame_progress (frame->id, 0.5));
   finish (&outcome);
   g_assert_error (outcome.error, PYISOLATE_ERROR, PYISOLATE_ERROR_DIED);
   link_box_wait_ends (fixture->pair->host.box, 1);
@@ -586,7 +576,7 @@ answer_at_once (LinkSide       *side,
 {
   if (frame->kind == PYISOLATE_FRAME_CALL)
     {
-      _pyisolate_transport_send (side->transport, new_progress (frame->id, 0.5), NULL);
+      _pyisolate_transport_send (side->transport, link_frame_progress (frame->id, 0.5), NULL);
       _pyisolate_transport_send (side->transport, link_frame_return (frame->id, frame->name), NULL);
     }
   _pyisolate_frame_free (frame);
