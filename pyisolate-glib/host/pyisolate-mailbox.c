@@ -138,6 +138,21 @@ run_job (Job *job)
 
 static void schedule (PyIsolateMailbox *self);
 
+/* A context that is never iterated again would keep a source that has nothing to do, and be kept by it. */
+static void
+drop_idle_source (PyIsolateMailbox *self)
+{
+  g_autoptr (GSource) source = NULL;
+
+  g_mutex_lock (&self->mutex);
+  if (self->calls.length == 0 && self->notifications.length == 0)
+    source = g_steal_pointer (&self->source);
+  g_mutex_unlock (&self->mutex);
+
+  if (source != NULL)
+    g_source_destroy (source);
+}
+
 /* Does what is there now; what these jobs post is done at the next turn, so that the context's other sources get theirs. */
 static gboolean
 do_jobs (gpointer data)
@@ -166,6 +181,8 @@ do_jobs (gpointer data)
         break;
       run_job (job);
     }
+
+  drop_idle_source (self);
 
   return G_SOURCE_REMOVE;
 }
