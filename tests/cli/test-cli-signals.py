@@ -30,9 +30,12 @@ SLEEP = BUSY.format(wait="time.sleep(600)")
 STUBBORN = """
     import os, time
     def run():
-        print("pids", os.getpid(), os.getpid(), flush=True)
+        told = False
         while True:
             try:
+                if not told:
+                    told = True
+                    print("pids", os.getpid(), os.getpid(), flush=True)
                 time.sleep(600)
             except BaseException:
                 print("no", flush=True)
