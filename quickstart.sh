@@ -86,6 +86,10 @@ find_missing_for_build() {
   need libjson-glib-dev has_pkg json-glib-1.0
   need python3 test -x "$python"
   need python3-dev has_python_headers
+  # Hosts in Python.
+  need python3-gi has_python_modules gi
+  need gobject-introspection has_program g-ir-scanner
+  need libgirepository1.0-dev has_pkg gobject-introspection-1.0
   need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
   if ! has_working uv >/dev/null 2>&1 && [ ! -x "$tools/uv" ]; then
     need python3-venv has_python_modules venv ensurepip
@@ -94,9 +98,6 @@ find_missing_for_build() {
 
 find_missing_for_tests() {
   need python3-venv has_python_modules venv ensurepip
-  need python3-gi has_python_modules gi
-  need gobject-introspection has_program g-ir-scanner
-  need libgirepository1.0-dev has_pkg gobject-introspection-1.0
   need gjs has_program gjs
   need valac has_program valac
   need gi-docgen has_program gi-docgen
@@ -193,16 +194,17 @@ demo_python() {
 }
 
 run_demo() {
-  local interpreter options=(-Dexamples=enabled)
+  local interpreter options=(-Dexamples=enabled -Dintrospection=enabled)
   # What only tests need is not built; but a build folder that has it keeps it.
-  [ -f "$build/build.ninja" ] ||
-    options+=(-Dtests=disabled -Dintrospection=disabled -Dvapi=disabled)
+  [ -f "$build/build.ninja" ] || options+=(-Dtests=disabled -Dvapi=disabled)
   configure "${options[@]}"
   compile
   interpreter=$(demo_python)
   say "Running the demo with $interpreter: three extensions that no single Python process can hold"
   meson devenv -C "$build" \
     "$build/examples/three-extensions/three-extensions" --python "$interpreter"
+  say "Running a node-based application in miniature, with a host in Python"
+  meson devenv -C "$build" "$python" "$source_dir/examples/hello-node/main.py" --python "$interpreter"
 }
 
 # run_tests BUILD SETUP [ARG…]: a failure is remembered; the report at the end decides.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A host with three extensions that no single Python process can hold: numpy 1.x beside numpy 2.x.
  *
- * They are loaded and run at the same time. Each leaves its result in the host's singleton "results"; the host reads it
+ * They are loaded and run at the same time. Each leaves its result in the host's singleton "Results"; the host reads it
  * back there, and so does the next extension. One line for each: name, PASSED or FAILED, what it did, numpy, process id.
  */
 #include <locale.h>
@@ -64,7 +64,7 @@ part_start (Part                      *part,
 {
   g_autofree char *path = g_build_filename (directory, part->name, NULL);
   g_autoptr (PyIsolateExtensionConfig) config = pyisolate_extension_config_new_from_directory (path, error);
-  const char * const apis[] = { "results", NULL };
+  const char * const apis[] = { "Results", NULL };
 
   if (config == NULL)
     return FALSE;
@@ -215,7 +215,7 @@ run (PyIsolateExtensionManager *manager,
   gboolean good = TRUE;
 
   if (singleton == NULL ||
-      !pyisolate_extension_manager_add_singleton (manager, "results", singleton, error))
+      !pyisolate_extension_manager_add_singleton (manager, "Results", singleton, error))
     return FALSE;
   for (guint i = 0; i < G_N_ELEMENTS (parts); i++)
     {

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The demo: real packages from PyPI, whatever numpy the caller has."""
+"""The demo, with its host in C or in Python: real packages from PyPI, whatever numpy is here."""
 
 import os
 import pathlib
 import re
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -17,6 +18,9 @@ EXPECTED = {
     "array-math": ("Array math with numpy 2.x", "2"),
     "web-text": ("Web text with BeautifulSoup/scipy", "2"),
 }
+DEMO = os.environ["PYISOLATE_TEST_DEMO"]
+COMMAND = [sys.executable, DEMO] if DEMO.endswith(".py") else [DEMO]
+IN_C = os.environ.get("PYISOLATE_TEST_DEMO_IN_C")
 
 
 def python_with_wheels() -> str:
@@ -28,9 +32,9 @@ def python_with_wheels() -> str:
 
 
 class ThreeExtensions(unittest.TestCase):
-    def run_demo(self, python: str, **environment: str) -> None:
+    def run_demo(self, python: str, command=COMMAND, **environment: str) -> str:
         done = subprocess.run(
-            [os.environ["PYISOLATE_TEST_DEMO"], "--python", python],
+            [*command, "--python", python],
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
@@ -46,9 +50,14 @@ class ThreeExtensions(unittest.TestCase):
         self.assertEqual(seen, EXPECTED, done.stderr)
         self.assertEqual(len(pids), 3)
         self.assertEqual(done.returncode, 0)
+        return done.stdout
 
     def test_output(self):
-        self.run_demo(python_with_wheels())
+        output = self.run_demo(python_with_wheels())
+        if IN_C is not None:
+            in_c = self.run_demo(python_with_wheels(), [IN_C])
+            pid = re.compile(r"pid \d+")
+            self.assertEqual(pid.sub("", output), pid.sub("", in_c))
 
     def test_the_callers_own_numpy_is_never_seen(self):
         """Neither by PYTHONPATH nor in the interpreter's own site-packages: one that nobody has."""
@@ -63,12 +72,13 @@ class ThreeExtensions(unittest.TestCase):
             subprocess.run([python, "-m", "venv", "--without-pip", venv], check=True)
             (site,) = venv.glob("lib/python3.*/site-packages")
             trap.rename(site / "numpy")
-            self.run_demo(str(venv / "bin" / "python"), PYTHONPATH=str(site))
+            path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+            self.run_demo(str(venv / "bin" / "python"), PYTHONPATH=path)
 
     def test_failure_is_told(self):
         with tempfile.TemporaryDirectory() as folder:
             done = subprocess.run(
-                [os.environ["PYISOLATE_TEST_DEMO"], folder],
+                [*COMMAND, folder],
                 capture_output=True,
                 text=True,
                 timeout=60,

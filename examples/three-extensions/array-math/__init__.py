@@ -44,10 +44,10 @@ def process() -> dict:
         "pid": os.getpid(),
         "coefficients": coefficients.tolist(),
     }
-    pyisolate.singleton("results").sync.set("array-math", result)
+    pyisolate.singleton("Results").sync.set("array-math", result)
     return result
 
 
 def review(name: str) -> str:
     """Read what another extension has left with the host."""
-    return pyisolate.singleton("results").sync.get(name)["finding"]
+    return pyisolate.singleton("Results").sync.get(name)["finding"]

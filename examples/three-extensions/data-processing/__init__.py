@@ -30,10 +30,10 @@ def process() -> dict:
         "pid": os.getpid(),
         "means": {species: row.to_dict() for species, row in means.iterrows()},
     }
-    pyisolate.singleton("results").sync.set("data-processing", result)
+    pyisolate.singleton("Results").sync.set("data-processing", result)
     return result
 
 
 def review(name: str) -> str:
     """Read what another extension has left with the host."""
-    return pyisolate.singleton("results").sync.get(name)["finding"]
+    return pyisolate.singleton("Results").sync.get(name)["finding"]

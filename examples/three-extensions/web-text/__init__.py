@@ -44,10 +44,10 @@ def process() -> dict:
         "pid": os.getpid(),
         "words": {name: len(words) for name, words in texts.items()},
     }
-    pyisolate.singleton("results").sync.set("web-text", result)
+    pyisolate.singleton("Results").sync.set("web-text", result)
     return result
 
 
 def review(name: str) -> str:
     """Read what another extension has left with the host."""
-    return pyisolate.singleton("results").sync.get(name)["finding"]
+    return pyisolate.singleton("Results").sync.get(name)["finding"]

@@ -159,6 +159,46 @@ class ExtensionConfig(_Config):
         "kill_on_timeout": False,
     }
 
+    @classmethod
+    def from_directory(cls, path, **more):
+        """What the extension in this directory, or single file, says of itself.
+
+        That stands in its pyproject.toml ([project], [tool.pyisolate]), its requirements.txt or its
+        inline script metadata; what `more` says comes before it. Files are read while it waits.
+        """
+        from gi.repository import GLib, PyIsolate
+
+        from ._host_errors import of_glib
+
+        try:
+            gconfig = PyIsolate.ExtensionConfig.new_from_directory(os.path.abspath(path))
+        except GLib.Error as error:
+            raise of_glib(error) from None
+        found = {key: gconfig.get_property(key.replace("_", "-")) for key in _OF_DIRECTORY}
+        for key in ("call_timeout", "start_timeout", "stop_timeout"):
+            found[key] = None if found[key] < 0 else found[key] / 1000
+        return cls(found, **more)
+
+
+_OF_DIRECTORY = (
+    "name",
+    "module_path",
+    "dependencies",
+    "apis",
+    "python",
+    "source_paths",
+    "find_links",
+    "index_url",
+    "extra_index_urls",
+    "lock_file",
+    "allow_source_builds",
+    "auto_update",
+    "call_timeout",
+    "start_timeout",
+    "stop_timeout",
+    "kill_on_timeout",
+)
+
 
 def milliseconds(seconds):
     return -1 if seconds is None else int(seconds * 1000)
