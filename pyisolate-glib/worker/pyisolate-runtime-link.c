@@ -50,6 +50,8 @@ on_frame (PyIsolateTransport *transport,
           PyIsolateFrame     *frame,
           gpointer            user_data)
 {
+  /* The first one is the answer to Hello: no code of the extension has run yet. */
+  _pyisolate_runtime_poll_link_in_set ();
   _pyisolate_runtime_receive (frame);
 }
 
@@ -172,9 +174,9 @@ _pyisolate_runtime_connect (int      take_fd,
   return TRUE;
 }
 
-/* An extension that closes every descriptor, as daemons used to, takes the link with it; and
- * while GDBus's thread waits on the socket neither end is told. Then nobody would ever get an
- * answer from this process. */
+/* An extension that closes every descriptor, as daemons used to, takes the link with it. The host
+ * knows it from the socket, and its user from here, if there is something to send before the host
+ * ends this process. What has the number now is not for frames. */
 static void
 check_link (void)
 {

@@ -114,6 +114,9 @@ void             _pyisolate_runtime_flush        (void);
 void             _pyisolate_runtime_send         (PyIsolateFrame  *frame /* transfer full */);
 gboolean         _pyisolate_runtime_is_forked    (void);
 
+/* pyisolate-runtime-poll.c */
+void             _pyisolate_runtime_poll_link_in_set (void);
+
 /* pyisolate-runtime-inbox.c */
 typedef enum {
   PYISOLATE_TAKE_FRAME,

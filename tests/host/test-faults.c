@@ -223,8 +223,10 @@ test_link_lost (gconstpointer method)
   g_autoptr (GAsyncResult) waiting = NULL;
   g_autoptr (GError) error = NULL;
   g_autoptr (GError) other_error = NULL;
+  gint64 begun;
 
   host_begin (extension, "wait", NULL, NULL, &waiting);
+  begun = g_get_monotonic_time ();
   host_begin (extension, method, NULL, NULL, &result);
   host_wait_result (&result);
   g_assert_null (pyisolate_extension_call_finish (extension, result, &error));
@@ -232,6 +234,7 @@ test_link_lost (gconstpointer method)
   g_test_message ("%s", error->message);
   g_assert_true (error->domain == PYISOLATE_ERROR);
   g_assert_true (error->code == PYISOLATE_ERROR_DIED || error->code == PYISOLATE_ERROR_KILLED);
+  g_assert_cmpint (g_get_monotonic_time () - begun, <, MARGIN_MS * G_TIME_SPAN_MILLISECOND);
   other_error = host_end_error (extension, &waiting, PYISOLATE_ERROR, error->code);
   host_wait_state (extension, PYISOLATE_EXTENSION_STATE_FAILED);
   test_util_assert_until (test_util_is_set, &news->reason, HOST_TEST_TIMEOUT_MS);
@@ -500,6 +503,10 @@ main (int   argc,
   test_util_add_data_func ("/pyisolate/faults/link-lost/shut", "shut_link", test_link_lost);
   test_util_add_data_func ("/pyisolate/faults/link-lost/closed", "close_link", test_link_lost);
   test_util_add_data_func ("/pyisolate/faults/link-lost/all-closed", "close_everything", test_link_lost);
+  test_util_add_data_func ("/pyisolate/faults/link-lost/closed-and-hangs", "close_link_and_hang", test_link_lost);
+  test_util_add_data_func ("/pyisolate/faults/link-lost/replaced-and-hangs", "replace_link_and_hang", test_link_lost);
+  test_util_add_data_func ("/pyisolate/faults/link-lost/all-closed-and-hangs", "close_everything_and_hang",
+                           test_link_lost);
   test_util_add_func ("/pyisolate/faults/flood", test_flood);
   test_util_add_func ("/pyisolate/faults/system-exit", test_system_exit);
   test_util_add_func ("/pyisolate/faults/children", test_children);

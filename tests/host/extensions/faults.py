@@ -72,12 +72,31 @@ def shut_link():
 
 
 def close_link():
-    for number in _links():
+    for number in list(_links()):
         os.close(number)
 
 
 def close_everything():
     os.closerange(0, 1000)
+
+
+def close_link_and_hang():
+    close_link()
+    time.sleep(1000)
+
+
+def replace_link_and_hang():
+    """Somebody else has its number now."""
+    reader, _ = os.pipe()
+    for number in list(_links()):
+        os.dup2(reader, number)
+    time.sleep(1000)
+
+
+def close_everything_and_hang():
+    close_everything()
+    while True:
+        pass
 
 
 def flood(megabytes, line_length):
