@@ -137,6 +137,53 @@ install (Making  *self,
          check_installed (self, error);
 }
 
+/* Links to the packages of the torch that is shared, behind the environment's own. */
+static gboolean
+link_torch (Making  *self,
+            GError **error)
+{
+  PyIsolateEnvLock *lock = self->lock;
+  g_autofree char *minor = _pyisolate_env_interpreter_dup_minor (self->interpreter);
+  g_autofree char *python = g_strconcat ("python", minor, NULL);
+  g_autofree char *folder = g_build_filename (self->temporary, "torch", NULL);
+  g_autofree char *pth = g_build_filename (self->temporary, "lib", python, "site-packages",
+                                           "pyisolate-torch.pth", NULL);
+  g_autofree char *script = _pyisolate_env_dup_script ("link-torch.py");
+  g_autoptr (GPtrArray) argv = g_ptr_array_new ();
+  g_auto (PyIsolateEnvChildResult) result = { 0 };
+  PyIsolateEnvChild child = {
+    .environment = self->uv->environment,
+    .input = script,
+    .launcher_path = self->request->launcher_path,
+    .lock_fd = self->lock_fd,
+    .timeout = -1,
+  };
+  const char *const fixed[] = { self->interpreter->path, "-I", "-S", "-", lock->torch_site,
+                                lock->torch_record, folder, pth };
+
+  if (lock->torch_site == NULL)
+    return TRUE;
+
+  for (guint i = 0; i < G_N_ELEMENTS (fixed); i++)
+    g_ptr_array_add (argv, (char *) fixed[i]);
+  for (guint i = 0; lock->torch_lent[i] != NULL; i++)
+    g_ptr_array_add (argv, lock->torch_lent[i]);
+  g_ptr_array_add (argv, NULL);
+  child.argv = (const char *const *) argv->pdata;
+
+  if (!_pyisolate_env_child_run (&child, &result, self->cancellable, error))
+    return FALSE;
+  if (result.status != 0)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
+                   "Cannot share the torch of \"%s\": %.1000s", lock->torch_site,
+                   g_strstrip (result.err));
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
 static void
 on_finish_line (const char *line,
                 gpointer    user_data)
@@ -264,7 +311,7 @@ _pyisolate_env_generation_make (const PyIsolateEnvironmentRequest  *request,
   _pyisolate_env_progress_tell (progress, PYISOLATE_ENVIRONMENT_STAGE_DOWNLOADING, 0.1,
                                 "Fetching packages");
   if (make_directory (&self, environment, error) && make_venv (&self, error) &&
-      install (&self, error) && finish (&self, error) && publish (&self, environment, error))
+      install (&self, error) && link_torch (&self, error) && finish (&self, error) && publish (&self, environment, error))
     {
       _pyisolate_env_progress_tell (progress, PYISOLATE_ENVIRONMENT_STAGE_INSTALLING, 1,
                                     "Installed");

@@ -8,6 +8,9 @@
 
 G_BEGIN_DECLS
 
+/* See pyisolate-env-torch-private.h. */
+typedef struct _PyIsolateEnvTorch PyIsolateEnvTorch;
+
 /* What a request was resolved to, once; kept below its key until an update. */
 typedef struct {
   char *text;                 /* requirements with hashes, or a pylock.toml */
@@ -20,6 +23,10 @@ typedef struct {
   gboolean allow_source_builds;
   char **local_paths;         /* of local requirements, and what was there */
   char **local_digests;
+  char *torch_site;           /* nullable: where the torch is that the environment is lent */
+  char *torch_version;
+  char *torch_record;
+  char **torch_lent;          /* names of the packages that come from there */
 } PyIsolateEnvLock;
 
 void              _pyisolate_env_lock_free    (PyIsolateEnvLock *self);
@@ -28,6 +35,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PyIsolateEnvLock, _pyisolate_env_lock_free)
 /* Names the lock of a request. */
 char             *_pyisolate_env_request_key  (const PyIsolateEnvironmentRequest  *request,
                                                const PyIsolateEnvInterpreter      *interpreter,
+                                               const PyIsolateEnvTorch            *torch,
                                                GError                            **error);
 /* All but the text. */
 PyIsolateEnvLock *_pyisolate_env_lock_from_json (JsonObject                       *object);
@@ -42,6 +50,7 @@ gboolean          _pyisolate_env_lock_save    (PyIsolateEnvLock                 
                                                GError                            **error);
 PyIsolateEnvLock *_pyisolate_env_lock_resolve (const PyIsolateEnvironmentRequest  *request,
                                                const PyIsolateEnvInterpreter      *interpreter,
+                                               const PyIsolateEnvTorch            *torch,
                                                PyIsolateEnvProgress               *progress,
                                                GCancellable                       *cancellable,
                                                GError                            **error);

@@ -7,6 +7,7 @@
 #include "pyisolate-env-redact-private.h"
 #include "pyisolate-env-requirement-private.h"
 #include "pyisolate-env-store-private.h"
+#include "pyisolate-env-torch-private.h"
 #include "pyisolate-env-tree-private.h"
 #include "pyisolate-env-util-private.h"
 #include "pyisolate-error.h"
@@ -25,6 +26,10 @@ _pyisolate_env_lock_free (PyIsolateEnvLock *self)
   g_strfreev (self->find_links);
   g_strfreev (self->local_paths);
   g_strfreev (self->local_digests);
+  g_free (self->torch_site);
+  g_free (self->torch_version);
+  g_free (self->torch_record);
+  g_strfreev (self->torch_lent);
   g_free (self);
 }
 
@@ -82,6 +87,7 @@ parse_requirements (const PyIsolateEnvironmentRequest  *request,
 char *
 _pyisolate_env_request_key (const PyIsolateEnvironmentRequest  *request,
                             const PyIsolateEnvInterpreter      *interpreter,
+                            const PyIsolateEnvTorch            *torch,
                             GError                            **error)
 {
   g_autoptr (GChecksum) checksum = g_checksum_new (G_CHECKSUM_SHA256);
@@ -106,6 +112,11 @@ _pyisolate_env_request_key (const PyIsolateEnvironmentRequest  *request,
   feed_strv (checksum, "links", (const char *const *) request->find_links);
   feed (checksum, "builds", request->allow_source_builds ? "yes" : "no");
   feed (checksum, "uv", identity);
+  if (torch != NULL)
+    {
+      feed (checksum, "torch", torch->site);
+      feed (checksum, "torch-record", torch->record);
+    }
   if (request->lock_file != NULL)
     {
       gboolean is_pylock;
@@ -128,6 +139,12 @@ _pyisolate_env_lock_dup_environment_key (PyIsolateEnvLock              *self,
   feed (checksum, "environment", "1");
   feed (checksum, self->is_pylock ? "pylock" : "lock", self->text);
   feed_strv (checksum, "local", (const char *const *) self->local_digests);
+  if (self->torch_site != NULL)
+    {
+      feed (checksum, "torch", self->torch_site);
+      feed (checksum, "torch-record", self->torch_record);
+      feed_strv (checksum, "lent", (const char *const *) self->torch_lent);
+    }
   feed (checksum, "python", interpreter->path);
   feed (checksum, "version", interpreter->version);
   feed (checksum, "abi", interpreter->abi);
@@ -158,7 +175,12 @@ _pyisolate_env_lock_from_json (JsonObject *object)
     json_object_get_boolean_member_with_default (object, "allow-source-builds", FALSE);
   self->local_paths = _pyisolate_env_json_strv (object, "local-paths");
   self->local_digests = _pyisolate_env_json_strv (object, "local-digests");
-  if (g_strv_length (self->local_paths) != g_strv_length (self->local_digests))
+  self->torch_site = g_strdup (_pyisolate_env_json_string (object, "torch-site"));
+  self->torch_version = g_strdup (_pyisolate_env_json_string (object, "torch-version"));
+  self->torch_record = g_strdup (_pyisolate_env_json_string (object, "torch-record"));
+  self->torch_lent = _pyisolate_env_json_strv (object, "torch-lent");
+  if (g_strv_length (self->local_paths) != g_strv_length (self->local_digests)
+      || (self->torch_site != NULL && self->torch_record == NULL))
     return NULL;
 
   return g_steal_pointer (&self);
@@ -178,6 +200,13 @@ _pyisolate_env_lock_to_json (PyIsolateEnvLock *self,
   _pyisolate_env_json_add_strv (builder, "local-paths", (const char *const *) self->local_paths);
   _pyisolate_env_json_add_strv (builder, "local-digests",
                                 (const char *const *) self->local_digests);
+  if (self->torch_site != NULL)
+    {
+      _pyisolate_env_json_add_string (builder, "torch-site", self->torch_site);
+      _pyisolate_env_json_add_string (builder, "torch-version", self->torch_version);
+      _pyisolate_env_json_add_string (builder, "torch-record", self->torch_record);
+      _pyisolate_env_json_add_strv (builder, "torch-lent", (const char *const *) self->torch_lent);
+    }
   json_builder_set_member_name (builder, "pylock");
   json_builder_add_boolean_value (builder, self->is_pylock);
 }
@@ -264,25 +293,48 @@ join_lines (GPtrArray *requirements)
   return g_string_free (text, FALSE);
 }
 
+/* The shared torch's index comes first: what it has is looked for nowhere else. */
+static void
+add_torch_index (PyIsolateEnvUv          *uv,
+                 const PyIsolateEnvTorch *torch)
+{
+  g_autofree char *uri = g_filename_to_uri (torch->index, NULL, NULL);
+  const char *before = g_environ_getenv (uv->environment, "UV_INDEX");
+  g_autofree char *value = before != NULL ? g_strjoin (" ", uri, before, NULL) : g_strdup (uri);
+
+  uv->environment = g_environ_setenv (uv->environment, "UV_INDEX", value, TRUE);
+}
+
 static char *
 compile (const PyIsolateEnvironmentRequest  *request,
          const PyIsolateEnvInterpreter      *interpreter,
+         const PyIsolateEnvTorch            *torch,
          PyIsolateEnvUv                     *uv,
          const char                         *requirements,
          PyIsolateEnvProgress               *progress,
          GCancellable                       *cancellable,
          GError                            **error)
 {
-  const char *const argv[] = { "pip", "compile", "-", "--generate-hashes", "--no-header",
-                               "--no-annotate", "--no-emit-index-url", "--no-emit-find-links",
-                               "--no-emit-index-annotation", "--python", interpreter->path,
-                               request->allow_source_builds ? "--build" : "--no-build", NULL };
+  const char *argv[20] = { "pip", "compile", "-", "--generate-hashes", "--no-header",
+                           "--no-annotate", "--no-emit-index-url", "--no-emit-find-links",
+                           "--no-emit-index-annotation", "--python", interpreter->path,
+                           request->allow_source_builds ? "--build" : "--no-build" };
+  guint n = 12;
   char *out = NULL;
 
   /* Nothing asked for is nothing to resolve; uv would warn. */
   if (*requirements == '\0')
     return g_strdup ("");
 
+  if (torch != NULL)
+    {
+      add_torch_index (uv, torch);
+      argv[n++] = "--constraint";
+      argv[n++] = torch->constraints;
+      argv[n++] = "--no-emit-package";
+      argv[n++] = "torch";
+    }
+  argv[n] = NULL;
   _pyisolate_env_uv_run (uv, argv, requirements, -1, progress, &out, cancellable, error);
   return out;
 }
@@ -290,6 +342,7 @@ compile (const PyIsolateEnvironmentRequest  *request,
 PyIsolateEnvLock *
 _pyisolate_env_lock_resolve (const PyIsolateEnvironmentRequest  *request,
                              const PyIsolateEnvInterpreter      *interpreter,
+                             const PyIsolateEnvTorch            *torch,
                              PyIsolateEnvProgress               *progress,
                              GCancellable                       *cancellable,
                              GError                            **error)
@@ -322,7 +375,7 @@ _pyisolate_env_lock_resolve (const PyIsolateEnvironmentRequest  *request,
     }
   else
     {
-      self->text = compile (request, interpreter, uv, lines, progress, cancellable, error);
+      self->text = compile (request, interpreter, torch, uv, lines, progress, cancellable, error);
       if (self->text == NULL)
         return NULL;
     }
@@ -335,6 +388,13 @@ _pyisolate_env_lock_resolve (const PyIsolateEnvironmentRequest  *request,
     _pyisolate_env_redact_strv ((const char *const *) request->extra_index_urls);
   self->find_links = _pyisolate_env_redact_strv ((const char *const *) request->find_links);
   self->allow_source_builds = request->allow_source_builds;
+  if (torch != NULL)
+    {
+      self->torch_site = g_strdup (torch->site);
+      self->torch_version = g_strdup (torch->version);
+      self->torch_record = g_strdup (torch->record);
+      self->torch_lent = _pyisolate_env_torch_dup_lent (torch, self->text);
+    }
 
   return g_steal_pointer (&self);
 }

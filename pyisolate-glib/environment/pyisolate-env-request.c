@@ -41,6 +41,7 @@ _pyisolate_environment_request_copy (const PyIsolateEnvironmentRequest *self)
   copy->index_url = g_strdup (self->index_url);
   copy->lock_file = g_strdup (self->lock_file);
   copy->environment = g_strdup (self->environment);
+  copy->torch_environment = g_strdup (self->torch_environment);
   copy->extension_name = g_strdup (self->extension_name);
 
   return copy;
@@ -61,6 +62,7 @@ _pyisolate_environment_request_free (PyIsolateEnvironmentRequest *self)
   g_free (self->index_url);
   g_free (self->lock_file);
   g_free (self->environment);
+  g_free (self->torch_environment);
   g_free (self->extension_name);
   g_free (self);
 }
@@ -211,6 +213,10 @@ check_own_environment (const PyIsolateEnvironmentRequest  *request,
     return bad_config (error, "The environment \"%s\" is the user's own and used as it is; "
                        "dependencies or a lock file besides it cannot be met",
                        request->environment);
+  if (request->torch_environment != NULL)
+    return bad_config (error, "The environment \"%s\" is the user's own and used as it is; no torch "
+                              "can be shared with it",
+                       request->environment);
   if (request->python != NULL)
     return bad_config (error, "The environment \"%s\" has its own Python; python cannot be set "
                               "besides it",
@@ -226,6 +232,26 @@ check_own_environment (const PyIsolateEnvironmentRequest  *request,
   return TRUE;
 }
 
+static gboolean
+check_torch (const PyIsolateEnvironmentRequest  *request,
+             GError                            **error)
+{
+  const char *torch = request->torch_environment;
+
+  if (torch == NULL)
+    return TRUE;
+  if (!g_path_is_absolute (torch))
+    return bad_config (error, "The torch environment must be an absolute path, not \"%s\"", torch);
+  if (!g_file_test (torch, G_FILE_TEST_IS_DIR))
+    return bad_config (error, "There is no torch environment \"%s\"", torch);
+  /* It may pin another torch, and nothing resolves it again. */
+  if (request->lock_file != NULL)
+    return bad_config (error, "A lock file is installed exactly as it stands; no torch can be "
+                              "shared besides it");
+
+  return TRUE;
+}
+
 gboolean
 _pyisolate_environment_check_request (const PyIsolateEnvironmentRequest  *request,
                                       GError                            **error)
@@ -237,7 +263,8 @@ _pyisolate_environment_check_request (const PyIsolateEnvironmentRequest  *reques
   if (request->environment != NULL)
     return check_own_environment (request, error);
 
-  if (!check_root (request->venv_root, error) || !check_urls (request, error))
+  if (!check_root (request->venv_root, error) || !check_urls (request, error) ||
+      !check_torch (request, error))
     return FALSE;
   for (guint i = 0; request->dependencies != NULL && request->dependencies[i] != NULL; i++)
     {

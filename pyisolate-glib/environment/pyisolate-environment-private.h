@@ -44,6 +44,8 @@ typedef struct {
   /* a changed local requirement updates the environment, not only a message */
   gboolean auto_update;
   char *environment;          /* nullable: the user's own venv or prefix; used as it is */
+  /* nullable: a prefix, or a directory of packages, whose torch the environment is lent */
+  char *torch_environment;
   char *extension_name;       /* nullable: recorded as a user of the environment */
 } PyIsolateEnvironmentRequest;
 

@@ -13,6 +13,7 @@
 
 #include "pyisolate-env-ensure-private.h"
 #include "pyisolate-env-store-private.h"
+#include "pyisolate-env-torch-private.h"
 #include "pyisolate-env-util-private.h"
 #include "pyisolate-error.h"
 
@@ -250,6 +251,27 @@ look_up (const PyIsolateEnvironmentRequest  *request,
   return _pyisolate_env_acquire (request->venv_root, key, interpreter, cancellable, error);
 }
 
+/* The torch that the request wants lent, and the request's key. FALSE: with an error. */
+static gboolean
+identify (const PyIsolateEnvironmentRequest  *request,
+          const PyIsolateEnvInterpreter      *interpreter,
+          gboolean                            may_run,
+          PyIsolateEnvTorch                 **torch,
+          char                              **key,
+          GCancellable                       *cancellable,
+          GError                            **error)
+{
+  if (request->torch_environment != NULL)
+    {
+      *torch = _pyisolate_env_torch_find (request, interpreter, may_run, cancellable, error);
+      if (*torch == NULL)
+        return FALSE;
+    }
+
+  *key = _pyisolate_env_request_key (request, interpreter, *torch, error);
+  return *key != NULL;
+}
+
 gboolean
 _pyisolate_env_is_warm (const PyIsolateEnvironmentRequest *request)
 {
@@ -257,9 +279,11 @@ _pyisolate_env_is_warm (const PyIsolateEnvironmentRequest *request)
   g_autoptr (PyIsolateEnvInterpreter) interpreter =
     _pyisolate_env_interpreter_resolve (normal, FALSE, NULL, NULL);
   g_autoptr (PyIsolateEnvLock) lock = NULL;
+  g_autoptr (PyIsolateEnvTorch) torch = NULL;
   g_autofree char *key = NULL, *environment_key = NULL, *environment = NULL, *generation = NULL;
 
-  key = interpreter != NULL ? _pyisolate_env_request_key (normal, interpreter, NULL) : NULL;
+  if (interpreter != NULL)
+    identify (normal, interpreter, FALSE, &torch, &key, NULL, NULL);
   lock = key != NULL ? _pyisolate_env_lock_load (normal->venv_root, key) : NULL;
   if (lock == NULL)
     return FALSE;
@@ -275,6 +299,7 @@ _pyisolate_env_is_warm (const PyIsolateEnvironmentRequest *request)
 static PyIsolateEnvLock *
 resolve_once (const PyIsolateEnvironmentRequest  *request,
               const PyIsolateEnvInterpreter      *interpreter,
+              const PyIsolateEnvTorch            *torch,
               const char                         *request_key,
               gboolean                            again,
               PyIsolateEnvProgress               *progress,
@@ -292,7 +317,7 @@ resolve_once (const PyIsolateEnvironmentRequest  *request,
   if (lock != NULL)
     return g_steal_pointer (&lock);
 
-  lock = _pyisolate_env_lock_resolve (request, interpreter, progress, cancellable, error);
+  lock = _pyisolate_env_lock_resolve (request, interpreter, torch, progress, cancellable, error);
   if (lock == NULL || !_pyisolate_env_lock_save (lock, request->venv_root, request_key, error))
     return NULL;
 
@@ -376,14 +401,15 @@ find_or_make (const PyIsolateEnvironmentRequest  *request,
               GError                            **error)
 {
   g_autoptr (PyIsolateEnvInterpreter) interpreter = NULL;
+  g_autoptr (PyIsolateEnvTorch) torch = NULL;
   g_autoptr (PyIsolateEnvironment) self = NULL;
   g_autoptr (PyIsolateEnvLock) lock = NULL;
   g_autoptr (GError) local_error = NULL;
   g_autofree char *key = NULL;
 
   interpreter = _pyisolate_env_interpreter_resolve (request, TRUE, cancellable, error);
-  key = interpreter != NULL ? _pyisolate_env_request_key (request, interpreter, error) : NULL;
-  if (key == NULL)
+  if (interpreter == NULL
+      || !identify (request, interpreter, TRUE, &torch, &key, cancellable, error))
     return NULL;
 
   if (!update)
@@ -396,7 +422,7 @@ find_or_make (const PyIsolateEnvironmentRequest  *request,
   if (self == NULL && local_error == NULL)
     {
       g_clear_pointer (&lock, _pyisolate_env_lock_free);
-      lock = resolve_once (request, interpreter, key, update, progress, cancellable, &local_error);
+      lock = resolve_once (request, interpreter, torch, key, update, progress, cancellable, &local_error);
       if (lock != NULL)
         self = _pyisolate_env_make (request, lock, interpreter, FALSE, progress, cancellable,
                                     &local_error);

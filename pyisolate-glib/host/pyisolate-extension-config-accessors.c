@@ -569,6 +569,42 @@ pyisolate_extension_config_set_auto_update (PyIsolateExtensionConfig *self,
 }
 
 /**
+ * pyisolate_extension_config_get_share_torch: (get-property share-torch)
+ * @self: a configuration
+ *
+ * Gets [property@PyIsolate.ExtensionConfig:share-torch].
+ *
+ * Returns: %TRUE or %FALSE
+ *
+ * Since: 0.1
+ */
+gboolean
+pyisolate_extension_config_get_share_torch (PyIsolateExtensionConfig *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_CONFIG (self), FALSE);
+
+  return self->share_torch;
+}
+
+/**
+ * pyisolate_extension_config_set_share_torch: (set-property share-torch)
+ * @self: a configuration
+ * @value: the new value
+ *
+ * Sets [property@PyIsolate.ExtensionConfig:share-torch].
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_extension_config_set_share_torch (PyIsolateExtensionConfig *self,
+                                            gboolean value)
+{
+  g_return_if_fail (PYISOLATE_IS_EXTENSION_CONFIG (self));
+
+  set_boolean (self, &self->share_torch, value, PROP_SHARE_TORCH);
+}
+
+/**
  * pyisolate_extension_config_get_environment_variables: (get-property environment-variables)
  * @self: a configuration
  *

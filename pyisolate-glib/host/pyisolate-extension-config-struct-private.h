@@ -23,6 +23,7 @@ struct _PyIsolateExtensionConfig {
   char *lock_file;
   gboolean allow_source_builds;
   gboolean auto_update;
+  gboolean share_torch;
   char **environment_variables;
   gint64 call_timeout;
   gint64 start_timeout;
@@ -46,6 +47,7 @@ enum {
   PROP_LOCK_FILE,
   PROP_ALLOW_SOURCE_BUILDS,
   PROP_AUTO_UPDATE,
+  PROP_SHARE_TORCH,
   PROP_ENVIRONMENT_VARIABLES,
   PROP_CALL_TIMEOUT,
   PROP_START_TIMEOUT,

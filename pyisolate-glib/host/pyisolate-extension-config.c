@@ -69,6 +69,9 @@ pyisolate_extension_config_get_property (GObject    *object,
     case PROP_AUTO_UPDATE:
       g_value_set_boolean (value, self->auto_update);
       break;
+    case PROP_SHARE_TORCH:
+      g_value_set_boolean (value, self->share_torch);
+      break;
     case PROP_ENVIRONMENT_VARIABLES:
       g_value_set_boxed (value, self->environment_variables);
       break;
@@ -140,6 +143,9 @@ pyisolate_extension_config_set_property (GObject      *object,
       break;
     case PROP_AUTO_UPDATE:
       pyisolate_extension_config_set_auto_update (self, g_value_get_boolean (value));
+      break;
+    case PROP_SHARE_TORCH:
+      pyisolate_extension_config_set_share_torch (self, g_value_get_boolean (value));
       break;
     case PROP_ENVIRONMENT_VARIABLES:
       pyisolate_extension_config_set_environment_variables (self, g_value_get_boxed (value));
@@ -320,6 +326,18 @@ pyisolate_extension_config_class_init (PyIsolateExtensionConfigClass *klass)
    * Since: 0.1
    */
   properties[PROP_AUTO_UPDATE] = g_param_spec_boolean ("auto-update", NULL, NULL, FALSE, flags);
+  /**
+   * PyIsolateExtensionConfig:share-torch:
+   *
+   * Whether the extension uses the very torch of [property@PyIsolate.ExtensionManager:torch-environment]: the same version
+   * and build, without a second copy on the disk.
+   *
+   * Its dependencies may ask for a torch; they are resolved with that one, which has to do. All that it needs besides torch
+   * and the packages that torch requires is its own.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_SHARE_TORCH] = g_param_spec_boolean ("share-torch", NULL, NULL, FALSE, flags);
   /**
    * PyIsolateExtensionConfig:environment-variables:
    *

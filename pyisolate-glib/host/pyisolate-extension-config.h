@@ -92,6 +92,11 @@ PYISOLATE_AVAILABLE_IN_0_1
 void pyisolate_extension_config_set_auto_update (PyIsolateExtensionConfig *self,
                                                  gboolean value);
 PYISOLATE_AVAILABLE_IN_0_1
+gboolean pyisolate_extension_config_get_share_torch (PyIsolateExtensionConfig *self);
+PYISOLATE_AVAILABLE_IN_0_1
+void pyisolate_extension_config_set_share_torch (PyIsolateExtensionConfig *self,
+                                                 gboolean value);
+PYISOLATE_AVAILABLE_IN_0_1
 const char * const *pyisolate_extension_config_get_environment_variables (PyIsolateExtensionConfig *self);
 PYISOLATE_AVAILABLE_IN_0_1
 void pyisolate_extension_config_set_environment_variables (PyIsolateExtensionConfig *self,

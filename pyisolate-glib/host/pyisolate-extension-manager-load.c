@@ -94,6 +94,13 @@ check_load (PyIsolateExtensionManager   *self,
       return FALSE;
     }
 
+  if (pyisolate_extension_config_get_share_torch (config) && self->torch_environment == NULL)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
+                   "The extension “%s” shares the host's torch, but the manager's torch-environment is not set", name);
+      return FALSE;
+    }
+
   return _pyisolate_environment_check_request (request, error);
 }
 
@@ -129,6 +136,8 @@ make_request (PyIsolateExtensionManager *self,
   request->uv_path = g_strdup (self->uv_path);
   request->default_python = g_strdup (self->python);
   request->launcher_path = _pyisolate_get_launcher_path ();
+  if (pyisolate_extension_config_get_share_torch (config))
+    request->torch_environment = g_strdup (self->torch_environment);
 
   return request;
 }

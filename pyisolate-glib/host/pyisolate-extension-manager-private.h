@@ -16,6 +16,7 @@ struct _PyIsolateExtensionManager {
   char *application_id;
   char *python;
   char *uv_path;
+  char *torch_environment;
   guint max_parallel_installs;
   guint max_parallel_starts;
 

@@ -28,6 +28,7 @@ enum {
   PROP_APPLICATION_ID,
   PROP_PYTHON,
   PROP_UV_PATH,
+  PROP_TORCH_ENVIRONMENT,
   PROP_MAX_PARALLEL_INSTALLS,
   PROP_MAX_PARALLEL_STARTS,
   PROP_PROGRESS,
@@ -106,6 +107,10 @@ pyisolate_extension_manager_get_property (GObject    *object,
       g_value_set_string (value, self->uv_path);
       break;
 
+    case PROP_TORCH_ENVIRONMENT:
+      g_value_set_string (value, self->torch_environment);
+      break;
+
     case PROP_MAX_PARALLEL_INSTALLS:
       g_value_set_uint (value, self->max_parallel_installs);
       break;
@@ -151,6 +156,10 @@ pyisolate_extension_manager_set_property (GObject      *object,
 
     case PROP_UV_PATH:
       pyisolate_extension_manager_set_uv_path (self, g_value_get_string (value));
+      break;
+
+    case PROP_TORCH_ENVIRONMENT:
+      pyisolate_extension_manager_set_torch_environment (self, g_value_get_string (value));
       break;
 
     case PROP_MAX_PARALLEL_INSTALLS:
@@ -230,6 +239,7 @@ pyisolate_extension_manager_finalize (GObject *object)
   g_clear_pointer (&self->application_id, g_free);
   g_clear_pointer (&self->python, g_free);
   g_clear_pointer (&self->uv_path, g_free);
+  g_clear_pointer (&self->torch_environment, g_free);
   g_clear_pointer (&self->loader, _pyisolate_loader_unref);
   g_clear_pointer (&self->home, _pyisolate_mailbox_unref);
   g_clear_pointer (&self->extensions, g_ptr_array_unref);
@@ -281,6 +291,18 @@ install_properties (GObjectClass *object_class)
    * Since: 0.1
    */
   properties[PROP_UV_PATH] = g_param_spec_string ("uv-path", NULL, NULL, NULL, read_write);
+  /**
+   * PyIsolateExtensionManager:torch-environment:
+   *
+   * Whose torch the extensions use that share one, see [property@PyIsolate.ExtensionConfig:share-torch]: the absolute path
+   * of a virtual environment or another prefix, or of the very directory that torch is installed in.
+   *
+   * torch must have been installed from a wheel, for the minor version of Python that the extensions run on. The environment
+   * is only read. Its torch can be replaced at any time; extensions that are loaded later get an environment for the new one.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_TORCH_ENVIRONMENT] = g_param_spec_string ("torch-environment", NULL, NULL, NULL, read_write);
   /**
    * PyIsolateExtensionManager:max-parallel-installs:
    *
@@ -828,6 +850,42 @@ pyisolate_extension_manager_set_uv_path (PyIsolateExtensionManager *self,
   g_return_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self));
 
   set_string (self, &self->uv_path, uv_path, PROP_UV_PATH);
+}
+
+/**
+ * pyisolate_extension_manager_get_torch_environment: (get-property torch-environment)
+ * @self: a manager
+ *
+ * Gets whose torch the extensions use that share one.
+ *
+ * Returns: (nullable) (type filename): an absolute path; %NULL: there is none to share
+ *
+ * Since: 0.1
+ */
+const char *
+pyisolate_extension_manager_get_torch_environment (PyIsolateExtensionManager *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), NULL);
+
+  return self->torch_environment;
+}
+
+/**
+ * pyisolate_extension_manager_set_torch_environment: (set-property torch-environment)
+ * @self: a manager
+ * @torch_environment: (nullable) (type filename): an absolute path, or %NULL
+ *
+ * Sets whose torch the extensions use that share one and that are loaded from now on.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_extension_manager_set_torch_environment (PyIsolateExtensionManager *self,
+                                                   const char                *torch_environment)
+{
+  g_return_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self));
+
+  set_string (self, &self->torch_environment, torch_environment, PROP_TORCH_ENVIRONMENT);
 }
 
 /**

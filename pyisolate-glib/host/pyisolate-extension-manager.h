@@ -28,6 +28,11 @@ PYISOLATE_AVAILABLE_IN_0_1
 void                       pyisolate_extension_manager_set_uv_path               (PyIsolateExtensionManager  *self,
                                                                                   const char                 *uv_path);
 PYISOLATE_AVAILABLE_IN_0_1
+const char                *pyisolate_extension_manager_get_torch_environment     (PyIsolateExtensionManager  *self);
+PYISOLATE_AVAILABLE_IN_0_1
+void                       pyisolate_extension_manager_set_torch_environment     (PyIsolateExtensionManager  *self,
+                                                                                  const char                 *torch_environment);
+PYISOLATE_AVAILABLE_IN_0_1
 guint                      pyisolate_extension_manager_get_max_parallel_installs (PyIsolateExtensionManager  *self);
 PYISOLATE_AVAILABLE_IN_0_1
 void                       pyisolate_extension_manager_set_max_parallel_installs (PyIsolateExtensionManager  *self,

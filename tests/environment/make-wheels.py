@@ -8,6 +8,7 @@ pad=BYTES (the size of one more module), file=path=text (several).
 import base64
 import hashlib
 import os
+import re
 import sys
 import zipfile
 
@@ -18,7 +19,7 @@ def record(name, data):
 
 
 def make(directory, spec):
-    head, *fields = spec.split(";")
+    head, *fields = re.split(r";(?=(?:requires|pad|file)=)", spec)
     name, version = head.split("==")
     dist_info = f"{name}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"

@@ -446,10 +446,11 @@ test_properties (void)
   g_assert_false (pyisolate_extension_config_get_kill_on_timeout (config));
   g_assert_false (pyisolate_extension_config_get_allow_source_builds (config));
   g_assert_false (pyisolate_extension_config_get_auto_update (config));
+  g_assert_false (pyisolate_extension_config_get_share_torch (config));
   g_assert_cmpuint (g_strv_length ((char **) pyisolate_extension_config_get_dependencies (config)), ==, 0);
 
   pspecs = g_object_class_list_properties (G_OBJECT_GET_CLASS (config), &n_pspecs);
-  g_assert_cmpuint (n_pspecs, ==, 19);
+  g_assert_cmpuint (n_pspecs, ==, 20);
   for (guint i = 0; i < n_pspecs; i++)
     check_property (G_OBJECT (config), pspecs[i]);
 

@@ -98,7 +98,7 @@ class Config(HostTest):
         for error, pattern, change in [
             (pyisolate.BadConfigError, "nowhere", {"module_path": "/nowhere"}),
             (pyisolate.BadConfigError, "slash", {"name": "a/b"}),
-            (pyisolate.BadConfigError, "share_torch", {"share_torch": True}),
+            (pyisolate.BadConfigError, "this Python has none", {"share_torch": True}),
             (pyisolate.BadConfigError, "isolated=False", {"isolated": False}),
             (TypeError, "list of strings", {"dependencies": "numpy"}),
             (TypeError, "ProxiedSingleton", {"apis": [int]}),

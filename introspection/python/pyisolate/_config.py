@@ -114,7 +114,9 @@ class ExtensionManagerConfig(_Config):
 
     venv_root_path: the directory of the extensions' environments; None: one in the user's cache.
     python, uv_path: the interpreter of the extensions and the program uv; None: this one's, and
-    the one on PATH. max_parallel_installs, max_parallel_starts: caps for many extensions at once.
+    the one on PATH. torch_environment: whose torch extensions with `share_torch` use, a virtual
+    environment or the directory that torch is in; None: this Python's.
+    max_parallel_installs, max_parallel_starts: caps for many extensions at once.
     """
 
     _defaults: typing.ClassVar[dict] = {
@@ -122,6 +124,7 @@ class ExtensionManagerConfig(_Config):
         "application_id": None,
         "python": None,
         "uv_path": None,
+        "torch_environment": None,
         "max_parallel_installs": 2,
         "max_parallel_starts": 4,
     }
@@ -222,7 +225,7 @@ def fill(gconfig, config, apis):
     for key in ("environment", "lock_file"):
         if config[key] is not None:
             gconfig.set_property(key.replace("_", "-"), os.path.abspath(config[key]))
-    for key in ("allow_source_builds", "auto_update", "kill_on_timeout"):
+    for key in ("allow_source_builds", "auto_update", "kill_on_timeout", "share_torch"):
         gconfig.set_property(key.replace("_", "-"), bool(config[key]))
     for key in ("call_timeout", "start_timeout", "stop_timeout"):
         gconfig.set_property(key.replace("_", "-"), milliseconds(config[key]))

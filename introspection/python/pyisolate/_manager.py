@@ -4,6 +4,7 @@
 import asyncio
 import concurrent.futures
 import contextvars
+import importlib.util
 import os
 import sys
 import threading
@@ -70,6 +71,8 @@ class ExtensionManager:
             properties["application_id"] = config.application_id
         gmanager = PyIsolate.ExtensionManager(**properties)
         gmanager.props.python = config.python or getattr(sys, "_base_executable", sys.executable)
+        if config.torch_environment is not None:
+            gmanager.props.torch_environment = os.path.abspath(config.torch_environment)
         if config.uv_path is not None:
             gmanager.props.uv_path = os.path.abspath(config.uv_path)
         gmanager.props.max_parallel_installs = config.max_parallel_installs
@@ -125,11 +128,13 @@ class ExtensionManager:
                 f"The extension {config.name!r} asks for a sandbox, and this version has none: "
                 "only SandboxMode.DISABLED is possible",
             )
-        for key in ("share_torch", "share_cuda_ipc"):
-            if config[key]:
-                raise _bad_config(
-                    f"{key!r} of the extension {config.name!r}: this version shares no tensors"
-                )
+        if config.share_cuda_ipc:
+            raise _bad_config(
+                f"'share_cuda_ipc' of the extension {config.name!r}: this version shares no memory "
+                "of GPUs"
+            )
+        if config.share_torch:
+            self._find_torch(config)
         if not config.isolated:
             raise _bad_config(
                 f"The extension {config.name!r} asks for isolated=False: this version runs every "
@@ -137,6 +142,19 @@ class ExtensionManager:
             )
         if not isinstance(config.name, str):
             raise TypeError(f"The name of an extension is a string, not {config.name!r}")
+
+    def _find_torch(self, config):
+        """Have the manager know whose torch to share: the one that `import torch` would give."""
+        if self._gmanager.props.torch_environment is not None:
+            return
+        spec = importlib.util.find_spec("torch")
+        if spec is None or spec.origin is None:
+            raise _bad_config(
+                f"The extension {config.name!r} shares the host's torch, and this Python has none"
+            )
+        site = os.path.dirname(os.path.dirname(os.path.abspath(spec.origin)))
+        gmanager = self._gmanager
+        _bridge.home().run(lambda: gmanager.set_property("torch-environment", site))
 
     def _make_gconfig(self, config):
         gconfig = PyIsolate.ExtensionConfig.new(config.name, os.path.abspath(config.module_path))
