@@ -143,7 +143,7 @@ _pyisolate_transport_emit_closed (PyIsolateTransport *self,
   priv->closed = TRUE;
   g_mutex_unlock (&priv->mutex);
 
-  if (was_closed)
+  if (was_closed || priv->handler == NULL)
     return;
 
   priv->handler->closed (self, error, priv->user_data);

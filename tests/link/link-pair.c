@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+const char *const link_kind_names[] = { "dbus", "plain", "lane" };
+
 typedef struct {
   int fd;
   GDBusConnection *connection;
@@ -208,6 +210,16 @@ link_test_init (int    *argc,
   test_util_assert_until (has_at_most_fds, &n_fds, LINK_TIMEOUT_MS);
 }
 
+static void
+connect_lane (LinkSide *side,
+              int       fd)
+{
+  PyIsolateLane *lane = _pyisolate_lane_new (fd);
+
+  side->transport = PYISOLATE_TRANSPORT (lane);
+  side->reader = lane_reader_new (lane);
+}
+
 LinkPair *
 link_pair_new (LinkKind kind,
                LinkPeer peer)
@@ -217,11 +229,19 @@ link_pair_new (LinkKind kind,
 
   pair->host.box = link_box_new ();
   pair->worker.box = link_box_new ();
-  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+  if (kind == LINK_LANE)
+    g_assert_true (_pyisolate_lane_socketpair (fds));
+  else
+    g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
 
   if (kind == LINK_DBUS)
     {
       connect_dbus (pair, fds, peer);
+    }
+  else if (kind == LINK_LANE)
+    {
+      connect_lane (&pair->host, fds[0]);
+      connect_lane (&pair->worker, fds[1]);
     }
   else
     {
@@ -259,6 +279,7 @@ link_unref_last (gpointer object)
 static void
 side_finish (LinkSide *side)
 {
+  g_clear_pointer (&side->reader, lane_reader_free);
   if (side->endpoint != NULL)
     link_unref_last (g_steal_pointer (&side->endpoint));
   link_unref_last (g_steal_pointer (&side->transport));
@@ -343,6 +364,8 @@ link_side_start (LinkSide *side)
 
   side->started = TRUE;
   _pyisolate_transport_start (side->transport, &handler, side, NULL);
+  if (side->reader != NULL)
+    lane_reader_start (side->reader);
 }
 
 void
@@ -354,6 +377,8 @@ link_side_start_endpoint (LinkSide *side,
   side->started = TRUE;
   side->endpoint = _pyisolate_endpoint_new (side->transport, peer_link);
   _pyisolate_endpoint_start (side->endpoint, &handler, side, NULL);
+  if (side->reader != NULL)
+    lane_reader_start (side->reader);
 }
 
 void

@@ -2,6 +2,7 @@
 /* Two connected transports, and what arrives at each of them. */
 #pragma once
 
+#include "lane-reader.h"
 #include "pyisolate-endpoint-private.h"
 
 #include "test-util.h"
@@ -18,6 +19,8 @@ G_BEGIN_DECLS
 typedef enum {
   LINK_DBUS,
   LINK_PLAIN, /* plain-transport.h */
+  LINK_LANE,
+  LINK_N_KINDS
 } LinkKind;
 
 typedef enum {
@@ -50,6 +53,7 @@ typedef gboolean (*LinkHook) (LinkSide       *side,
 
 struct _LinkSide {
   PyIsolateTransport *transport;
+  LaneReader *reader; /* of a lane */
   PyIsolateEndpoint *endpoint;
   LinkBox *box;
   LinkHook hook;
@@ -61,6 +65,8 @@ struct _LinkPair {
   LinkSide host;
   LinkSide worker;
 };
+
+extern const char *const link_kind_names[LINK_N_KINDS];
 
 /* In place of test_util_init(). */
 void            link_test_init           (int        *argc,

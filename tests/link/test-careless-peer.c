@@ -234,7 +234,7 @@ add_case (LinkKind    kind,
 {
   static Case cases[64];
   static guint n_cases = 0;
-  g_autofree char *path = g_strdup_printf ("/pyisolate/careless-peer/%s/%s", kind == LINK_DBUS ? "dbus" : "plain", name);
+  g_autofree char *path = g_strdup_printf ("/pyisolate/careless-peer/%s/%s", link_kind_names[kind], name);
 
   g_assert_cmpuint (n_cases, <, G_N_ELEMENTS (cases));
   cases[n_cases] = (Case) { kind, func };
@@ -269,6 +269,7 @@ main (int   argc,
     {
       add_case (LINK_DBUS, tests[i].name, tests[i].func);
       add_case (LINK_PLAIN, tests[i].name, tests[i].func);
+      add_case (LINK_LANE, tests[i].name, tests[i].func);
     }
   add_case (LINK_PLAIN, "unknown-kind", test_unknown_kind);
   return g_test_run ();

@@ -688,7 +688,7 @@ add_case (LinkKind    kind,
 {
   static Case cases[64];
   static guint n_cases = 0;
-  g_autofree char *path = g_strdup_printf ("/pyisolate/endpoint/%s/%s", kind == LINK_DBUS ? "dbus" : "plain", name);
+  g_autofree char *path = g_strdup_printf ("/pyisolate/endpoint/%s/%s", link_kind_names[kind], name);
 
   g_assert_cmpuint (n_cases, <, G_N_ELEMENTS (cases));
   cases[n_cases] = (Case) { kind, func };
@@ -730,6 +730,7 @@ main (int   argc,
     {
       add_case (LINK_DBUS, tests[i].name, tests[i].func);
       add_case (LINK_PLAIN, tests[i].name, tests[i].func);
+      add_case (LINK_LANE, tests[i].name, tests[i].func);
     }
   return g_test_run ();
 }

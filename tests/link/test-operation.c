@@ -723,15 +723,15 @@ main (int   argc,
     { "races", test_races },
     { "lookup", test_lookup },
   };
-  static Case cases[2 * G_N_ELEMENTS (tests)];
+  static Case cases[LINK_N_KINDS * G_N_ELEMENTS (tests)];
 
   link_test_init (&argc, &argv);
   _pyisolate_service_get_context (); /* it keeps an eventfd */
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      LinkKind kind = i < G_N_ELEMENTS (tests) ? LINK_DBUS : LINK_PLAIN;
+      LinkKind kind = (LinkKind) (i / G_N_ELEMENTS (tests));
       guint test = i % G_N_ELEMENTS (tests);
-      g_autofree char *path = g_strdup_printf ("/pyisolate/operation/%s/%s", kind == LINK_DBUS ? "dbus" : "plain",
+      g_autofree char *path = g_strdup_printf ("/pyisolate/operation/%s/%s", link_kind_names[kind],
                                                tests[test].name);
 
       cases[i] = (Case) { kind, tests[test].func };

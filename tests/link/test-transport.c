@@ -379,7 +379,7 @@ main (int   argc,
   static const struct {
     Case test;
     const char *path;
-  } cases[] = { CASES (LINK_DBUS, "dbus"), CASES (LINK_PLAIN, "plain") };
+  } cases[] = { CASES (LINK_DBUS, "dbus"), CASES (LINK_PLAIN, "plain"), CASES (LINK_LANE, "lane") };
 
   link_test_init (&argc, &argv);
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "pyisolate-transport-private.h"
+
+G_BEGIN_DECLS
+
+/* Frames over a SOCK_SEQPACKET socket, read where they are wanted: the fast way. */
+
+#define PYISOLATE_TYPE_LANE (_pyisolate_lane_get_type ())
+G_DECLARE_FINAL_TYPE (PyIsolateLane, _pyisolate_lane, PYISOLATE, LANE, PyIsolateTransport)
+
+/* A frame in memory that belongs to somebody else: for who sends or reads without an allocation. Strings may be NULL when
+ * it is sent; when it was read, those that its kind does not have are. */
+typedef struct {
+  PyIsolateFrameKind kind;
+  guint64 id;
+  const guint64 *chain;
+  guint n_chain;
+  const char *target;
+  const char *name;
+  const char *message;
+  const guint8 *body; /* when it was read: aligned to 8 */
+  gsize body_size;
+  int *fds;
+  guint n_fds;
+} PyIsolateFrameView;
+
+/* The most bytes of one message. A frame with a larger body goes as several. */
+#define PYISOLATE_LANE_MAX_MESSAGE ((gsize) 96 * 1024)
+
+/* As on the open way. */
+#define PYISOLATE_LANE_MAX_BODY (((gsize) 64 << 20) - 4096)
+
+/* What may wait here for the other side to read: past the first, calls, events, progress and logs are refused; past the
+ * second, which only answers to calls can reach, the lane ends (both LIMIT). */
+#define PYISOLATE_LANE_MAX_QUEUED         ((gsize) 64 << 20)
+#define PYISOLATE_LANE_MAX_QUEUED_ANSWERS ((gsize) 1 << 30)
+
+/* Makes both ends; the caller closes them. FALSE with errno set. */
+gboolean       _pyisolate_lane_socketpair    (int                       fds[2]);
+PyIsolateLane *_pyisolate_lane_new           (int                       take_fd);
+/* Open as long as the lane is. */
+int            _pyisolate_lane_get_fd        (PyIsolateLane            *self);
+
+/* Sending. From any thread; it never blocks. What the socket does not take waits in the lane, in order. */
+gboolean       _pyisolate_lane_send_view     (PyIsolateLane            *self,
+                                              const PyIsolateFrameView *view,
+                                              GError                  **error);
+/* Between the two, what is sent is gathered and goes together. They nest. */
+void           _pyisolate_lane_cork          (PyIsolateLane            *self);
+void           _pyisolate_lane_uncork        (PyIsolateLane            *self);
+/* Whether something waits: then flush() is due when the socket can be written to. @func is called in the sending thread,
+ * without any lock, when something begins to wait. Set it before the lane is used. */
+gboolean       _pyisolate_lane_wants_write   (PyIsolateLane            *self);
+void           _pyisolate_lane_flush         (PyIsolateLane            *self);
+void           _pyisolate_lane_set_waiting_func (PyIsolateLane         *self,
+                                                 void                 (*func) (PyIsolateLane *self,
+                                                                               gpointer       data),
+                                                 gpointer                data);
+/* Takes back a CALL of which nothing has been sent yet. */
+gboolean       _pyisolate_lane_withdraw      (PyIsolateLane            *self,
+                                              guint64                   id);
+
+/* Reading, by one thread at a time: between lock and unlock, the next frame that is there. FALSE: there is none now, or
+ * never again. A message may hold several frames: the socket does not tell of those that are here already, so who stops
+ * before FALSE must come back by itself. The view is valid until the next call of any of these; descriptors that nobody has stolen are closed then.
+ * unlock() tells the handler that the lane is closed, if it has one and that was found. */
+void           _pyisolate_lane_lock          (PyIsolateLane            *self);
+gboolean       _pyisolate_lane_next          (PyIsolateLane            *self,
+                                              PyIsolateFrameView       *view);
+void           _pyisolate_lane_unlock        (PyIsolateLane            *self);
+/* The descriptors of the last frame: an array and what is in it are the caller's. */
+int           *_pyisolate_lane_steal_fds     (PyIsolateLane            *self,
+                                              guint                    *n_fds);
+/* The last frame for longer, with its descriptors; a large body without a copy. */
+PyIsolateFrame *_pyisolate_lane_steal_frame  (PyIsolateLane            *self);
+/* No frame will come any more. */
+gboolean       _pyisolate_lane_is_ended      (PyIsolateLane            *self);
+/* In which the body of a frame that has arrived in part is counted. */
+void           _pyisolate_lane_set_budget    (PyIsolateLane            *self,
+                                              PyIsolateBudget          *budget);
+
+/* All of it in one, for who has started the lane with a handler: gives it the frames that are there, at most so many, in
+ * this thread. TRUE: there may be more, about which the socket says nothing; ask again. */
+gboolean       _pyisolate_lane_receive       (PyIsolateLane            *self,
+                                              guint                     max_frames);
+
+G_END_DECLS

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+/* What comes in on a lane, checked.
+ *
+ * A message is received into a buffer of this process alone, so that its bytes do not change while they are looked at. A frame
+ * that is whole is read where it lies; one in parts is put together first, in memory that is counted before it is had. */
+#include "config.h"
+
+#include "pyisolate-lane-struct-private.h"
+
+#include "pyisolate-endpoint-private.h"
+#include "pyisolate-error.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A body from this size on is not copied out of the buffer: the buffer goes with it. */
+#define LARGE_BODY 8192
+
+static void
+close_fds (PyIsolateLane *self)
+{
+  for (guint i = 0; i < self->n_fds; i++)
+    close (self->fds[i]);
+  g_clear_pointer (&self->fds, g_free);
+  self->n_fds = 0;
+}
+
+static void
+clear_assembled (PyIsolateLane *self)
+{
+  g_clear_pointer (&self->assembled, g_free);
+  if (self->budget != NULL)
+    g_atomic_pointer_add (&self->budget->bytes, -(gssize) self->assembled_cost);
+  self->assembled_cost = 0;
+  self->n_assembled = 0;
+  self->is_partial = FALSE;
+}
+
+void
+_pyisolate_lane_receive_clear (PyIsolateLane *self)
+{
+  close_fds (self);
+  clear_assembled (self);
+  g_clear_pointer (&self->buffer, g_free);
+}
+
+static gboolean
+fail (PyIsolateLane  *self,
+      PyIsolateError  code,
+      const char     *problem)
+{
+  _pyisolate_lane_fail (self, g_error_new (PYISOLATE_ERROR, (int) code, "On a lane: %s", problem));
+  g_atomic_int_set (&self->ended, TRUE);
+
+  return FALSE;
+}
+
+/* The descriptors are this process's now, whatever they came with. */
+static gboolean
+take_control (PyIsolateLane *self,
+              struct msghdr *message)
+{
+  for (struct cmsghdr *cmsg = CMSG_FIRSTHDR (message); cmsg != NULL; cmsg = CMSG_NXTHDR (message, cmsg))
+    {
+      if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS || self->fds != NULL)
+        return FALSE;
+      self->n_fds = self->n_message_fds = (cmsg->cmsg_len - CMSG_LEN (0)) / sizeof (int);
+      self->fds = g_memdup2 (CMSG_DATA (cmsg), self->n_fds * sizeof (int));
+    }
+
+  return TRUE;
+}
+
+/* The next message into the buffer. */
+static gboolean
+receive_message (PyIsolateLane *self)
+{
+  union {
+    struct cmsghdr align;
+    char buffer[CMSG_SPACE (PYISOLATE_MAX_FDS * sizeof (int))];
+  } control;
+  struct iovec part;
+  struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+  ssize_t size;
+
+  if (self->buffer == NULL)
+    self->buffer = g_malloc (PYISOLATE_LANE_MAX_MESSAGE);
+  part = (struct iovec) { self->buffer, PYISOLATE_LANE_MAX_MESSAGE };
+  message.msg_control = control.buffer;
+  message.msg_controllen = sizeof control.buffer;
+
+  do
+    size = recvmsg (self->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  while (size < 0 && errno == EINTR);
+
+  if (size < 0 && (errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS))
+    return FALSE;
+  if (size <= 0) /* an end, or an empty message, which nobody sends */
+    {
+      g_atomic_int_set (&self->ended, TRUE);
+      return FALSE;
+    }
+
+  self->at = 0;
+  self->size = size;
+  self->n_message_fds = 0;
+  if (message.msg_controllen > 0 && !take_control (self, &message))
+    return fail (self, PYISOLATE_ERROR_BAD_MESSAGE, "a message came with something else than file descriptors");
+  if ((message.msg_flags & MSG_TRUNC) != 0)
+    return fail (self, PYISOLATE_ERROR_BAD_MESSAGE, "a message is too long");
+  /* There was room for as many as the kernel sends: what it could not make is a descriptor. */
+  if ((message.msg_flags & MSG_CTRUNC) != 0)
+    return fail (self, PYISOLATE_ERROR_LIMIT, "no file descriptors are left for those that came");
+
+  return TRUE;
+}
+
+static const char *
+begin_parts (PyIsolateLane             *self,
+             const PyIsolateLaneHeader *header)
+{
+  gsize size = _pyisolate_lane_payload_size (header);
+
+  if (self->is_partial)
+    return "a frame begins within another";
+
+  self->partial = *header;
+  self->is_partial = TRUE;
+  self->n_assembled = 0;
+  self->assembled_cost = size;
+  if (self->budget != NULL &&
+      (gsize) g_atomic_pointer_add (&self->budget->bytes, (gssize) size) + size > PYISOLATE_MAX_BYTES_IN)
+    return "more has arrived than anybody takes";
+
+  self->assembled = g_try_malloc (size);
+  return self->assembled == NULL ? "there is no memory for a frame" : NULL;
+}
+
+/* One part of a frame. *@whole: it was the last. */
+static const char *
+add_part (PyIsolateLane             *self,
+          const PyIsolateLaneHeader *header,
+          const guint8              *part,
+          gboolean                  *whole)
+{
+  const char *problem = NULL;
+
+  if ((header->flags & PYISOLATE_LANE_CONTINUED) == 0)
+    problem = begin_parts (self, header);
+  else if (!self->is_partial || header->kind != self->partial.kind || header->id != self->partial.id)
+    problem = "a part of a frame that has not begun";
+  if (problem != NULL)
+    return problem;
+
+  if (header->part_size > _pyisolate_lane_payload_size (&self->partial) - self->n_assembled)
+    return "a frame has more parts than it says";
+
+  memcpy (self->assembled + self->n_assembled, part, header->part_size);
+  self->n_assembled += header->part_size;
+  *whole = (header->flags & PYISOLATE_LANE_MORE) == 0;
+  if (*whole && self->n_assembled != _pyisolate_lane_payload_size (&self->partial))
+    return "a frame ends before its end";
+
+  return NULL;
+}
+
+/* Those of the message belong to its first frame, and must be as many as that says. */
+static const char *
+check_fds (PyIsolateLane             *self,
+           const PyIsolateLaneHeader *header,
+           gboolean                   is_first)
+{
+  if (header->n_fds != (is_first ? self->n_message_fds : 0))
+    return "a frame and its message have different numbers of file descriptors";
+
+  return NULL;
+}
+
+/* The frame at `at`. *@whole: it is in the view now. */
+static const char *
+read_frame (PyIsolateLane *self,
+            gboolean      *whole)
+{
+  const guint8 *data = self->buffer + self->at;
+  const guint8 *payload = data + sizeof (PyIsolateLaneHeader);
+  gboolean is_first = self->at == 0;
+  PyIsolateLaneHeader header;
+  const char *problem;
+
+  problem = _pyisolate_lane_check_header (data, self->size - self->at, &header);
+  if (problem == NULL)
+    problem = check_fds (self, &header, is_first);
+  if (problem != NULL)
+    return problem;
+
+  self->at += sizeof header + header.part_size + PYISOLATE_LANE_PADDING (header.part_size);
+  if (header.flags == 0)
+    {
+      *whole = TRUE;
+      if (self->is_partial)
+        return "a frame begins within another";
+      return _pyisolate_lane_check_payload (&header, payload, &self->view);
+    }
+
+  problem = add_part (self, &header, payload, whole);
+  if (problem != NULL || !*whole)
+    return problem;
+
+  self->is_partial = FALSE;
+  return _pyisolate_lane_check_payload (&self->partial, self->assembled, &self->view);
+}
+
+static gboolean
+find_next (PyIsolateLane *self)
+{
+  gboolean whole = FALSE;
+
+  while (!whole)
+    {
+      const char *problem;
+
+      if (g_atomic_int_get (&self->closing))
+        g_atomic_int_set (&self->ended, TRUE);
+      if (g_atomic_int_get (&self->ended))
+        return FALSE;
+      if (self->at >= self->size && !receive_message (self))
+        return FALSE;
+
+      problem = read_frame (self, &whole);
+      if (problem != NULL)
+        return fail (self, PYISOLATE_ERROR_BAD_MESSAGE, problem);
+    }
+
+  return TRUE;
+}
+
+void
+_pyisolate_lane_lock (PyIsolateLane *self)
+{
+  g_mutex_lock (&self->receive_mutex);
+}
+
+gboolean
+_pyisolate_lane_next (PyIsolateLane      *self,
+                      PyIsolateFrameView *view)
+{
+  if (!self->is_partial)
+    {
+      if (self->fds != NULL)
+        close_fds (self);
+      if (self->assembled != NULL)
+        clear_assembled (self);
+    }
+  if (!find_next (self))
+    return FALSE;
+
+  self->view.fds = self->fds;
+  self->view.n_fds = self->n_fds;
+  *view = self->view;
+
+  return TRUE;
+}
+
+void
+_pyisolate_lane_unlock (PyIsolateLane *self)
+{
+  gboolean tell = g_atomic_int_get (&self->ended) && !self->told;
+  g_autoptr (GError) reason = NULL;
+
+  self->told = self->told || tell;
+  g_mutex_unlock (&self->receive_mutex);
+
+  if (!tell)
+    return;
+
+  g_mutex_lock (&self->reason_mutex);
+  reason = self->reason != NULL ? g_error_copy (self->reason) : NULL;
+  g_mutex_unlock (&self->reason_mutex);
+  _pyisolate_transport_emit_closed (PYISOLATE_TRANSPORT (self), reason);
+}
+
+int *
+_pyisolate_lane_steal_fds (PyIsolateLane *self,
+                           guint         *n_fds)
+{
+  *n_fds = self->n_fds;
+  self->n_fds = 0;
+  self->view.n_fds = 0;
+
+  return g_steal_pointer (&self->fds);
+}
+
+/* The memory that @data is in goes with the bytes. */
+static GBytes *
+steal_body (PyIsolateLane *self)
+{
+  const PyIsolateFrameView *view = &self->view;
+  guint8 *memory;
+
+  if (view->body_size < LARGE_BODY || (self->assembled == NULL && self->at < self->size))
+    return g_bytes_new (view->body, view->body_size);
+
+  memory = self->assembled != NULL ? g_steal_pointer (&self->assembled) : g_steal_pointer (&self->buffer);
+  return g_bytes_new_with_free_func (view->body, view->body_size, g_free, memory);
+}
+
+PyIsolateFrame *
+_pyisolate_lane_steal_frame (PyIsolateLane *self)
+{
+  const PyIsolateFrameView *view = &self->view;
+  PyIsolateFrame *frame = _pyisolate_frame_new (view->kind, view->id);
+  guint n_fds;
+  int *fds = _pyisolate_lane_steal_fds (self, &n_fds);
+
+  if (fds != NULL)
+    _pyisolate_frame_take_fds (frame, fds, n_fds);
+  if (view->n_chain > 0)
+    _pyisolate_frame_set_chain (frame, view->chain, view->n_chain);
+  frame->target = g_strdup (view->target);
+  frame->name = g_strdup (view->name);
+  frame->message = g_strdup (view->message);
+  if (view->kind != PYISOLATE_FRAME_CANCEL)
+    frame->body = steal_body (self); /* the last: it may take the memory of all the others with it */
+
+  return frame;
+}
+
+gboolean
+_pyisolate_lane_is_ended (PyIsolateLane *self)
+{
+  return g_atomic_int_get (&self->ended);
+}
+
+gboolean
+_pyisolate_lane_receive (PyIsolateLane *self,
+                         guint          max_frames)
+{
+  PyIsolateFrameView view;
+  guint n_frames = 0;
+
+  _pyisolate_lane_lock (self);
+  while (n_frames < max_frames && _pyisolate_lane_next (self, &view))
+    {
+      _pyisolate_transport_emit_frame (PYISOLATE_TRANSPORT (self), _pyisolate_lane_steal_frame (self));
+      n_frames++;
+    }
+  _pyisolate_lane_unlock (self);
+
+  return n_frames == max_frames;
+}

@@ -1,0 +1,635 @@
+/* SPDX-License-Identifier: MIT */
+/* What goes out on a lane.
+ *
+ * A small frame is one system call. What the socket does not take at once waits in a queue, in order: whole messages of small
+ * frames that were gathered, and large frames with what is left of them. */
+#include "config.h"
+
+#include "pyisolate-lane-struct-private.h"
+
+#include "pyisolate-error.h"
+#include "pyisolate-fd-private.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* A frame up to this size is copied rather than gathered by the kernel, and may share its message with others. */
+#define SMALL_FRAME 2048
+
+/* So many bytes of small frames go in one message. */
+#define GATHERED_SIZE 32768
+
+typedef enum {
+  SENT,
+  BLOCKED, /* try again when the socket can be written to */
+  BROKEN,  /* with errno set */
+} SendState;
+
+typedef struct {
+  /* One of these two: */
+  GByteArray *gathered;  /* a message of small frames */
+  PyIsolateFrame *frame; /* a large one, or one with descriptors */
+  gsize sent;            /* of its payload */
+  gboolean begun;
+  gsize cost;
+} Item;
+
+static void
+item_free (Item *item)
+{
+  g_clear_pointer (&item->gathered, g_byte_array_unref);
+  g_clear_pointer (&item->frame, _pyisolate_frame_free);
+  g_free (item);
+}
+
+void
+_pyisolate_lane_send_clear (PyIsolateLane *self)
+{
+  g_queue_clear_full (&self->queue, (GDestroyNotify) item_free);
+}
+
+static SendState
+state_of_errno (void)
+{
+  return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ? BLOCKED : BROKEN;
+}
+
+static SendState
+send_message (PyIsolateLane *self,
+              gconstpointer  data,
+              gsize          size)
+{
+  ssize_t sent;
+
+  do
+    sent = send (self->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+
+  return sent >= 0 ? SENT : state_of_errno ();
+}
+
+/* With the frame's descriptors, if there are any. */
+static SendState
+send_pieces (PyIsolateLane *self,
+             struct iovec  *pieces,
+             guint          n_pieces,
+             const int     *fds,
+             guint          n_fds)
+{
+  union {
+    struct cmsghdr align;
+    char buffer[CMSG_SPACE (PYISOLATE_MAX_FDS * sizeof (int))];
+  } control;
+  struct msghdr message = { .msg_iov = pieces, .msg_iovlen = n_pieces };
+  ssize_t sent;
+
+  if (n_fds > 0)
+    {
+      struct cmsghdr *cmsg;
+
+      memset (&control, 0, CMSG_SPACE (n_fds * sizeof (int)));
+      message.msg_control = control.buffer;
+      message.msg_controllen = CMSG_SPACE (n_fds * sizeof (int));
+      cmsg = CMSG_FIRSTHDR (&message);
+      cmsg->cmsg_level = SOL_SOCKET;
+      cmsg->cmsg_type = SCM_RIGHTS;
+      cmsg->cmsg_len = CMSG_LEN (n_fds * sizeof (int));
+      memcpy (CMSG_DATA (cmsg), fds, n_fds * sizeof (int));
+    }
+
+  do
+    sent = sendmsg (self->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+
+  return sent >= 0 ? SENT : state_of_errno ();
+}
+
+/* At most @size bytes of the payload, from @from on. Returns how many pieces that are. */
+static guint
+cut_payload (const struct iovec *payload,
+             gsize               from,
+             gsize               size,
+             struct iovec       *pieces)
+{
+  guint n_pieces = 0;
+
+  for (guint i = 0; i < PYISOLATE_LANE_N_PIECES && size > 0; i++)
+    {
+      gsize skipped = MIN (from, payload[i].iov_len);
+      gsize length = MIN (payload[i].iov_len - skipped, size);
+
+      from -= skipped;
+      size -= length;
+      if (length > 0)
+        pieces[n_pieces++] = (struct iovec) { (guint8 *) payload[i].iov_base + skipped, length };
+    }
+
+  return n_pieces;
+}
+
+/* As many messages as it takes, or as the socket takes. *@sent: how much of the payload has gone; *@begun: whether the first
+ * message has. */
+static SendState
+send_parts (PyIsolateLane            *self,
+            const PyIsolateFrameView *view,
+            gsize                    *sent,
+            gboolean                 *begun)
+{
+  static const guint64 zeros = 0;
+  struct iovec payload[PYISOLATE_LANE_N_PIECES];
+  PyIsolateLaneHeader whole;
+  gsize size;
+
+  _pyisolate_lane_header_init (&whole, view);
+  size = _pyisolate_lane_get_payload (&whole, view, payload);
+
+  do
+    {
+      PyIsolateLaneHeader header = { .kind = whole.kind, .flags = PYISOLATE_LANE_CONTINUED, .id = whole.id };
+      struct iovec pieces[PYISOLATE_LANE_N_PIECES + 2] = { { &header, sizeof header } };
+      gsize part = MIN (size - *sent, PYISOLATE_LANE_MAX_MESSAGE - sizeof header);
+      guint n_pieces;
+      SendState state;
+
+      if (!*begun)
+        header = whole;
+      if (*sent + part < size)
+        header.flags |= PYISOLATE_LANE_MORE;
+      header.part_size = part;
+      n_pieces = 1 + cut_payload (payload, *sent, part, pieces + 1);
+      pieces[n_pieces++] = (struct iovec) { (gpointer) &zeros, PYISOLATE_LANE_PADDING (part) };
+
+      state = send_pieces (self, pieces, n_pieces, view->fds, *begun ? 0 : view->n_fds);
+      if (state != SENT)
+        return state;
+      *begun = TRUE;
+      *sent += part;
+    }
+  while (*sent < size);
+
+  return SENT;
+}
+
+static gsize
+small_size (const PyIsolateLaneHeader *header)
+{
+  gsize size = _pyisolate_lane_payload_size (header);
+
+  return sizeof *header + size + PYISOLATE_LANE_PADDING (size);
+}
+
+static gboolean
+is_small (const PyIsolateLaneHeader *header)
+{
+  return header->n_fds == 0 && small_size (header) <= SMALL_FRAME;
+}
+
+static void
+put_piece (guint8      **at,
+           gconstpointer data,
+           gsize         size)
+{
+  if (size > 0)
+    memcpy (*at, data, size);
+  *at += size;
+}
+
+/* A whole small frame. */
+static void
+write_small (guint8                   *at,
+             PyIsolateLaneHeader      *header,
+             const PyIsolateFrameView *view)
+{
+  gsize size = _pyisolate_lane_payload_size (header);
+
+  header->part_size = size;
+  put_piece (&at, header, sizeof *header);
+  put_piece (&at, view->chain, header->n_chain * sizeof (guint64));
+  put_piece (&at, view->body, header->body_size);
+  put_piece (&at, view->target, header->target_size);
+  put_piece (&at, view->name, header->name_size);
+  put_piece (&at, view->message, header->message_size);
+  memset (at, 0, PYISOLATE_LANE_PADDING (size));
+}
+
+static SendState
+send_small (PyIsolateLane            *self,
+            PyIsolateLaneHeader      *header,
+            const PyIsolateFrameView *view)
+{
+  guint8 message[SMALL_FRAME];
+
+  write_small (message, header, view);
+
+  return send_message (self, message, small_size (header));
+}
+
+static PyIsolateFrameView
+view_of_frame (PyIsolateFrame *frame)
+{
+  PyIsolateFrameView view = {
+    .kind = frame->kind,
+    .id = frame->id,
+    .chain = frame->chain,
+    .n_chain = frame->n_chain,
+    .target = frame->target,
+    .name = frame->name,
+    .message = frame->message,
+    .fds = frame->fds,
+    .n_fds = frame->n_fds,
+  };
+
+  if (frame->body != NULL)
+    view.body = g_bytes_get_data (frame->body, &view.body_size);
+
+  return view;
+}
+
+static SendState
+send_item (PyIsolateLane *self,
+           Item          *item)
+{
+  PyIsolateFrameView view;
+
+  if (item->gathered != NULL)
+    return send_message (self, item->gathered->data, item->gathered->len);
+
+  view = view_of_frame (item->frame);
+  return send_parts (self, &view, &item->sent, &item->begun);
+}
+
+/* With the lock held. */
+static void
+flush_locked (PyIsolateLane *self)
+{
+  Item *item;
+
+  while (!self->broken && (item = g_queue_peek_head (&self->queue)) != NULL)
+    {
+      SendState state = send_item (self, item);
+
+      if (state == BLOCKED)
+        break;
+      if (state == BROKEN)
+        self->broken = TRUE;
+      g_queue_pop_head (&self->queue);
+      self->queued_bytes -= item->cost;
+      item_free (item);
+    }
+
+  if (self->broken)
+    {
+      _pyisolate_lane_send_clear (self);
+      self->queued_bytes = 0;
+    }
+  g_atomic_int_set (&self->wants_write, !g_queue_is_empty (&self->queue));
+}
+
+static gboolean
+is_answer (PyIsolateFrameKind kind)
+{
+  return kind == PYISOLATE_FRAME_RETURN || kind == PYISOLATE_FRAME_ERROR || kind == PYISOLATE_FRAME_CANCEL;
+}
+
+/* Whether so much more may wait. */
+static gboolean
+check_room (PyIsolateLane       *self,
+            PyIsolateFrameKind   kind,
+            gsize                cost,
+            GError             **error)
+{
+  gsize limit = is_answer (kind) ? PYISOLATE_LANE_MAX_QUEUED_ANSWERS : PYISOLATE_LANE_MAX_QUEUED;
+
+  if (self->queued_bytes == 0 || self->queued_bytes + cost <= limit)
+    return TRUE;
+
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+               "More than %" G_GSIZE_FORMAT " MiB wait for the other side to read them", limit >> 20);
+  return FALSE;
+}
+
+static void
+push_item (PyIsolateLane *self,
+           Item          *item)
+{
+  self->queued_bytes += item->cost;
+  g_queue_push_tail (&self->queue, item);
+}
+
+static void
+queue_small (PyIsolateLane            *self,
+             PyIsolateLaneHeader      *header,
+             const PyIsolateFrameView *view)
+{
+  gsize size = small_size (header);
+  Item *last = g_queue_peek_tail (&self->queue);
+
+  if (last == NULL || last->gathered == NULL || last->gathered->len + size > GATHERED_SIZE)
+    {
+      last = g_new0 (Item, 1);
+      last->gathered = g_byte_array_sized_new (size);
+      push_item (self, last);
+    }
+
+  g_byte_array_set_size (last->gathered, last->gathered->len + size);
+  write_small (last->gathered->data + last->gathered->len - size, header, view);
+  last->cost += size;
+  self->queued_bytes += size;
+}
+
+/* A copy that owns what it has. NULL: a descriptor cannot be duplicated. */
+static PyIsolateFrame *
+copy_view (const PyIsolateFrameView *view,
+           GError                  **error)
+{
+  g_autoptr (PyIsolateFrame) frame = _pyisolate_frame_new (view->kind, view->id);
+
+  _pyisolate_frame_set_chain (frame, view->chain, view->n_chain);
+  frame->target = g_strdup (view->target);
+  frame->name = g_strdup (view->name);
+  frame->message = g_strdup (view->message);
+  frame->body = g_bytes_new (view->body, view->body_size);
+  frame->fds = g_new (int, view->n_fds);
+  for (; frame->n_fds < view->n_fds; frame->n_fds++)
+    {
+      int fd = _pyisolate_dup_fd (view->fds[frame->n_fds], error);
+
+      if (fd < 0)
+        return NULL;
+      frame->fds[frame->n_fds] = fd;
+    }
+
+  return g_steal_pointer (&frame);
+}
+
+static gboolean
+queue_large (PyIsolateLane            *self,
+             const PyIsolateFrameView *view,
+             PyIsolateFrame          **frame,
+             gsize                     sent,
+             gboolean                  begun,
+             GError                  **error)
+{
+  PyIsolateFrame *owned = frame != NULL ? g_steal_pointer (frame) : copy_view (view, error);
+  Item *item;
+
+  if (owned == NULL)
+    return FALSE;
+
+  item = g_new0 (Item, 1);
+  item->frame = owned;
+  item->sent = sent;
+  item->begun = begun;
+  item->cost = sizeof *owned + view->body_size;
+  push_item (self, item);
+
+  return TRUE;
+}
+
+static gboolean
+set_closed (GError **error)
+{
+  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CLOSED, "The link is closed");
+  return FALSE;
+}
+
+/* The socket refused the frame, of which nothing has gone yet, with errno. */
+static gboolean
+refuse (PyIsolateLane *self,
+        GError       **error)
+{
+  int saved_errno = errno;
+
+  if (saved_errno == EPIPE || saved_errno == ECONNRESET || saved_errno == ENOTCONN)
+    {
+      self->broken = TRUE;
+      return set_closed (error);
+    }
+
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT, "A message cannot be sent: %s", g_strerror (saved_errno));
+  return FALSE;
+}
+
+/* With the lock held. @frame: (nullable): what owns what is in the view, stolen if it must wait. */
+static gboolean
+send_locked (PyIsolateLane            *self,
+             const PyIsolateFrameView *view,
+             PyIsolateFrame          **frame,
+             GError                  **error)
+{
+  gboolean must_wait = self->n_corks > 0 || !g_queue_is_empty (&self->queue);
+  gboolean begun = FALSE;
+  PyIsolateLaneHeader header;
+  SendState state = BLOCKED;
+  gsize sent = 0;
+  gboolean small;
+
+  if (self->broken || g_atomic_int_get (&self->closing))
+    return set_closed (error);
+
+  _pyisolate_lane_header_init (&header, view);
+  small = is_small (&header);
+  if (!must_wait)
+    state = small ? send_small (self, &header, view) : send_parts (self, view, &sent, &begun);
+  if (state == SENT)
+    return TRUE;
+
+  if (state == BROKEN && !begun)
+    return refuse (self, error);
+  if (state == BROKEN) /* the reader finds out */
+    {
+      self->broken = TRUE;
+      return TRUE;
+    }
+
+  if (!begun && !check_room (self, view->kind, small_size (&header), error))
+    return FALSE;
+  if (small)
+    queue_small (self, &header, view);
+  else if (!queue_large (self, view, frame, sent, begun, error))
+    return FALSE;
+  if (self->n_corks == 0)
+    g_atomic_int_set (&self->wants_write, TRUE);
+
+  return TRUE;
+}
+
+static gboolean
+check_frame (const PyIsolateFrameView *view,
+             GError                  **error)
+{
+  if (view->n_fds > PYISOLATE_MAX_FDS)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+                   "%u file descriptors cannot travel together, only %d", view->n_fds, PYISOLATE_MAX_FDS);
+      return FALSE;
+    }
+  if (view->body_size > PYISOLATE_LANE_MAX_BODY)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_VALUE, "A body of %" G_GSIZE_FORMAT " bytes cannot travel",
+                   view->body_size);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+static gboolean
+send_view (PyIsolateLane            *self,
+           const PyIsolateFrameView *view,
+           PyIsolateFrame          **frame,
+           GError                  **error)
+{
+  g_autoptr (GError) own_error = NULL;
+  gboolean waited, ok;
+
+  if (!check_frame (view, error))
+    return FALSE;
+
+  g_mutex_lock (&self->send_mutex);
+  waited = g_atomic_int_get (&self->wants_write);
+  ok = send_locked (self, view, frame, &own_error);
+  g_mutex_unlock (&self->send_mutex);
+
+  if (!waited && g_atomic_int_get (&self->wants_write) && self->waiting_func != NULL)
+    self->waiting_func (self, self->waiting_data);
+  if (ok)
+    return TRUE;
+
+  /* An answer that cannot even wait is none that anybody gets. */
+  if (is_answer (view->kind) && g_error_matches (own_error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT) &&
+      self->queued_bytes > 0)
+    _pyisolate_lane_fail (self, g_error_copy (own_error));
+  g_propagate_error (error, g_steal_pointer (&own_error));
+  return FALSE;
+}
+
+gboolean
+_pyisolate_lane_send_view (PyIsolateLane            *self,
+                           const PyIsolateFrameView *view,
+                           GError                  **error)
+{
+  return send_view (self, view, NULL, error);
+}
+
+gboolean
+_pyisolate_lane_send_frame (PyIsolateLane   *self,
+                            PyIsolateFrame  *frame_to_take,
+                            GError         **error)
+{
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  PyIsolateFrameView view = view_of_frame (frame);
+
+  return send_view (self, &view, &frame, error);
+}
+
+void
+_pyisolate_lane_cork (PyIsolateLane *self)
+{
+  g_mutex_lock (&self->send_mutex);
+  self->n_corks++;
+  g_mutex_unlock (&self->send_mutex);
+}
+
+static void
+flush (PyIsolateLane *self,
+       gboolean       uncork)
+{
+  gboolean waited;
+
+  g_mutex_lock (&self->send_mutex);
+  waited = g_atomic_int_get (&self->wants_write);
+  if (uncork)
+    self->n_corks--;
+  if (self->n_corks == 0)
+    flush_locked (self);
+  g_mutex_unlock (&self->send_mutex);
+
+  if (!waited && g_atomic_int_get (&self->wants_write) && self->waiting_func != NULL)
+    self->waiting_func (self, self->waiting_data);
+}
+
+void
+_pyisolate_lane_uncork (PyIsolateLane *self)
+{
+  flush (self, TRUE);
+}
+
+void
+_pyisolate_lane_flush (PyIsolateLane *self)
+{
+  flush (self, FALSE);
+}
+
+gboolean
+_pyisolate_lane_wants_write (PyIsolateLane *self)
+{
+  return g_atomic_int_get (&self->wants_write);
+}
+
+/* Cuts the frame out of a message of small ones. */
+static gboolean
+withdraw_gathered (PyIsolateLane *self,
+                   Item          *item,
+                   guint64        id)
+{
+  for (guint at = 0; at < item->gathered->len;)
+    {
+      PyIsolateLaneHeader header;
+      gsize size;
+
+      memcpy (&header, item->gathered->data + at, sizeof header);
+      size = small_size (&header);
+      if (header.kind == PYISOLATE_FRAME_CALL && header.id == id)
+        {
+          g_byte_array_remove_range (item->gathered, at, size);
+          item->cost -= size;
+          self->queued_bytes -= size;
+          return TRUE;
+        }
+      at += size;
+    }
+
+  return FALSE;
+}
+
+static gboolean
+withdraw_locked (PyIsolateLane *self,
+                 guint64        id)
+{
+  for (GList *l = self->queue.head; l != NULL; l = l->next)
+    {
+      Item *item = l->data;
+      gboolean found;
+
+      if (item->gathered != NULL)
+        found = withdraw_gathered (self, item, id);
+      else
+        found = item->frame->kind == PYISOLATE_FRAME_CALL && item->frame->id == id && !item->begun;
+      if (!found)
+        continue;
+
+      if (item->gathered == NULL || item->gathered->len == 0)
+        {
+          self->queued_bytes -= item->cost;
+          g_queue_delete_link (&self->queue, l);
+          item_free (item);
+        }
+      if (g_queue_is_empty (&self->queue))
+        g_atomic_int_set (&self->wants_write, FALSE);
+      return TRUE;
+    }
+
+  return FALSE;
+}
+
+/* TRUE: the other side will never see it. */
+gboolean
+_pyisolate_lane_withdraw (PyIsolateLane *self,
+                          guint64        id)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->send_mutex);
+
+  return withdraw_locked (self, id);
+}

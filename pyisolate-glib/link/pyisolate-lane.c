@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* A lane: a socket of one calling context's own, on which frames go both ways without a thread between.
+ *
+ * A sequenced-packet socket keeps the bounds of messages and what descriptors go with which, so that a reader needs one
+ * system call for a message and never waits for the rest of one. Nothing here blocks, and nothing here polls: whoever owns
+ * the reading asks for what is there, when the socket says that there is something. */
+#include "config.h"
+
+#include "pyisolate-lane-struct-private.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+G_DEFINE_FINAL_TYPE (PyIsolateLane, _pyisolate_lane, PYISOLATE_TYPE_TRANSPORT)
+
+gboolean
+_pyisolate_lane_socketpair (int fds[2])
+{
+  return socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0;
+}
+
+/*< private >
+ * @error: (transfer full) (nullable): why; the first reason counts
+ *
+ * Nothing more is sent or received. The reader finds that out, and tells it.
+ */
+void
+_pyisolate_lane_fail (PyIsolateLane *self,
+                      GError        *error)
+{
+  g_mutex_lock (&self->reason_mutex);
+  if (!g_atomic_int_get (&self->closing))
+    self->reason = g_steal_pointer (&error);
+  g_atomic_int_set (&self->closing, TRUE);
+  g_mutex_unlock (&self->reason_mutex);
+
+  g_clear_error (&error);
+  shutdown (self->fd, SHUT_RDWR); /* which wakes who polls */
+}
+
+static void
+_pyisolate_lane_close (PyIsolateTransport *transport,
+                       const GError       *reason)
+{
+  _pyisolate_lane_fail (PYISOLATE_LANE (transport), reason != NULL ? g_error_copy (reason) : NULL);
+}
+
+static void
+_pyisolate_lane_start (PyIsolateTransport *transport)
+{
+  /* Who owns the reading begins with it. */
+}
+
+static gboolean
+_pyisolate_lane_send (PyIsolateTransport  *transport,
+                      PyIsolateFrame      *frame,
+                      GError             **error)
+{
+  return _pyisolate_lane_send_frame (PYISOLATE_LANE (transport), frame, error);
+}
+
+static void
+_pyisolate_lane_finalize (GObject *object)
+{
+  PyIsolateLane *self = PYISOLATE_LANE (object);
+
+  _pyisolate_lane_send_clear (self);
+  _pyisolate_lane_receive_clear (self);
+  g_clear_pointer (&self->budget, _pyisolate_budget_unref);
+  g_clear_error (&self->reason);
+  g_mutex_clear (&self->send_mutex);
+  g_mutex_clear (&self->reason_mutex);
+  g_mutex_clear (&self->receive_mutex);
+  close (self->fd);
+
+  G_OBJECT_CLASS (_pyisolate_lane_parent_class)->finalize (object);
+}
+
+static void
+_pyisolate_lane_class_init (PyIsolateLaneClass *klass)
+{
+  PyIsolateTransportClass *transport_class = PYISOLATE_TRANSPORT_CLASS (klass);
+
+  G_OBJECT_CLASS (klass)->finalize = _pyisolate_lane_finalize;
+  transport_class->start = _pyisolate_lane_start;
+  transport_class->send = _pyisolate_lane_send;
+  transport_class->close = _pyisolate_lane_close;
+}
+
+static void
+_pyisolate_lane_init (PyIsolateLane *self)
+{
+  g_mutex_init (&self->send_mutex);
+  g_mutex_init (&self->reason_mutex);
+  g_mutex_init (&self->receive_mutex);
+  g_queue_init (&self->queue);
+}
+
+/*< private >
+ * @take_fd: one end of _pyisolate_lane_socketpair()
+ */
+PyIsolateLane *
+_pyisolate_lane_new (int take_fd)
+{
+  PyIsolateLane *self = g_object_new (PYISOLATE_TYPE_LANE, NULL);
+
+  self->fd = take_fd;
+
+  return self;
+}
+
+int
+_pyisolate_lane_get_fd (PyIsolateLane *self)
+{
+  return self->fd;
+}
+
+void
+_pyisolate_lane_set_waiting_func (PyIsolateLane *self,
+                                  void         (*func) (PyIsolateLane *self,
+                                                        gpointer       data),
+                                  gpointer       data)
+{
+  self->waiting_func = func;
+  self->waiting_data = data;
+}
+
+void
+_pyisolate_lane_set_budget (PyIsolateLane   *self,
+                            PyIsolateBudget *budget)
+{
+  g_assert (self->budget == NULL);
+
+  self->budget = _pyisolate_budget_ref (budget);
+}
