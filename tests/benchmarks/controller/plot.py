@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""Plots, by matplotlib, in whose environment this file runs as a program, too."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+# File name: title, workloads.
+BARS = {
+    "small-calls": ("Small calls, median", ("int", "str-100", "bounce")),
+    "containers": ("Containers, median", ("dict-floats", "list-ints", "tree")),
+    "bytes": ("Bytes, median", ("bytes-64k", "bytes-1m")),
+    "in-flight": ("In flight, time per call, median", ("flight-32", "flight-1000", "sleep-32")),
+    "start": ("Start to first reply, median", ("start-def", "start-asyncio")),
+}
+SIZES = (
+    ("4k", 1 << 12),
+    ("1m", 1 << 20),
+    ("64m", 1 << 26),
+    ("8k", 7680 * 4320 * 12),
+    ("6g", 6 << 30),
+)
+LINES = {
+    f"{package}-{name}": (f"{package} arrays: {title}, median", f"{package}-{name}")
+    for package in ("numpy", "torch")
+    for name, title in (
+        ("in", "private, into the worker"),
+        ("shared", "shared, into the worker"),
+        ("shared-echo", "shared, echoed"),
+    )
+}
+
+
+def make(results, folder, build):
+    """Run this file in the environment for plots; {name: title} of what it made."""
+    from .cli import Progress, load_settings
+    from .environments import Environments
+
+    settings = load_settings(build)
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    environments = Environments(
+        settings, pathlib.Path(settings["build"]) / "benchmarks", False, Progress()
+    )
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(results, file)
+        file.flush()
+        done = subprocess.run(
+            [environments.python("plot"), __file__, file.name, str(folder)],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    return json.loads(done.stdout)
+
+
+def color_of(subject, palette):
+    """Ours stand out, the others differ."""
+    if subject.startswith(("c ", "python ", "gjs")):
+        return "#c2410c"
+    return palette(hash_of(subject) % palette.N)
+
+
+def hash_of(text):
+    return sum(ord(letter) * (index + 1) for index, letter in enumerate(text))
+
+
+def bars(pyplot, results, title, workloads):
+    shown = [name for name in workloads if results["figures"].get(name)]
+    if not shown:
+        return None
+    figure, axes = pyplot.subplots(1, len(shown), figsize=(4.5 * len(shown), 5), squeeze=False)
+    palette = pyplot.get_cmap("tab20b")
+    for axis, name in zip(axes[0], shown):
+        figures = results["figures"][name]
+        subjects = sorted(figures, key=lambda subject: -figures[subject]["median"])
+        values = [figures[subject]["median"] / 1e3 for subject in subjects]
+        axis.barh(subjects, values, color=[color_of(subject, palette) for subject in subjects])
+        axis.set_xscale("log")
+        axis.set_xlabel("µs")
+        axis.set_title(results["workloads"][name]["title"], fontsize=9)
+        axis.tick_params(labelsize=8)
+    figure.suptitle(title)
+    return figure
+
+
+def lines(pyplot, results, title, prefix):
+    by_subject = {}
+    for suffix, n_bytes in SIZES:
+        for subject, figure in results["figures"].get(f"{prefix}-{suffix}", {}).items():
+            by_subject.setdefault(subject, []).append((n_bytes, figure["median"] / 1e3))
+    if not by_subject:
+        return None
+    figure, axis = pyplot.subplots(figsize=(8, 5))
+    palette = pyplot.get_cmap("tab20b")
+    for subject, points in sorted(by_subject.items()):
+        width = 2.5 if subject.startswith("python") else 1.2
+        axis.plot(
+            *zip(*points),
+            marker="o",
+            linewidth=width,
+            label=subject,
+            color=color_of(subject, palette),
+        )
+    axis.set_xscale("log", base=2)
+    axis.set_yscale("log")
+    axis.set_xlabel("bytes")
+    axis.set_ylabel("µs")
+    axis.set_title(title)
+    axis.legend(fontsize=8)
+    return figure
+
+
+def workers(pyplot, results):
+    rows = results["memory"].get("workers", [])
+    several = {(row["subject"], row["kind"]) for row in rows if row["number"] > 1}
+    if not several:
+        return None
+    figure, axis = pyplot.subplots(figsize=(8, 5))
+    for subject, kind in sorted(several):
+        mine = [row for row in rows if (row["subject"], row["kind"]) == (subject, kind)]
+        points = [(row["number"], (row["all"] + row["host"]) / 2**20) for row in mine]
+        axis.plot(*zip(*points), marker="o", label=f"{subject} ({kind})")
+    axis.set_xlabel("workers")
+    axis.set_ylabel("PSS of host and workers, MiB")
+    axis.set_title("Memory by number of workers")
+    axis.legend(fontsize=8)
+    return figure
+
+
+def main(path, folder):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    # The same results give the same file.
+    matplotlib.rcParams["svg.hashsalt"] = "pyisolate"
+    from matplotlib import pyplot
+
+    results = json.loads(pathlib.Path(path).read_text())
+    plots = {
+        name: (title, bars(pyplot, results, title, names)) for name, (title, names) in BARS.items()
+    }
+    plots |= {
+        name: (title, lines(pyplot, results, title, prefix))
+        for name, (title, prefix) in LINES.items()
+    }
+    plots["workers"] = ("Memory by number of workers", workers(pyplot, results))
+    made = {}
+    for name, (title, figure) in plots.items():
+        if figure is None:
+            continue
+        figure.tight_layout()
+        figure.savefig(f"{folder}/{name}.svg", metadata={"Date": None})
+        figure.savefig(f"{folder}/{name}.png", dpi=100)
+        made[name] = title
+    print(json.dumps(made))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

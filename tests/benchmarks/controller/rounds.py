@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""Rounds: every workload, in a new order each time; for each all subjects, in a new order too.
+
+All subjects of a workload come one right after the other, each between two looks at the yardsticks
+(the raw ping-pong and a memcpy of as much), so that what disturbs a machine for a second disturbs
+all that is compared.
+"""
+
+import os
+import random
+import statistics
+
+from workloads import Workload
+
+from . import processes
+from .figures import Figures
+from .subject import CannotError, FailedError, Subject
+
+YARDSTICK = Workload("int", "echo", "int")
+YARDSTICK_SECONDS = 0.01
+COPY_LIMIT = 1 << 30
+
+
+class Rounds:
+    def __init__(self, subjects, workloads, environment, folder, options, progress):
+        self.subjects = subjects
+        self.workloads = workloads
+        self.environment = environment
+        self.folder = folder
+        self.options = options
+        self.progress = progress
+        self.random = random.Random(options.seed)
+        self.running = {}
+        self.figures = {}
+        self.cannot = {}
+        self.failed = {}
+        self.cores = sorted(os.sched_getaffinity(0))
+
+    # ---- subjects ----
+
+    def get(self, name):
+        """The subject, started when it is needed first. One that died is not started again."""
+        if name not in self.running:
+            log = self.folder / "logs" / f"{name.replace(' ', '-')}.log"
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_bytes(b"")
+            try:
+                self.running[name] = Subject(self.subjects.spec(name), log, self.environment)
+            except (FailedError, OSError) as error:
+                self.running[name] = error
+        found = self.running[name]
+        if isinstance(found, Exception):
+            raise FailedError(f"could not be started: {found}")
+        if not found.alive:
+            raise FailedError(f"its process ended: {found.last_words()}")
+        return found
+
+    def stop(self):
+        for subject in self.running.values():
+            if isinstance(subject, Subject):
+                subject.stop()
+        self.running.clear()
+
+    # ---- the run ----
+
+    def run(self):
+        total = self.options.rounds * len(self.workloads)
+        done = 0
+        for number in range(self.options.rounds):
+            order = list(self.workloads)
+            self.random.shuffle(order)
+            for workload in order:
+                done += 1
+                self.progress(
+                    f"round {number + 1} of {self.options.rounds}: {workload.title}",
+                    done / total,
+                )
+                self.block(workload)
+
+    def block(self, workload):
+        names = [name for name in self.subjects.names() if self.takes_part(name, workload)]
+        self.random.shuffle(names)
+        needed = workload.memory_needed()
+        available = processes.available_memory()
+        for name in names:
+            if needed > available:
+                self.cannot[name, workload.name] = (
+                    f"needs {needed / 2**30:.1f} GiB of memory, {available / 2**30:.1f} are there"
+                )
+                continue
+            self.one(name, workload)
+
+    def takes_part(self, name, workload):
+        key = (name, workload.name)
+        if key in self.failed or key in self.cannot:
+            return False
+        return not workload.only or name.startswith(workload.only)
+
+    def one(self, name, workload):
+        key = (name, workload.name)
+        raw_before, copy_before = self.yardsticks(workload)
+        try:
+            subject = self.get(name)
+            subject.pin({self.cores[-1]} if workload.pinned else set(self.cores))
+            subject.prepare(workload)
+            # Caches, branch predictors and pools are warm before anything counts.
+            subject.measure(workload, self.options.seconds / 5, self.options.most)
+            measured = subject.measure(workload, self.options.seconds, self.options.most)
+            subject.command("forget")
+        except CannotError as error:
+            self.cannot[key] = str(error)
+            return
+        except FailedError as error:
+            self.failed[key] = str(error)
+            self.progress(f"{name}: {workload.title} failed: {error}")
+            return
+        raw_after, copy_after = self.yardsticks(workload)
+        raw = statistics.fmean((raw_before, raw_after))
+        self.figures.setdefault(key, Figures()).add(
+            measured, raw, statistics.fmean((copy_before, copy_after))
+        )
+
+    def yardsticks(self, workload):
+        """Medians: the ping-pong of 8 bytes; a memcpy of what is sent, of 1 MiB at least."""
+        raw = self.get("raw")
+        raw.pin({self.cores[-1]})
+        raw.prepare(YARDSTICK)
+        ping_pong = raw.measure(YARDSTICK, YARDSTICK_SECONDS, 5000)
+        size = min(max(workload.n_bytes, 1 << 20), COPY_LIMIT)
+        copy = Workload("copy", "echo", "copy", n_bytes=size)
+        memcpy = self.get("memcpy")
+        memcpy.pin(set(self.cores))
+        memcpy.prepare(copy)
+        copies = memcpy.measure(copy, YARDSTICK_SECONDS, 100)
+        return statistics.median(ping_pong.samples), statistics.median(copies.samples)

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+"""Functions only: nothing of asyncio is imported."""
+
+
+def echo(value):
+    return value

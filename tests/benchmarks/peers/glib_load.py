@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""Something small beside 1,000 bulk calls of the same extension, from one asyncio loop."""
+
+import asyncio
+import contextlib
+import time
+
+from workloads import values
+
+from .base import CannotError
+
+
+class Load:
+    def __init__(self, extension, workload):
+        self.extension = extension
+        self.count = workload.count
+        self.bulk = values.blob(workload.n_bytes)
+        if workload.name == "loaded-ping" and "ping" not in dir(extension):
+            raise CannotError("there is no ping() for hosts in Python")
+        self.small = getattr(self, workload.name.removeprefix("loaded-"))
+
+    async def measure(self, seconds, most):
+        running = [asyncio.ensure_future(self.keep_calling()) for _ in range(self.count)]
+        try:
+            # All of them are on their way before the first sample.
+            await asyncio.sleep(0.1)
+            samples = []
+            end = time.perf_counter() + seconds
+            while not samples or (time.perf_counter() < end and len(samples) < most):
+                samples.append(await self.small())
+                await asyncio.sleep(0)
+        finally:
+            for task in running:
+                task.cancel()
+            results = await asyncio.gather(*running, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        return samples
+
+    async def keep_calling(self):
+        while True:
+            await self.extension.echo(self.bulk)
+
+    async def int(self):
+        begin = time.perf_counter_ns()
+        await self.extension.echo(1)
+        return time.perf_counter_ns() - begin
+
+    async def ping(self):
+        begin = time.perf_counter_ns()
+        await self.extension.ping()
+        return time.perf_counter_ns() - begin
+
+    async def cancel(self):
+        task = asyncio.ensure_future(self.extension.wait_for_cancel())
+        await self.extension.when_waiting()
+        begin = time.monotonic_ns()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        return await self.extension.when_cancelled() - begin
