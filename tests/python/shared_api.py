@@ -57,6 +57,16 @@ class HostAPI(pyisolate.ProxiedSingleton):
         extension = pyisolate.current_caller()._manager.extensions[name]
         return await extension.down(name, depth)
 
+    def back_sync(self, name, depth):
+        extension = pyisolate.current_caller()._manager.extensions[name]
+        return extension.sync.down_sync(name, depth)
+
+    async def visit(self):
+        if not self.turns:
+            return []
+        extension = self.turns.pop(0)
+        return [extension.name, *await extension.echo(await self.visit())]
+
     async def wait(self):
         self.started.set()
         try:

@@ -99,7 +99,6 @@ class Config(HostTest):
             (pyisolate.BadConfigError, "nowhere", {"module_path": "/nowhere"}),
             (pyisolate.BadConfigError, "slash", {"name": "a/b"}),
             (pyisolate.BadConfigError, "this Python has none", {"share_torch": True}),
-            (pyisolate.BadConfigError, "isolated=False", {"isolated": False}),
             (TypeError, "list of strings", {"dependencies": "numpy"}),
             (TypeError, "ProxiedSingleton", {"apis": [int]}),
             (

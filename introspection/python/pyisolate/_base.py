@@ -16,7 +16,9 @@ class ExtensionBase:
 
     def emit_event(self, name, value=None):
         """Send an event to the host."""
-        emit = self.__dict__.get("_pyisolate_emit")
-        if emit is None:
+        from . import _local
+
+        local = _local.of_instance(self)
+        if local is None:
             raise RuntimeError("Only an extension that was loaded can emit events")
-        emit(name, value)
+        local.emit_event(name, value)

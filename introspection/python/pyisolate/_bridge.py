@@ -18,6 +18,7 @@ import os
 import threading
 
 import _pyisolate_host as native
+from gi.repository import GLib
 
 from . import _host_errors
 
@@ -45,6 +46,7 @@ class Bridge:
         self.loop = loop
         self.context = native.Context()
         self.waiting = 0
+        self.seat = getattr(_of_thread, "seat", None)
         if loop is not None:
             loop.add_reader(self.context.fileno(), self._serve)
 
@@ -57,6 +59,9 @@ class Bridge:
 
     def wait(self, is_done):
         """Block until is_done(), and serve what belongs to this context meanwhile."""
+        if self.seat is not None:
+            self.seat.wait(self, is_done)
+            return
         self.waiting += 1
         try:
             while not is_done():
@@ -83,6 +88,11 @@ def current():
             bridge = _of_thread.bridge = Bridge(None)
         return bridge
     return _by_loop.get(loop) or _new_for_loop(loop)
+
+
+def set_seat(seat):
+    """Have an object's wait(bridge, is_done) do the waiting in this thread."""
+    _of_thread.seat = seat
 
 
 def _new_for_loop(loop):
@@ -233,6 +243,42 @@ def wait_for(future):
     future.add_done_callback(lambda _: bridge.context.wakeup())
     bridge.wait(future.done)
     return future.result()
+
+
+def settle(future, finish):
+    """A callback for the library's functions that settles a future with what finish() gives."""
+
+    def done(source, result):
+        try:
+            finish(result)
+        except GLib.Error as error:
+            future.set_exception(_host_errors.of_glib(error))
+        else:
+            future.set_result(None)
+
+    return done
+
+
+def all_of(futures):
+    """One future for all of them: done when they are, with the first exception that there was."""
+    whole = concurrent.futures.Future()
+    waiting = list(futures)
+    lock = threading.Lock()
+
+    def one_done(future):
+        with lock:
+            waiting.remove(future)
+            if waiting:
+                return
+        errors = [future.exception() for future in futures if future.exception() is not None]
+        if errors:
+            whole.set_exception(errors[0])
+        else:
+            whole.set_result(None)
+
+    for future in futures:
+        future.add_done_callback(one_done)
+    return whole
 
 
 async def until(future):

@@ -12,16 +12,22 @@ from . import _logging
 def on_event(gextension, name, value, this):
     """In the home thread."""
     manager = this()
-    extension = None if manager is None else manager._extensions.get(gextension.props.name)
+    if manager is not None:
+        boxed = GLib.Variant.new_variant(value).get_data_as_bytes().get_data()
+        deliver(manager, gextension.props.name, name, lambda: native.decode_value(boxed))
+
+
+def deliver(manager, extension_name, name, get_value):
+    """Call the handlers of an event on the manager's loop."""
+    extension = manager._extensions.get(extension_name)
     handlers = [] if extension is None else list(extension._handlers.get(name, ()))
     if not handlers:
         return
-    boxed = GLib.Variant.new_variant(value).get_data_as_bytes().get_data()
 
     def run():
-        decoded = native.decode_value(boxed)
+        value = get_value()
         for handler in handlers:
-            _run(manager, extension, name, handler, decoded)
+            _run(manager, extension, name, handler, value)
 
     bridge = manager._bridge
     if bridge is None:

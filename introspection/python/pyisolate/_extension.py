@@ -33,16 +33,38 @@ class MethodInfo:
 
     __slots__ = ("doc", "is_async", "name", "parameters", "runs_on", "signature")
 
-    def __init__(self, gmethod):
-        self.name = gmethod.props.name
-        self.doc = gmethod.props.doc
-        self.signature = gmethod.props.signature
-        self.is_async = gmethod.props.is_async
-        self.runs_on = gmethod.props.runs_on
-        self.parameters = [
+    def __init__(self, name, doc, signature, is_async, runs_on, parameters):
+        self.name = name
+        self.doc = doc
+        self.signature = signature
+        self.is_async = is_async
+        self.runs_on = runs_on
+        self.parameters = parameters
+
+    @classmethod
+    def of_object(cls, gmethod):
+        props = gmethod.props
+        parameters = [
             (p.props.name, p.props.kind, p.props.annotation, p.props.default_value)
-            for p in gmethod.props.parameters
+            for p in props.parameters
         ]
+        return cls(
+            props.name, props.doc, props.signature, props.is_async, props.runs_on, parameters
+        )
+
+    @classmethod
+    def of_dict(cls, method):
+        parameters = [
+            (p["name"], p["kind"], p["annotation"], p.get("default")) for p in method["parameters"]
+        ]
+        return cls(
+            method["name"],
+            method["doc"],
+            method["signature"],
+            method["async"],
+            method["runs_on"],
+            parameters,
+        )
 
     def __repr__(self):
         return f"<method {self.name}{self.signature}>"
@@ -98,7 +120,7 @@ class SyncMethod(Method):
 
 
 class Api:
-    """`ext.api`, `ext.sync`, `ext.options(…)`: nothing but the extension's methods."""
+    """`ext.api`, `ext.sync`: nothing but the extension's methods."""
 
     def __init__(self, extension, method=Method, timeout=EXTENSIONS_TIMEOUT):
         self._extension = extension
@@ -114,6 +136,10 @@ class Api:
 
     def __repr__(self):
         return f"<methods of {self._extension!r}>"
+
+
+class Options(Api):
+    """`ext.options(…)`: its `sync` has the methods that wait, with the same options."""
 
     @property
     def sync(self):
@@ -135,10 +161,13 @@ class Pending:
 class Extension:
     """An extension, loaded or not yet: it is loaded when it is first used, or awaited."""
 
+    _calls = _bridge
+
     def __init__(self, manager, config):
         self._manager = manager
         self._config = config
         self._gextension = None
+        self._loaded = False
         self._loading = None
         self._stopped = False
         self._ended = False
@@ -162,7 +191,7 @@ class Extension:
 
     def options(self, timeout=None):
         """The methods with options: a deadline in seconds."""
-        return Api(self, timeout=EXTENSIONS_TIMEOUT if timeout is None else float(timeout))
+        return Options(self, timeout=EXTENSIONS_TIMEOUT if timeout is None else float(timeout))
 
     def _check(self, name):
         if name.startswith("_") or (self._methods and name not in self._methods):
@@ -176,20 +205,20 @@ class Extension:
         return self._methods.get(name)
 
     def _call(self, name, args, kwargs, timeout):
-        if self._gextension is None:
+        if not self._loaded:
             return self._load_and_call(name, args, kwargs, timeout)
         self._manager._adopt_loop()
-        return _bridge.call(self, name, args, kwargs, timeout)
+        return self._calls.call(self, name, args, kwargs, timeout)
 
     async def _load_and_call(self, name, args, kwargs, timeout):
         await self._ensure_loaded()
-        return await _bridge.call(self, name, args, kwargs, timeout)
+        return await self._calls.call(self, name, args, kwargs, timeout)
 
     def _call_sync(self, name, args, kwargs, timeout):
         self._manager._adopt_loop()
-        if self._gextension is None:
+        if not self._loaded:
             _bridge.wait_for(self._load())
-        return _bridge.call_sync(self, name, args, kwargs, timeout)
+        return self._calls.call_sync(self, name, args, kwargs, timeout)
 
     # ---- its life ----
 
@@ -199,25 +228,41 @@ class Extension:
 
     async def _ensure_loaded(self):
         self._manager._adopt_loop()
-        if self._gextension is None:
+        if not self._loaded:
             await _bridge.until(self._load())
 
     def _load(self):
         """The future of the loading that is under way, or that begins now."""
         if self._stopped:
-            raise _host_errors.NotRunningError(
-                _host_errors.DOMAIN, 19, f"The extension {self.name!r} was stopped"
-            )
+            raise _host_errors.not_running(f"The extension {self.name!r} was stopped")
         loading = self._loading
         if loading is None or (loading.done() and loading.exception() is not None):
-            self._loading = loading = self._manager._start_loading(self)
+            self._loading = loading = self._begin_loading()
         return loading
+
+    def _begin_loading(self):
+        return self._manager._start_loading(self)
 
     def _set_loaded(self, gextension):
         self._methods = {
-            method.props.name: MethodInfo(method) for method in gextension.get_methods()
+            method.props.name: MethodInfo.of_object(method) for method in gextension.get_methods()
         }
         self._gextension = gextension
+        self._loaded = True
+
+    def _set_methods(self, methods):
+        self._methods = {method["name"]: MethodInfo.of_dict(method) for method in methods}
+        self._loaded = True
+
+    def _begin_stopping(self, future):
+        """In the home thread."""
+        gextension = self._gextension
+        if gextension is None and self._loading is not None:
+            gextension = self._manager._find(self.name)
+        if gextension is None:
+            future.set_result(None)
+        else:
+            gextension.stop_async(None, _bridge.settle(future, gextension.stop_finish))
 
     def stop(self):
         """Stop it: its calls are cancelled, its stop() hook runs, its process ends."""

@@ -83,8 +83,22 @@ _CLASSES = [
 ]
 _IO_CANCELLED = 19
 
+BAD_CONFIG = 1
+IMPORT_FAILED = 10
+NO_SUCH_METHOD = 11
+TIMED_OUT = 14
+NOT_RUNNING = 19
+
 # Until there is a sandbox the library itself has no such code.
 SANDBOX_UNAVAILABLE = -1
+
+
+def bad_config(message):
+    return BadConfigError(DOMAIN, BAD_CONFIG, message)
+
+
+def not_running(message):
+    return NotRunningError(DOMAIN, NOT_RUNNING, message)
 
 
 def of_gerror(domain, code, message):

@@ -13,9 +13,10 @@ import weakref
 import _pyisolate_host as native
 import gi
 
-from . import _bridge, _config, _events, _host_errors, _logging, _singleton
+from . import _bridge, _config, _events, _host_errors, _local_extension, _logging, _singleton
 from ._config import ExtensionConfig, ExtensionManagerConfig, SandboxMode
 from ._extension import Extension, Pending
+from ._local_extension import LocalExtension
 
 gi.require_version("PyIsolate", "1")
 from gi.repository import GLib, PyIsolate  # noqa: E402
@@ -23,11 +24,13 @@ from gi.repository import GLib, PyIsolate  # noqa: E402
 FINAL = ("stopped", "failed")
 
 
-def _forget(key, gmanager, numbers):
+def _forget(key, gmanager, numbers, here):
     """The manager is gone: so are its extensions."""
     home = _bridge.home()
     home.managers.pop(key, None)
     _singleton.forget(numbers)
+    for local in here:
+        local.stop(concurrent.futures.Future())
 
     def kill():
         for gextension in list(gmanager):
@@ -53,6 +56,7 @@ class ExtensionManager:
         self._extensions = {}
         self._singletons = {}
         self._numbers = []
+        self._here = []  # a Local for each extension in this process
         self._progress_handlers = []
         self._pool = None
         self._lock = threading.RLock()
@@ -62,7 +66,9 @@ class ExtensionManager:
         home = _bridge.home()
         self._gmanager = home.run(lambda: self._make_gmanager(config))
         home.managers[id(self)] = self._gmanager
-        weakref.finalize(self, _forget, id(self), self._gmanager, self._numbers).atexit = False
+        weakref.finalize(
+            self, _forget, id(self), self._gmanager, self._numbers, self._here
+        ).atexit = False
 
     def _make_gmanager(self, config):
         root = config.venv_root_path
@@ -113,11 +119,32 @@ class ExtensionManager:
         self._check(config)
         before = self._extensions.get(config.name)
         if before is not None and not before._ended and before.state not in FINAL:
-            raise _bad_config(f"There is an extension {config.name!r} already; stop it first")
+            raise _host_errors.bad_config(
+                f"There is an extension {config.name!r} already; stop it first"
+            )
         self._adopt_loop()
-        extension = Extension(self, config.copy())
-        extension._gconfig = self._make_gconfig(config)
+        if config.isolated:
+            extension = Extension(self, config.copy())
+            extension._gconfig = self._make_gconfig(config)
+        else:
+            extension = self._make_local(config.copy())
         self._extensions[config.name] = extension
+        return extension
+
+    def _make_local(self, config):
+        _local_extension.check(config)
+        checked = config.copy()
+        checked.isolated = True
+        names = self._make_gconfig(checked).props.apis
+        missing = [name for name in names if name not in self._singletons]
+        if missing:
+            raise _host_errors.bad_config(
+                f"The extension {config.name!r} lists {missing[0]!r} among its apis, but the "
+                "manager has no singleton of that name"
+            )
+        extension = LocalExtension(self, config, [self._singletons[name] for name in names])
+        self._here[:] = [local for local in self._here if local.state not in FINAL]
+        self._here.append(extension._local)
         return extension
 
     def _check(self, config):
@@ -129,17 +156,12 @@ class ExtensionManager:
                 "only SandboxMode.DISABLED is possible",
             )
         if config.share_cuda_ipc:
-            raise _bad_config(
+            raise _host_errors.bad_config(
                 f"'share_cuda_ipc' of the extension {config.name!r}: this version shares no memory "
                 "of GPUs"
             )
         if config.share_torch:
             self._find_torch(config)
-        if not config.isolated:
-            raise _bad_config(
-                f"The extension {config.name!r} asks for isolated=False: this version runs every "
-                "extension in a process of its own"
-            )
         if not isinstance(config.name, str):
             raise TypeError(f"The name of an extension is a string, not {config.name!r}")
 
@@ -149,7 +171,7 @@ class ExtensionManager:
             return
         spec = importlib.util.find_spec("torch")
         if spec is None or spec.origin is None:
-            raise _bad_config(
+            raise _host_errors.bad_config(
                 f"The extension {config.name!r} shares the host's torch, and this Python has none"
             )
         site = os.path.dirname(os.path.dirname(os.path.abspath(spec.origin)))
@@ -277,29 +299,25 @@ class ExtensionManager:
         if self._extensions.get(name) is extension:
             del self._extensions[name]
 
-        def start(future):
-            gextension = extension._gextension
-            if gextension is None and extension._loading is not None:
-                gextension = self._find(name)
-            if gextension is None:
-                future.set_result(None)
-                return
-            gextension.stop_async(None, _settle(future, gextension.stop_finish))
-
-        return self._pending(start)
+        return self._pending([extension._begin_stopping])
 
     def stop_all_extensions(self):
         """Stop all. Without a running loop this waits until they have stopped."""
-        for extension in self._extensions.values():
-            extension._stopped = True
+        extensions = list(self._extensions.values())
         self._extensions.clear()
+        for extension in extensions:
+            extension._stopped = True
         gmanager = self._gmanager
-        return self._pending(
-            lambda future: gmanager.stop_all_async(None, _settle(future, gmanager.stop_all_finish))
-        )
 
-    def _pending(self, start):
-        future = _bridge.home().start(start)
+        def stop_isolated(future):
+            gmanager.stop_all_async(None, _bridge.settle(future, gmanager.stop_all_finish))
+
+        local = [one._begin_stopping for one in extensions if isinstance(one, LocalExtension)]
+        return self._pending([stop_isolated, *local])
+
+    def _pending(self, starts):
+        self._adopt_loop()
+        future = _bridge.all_of([_bridge.home().start(start) for start in starts])
         if asyncio._get_running_loop() is None:
             _bridge.wait_for(future)
         return Pending(future)
@@ -354,18 +372,6 @@ def _when_ended(gextension, function):
     number = gextension.connect("notify::state", on_state)
 
 
-def _settle(future, finish):
-    def done(source, result):
-        try:
-            finish(result)
-        except GLib.Error as error:
-            future.set_exception(_host_errors.of_glib(error))
-        else:
-            future.set_result(None)
-
-    return done
-
-
 def _on_added(gmanager, gextension, this):
     gextension.connect("log", _logging.on_log)
     gextension.connect("event", _events.on_event, this)
@@ -377,7 +383,3 @@ def _on_progress(gmanager, gextension, stage, fraction, text, this):
     manager = this()
     for handler in [] if manager is None else list(manager._progress_handlers):
         handler(progress)
-
-
-def _bad_config(message):
-    return _host_errors.BadConfigError(_host_errors.DOMAIN, 1, message)

@@ -146,16 +146,16 @@ def _on_call(number, invocation):
         _fail(invocation, RuntimeError("The host has dropped its extension manager"))
     elif origin is not None:
         bridge, context = origin
-        _run(bridge, context.copy(), served, invocation)
+        run(bridge, context.copy(), served, invocation, invocation)
     else:
-        _run_unasked(manager, served, invocation)
+        run_unasked(manager, served, invocation, invocation)
 
 
-def _run_unasked(manager, served, invocation):
+def run_unasked(manager, served, invocation, parent):
     bridge = manager._bridge
     if bridge is None:
         manager._run_in_thread(
-            lambda: _run(_bridge.current(), contextvars.Context(), served, invocation)
+            lambda: run(_bridge.current(), contextvars.Context(), served, invocation, parent)
         )
     elif bridge.closed:
         _fail(
@@ -166,17 +166,20 @@ def _run_unasked(manager, served, invocation):
             ),
         )
     else:
-        bridge.context.invoke(lambda: _run(bridge, manager._context.copy(), served, invocation))
+        bridge.context.invoke(
+            lambda: run(bridge, manager._context.copy(), served, invocation, parent)
+        )
 
 
-def _run(bridge, context, served, invocation):
+def run(bridge, context, served, invocation, parent):
+    """Answer it here. What it calls in turn is a part of `parent`, an invocation from a worker."""
     if bridge.closed:
         _fail(invocation, RuntimeError("The event loop of the host that called is closed"))
         return
     try:
         function, args, kwargs = _find(served, invocation)
         manager = served.manager()
-        context.run(_bridge.current_invocation.set, (invocation, manager))
+        context.run(_bridge.current_invocation.set, (parent, manager, invocation.extension))
         result = context.run(function, *args, **kwargs)
         if hasattr(result, "__await__"):
             _await(bridge, context, result, invocation)
@@ -189,14 +192,16 @@ def _run(bridge, context, served, invocation):
         _answer(invocation, result)
 
 
+def no_such_method(served, name):
+    known = ", ".join(sorted(served.methods)) or "none"
+    what = type(served.instance).__name__
+    return f"{what} has no method {name!r} for extensions; there are: {known}"
+
+
 def _find(served, invocation):
     name = invocation.method
     if name not in served.methods:
-        known = ", ".join(sorted(served.methods)) or "none"
-        raise AttributeError(
-            f"{type(served.instance).__name__} has no method {name!r} for extensions; "
-            f"there are: {known}"
-        )
+        raise AttributeError(no_such_method(served, name))
     args, kwargs = invocation.arguments()
     return getattr(served.instance, name), args, kwargs
 
@@ -250,7 +255,7 @@ async def _finish(awaitable, invocation, number=None):
         _tasks.pop(number, None)
 
 
-def _on_cancel(number):
+def cancel(number):
     """Nobody waits for the answer any more."""
     bridge, task = _tasks.get(number, (None, None))
     if task is not None and not bridge.loop.is_closed():
@@ -265,6 +270,10 @@ def _answer(invocation, result):
 
 
 def _fail(invocation, error):
+    if not hasattr(invocation, "return_exception"):
+        invocation.raise_in_caller(error)  # in this process
+        return
+
     from . import _errors
 
     if isinstance(error, _host_errors.Error):
@@ -275,7 +284,7 @@ def _fail(invocation, error):
     invocation.return_exception(_errors.summary(error), _errors.describe(error))
 
 
-native.set_hooks(_on_call, _on_cancel)
+native.set_hooks(_on_call, cancel)
 
 
 def current_caller():
@@ -283,5 +292,5 @@ def current_caller():
     running = _bridge.current_invocation.get()
     if running is None:
         return None
-    invocation, manager = running
-    return manager.extensions.get(invocation.extension)
+    _, manager, name = running
+    return manager.extensions.get(name)

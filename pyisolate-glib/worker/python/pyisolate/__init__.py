@@ -4,7 +4,7 @@
 from _pyisolate_native import CallCancelled, FileDescriptor, register_encoder, register_type
 
 from ._calls import emit_event, progress
-from ._dispatch import inline, threaded
+from ._contents import inline, threaded
 from ._remote import RemoteError
 from ._shared import ProxiedSingleton, local_execution
 from ._singleton import Proxy, singleton

@@ -49,26 +49,6 @@ def new_context(frame):
     return context
 
 
-def _mark(function, runs_on):
-    code = getattr(function, "__code__", None)
-    if code is not None and code.co_flags & 0x280:  # CO_COROUTINE | CO_ASYNC_GENERATOR
-        raise TypeError(
-            f"@pyisolate.{'inline' if runs_on == 'main' else 'threaded'} is for def, not async def"
-        )
-    function.__pyisolate_runs_on__ = runs_on
-    return function
-
-
-def inline(function):
-    """Run this `def` on the main thread, also where there are `async def` methods beside it."""
-    return _mark(function, "main")
-
-
-def threaded(function):
-    """Run this `def` on a thread from a pool."""
-    return _mark(function, "pool")
-
-
 def serve(frame):
     """Run the def that a call asks for, here and now, and answer."""
     method = methods.get(frame.name)

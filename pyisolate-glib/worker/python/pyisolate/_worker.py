@@ -9,7 +9,7 @@ import _pyisolate_native as native
 
 import pyisolate
 
-from . import _describe, _dispatch, _loader, _logging, _shared, _singleton
+from . import _contents, _describe, _dispatch, _loader, _logging, _shared, _singleton
 from ._calls import call_sync
 
 HOST = "org.pyisolate.Host"
@@ -80,7 +80,7 @@ class Worker:
         try:
             self.loaded = _loader.load(settings["module_path"], self._run)
             described = self._describe()
-        except _loader.LoadError as failure:
+        except _contents.LoadError as failure:
             from . import _errors
 
             call_sync(
@@ -95,7 +95,7 @@ class Worker:
         return True
 
     def _warn_of_namesake(self):
-        namesake = _loader.PathFinder.find_spec("pyisolate")
+        namesake = _contents.PathFinder.find_spec("pyisolate")
         if namesake is not None:
             native.log(
                 30,
@@ -109,7 +109,7 @@ class Worker:
         try:
             return [_describe.describe(method) for method in self.loaded.methods]
         except BaseException as error:
-            raise _loader.LoadError("describe", error) from None
+            raise _contents.LoadError("describe", error) from None
 
     def _open(self):
         homes = {method.home for method in self.loaded.methods}
@@ -158,7 +158,7 @@ class Worker:
         native.wait_idle(END_SECONDS)
         try:
             if self.loaded.instance is not None:
-                _loader.run_hook(self._run, self.loaded.instance.stop)
+                _contents.run_hook(self._run, self.loaded.instance.stop)
         except BaseException as error:
             _dispatch.answer_exception(stop, error)
         else:

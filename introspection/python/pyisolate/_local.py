@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: MIT
+"""Extensions with isolated=False: they run in this process, and are called as the others are."""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import os
+import sys
+import threading
+import weakref
+
+from . import _bridge, _contents, _describe, _events, _host_errors, _local_singleton, _singleton
+from ._extension import EXTENSIONS_TIMEOUT
+from ._local_import import Imports
+from ._local_seat import Call, Seat, run_def
+from ._logging import own
+
+# What runs when the extension is stopped is cancelled, and may take so long to end.
+END_SECONDS = 1.0
+
+_by_module = weakref.WeakValueDictionary()
+"""Name of an extension's module → its Local."""
+
+
+class Method:
+    """A method, as _describe.py and the seats need it."""
+
+    def __init__(self, name, function):
+        self.name = name
+        self.function = function
+        self.kind = _describe.kind_of(function)
+        self.runs_on = "main"
+
+
+class Local:
+    """One extension in this process: its module, its object, its threads."""
+
+    def __init__(self, manager, config, apis):
+        self.name = config.name
+        self.config = config
+        self.state = "new"
+        self.methods = {}
+        self.calls = set()
+        self.instance = None
+        self._ending = False
+        self._stopping = None
+        self._outcome = None
+        self._manager = weakref.ref(manager)
+        self._served = {
+            _singleton.name_of(type(instance)): _singleton.Served(instance, self._manager)
+            for instance in apis
+        }
+        self._stands = {}
+        self._loop = None
+        self._main = Seat()
+        self._second = None
+        self._imports = Imports(os.path.abspath(config.module_path), self._names())
+
+    # ---- what the extension sees of the host ----
+
+    def _names(self):
+        names = {"pyisolate": self._names_of_pyisolate()}
+        for served in self._served.values():
+            cls = type(served.instance)
+            names.setdefault(cls.__module__, {})[cls.__name__] = self._stand_for(served)
+        return names
+
+    def _stand_for(self, served):
+        cls = type(served.instance)
+        stand = self._stands.get(cls)
+        if stand is None:
+            stand = self._stands[cls] = _local_singleton.stand_for(self, served)
+        return stand
+
+    def proxy_of(self, instance):
+        return self._stand_for(self._served[_singleton.name_of(type(instance))])()
+
+    def _names_of_pyisolate(self):
+        return {
+            "CallCancelled": CallCancelled,
+            "emit_event": self.emit_event,
+            "extension_name": self.name,
+            "inline": _contents.inline,
+            "progress": _progress,
+            "singleton": self.singleton,
+            "state_directory": "",
+            "threaded": _contents.threaded,
+        }
+
+    def singleton(self, name):
+        """The host's singleton of this name, if the extension's `apis` list it."""
+        named = [
+            served
+            for key, served in self._served.items()
+            if name in (key, type(served.instance).__qualname__)
+        ]
+        if len(named) != 1:
+            raise LookupError(
+                f"There is no singleton {name!r} for this extension: the host must list it in the "
+                "extension's `apis`"
+            )
+        return self._stand_for(named[0])()
+
+    def emit_event(self, name, value=None):
+        """Send an event to the host."""
+        manager = self._manager()
+        if manager is not None:
+            _events.deliver(manager, self.name, name, lambda: value)
+
+    # ---- its life ----
+
+    def start(self, loaded):
+        """The future of its loading, which begins now; loaded(methods) is called in between."""
+        future = concurrent.futures.Future()
+        threading.Thread(
+            target=self._run, args=(future, loaded), name=f"pyisolate-{self.name}", daemon=True
+        ).start()
+        return future
+
+    def _run(self, future, loaded):
+        self._loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self._loop)
+        self._main.sit()
+        self.state = "starting"
+        try:
+            self._load(loaded)
+        except BaseException as failure:
+            self.state = "failed"
+            self._close()
+            future.set_exception(self._load_error(failure))
+            return
+        self.state = "running"
+        future.set_result(self)
+        while not self._ending:
+            try:
+                self._loop.run_forever()
+            except BaseException as error:  # from a callback of the extension's own
+                sys.excepthook(type(error), error, error.__traceback__)
+        self._finish()
+
+    def _load(self, loaded):
+        stage, run_hook = _contents.stage, _contents.run_hook
+        run = self._loop.run_until_complete
+        run(self._sit_on_loop())
+        for path in self.config.source_paths:
+            path = os.path.abspath(path)
+            if path not in sys.path:
+                sys.path.append(path)
+        module = stage("import", self._imports.load, self._prepare)
+        self.instance = stage("entrypoint", _contents.make_instance, module, run)
+        if self.instance is not None:
+            stage("before_module_loaded", run_hook, run, self.instance.before_module_loaded)
+            stage("on_module_loaded", run_hook, run, self.instance.on_module_loaded, module)
+        functions = stage("describe", _contents.functions_of, module, self.instance)
+        self._open({name: Method(name, function) for name, function in functions.items()})
+        loaded([_describe.describe(method) for method in self.methods.values()])
+
+    async def _sit_on_loop(self):
+        self._main.sit()
+
+    def _prepare(self, name):
+        _by_module[name] = self
+
+    def _open(self, methods):
+        """In an extension with both kinds the defs leave the loop alone."""
+        mixed = any(method.kind == "coroutine" for method in methods.values())
+        for method in methods.values():
+            if method.kind == "def":
+                asked = getattr(method.function, "__pyisolate_runs_on__", None)
+                method.runs_on = asked or ("second" if mixed else "main")
+        if any(method.runs_on == "second" for method in methods.values()):
+            self._second = Seat()
+            ready = threading.Event()
+            threading.Thread(
+                target=self._second.run_thread,
+                args=(ready,),
+                name=f"pyisolate-{self.name}-second",
+                daemon=True,
+            ).start()
+            ready.wait()
+        self.methods = methods
+
+    def _load_error(self, failure):
+        if not isinstance(failure, _contents.LoadError):
+            return failure
+        error = failure.error
+        text = f"{type(error).__name__}: {error}"
+        raised = _host_errors.LoadError(
+            _host_errors.DOMAIN,
+            _host_errors.IMPORT_FAILED,
+            f"The extension “{self.name}” could not be loaded ({failure.stage}): {text}",
+        )
+        raised.__cause__ = error
+        return raised
+
+    def stop(self, future):
+        """Cancel its calls, run its hook, end its threads; `future` is settled then."""
+        if self.state != "running":
+            future.set_result(None)
+            return
+        self.state = "stopping"
+        self._fail_calls()
+        timer = threading.Timer(self.config.stop_timeout, self._give_up, (future,))
+        timer.daemon = True
+        timer.start()
+        self._stopping = future, timer
+        self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._run_stop_hook()))
+
+    def _fail_calls(self):
+        gone = _host_errors.not_running(f"The extension “{self.name}” was stopped")
+        for call in list(self.calls):
+            call.cancel(gone)
+
+    async def _run_stop_hook(self):
+        try:
+            result = None if self.instance is None else self.instance.stop()
+            if hasattr(result, "__await__"):
+                await result
+        except BaseException as error:
+            self._outcome = error
+        self._ending = True
+        self._loop.stop()
+
+    def _finish(self):
+        future, timer = self._stopping
+        self._close()
+        timer.cancel()
+        self.state = "stopped"
+        self._fail_calls()
+        with contextlib.suppress(concurrent.futures.InvalidStateError):
+            if self._outcome is None:
+                future.set_result(None)
+            else:
+                future.set_exception(self._outcome)
+
+    def _give_up(self, future):
+        own.warning("The extension %r does not end; its threads are left behind", self.name)
+        with contextlib.suppress(concurrent.futures.InvalidStateError):
+            future.set_result(None)
+
+    def _close(self):
+        """End what it still runs, as asyncio.run() does at its end, and forget its modules."""
+        loop = self._loop
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            loop.run_until_complete(asyncio.wait(tasks, timeout=END_SECONDS))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+        if self._second is not None:
+            self._second.leave()
+        self._imports.unload()
+
+    # ---- calls ----
+
+    def _put(self, method, args, kwargs, timeout, done):
+        call = Call(self, method, args, kwargs, done)
+        self.calls.add(call)
+        if self.state != "running":
+            self.calls.discard(call)
+            raise _host_errors.not_running(f"The extension “{self.name}” does not run")
+        if timeout == EXTENSIONS_TIMEOUT:
+            timeout = self.config.call_timeout
+        if timeout is not None and timeout >= 0:
+            call.start_timer(timeout)
+        if method.runs_on == "pool":
+            threading.Thread(target=run_def, args=(call,), daemon=True).start()
+        else:
+            (self._second if method.runs_on == "second" else self._main).put(call)
+        return call
+
+    def find(self, name):
+        method = self.methods.get(name)
+        if method is None:
+            known = ", ".join(sorted(self.methods)) or "none"
+            raise _host_errors.NoSuchMethodError(
+                _host_errors.DOMAIN,
+                _host_errors.NO_SUCH_METHOD,
+                f"There is no method {name!r}; there are: {known}",
+            )
+        return method
+
+
+async def call(extension, name, args, kwargs, timeout):
+    local = extension._local
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+
+    def done(outcome):
+        if not future.done() and not loop.is_closed():
+            future.set_result(outcome)
+
+    under_way = local._put(local.find(name), args, kwargs, timeout, done)
+    try:
+        good, value = await future
+    except BaseException:
+        under_way.cancel()
+        raise
+    if good:
+        return value
+    raise value
+
+
+def call_sync(extension, name, args, kwargs, timeout):
+    local = extension._local
+    outcomes = []
+    under_way = local._put(local.find(name), args, kwargs, timeout, outcomes.append)
+    try:
+        _bridge.current().wait(lambda: outcomes)
+    except BaseException:
+        under_way.cancel()
+        raise
+    good, value = outcomes[0]
+    if good:
+        return value
+    raise value
+
+
+def of_instance(instance):
+    """The Local that an extension's object belongs to, or None."""
+    for cls in type(instance).__mro__:
+        local = _by_module.get(cls.__module__.partition(".")[0])
+        if local is not None:
+            return local
+    return None
+
+
+class CallCancelled(BaseException):
+    """In a worker it is raised in a `def` whose caller cancelled it; here nothing raises it."""
+
+
+def _progress(fraction, text=""):
+    """In a worker it tells the caller how far the running call is."""
+    if _local_singleton.current.get() is None:
+        raise RuntimeError("pyisolate.progress() tells of a call, and no call is running here")
