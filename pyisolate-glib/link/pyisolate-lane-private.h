@@ -64,7 +64,8 @@ gboolean       _pyisolate_lane_withdraw      (PyIsolateLane            *self,
 
 /* Reading, by one thread at a time: between lock and unlock, the next frame that is there. FALSE: there is none now, or
  * never again. A message may hold several frames: the socket does not tell of those that are here already, so who stops
- * before FALSE must come back by itself. The view is valid until the next call of any of these; descriptors that nobody has stolen are closed then.
+ * before FALSE must come back by itself. The view is valid until the next call of any of these; descriptors that nobody has
+ * stolen are closed then.
  * unlock() tells the handler that the lane is closed, if it has one and that was found. */
 void           _pyisolate_lane_lock          (PyIsolateLane            *self);
 gboolean       _pyisolate_lane_next          (PyIsolateLane            *self,
