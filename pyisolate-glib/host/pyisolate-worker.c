@@ -506,7 +506,7 @@ on_connected (GObject      *source,
       return;
     }
 
-  transport = _pyisolate_dbus_transport_new (connection);
+  transport = _pyisolate_dbus_transport_new (connection, &_pyisolate_dbus_host_limits);
   self->endpoint = _pyisolate_endpoint_new (transport, self->link_number);
   _pyisolate_endpoint_start (self->endpoint, &handler, g_object_ref (self), g_object_unref);
 }

@@ -90,7 +90,7 @@ run_link (gpointer data)
     {
       static const PyIsolateTransportHandler handler = { on_frame, on_closed };
 
-      _pyisolate_runtime.transport = _pyisolate_dbus_transport_new (_pyisolate_runtime.connection);
+      _pyisolate_runtime.transport = _pyisolate_dbus_transport_new (_pyisolate_runtime.connection, NULL);
       _pyisolate_transport_start (_pyisolate_runtime.transport, &handler, NULL, NULL);
     }
 

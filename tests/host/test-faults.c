@@ -282,6 +282,75 @@ test_flood (void)
   g_assert_cmpuint (length, <=, 64 * 1024);
 }
 
+#define N_LARGE_CALLS 40
+#define LARGE_SIZE (16 * 1024 * 1024)
+
+typedef struct {
+  GAsyncResult *results[N_LARGE_CALLS];
+  guint n_done;
+  guint target;
+} LargeCalls;
+
+static void
+on_large_call (GObject      *source,
+               GAsyncResult *result,
+               gpointer      data)
+{
+  LargeCalls *calls = data;
+
+  calls->results[calls->n_done++] = g_object_ref (result);
+}
+
+static gboolean
+are_done (gpointer data)
+{
+  LargeCalls *calls = data;
+
+  return calls->n_done >= calls->target;
+}
+
+/* What a process that does not read is sent waits in the host, up to a limit: then calls fail at once. The others are answered
+ * when it goes on. */
+static void
+test_does_not_read (void)
+{
+  g_autoptr (Scene) scene = scene_new ();
+  PyIsolateExtension *extension = scene_load (scene);
+  g_autoptr (GBytes) bytes = g_bytes_new_take (g_malloc0 (LARGE_SIZE), LARGE_SIZE);
+  g_autoptr (GVariant) data = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE));
+  LargeCalls calls = { .n_done = 0 };
+  gsize before = get_resident ();
+  guint n_refused;
+
+  g_assert_cmpint (kill (pyisolate_extension_get_pid (extension), SIGSTOP), ==, 0);
+  for (guint i = 0; i < N_LARGE_CALLS; i++)
+    pyisolate_extension_call_async (extension, "size_of", g_variant_new ("(@ay)", data), NULL, NULL, on_large_call, &calls);
+  calls.target = N_LARGE_CALLS - 512 / 48 - 1; /* one is about to be written */
+  test_util_assert_until (are_done, &calls, HOST_TEST_TIMEOUT_MS);
+  g_test_message ("%" G_GSIZE_FORMAT " MiB more", (get_resident () - before) >> 20);
+  if (!host_is_slowed ())
+    g_assert_cmpuint (get_resident () - before, <, 600 * 1024 * 1024);
+  n_refused = calls.n_done;
+  g_assert_cmpuint (n_refused, <, N_LARGE_CALLS - 8);
+
+  g_assert_cmpint (kill (pyisolate_extension_get_pid (extension), SIGCONT), ==, 0);
+  calls.target = N_LARGE_CALLS;
+  test_util_assert_until (are_done, &calls, HOST_TEST_TIMEOUT_MS);
+  for (guint i = 0; i < N_LARGE_CALLS; i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GVariant) size = pyisolate_extension_call_finish (extension, calls.results[i], &error);
+
+      if (i < n_refused)
+        g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
+      else
+        g_assert_cmpint (g_variant_get_int64 (size), ==, LARGE_SIZE);
+      g_object_unref (calls.results[i]);
+    }
+  host_assert_result (extension, "fine", NULL, "'fine'");
+  g_assert_true (pyisolate_extension_stop_sync (extension, NULL, NULL));
+}
+
 static void
 test_system_exit (void)
 {
@@ -508,6 +577,7 @@ main (int   argc,
   test_util_add_data_func ("/pyisolate/faults/link-lost/all-closed-and-hangs", "close_everything_and_hang",
                            test_link_lost);
   test_util_add_func ("/pyisolate/faults/flood", test_flood);
+  test_util_add_func ("/pyisolate/faults/does-not-read", test_does_not_read);
   test_util_add_func ("/pyisolate/faults/system-exit", test_system_exit);
   test_util_add_func ("/pyisolate/faults/children", test_children);
   test_util_add_func ("/pyisolate/faults/stop-not-honoured", test_stop_not_honoured);

@@ -10,6 +10,7 @@
 
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 const char *const link_kind_names[] = { "dbus", "plain", "lane" };
 
@@ -159,6 +160,23 @@ connect_worker (gpointer data)
   return NULL;
 }
 
+/* What a client sends and gets, without one. */
+static gpointer
+authenticate_deaf (gpointer data)
+{
+  static const char hello[] = "\0AUTH ANONYMOUS\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n";
+  static const char last[] = "AGREE_UNIX_FD\r\n";
+  Connecting *connecting = data;
+  g_autoptr (GString) answer = g_string_new (NULL);
+  char byte;
+
+  g_assert_cmpint (write (connecting->fd, hello, sizeof hello - 1), ==, sizeof hello - 1);
+  while (!g_str_has_suffix (answer->str, last) && read (connecting->fd, &byte, 1) == 1)
+    g_string_append_c (answer, byte);
+  g_assert_true (g_str_has_suffix (answer->str, last));
+  return NULL;
+}
+
 static void
 on_host_connected (GObject      *source,
                    GAsyncResult *result,
@@ -172,22 +190,29 @@ on_host_connected (GObject      *source,
 
 /* Each side waits for the other while it connects. */
 static void
-connect_dbus (LinkPair *pair,
-              int       fds[2],
-              LinkPeer  peer)
+connect_dbus (LinkPair                  *pair,
+              int                        fds[2],
+              LinkPeer                   peer,
+              const PyIsolateDBusLimits *limits)
 {
   g_autoptr (GDBusConnection) connection = NULL;
   Connecting worker = { .fd = fds[1] };
-  GThread *thread = g_thread_new ("connect-worker", connect_worker, &worker);
+  GThread *thread = g_thread_new ("connect-worker", peer == LINK_DEAF ? authenticate_deaf : connect_worker, &worker);
 
   _pyisolate_dbus_connect_host_async (fds[0], NULL, on_host_connected, &connection);
   test_util_assert_until (test_util_is_set, &connection, LINK_TIMEOUT_MS);
   g_thread_join (thread);
   g_assert_no_error (worker.error);
 
-  pair->host.transport = _pyisolate_dbus_transport_new (connection);
+  pair->host.transport = _pyisolate_dbus_transport_new (connection, limits);
+  if (peer == LINK_DEAF)
+    {
+      pair->deaf_fd = fds[1];
+      return;
+    }
+
   pair->worker.transport = peer == LINK_CARELESS ? careless_transport_new (worker.connection)
-                                                 : _pyisolate_dbus_transport_new (worker.connection);
+                                                 : _pyisolate_dbus_transport_new (worker.connection, NULL);
   g_object_unref (worker.connection);
 }
 
@@ -220,13 +245,15 @@ connect_lane (LinkSide *side,
   side->reader = lane_reader_new (lane);
 }
 
-LinkPair *
-link_pair_new (LinkKind kind,
-               LinkPeer peer)
+static LinkPair *
+new_pair (LinkKind                   kind,
+          LinkPeer                   peer,
+          const PyIsolateDBusLimits *limits)
 {
   LinkPair *pair = g_new0 (LinkPair, 1);
   int fds[2];
 
+  pair->deaf_fd = -1;
   pair->host.box = link_box_new ();
   pair->worker.box = link_box_new ();
   if (kind == LINK_LANE)
@@ -236,7 +263,7 @@ link_pair_new (LinkKind kind,
 
   if (kind == LINK_DBUS)
     {
-      connect_dbus (pair, fds, peer);
+      connect_dbus (pair, fds, peer, limits);
     }
   else if (kind == LINK_LANE)
     {
@@ -250,6 +277,20 @@ link_pair_new (LinkKind kind,
     }
 
   return pair;
+}
+
+LinkPair *
+link_pair_new (LinkKind kind,
+               LinkPeer peer)
+{
+  return new_pair (kind, peer, &_pyisolate_dbus_host_limits);
+}
+
+LinkPair *
+link_pair_new_limited (LinkPeer                   peer,
+                       const PyIsolateDBusLimits *limits)
+{
+  return new_pair (LINK_DBUS, peer, limits);
 }
 
 static void
@@ -282,7 +323,8 @@ side_finish (LinkSide *side)
   g_clear_pointer (&side->reader, lane_reader_free);
   if (side->endpoint != NULL)
     link_unref_last (g_steal_pointer (&side->endpoint));
-  link_unref_last (g_steal_pointer (&side->transport));
+  if (side->transport != NULL)
+    link_unref_last (g_steal_pointer (&side->transport));
   g_clear_pointer (&side->box, link_box_unref);
 }
 
@@ -290,7 +332,8 @@ void
 link_pair_free (LinkPair *pair)
 {
   _pyisolate_transport_close (pair->host.transport, NULL);
-  _pyisolate_transport_close (pair->worker.transport, NULL);
+  if (pair->worker.transport != NULL)
+    _pyisolate_transport_close (pair->worker.transport, NULL);
   if (pair->host.started)
     link_box_wait_ends (pair->host.box, 1);
   if (pair->worker.started)
@@ -300,6 +343,8 @@ link_pair_free (LinkPair *pair)
 
   side_finish (&pair->host);
   side_finish (&pair->worker);
+  if (pair->deaf_fd >= 0)
+    close (pair->deaf_fd);
   g_free (pair);
 }
 

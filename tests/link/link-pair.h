@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lane-reader.h"
+#include "pyisolate-dbus-transport-private.h"
 #include "pyisolate-endpoint-private.h"
 
 #include "test-util.h"
@@ -26,6 +27,7 @@ typedef enum {
 typedef enum {
   LINK_CAREFUL,
   LINK_CARELESS, /* the far end keeps no books: careless-transport.h */
+  LINK_DEAF,     /* it is a socket that nobody reads, and has no transport */
 } LinkPeer;
 
 typedef struct _LinkBox LinkBox;
@@ -64,6 +66,7 @@ struct _LinkSide {
 struct _LinkPair {
   LinkSide host;
   LinkSide worker;
+  int deaf_fd; /* of a deaf far end, or -1 */
 };
 
 extern const char *const link_kind_names[LINK_N_KINDS];
@@ -73,6 +76,9 @@ void            link_test_init           (int        *argc,
                                           char     ***argv);
 LinkPair       *link_pair_new            (LinkKind    kind,
                                           LinkPeer    peer);
+/* Over D-Bus, with other limits than a host's. */
+LinkPair       *link_pair_new_limited    (LinkPeer    peer,
+                                          const PyIsolateDBusLimits *limits);
 /* Closes both ends, waits for it, and sees that everything goes. */
 void            link_pair_free           (LinkPair   *pair);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LinkPair, link_pair_free)
