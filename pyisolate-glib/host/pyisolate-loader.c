@@ -19,6 +19,13 @@
 #include "pyisolate-mend-private.h"
 #include "pyisolate-service-private.h"
 
+/* Who has a load that waits for the pool: the thread of it that comes to it, or who cancels it before that. */
+typedef enum {
+  CLAIM_NONE,
+  CLAIM_QUEUED,
+  CLAIM_TAKEN,
+} Claim;
+
 struct _PyIsolateLoader {
   gatomicrefcount ref_count;
   PyIsolateMailbox *home;
@@ -46,8 +53,10 @@ typedef struct {
 
   PyIsolateEnvironment *environment;
   GError *error;
-  gboolean mended;  /* or tried to: it is done once */
-  gboolean settled; /* service thread only */
+  gboolean mended;   /* or tried to: it is done once */
+  gboolean settled;  /* service thread only */
+  gboolean starting; /* service thread only: there may be a process */
+  int claim;         /* atomic: a Claim */
 
   GMutex mutex; /* guards the news; only the last one is of interest */
   gboolean news_posted;
@@ -211,6 +220,20 @@ on_extension_started (PyIsolateExtension *extension,
   start_waiting (loader);
 }
 
+/* On the service thread. */
+static void
+queue_for_pool (Load *load)
+{
+  g_atomic_int_set (&load->claim, CLAIM_QUEUED);
+  g_thread_pool_push (load->loader->pool, load_ref (load), NULL);
+}
+
+static gboolean
+claim (Load *load)
+{
+  return g_atomic_int_compare_and_exchange (&load->claim, CLAIM_QUEUED, CLAIM_TAKEN);
+}
+
 static gboolean
 on_extension_failed (PyIsolateExtension *extension,
                      const GError       *error,
@@ -225,7 +248,9 @@ on_extension_failed (PyIsolateExtension *extension,
 
   load->mended = TRUE;
   load->error = g_error_copy (error);
-  g_thread_pool_push (self->pool, load, NULL); /* with the reference that the extension had */
+  load->starting = FALSE;
+  queue_for_pool (load);
+  load_unref (load); /* the extension's */
 
   self->n_starting--;
   start_waiting (self);
@@ -240,15 +265,20 @@ on_cancelled_in_service (gpointer data)
   if (load->settled)
     return G_SOURCE_REMOVE;
 
-  if (g_queue_remove (&load->loader->waiting, load))
+  if (claim (load))
+    {
+      fail_before_start (load);
+    }
+  else if (g_queue_remove (&load->loader->waiting, load))
     {
       fail_before_start (load);
       load_unref (load);
     }
-  else
+  else if (load->starting)
     {
       pyisolate_extension_kill (load->extension);
     }
+  /* else a thread of the pool has it, which looks at the cancellable itself */
 
   return G_SOURCE_REMOVE;
 }
@@ -278,6 +308,7 @@ start_waiting (PyIsolateLoader *self)
         }
 
       self->n_starting++;
+      load->starting = TRUE;
       post_news (load, PYISOLATE_LOAD_STAGE_STARTING, 0.9, "");
       _pyisolate_extension_start (load->extension, load->environment, on_extension_failed, on_extension_started,
                                   load_ref (load));
@@ -296,8 +327,6 @@ on_environment (gpointer data)
       return G_SOURCE_REMOVE;
     }
 
-  if (load->cancelled_id == 0)
-    load->cancelled_id = g_cancellable_connect (load->cancellable, G_CALLBACK (on_cancelled), load_ref (load), load_unref);
   g_queue_push_tail (&load->loader->waiting, load_ref (load));
   start_waiting (load->loader);
 
@@ -352,14 +381,29 @@ static void
 make_environment (gpointer data,
                   gpointer user_data)
 {
-  Load *load = data;
+  g_autoptr (Load) load = data;
+
+  if (!claim (load))
+    return;
 
   if (load->environment != NULL)
     mend_environment (load);
   else if (!g_cancellable_set_error_if_cancelled (load->cancellable, &load->error))
     load->environment = _pyisolate_environment_ensure (load->request, on_environment_progress, load, load->cancellable,
                                                        &load->error);
-  _pyisolate_service_invoke (on_environment, load, load_unref);
+  _pyisolate_service_invoke (on_environment, load_ref (load), load_unref);
+}
+
+/* On the service thread, on which the load's end is decided. */
+static gboolean
+begin_load (gpointer data)
+{
+  Load *load = data;
+
+  queue_for_pool (load);
+  load->cancelled_id = g_cancellable_connect (load->cancellable, G_CALLBACK (on_cancelled), load_ref (load), load_unref);
+
+  return G_SOURCE_REMOVE;
 }
 
 PyIsolateLoader *
@@ -436,5 +480,5 @@ _pyisolate_loader_load (PyIsolateLoader             *self,
   load->destroy = destroy;
 
   _pyisolate_extension_set_state (extension, PYISOLATE_EXTENSION_STATE_PREPARING);
-  g_thread_pool_push (self->pool, load, NULL);
+  _pyisolate_service_invoke (begin_load, load, load_unref);
 }

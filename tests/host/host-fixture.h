@@ -16,7 +16,7 @@
  *
  * Where each PYISOLATE_ERROR code is produced:
  *
- *   FAILED            calls/used-twice, singleton/errors, manager/other-thread
+ *   FAILED            calls/used-twice, singleton/errors, loading/other-thread
  *   BAD_CONFIG        config/bad
  *   UV_MISSING        config/bad (uv-path)
  *   UNSOLVABLE        config/environment-errors
@@ -37,7 +37,7 @@
  *   BAD_MESSAGE       hostile/messages, hostile/handshake
  *   NOT_RUNNING       calls/not-running
  *   LIMIT             singleton/chain-limit, singleton/calls-limit, hostile/flood
- *   G_IO_ERROR_CANCELLED  calls/cancel, manager/cancel
+ *   G_IO_ERROR_CANCELLED  calls/cancel, loading/cancel
  */
 #pragma once
 
