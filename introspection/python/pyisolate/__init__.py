@@ -60,3 +60,20 @@ __all__ = [
     "register_type",
     "singleton_scope",
 ]
+
+_NOT_BUILT = (
+    "SealedNodeExtension",
+    "flush_tensor_keeper",
+    "get_adapter",
+    "purge_orphan_sender_shm_files",
+    "register_adapter",
+)
+
+
+def __getattr__(name):
+    if name in _NOT_BUILT:
+        raise ImportError(
+            f"{name!r} of the Python pyisolate is not built here; docs/migrating.md says why, and "
+            "what to use"
+        )
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,10 @@ import typing
 
 
 class SandboxMode(enum.Enum):
-    """Whether an extension must run in a sandbox. There is none yet: REQUIRED is an error."""
+    """Whether an extension must run in a sandbox. There is none yet: REQUIRED is an error.
+
+    The values are good as texts too: `sandbox_mode="disabled"`.
+    """
 
     REQUIRED = "required"
     DISABLED = "disabled"

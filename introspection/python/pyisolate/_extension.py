@@ -3,13 +3,14 @@
 
 import inspect
 
-from . import _bridge, _host_errors
+from . import _bridge, _callees, _host_errors, _objects, _singleton
 
 # Of the extension's methods, these are had as `ext.api.x` only.
 HOST_NAMES = frozenset(
     [
         "api",
         "config",
+        "create_caller",
         "events",
         "kill",
         "log_tail",
@@ -18,10 +19,12 @@ HOST_NAMES = frozenset(
         "name",
         "options",
         "pid",
+        "register_callee",
         "register_event_handler",
         "state",
         "stop",
         "sync",
+        "use_remote",
     ]
 )
 
@@ -173,6 +176,7 @@ class Extension:
         self._ended = False
         self._methods = {}
         self._handlers = {}
+        self._registered = {}
 
     # ---- the extension's methods ----
 
@@ -315,6 +319,22 @@ class Extension:
     def register_event_handler(self, name, handler):
         """Have handler(value) called on the manager's loop for events of this name."""
         self._handlers.setdefault(name, []).append(handler)
+
+    def register_callee(self, object_instance, object_id):
+        """Let the extension call the object's public methods, by its create_caller()."""
+        _objects.register(self._registered, object_instance, object_id)
+
+    def create_caller(self, object_type, object_id):
+        """A proxy of an object that the extension registered."""
+        return _callees.create_caller(self, object_type, object_id, EXTENSIONS_TIMEOUT)
+
+    def use_remote(self, proxied_singleton):
+        """Have a class derived from ProxiedSingleton stand for the extension's object of its name.
+
+        Before the class has an object here.
+        """
+        name = proxied_singleton.__name__
+        _singleton.set_instance(proxied_singleton, self.create_caller(None, name))
 
     def __dir__(self):
         return sorted({*HOST_NAMES, *self._methods})

@@ -9,7 +9,16 @@ import sys
 import threading
 import weakref
 
-from . import _bridge, _contents, _describe, _events, _host_errors, _local_singleton, _singleton
+from . import (
+    _bridge,
+    _contents,
+    _describe,
+    _events,
+    _host_errors,
+    _local_singleton,
+    _objects,
+    _singleton,
+)
 from ._extension import EXTENSIONS_TIMEOUT
 from ._local_import import Imports
 from ._local_seat import Call, Seat, run_def
@@ -35,7 +44,7 @@ class Method:
 class Local:
     """One extension in this process: its module, its object, its threads."""
 
-    def __init__(self, manager, config, apis):
+    def __init__(self, manager, config, apis, host_objects):
         self.name = config.name
         self.config = config
         self.state = "new"
@@ -51,6 +60,8 @@ class Local:
             for instance in apis
         }
         self._stands = {}
+        self._host_objects = host_objects
+        self._callees = {}
         self._loop = None
         self._main = Seat()
         self._second = None
@@ -106,6 +117,40 @@ class Local:
         manager = self._manager()
         if manager is not None:
             _events.deliver(manager, self.name, name, lambda: value)
+
+    def register_callee(self, instance, object_id):
+        _objects.register(self._callees, instance, object_id)
+
+    def create_caller(self, object_type, object_id):
+        """Of an object of the host's: its methods run where a singleton's do."""
+        objects = self._host_objects
+
+        def find(arguments):
+            object_id, name, args, kwargs = arguments
+            _objects.find_method(objects, object_id, name)
+            served = _singleton.Served(objects[object_id], self._manager)
+            return _local_singleton.Proxy(self, served), name, args, kwargs
+
+        async def call(arguments):
+            proxy, name, args, kwargs = find(arguments)
+            return await getattr(proxy, name)(*args, **kwargs)
+
+        def call_sync(arguments):
+            proxy, name, args, kwargs = find(arguments)
+            return getattr(proxy.sync, name)(*args, **kwargs)
+
+        return _objects.Caller(call, call_sync, object_type, object_id)
+
+    def use_remote(self, cls):
+        if cls in self._stands.values():
+            return  # as it was imported
+        named = [one for one in self._served.values() if _name_fits(one, cls)]
+        instance = self.create_caller(None, cls.__name__)
+        _singleton.set_instance(cls, self._stand_for(named[0])() if named else instance)
+
+    async def _call_callee(self, object_id, name, args, kwargs):
+        result = _objects.find_method(self._callees, object_id, name)(*args, **kwargs)
+        return await result if hasattr(result, "__await__") else result
 
     # ---- its life ----
 
@@ -179,6 +224,7 @@ class Local:
             ).start()
             ready.wait()
         self.methods = methods
+        self._object_method = Method(_objects.CALL, self._call_callee)
 
     def _load_error(self, failure):
         if not isinstance(failure, _contents.LoadError):
@@ -271,7 +317,7 @@ class Local:
         return call
 
     def find(self, name):
-        method = self.methods.get(name)
+        method = self._object_method if name == _objects.CALL else self.methods.get(name)
         if method is None:
             known = ", ".join(sorted(self.methods)) or "none"
             raise _host_errors.NoSuchMethodError(
@@ -280,6 +326,11 @@ class Local:
                 f"There is no method {name!r}; there are: {known}",
             )
         return method
+
+
+def _name_fits(served, cls):
+    name = _singleton.name_of(type(served.instance))
+    return _singleton.name_of(cls) == name or cls.__name__ == type(served.instance).__qualname__
 
 
 async def call(extension, name, args, kwargs, timeout):

@@ -78,7 +78,7 @@ class LocalExtension(Extension):
 
     def __init__(self, manager, config, apis):
         super().__init__(manager, config)
-        self._local = _local.Local(manager, config, apis)
+        self._local = _local.Local(manager, config, apis, self._registered)
 
     def _begin_loading(self):
         this = weakref.ref(self)

@@ -13,7 +13,17 @@ import weakref
 import _pyisolate_host as native
 import gi
 
-from . import _bridge, _config, _events, _host_errors, _local_extension, _logging, _singleton
+from . import (
+    _bridge,
+    _callees,
+    _config,
+    _events,
+    _host_errors,
+    _local_extension,
+    _logging,
+    _objects,
+    _singleton,
+)
 from ._config import ExtensionConfig, ExtensionManagerConfig, SandboxMode
 from ._extension import Extension, Pending
 from ._local_extension import LocalExtension
@@ -84,9 +94,17 @@ class ExtensionManager:
         gmanager.props.max_parallel_installs = config.max_parallel_installs
         gmanager.props.max_parallel_starts = config.max_parallel_starts
         this = weakref.ref(self)
+        self._serve_objects(gmanager, this)
         gmanager.connect("extension-added", _on_added, this)
         gmanager.connect("load-progress", _on_progress, this)
         return gmanager
+
+    def _serve_objects(self, gmanager, this):
+        number = _singleton.serve(_callees.HostObjects(), this)
+        self._numbers.append(number)
+        context = _bridge.home().context
+        methods = {"call": {"doc": "Call an object that is registered with the extension."}}
+        native.add_singleton(context, gmanager, _objects.HOST_OBJECTS, {"methods": methods}, number)
 
     # ---- loops ----
 
@@ -135,7 +153,8 @@ class ExtensionManager:
         _local_extension.check(config)
         checked = config.copy()
         checked.isolated = True
-        names = self._make_gconfig(checked).props.apis
+        self._make_gconfig(checked)
+        names = self._offer_all(config.apis)
         missing = [name for name in names if name not in self._singletons]
         if missing:
             raise _host_errors.bad_config(
@@ -148,7 +167,8 @@ class ExtensionManager:
         return extension
 
     def _check(self, config):
-        if config.sandbox_mode not in (None, SandboxMode.DISABLED) or config.sandbox is not None:
+        mode = SandboxMode.DISABLED if config.sandbox_mode is None else config.sandbox_mode
+        if SandboxMode(mode) is not SandboxMode.DISABLED or config.sandbox:
             raise _host_errors.SandboxUnavailableError(
                 _host_errors.DOMAIN,
                 _host_errors.SANDBOX_UNAVAILABLE,
@@ -185,7 +205,7 @@ class ExtensionManager:
             gconfig.validate()
         except GLib.Error as error:
             raise _host_errors.of_glib(error) from None
-        gconfig.props.apis = self._offer_all(config.apis)
+        gconfig.props.apis = [*self._offer_all(config.apis), _objects.HOST_OBJECTS]
         return gconfig
 
     def _offer_all(self, apis):

@@ -38,6 +38,15 @@ class _Meta(type):
         return instance
 
 
+def set_instance(cls, instance):
+    if not (isinstance(cls, type) and issubclass(cls, ProxiedSingleton)):
+        raise TypeError(f"{cls!r} is not a class derived from pyisolate.ProxiedSingleton")
+    with _lock:
+        if cls in _instances:
+            raise RuntimeError(f"{cls.__qualname__} has an object already")
+        _instances[cls] = instance
+
+
 class ProxiedSingleton(metaclass=_Meta):
     """Derive from it what extensions may call: its public methods, `def` or `async def`.
 

@@ -53,3 +53,21 @@ class ExtensionBase:
     def emit_event(self, name: str, value=None) -> None:
         """Send an event to the host; see pyisolate.emit_event()."""
         emit_event(name, value)
+
+    def register_callee(self, object_instance, object_id: str) -> None:
+        """Let a host in Python call the object's public methods, by its create_caller()."""
+        from . import _callees
+
+        _callees.register(object_instance, object_id)
+
+    def create_caller(self, object_type, object_id: str):
+        """A proxy of an object that the host registered with this extension."""
+        from . import _callees
+
+        return _callees.create_caller(object_type, object_id)
+
+    def use_remote(self, proxied_singleton: type) -> None:
+        """Have a class derived from ProxiedSingleton stand for the host's object of its name."""
+        from . import _callees
+
+        _callees.use_remote(proxied_singleton)

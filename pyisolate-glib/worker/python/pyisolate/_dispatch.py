@@ -32,6 +32,8 @@ class Method:
 
 
 methods: dict = {}
+get_loop = None
+"""Has coroutines run on the main thread from now on; set by the worker."""
 _context = copy_context()
 
 
@@ -138,7 +140,8 @@ def leave_forked_child(code, error=None):
 
 
 def _answer_no_such_method(frame):
-    native.reply_error(frame, "NoSuchMethod", no_such_name("method", frame.name, methods), {})
+    listed = [name for name in methods if not name.startswith("_")]
+    native.reply_error(frame, "NoSuchMethod", no_such_name("method", frame.name, listed), {})
 
 
 def no_such_name(what, name, names):

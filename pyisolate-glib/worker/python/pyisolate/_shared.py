@@ -55,7 +55,7 @@ class ProxiedSingleton(metaclass=_Meta):
 
     def __getattr__(self, name):
         proxy = object.__getattribute__(self, "_pyisolate_proxy")
-        about = _abouts.get(proxy._pyisolate_name) or {}
+        about = _abouts.get(getattr(proxy, "_pyisolate_name", None)) or {}
         nested = (about.get("attributes") or {}).get(name)
         return getattr(proxy, name) if nested is None else _singleton.singleton(nested)
 
@@ -63,11 +63,28 @@ class ProxiedSingleton(metaclass=_Meta):
         return sorted({*super().__dir__(), *dir(self._pyisolate_proxy)})
 
     def __repr__(self):
-        return f"<proxy of {self._pyisolate_proxy._pyisolate_name!r}>"
+        return f"<{type(self).__qualname__}: {self._pyisolate_proxy!r}>"
 
 
 def _name_of(cls):
     return cls.__dict__.get("_pyisolate_name") or f"{cls.__module__}.{cls.__qualname__}"
+
+
+def use(cls, make_caller):
+    """Have the class stand for the host's singleton of its name, else for what make_caller() gives.
+
+    Before it has an object.
+    """
+    name = _name_of(cls)
+    name = name if name in _singleton.apis else _singleton.aliases.get(cls.__name__)
+    if cls.__dict__.get("_pyisolate_instance") is not None:
+        if name is not None and cls()._pyisolate_proxy._pyisolate_name == name:
+            return
+        raise RuntimeError(f"{cls.__qualname__} is used already: call use_remote() before")
+    instance = object.__new__(cls)
+    proxy = make_caller() if name is None else _singleton.singleton(name)
+    object.__setattr__(instance, "_pyisolate_proxy", proxy)
+    type.__setattr__(cls, "_pyisolate_instance", instance)
 
 
 def install(abouts, source_paths):

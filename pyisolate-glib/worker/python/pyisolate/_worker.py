@@ -54,6 +54,7 @@ class Worker:
         self.inbox = inbox
         self.loop = None
         self.loaded = None
+        _dispatch.get_loop = self._get_loop
 
     def hello(self):
         version = ".".join(map(str, sys.version_info[:3]))
@@ -136,9 +137,9 @@ class Worker:
 
     def serve(self):
         """Until the host wants the extension to stop: that call, or None at the link's end."""
-        if self.loop is not None:
-            return self.loop.serve()
         while True:
+            if self.loop is not None:  # perhaps since the last call
+                return self.loop.serve()
             try:
                 frame = self.inbox.get()
                 if frame.kind == native.CALL:
