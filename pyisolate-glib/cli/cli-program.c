@@ -303,6 +303,7 @@ cli_exit_for_error (const GError *error)
     case PYISOLATE_ERROR_BAD_VALUE:
     case PYISOLATE_ERROR_REMOTE_EXCEPTION:
     case PYISOLATE_ERROR_LIMIT:
+    case PYISOLATE_ERROR_BAD_TENSOR:
       break;
     }
   return CLI_EXIT_RAISED;

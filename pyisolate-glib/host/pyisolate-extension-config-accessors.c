@@ -786,3 +786,43 @@ pyisolate_extension_config_set_kill_on_timeout (PyIsolateExtensionConfig *self,
 
   set_boolean (self, &self->kill_on_timeout, value, PROP_KILL_ON_TIMEOUT);
 }
+
+/**
+ * pyisolate_extension_config_get_shared_memory_limit: (get-property shared-memory-limit)
+ * @self: a configuration
+ *
+ * Gets [property@PyIsolate.ExtensionConfig:shared-memory-limit].
+ *
+ * Returns: a number of bytes, or 0
+ *
+ * Since: 0.1
+ */
+guint64
+pyisolate_extension_config_get_shared_memory_limit (PyIsolateExtensionConfig *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION_CONFIG (self), 0);
+
+  return self->shared_memory_limit;
+}
+
+/**
+ * pyisolate_extension_config_set_shared_memory_limit: (set-property shared-memory-limit)
+ * @self: a configuration
+ * @value: the new number of bytes, 0 for half of the machine's memory
+ *
+ * Sets [property@PyIsolate.ExtensionConfig:shared-memory-limit].
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_extension_config_set_shared_memory_limit (PyIsolateExtensionConfig *self,
+                                                    guint64 value)
+{
+  g_return_if_fail (PYISOLATE_IS_EXTENSION_CONFIG (self));
+
+  if (self->shared_memory_limit == value)
+    return;
+
+  self->shared_memory_limit = value;
+  _pyisolate_extension_config_notify (self, PROP_SHARED_MEMORY_LIMIT);
+}

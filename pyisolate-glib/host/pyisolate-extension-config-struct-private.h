@@ -29,6 +29,7 @@ struct _PyIsolateExtensionConfig {
   gint64 start_timeout;
   gint64 stop_timeout;
   gboolean kill_on_timeout;
+  guint64 shared_memory_limit;
 };
 
 enum {
@@ -53,6 +54,7 @@ enum {
   PROP_START_TIMEOUT,
   PROP_STOP_TIMEOUT,
   PROP_KILL_ON_TIMEOUT,
+  PROP_SHARED_MEMORY_LIMIT,
   N_PROPS
 };
 

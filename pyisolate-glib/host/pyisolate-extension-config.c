@@ -87,6 +87,9 @@ pyisolate_extension_config_get_property (GObject    *object,
     case PROP_KILL_ON_TIMEOUT:
       g_value_set_boolean (value, self->kill_on_timeout);
       break;
+    case PROP_SHARED_MEMORY_LIMIT:
+      g_value_set_uint64 (value, self->shared_memory_limit);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
     }
@@ -161,6 +164,9 @@ pyisolate_extension_config_set_property (GObject      *object,
       break;
     case PROP_KILL_ON_TIMEOUT:
       pyisolate_extension_config_set_kill_on_timeout (self, g_value_get_boolean (value));
+      break;
+    case PROP_SHARED_MEMORY_LIMIT:
+      pyisolate_extension_config_set_shared_memory_limit (self, g_value_get_uint64 (value));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
@@ -382,6 +388,19 @@ pyisolate_extension_config_class_init (PyIsolateExtensionConfigClass *klass)
    * Since: 0.1
    */
   properties[PROP_KILL_ON_TIMEOUT] = g_param_spec_boolean ("kill-on-timeout", NULL, NULL, FALSE, flags);
+  /**
+   * PyIsolateExtensionConfig:shared-memory-limit:
+   *
+   * How many bytes of memory the library may hold for what this extension sends and is sent: tensors, and large bytes; 0 for
+   * half of the machine's memory.
+   *
+   * Past it a call that needs more ends with %PYISOLATE_ERROR_LIMIT. What an application allocates itself
+   * ([ctor@PyIsolate.Memory.new]) does not count.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_SHARED_MEMORY_LIMIT] =
+    g_param_spec_uint64 ("shared-memory-limit", NULL, NULL, 0, G_MAXUINT64, 0, flags);
 
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }

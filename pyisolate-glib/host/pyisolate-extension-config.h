@@ -121,4 +121,9 @@ gboolean pyisolate_extension_config_get_kill_on_timeout (PyIsolateExtensionConfi
 PYISOLATE_AVAILABLE_IN_0_1
 void pyisolate_extension_config_set_kill_on_timeout (PyIsolateExtensionConfig *self,
                                                      gboolean value);
+PYISOLATE_AVAILABLE_IN_0_1
+guint64 pyisolate_extension_config_get_shared_memory_limit (PyIsolateExtensionConfig *self);
+PYISOLATE_AVAILABLE_IN_0_1
+void pyisolate_extension_config_set_shared_memory_limit (PyIsolateExtensionConfig *self,
+                                                         guint64 value);
 G_END_DECLS

@@ -13,6 +13,7 @@
 #include "pyisolate-error-private.h"
 #include "pyisolate-exit-reason-private.h"
 #include "pyisolate-fd-private.h"
+#include "pyisolate-memory-book-private.h"
 #include "pyisolate-process-private.h"
 #include "pyisolate-remote-exception-private.h"
 #include "pyisolate-service-private.h"
@@ -55,6 +56,7 @@ struct _PyIsolateWorker {
   PyIsolateProcess *process;
   GCancellable *connecting;
   PyIsolateEndpoint *endpoint;
+  PyIsolateMemoryBook *memory; /* what the process shares with the host */
   GSource *timeout;
   GError *why;                 /* why it has to end, or did */
   PyIsolateExitReason *reason; /* how the process ended */
@@ -169,6 +171,8 @@ be_gone (PyIsolateWorker *self)
       _pyisolate_endpoint_close (self->endpoint, NULL);
       g_clear_object (&self->endpoint);
     }
+  if (self->memory != NULL)
+    _pyisolate_memory_book_close (self->memory);
 }
 
 static gboolean
@@ -486,6 +490,17 @@ on_link_closed (PyIsolateEndpoint *endpoint,
     set_timeout (self, AFTERLIFE_MS, on_process_outlived);
 }
 
+static guint64
+get_memory_limit (PyIsolateWorker *self)
+{
+  guint64 limit = pyisolate_extension_config_get_shared_memory_limit (self->config);
+
+  if (limit != 0)
+    return limit;
+
+  return (guint64) sysconf (_SC_PHYS_PAGES) * (guint64) sysconf (_SC_PAGESIZE) / 2;
+}
+
 static void
 on_connected (GObject      *source,
               GAsyncResult *result,
@@ -507,6 +522,9 @@ on_connected (GObject      *source,
     }
 
   transport = _pyisolate_dbus_transport_new (connection, &_pyisolate_dbus_host_limits);
+  self->memory = _pyisolate_memory_book_new_host (get_memory_limit (self));
+  _pyisolate_memory_book_attach (self->memory, _pyisolate_service_get_context (), transport);
+  _pyisolate_transport_set_memory (transport, self->memory);
   self->endpoint = _pyisolate_endpoint_new (transport, self->link_number);
   _pyisolate_endpoint_start (self->endpoint, &handler, g_object_ref (self), g_object_unref);
 }
@@ -684,6 +702,7 @@ _pyisolate_worker_finalize (GObject *object)
   g_clear_object (&self->process);
   g_clear_object (&self->connecting);
   g_clear_object (&self->endpoint);
+  g_clear_pointer (&self->memory, _pyisolate_memory_book_unref);
   g_clear_object (&self->reason);
   g_clear_object (&self->config);
   g_clear_pointer (&self->environment, _pyisolate_environment_unref);

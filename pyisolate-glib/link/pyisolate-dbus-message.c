@@ -37,6 +37,42 @@ dup_bytes_of_child (GVariant *tuple,
   return g_variant_get_data_as_bytes (child);
 }
 
+/* What a frame says about memory, as an array of bytes. */
+static gboolean
+take_records (PyIsolateFrame  *frame,
+              GVariant        *bytes,
+              GError         **error)
+{
+  gsize size = g_variant_get_size (bytes);
+
+  if (size % sizeof *frame->records != 0 || size / sizeof *frame->records > PYISOLATE_MAX_RECORDS)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE,
+                   "%" G_GSIZE_FORMAT " bytes are no records about memory", size);
+      return FALSE;
+    }
+
+  frame->records = g_memdup2 (g_variant_get_data (bytes), size);
+  frame->n_records = size / sizeof *frame->records;
+  return TRUE;
+}
+
+static gboolean
+take_options (PyIsolateFrame  *frame,
+              GVariant        *body,
+              gsize            index,
+              GError         **error)
+{
+  g_autoptr (GVariant) options = g_variant_get_child_value (body, index);
+  g_autoptr (GVariant) bytes = NULL;
+
+  if (g_variant_n_children (options) == 0)
+    return TRUE;
+
+  bytes = g_variant_lookup_value (options, "memory", G_VARIANT_TYPE_BYTESTRING);
+  return bytes == NULL || take_records (frame, bytes, error);
+}
+
 static PyIsolateFrame *
 parse_call (GDBusMessage  *message,
             GVariant      *body,
@@ -64,6 +100,31 @@ parse_call (GDBusMessage  *message,
     }
   _pyisolate_frame_set_chain (frame, ids, n_ids);
   frame->body = dup_bytes_of_child (body, 4);
+  if (!take_options (frame, body, 5, error))
+    return NULL;
+  take_fds_of_message (frame, message);
+
+  return g_steal_pointer (&frame);
+}
+
+static PyIsolateFrame *
+parse_memory (GDBusMessage  *message,
+              GVariant      *body,
+              GError       **error)
+{
+  g_autoptr (PyIsolateFrame) frame = _pyisolate_frame_new (PYISOLATE_FRAME_MEMORY, 0);
+  g_autoptr (GVariant) bytes = NULL;
+
+  if (!g_variant_is_of_type (body, G_VARIANT_TYPE ("(ay)")))
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE, "What is said about memory has the signature %s",
+                   g_variant_get_type_string (body));
+      return NULL;
+    }
+
+  bytes = g_variant_get_child_value (body, 0);
+  if (!take_records (frame, bytes, error))
+    return NULL;
   take_fds_of_message (frame, message);
 
   return g_steal_pointer (&frame);
@@ -79,6 +140,8 @@ parse_method (GDBusMessage  *message,
 
   if (g_str_equal (member, "Call"))
     return parse_call (message, body, error);
+  if (g_str_equal (member, "Memory"))
+    return parse_memory (message, body, error);
 
   if (!g_str_equal (member, "Cancel"))
     {
@@ -136,9 +199,9 @@ parse_return (GDBusMessage  *message,
               GVariant      *body,
               GError       **error)
 {
-  PyIsolateFrame *frame;
+  g_autoptr (PyIsolateFrame) frame = NULL;
 
-  if (!g_variant_is_of_type (body, G_VARIANT_TYPE ("(ay)")))
+  if (!g_variant_is_of_type (body, G_VARIANT_TYPE ("(aya{sv})")))
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE, "A reply has the signature %s",
                    g_variant_get_type_string (body));
@@ -147,9 +210,11 @@ parse_return (GDBusMessage  *message,
 
   frame = _pyisolate_frame_new (PYISOLATE_FRAME_RETURN, 0);
   frame->body = dup_bytes_of_child (body, 0);
+  if (!take_options (frame, body, 1, error))
+    return NULL;
   take_fds_of_message (frame, message);
 
-  return frame;
+  return g_steal_pointer (&frame);
 }
 
 static PyIsolateFrame *
@@ -281,6 +346,25 @@ new_method_message (const char *member,
   return message;
 }
 
+static GVariant *
+new_records_variant (PyIsolateFrame *frame)
+{
+  return g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, frame->records, frame->n_records * sizeof *frame->records, 1);
+}
+
+static GVariant *
+new_options (PyIsolateFrame *frame)
+{
+  GVariantDict dict;
+
+  if (frame->n_records == 0)
+    return g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0);
+
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert_value (&dict, "memory", new_records_variant (frame));
+  return g_variant_dict_end (&dict);
+}
+
 static GDBusMessage *
 new_call_message (PyIsolateFrame *frame)
 {
@@ -289,7 +373,16 @@ new_call_message (PyIsolateFrame *frame)
   return new_method_message ("Call", g_variant_new ("(t@atss@ay@a{sv})", frame->id, chain,
                                                     frame->target, frame->name,
                                                     new_bytes_variant (frame->body),
-                                                    g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0)));
+                                                    new_options (frame)));
+}
+
+static GDBusMessage *
+new_memory_message (PyIsolateFrame *frame)
+{
+  GDBusMessage *message = new_method_message ("Memory", g_variant_new ("(@ay)", new_records_variant (frame)));
+
+  g_dbus_message_set_flags (message, G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
+  return message;
 }
 
 static GDBusMessage *
@@ -312,7 +405,8 @@ new_reply_message (PyIsolateFrame *frame,
   if (frame->kind == PYISOLATE_FRAME_RETURN)
     {
       g_dbus_message_set_message_type (message, G_DBUS_MESSAGE_TYPE_METHOD_RETURN);
-      g_dbus_message_set_body (message, g_variant_new ("(@ay)", new_bytes_variant (frame->body)));
+      g_dbus_message_set_body (message, g_variant_new ("(@ay@a{sv})", new_bytes_variant (frame->body),
+                                                       new_options (frame)));
     }
   else
     {
@@ -349,6 +443,9 @@ new_message (PyIsolateFrame *frame,
 
     case PYISOLATE_FRAME_CANCEL:
       return new_cancel_message (frame);
+
+    case PYISOLATE_FRAME_MEMORY:
+      return new_memory_message (frame);
 
     case PYISOLATE_FRAME_PROGRESS:
       return new_signal_message ("Progress", g_variant_new ("(t@ay)", frame->id, new_bytes_variant (frame->body)));

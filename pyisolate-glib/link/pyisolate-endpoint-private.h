@@ -35,6 +35,8 @@ typedef void (*PyIsolateReplyFunc) (PyIsolateFrame *frame /* transfer full, null
 
 PyIsolateEndpoint *_pyisolate_endpoint_new     (PyIsolateTransport             *transport,
                                                 guint32                         peer_link);
+/* Of its transport, or NULL. */
+PyIsolateMemoryBook *_pyisolate_endpoint_get_memory (PyIsolateEndpoint         *self);
 void               _pyisolate_endpoint_start   (PyIsolateEndpoint              *self,
                                                 const PyIsolateEndpointHandler *handler,
                                                 gpointer                        user_data,

@@ -331,6 +331,12 @@ _pyisolate_endpoint_new (PyIsolateTransport *transport,
   return self;
 }
 
+PyIsolateMemoryBook *
+_pyisolate_endpoint_get_memory (PyIsolateEndpoint *self)
+{
+  return _pyisolate_transport_get_memory (self->transport);
+}
+
 /* Lets frames come. The endpoint and its transport keep each other until the transport is closed. */
 void
 _pyisolate_endpoint_start (PyIsolateEndpoint              *self,

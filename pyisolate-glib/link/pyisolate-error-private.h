@@ -7,7 +7,7 @@
 G_BEGIN_DECLS
 
 /* One above the last code. */
-#define PYISOLATE_N_ERRORS (PYISOLATE_ERROR_LIMIT + 1)
+#define PYISOLATE_N_ERRORS (PYISOLATE_ERROR_BAD_TENSOR + 1)
 #define PYISOLATE_ERROR_DBUS_PREFIX "org.pyisolate.Error."
 
 const char *_pyisolate_error_get_dbus_name (PyIsolateError code);

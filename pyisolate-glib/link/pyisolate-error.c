@@ -15,7 +15,7 @@ static const char *const dbus_names[] = {
   "BadRequirement", "PythonNotFound", "Environment", "Spawn",           "Handshake",
   "ImportFailed",   "NoSuchMethod", "BadValue",      "RemoteException", "TimedOut",
   "Died",           "Killed",       "OutOfMemory",   "BadMessage",      "NotRunning",
-  "Limit",
+  "Limit",          "BadTensor",
 };
 G_STATIC_ASSERT (G_N_ELEMENTS (dbus_names) == PYISOLATE_N_ERRORS);
 

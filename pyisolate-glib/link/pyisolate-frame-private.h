@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include <gio/gio.h>
+#include "pyisolate-memory.h"
 
 G_BEGIN_DECLS
 
@@ -16,7 +16,34 @@ typedef enum {
   PYISOLATE_FRAME_PROGRESS, /* id, body: "(ds)" */
   PYISOLATE_FRAME_EVENT,    /* id (0: outside of any call), name, body: "v" */
   PYISOLATE_FRAME_LOG,      /* body: "(iss)": level, logger, message */
+  PYISOLATE_FRAME_MEMORY,   /* nothing but records */
 } PyIsolateFrameKind;
+
+/* What a CALL, a RETURN and a MEMORY tell about shared memory. A transport carries it as it is. */
+typedef enum {
+  PYISOLATE_MEMORY_USE = 1, /* number: of a piece that the body names, in order; argument: its size */
+  PYISOLATE_MEMORY_GRANT,   /* host → worker: number of a piece for the worker to use; argument: its size */
+  PYISOLATE_MEMORY_KNOWN,   /* worker → host: number; it needs no descriptor for it any more */
+  PYISOLATE_MEMORY_RELEASE, /* worker → host: number; argument: so many references to it are given back */
+  PYISOLATE_MEMORY_ACK,     /* host → worker: number; argument: so many references to it have arrived */
+  PYISOLATE_MEMORY_FORGET,  /* host → worker: number, which will not be used again */
+  PYISOLATE_MEMORY_REQUEST, /* worker → host: number of the request; argument: the size that is wanted */
+  PYISOLATE_MEMORY_ANSWER,  /* host → worker: number of the request; argument: of the piece granted before, or 0: refused */
+} PyIsolateMemoryRecordKind;
+
+enum {
+  PYISOLATE_MEMORY_RECORD_FD = 1 << 0,        /* one of the last descriptors of the frame is the piece's, in order */
+  PYISOLATE_MEMORY_RECORD_READ_ONLY = 1 << 1, /* the piece is, or is to be */
+};
+
+typedef struct {
+  guint32 kind;
+  guint32 flags;
+  guint64 number;
+  guint64 argument;
+} PyIsolateMemoryRecord;
+
+#define PYISOLATE_MAX_RECORDS 1024
 
 /* The target of a CALL is the name of a singleton towards the host and empty towards an extension; these two are the
  * library's own. */
@@ -59,6 +86,10 @@ typedef struct {
   GBytes *body; /* GVariant in serialised form, in the byte order of the machine; NULL only in a CANCEL or when it is sent */
   int *fds;     /* owned, each of them open and CLOEXEC */
   guint n_fds;
+  GPtrArray *memories; /* of PyIsolateMemory: what the body names by index, or NULL */
+  PyIsolateMemoryRecord *records; /* on the way only */
+  guint n_records;
+  GError *memory_error; /* why the memory of a frame that arrived cannot be used: whoever wants the body gets that */
   PyIsolateBudget *budget; /* what it is counted in, or NULL */
   gsize cost;
 } PyIsolateFrame;
@@ -75,6 +106,8 @@ void            _pyisolate_frame_set_chain  (PyIsolateFrame     *frame,
 void            _pyisolate_frame_take_fds   (PyIsolateFrame     *frame,
                                              int                *fds,
                                              guint               n_fds);
+void            _pyisolate_frame_take_memories (PyIsolateFrame  *frame,
+                                             GPtrArray          *memories);
 void            _pyisolate_frame_set_variant (PyIsolateFrame    *frame,
                                              GVariant           *body);
 /* Counts the frame until it is freed, and returns how many bytes are counted now. */

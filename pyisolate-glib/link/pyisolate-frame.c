@@ -59,6 +59,9 @@ _pyisolate_frame_free (PyIsolateFrame *frame)
   g_free (frame->name);
   g_free (frame->message);
   g_clear_pointer (&frame->body, g_bytes_unref);
+  g_clear_pointer (&frame->memories, g_ptr_array_unref);
+  g_free (frame->records);
+  g_clear_error (&frame->memory_error);
   if (frame->budget != NULL)
     {
       g_atomic_pointer_add (&frame->budget->bytes, -(gssize) frame->cost);
@@ -101,6 +104,18 @@ _pyisolate_frame_take_fds (PyIsolateFrame *frame,
 
   frame->fds = fds;
   frame->n_fds = n_fds;
+}
+
+/*< private >
+ * @memories: (transfer full): PyIsolateMemory that the body names by its index, with a function that frees them
+ */
+void
+_pyisolate_frame_take_memories (PyIsolateFrame *frame,
+                                GPtrArray      *memories)
+{
+  g_assert (frame->memories == NULL);
+
+  frame->memories = memories;
 }
 
 /*< private >
@@ -151,6 +166,7 @@ is_for_workers (PyIsolateError code)
     case PYISOLATE_ERROR_REMOTE_EXCEPTION:
     case PYISOLATE_ERROR_NOT_RUNNING:
     case PYISOLATE_ERROR_LIMIT:
+    case PYISOLATE_ERROR_BAD_TENSOR:
       return TRUE;
 
     default:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "pyisolate-frame-private.h"
+#include "pyisolate-memory-private.h"
 
 G_BEGIN_DECLS
 
@@ -32,6 +33,10 @@ struct _PyIsolateTransportClass {
                      const GError       *reason);
 };
 
+/* From then on frames give and take shared memory. To be set before the start. */
+void     _pyisolate_transport_set_memory (PyIsolateTransport          *self,
+                                          PyIsolateMemoryBook         *memory);
+PyIsolateMemoryBook *_pyisolate_transport_get_memory (PyIsolateTransport *self);
 void     _pyisolate_transport_start  (PyIsolateTransport              *self,
                                       const PyIsolateTransportHandler *handler,
                                       gpointer                         user_data,

@@ -4,11 +4,13 @@
 #include "pyisolate-transport-private.h"
 
 #include "pyisolate-error.h"
+#include "pyisolate-memory-book-private.h"
 
 typedef struct {
   const PyIsolateTransportHandler *handler; /* set once, before the start */
   gpointer user_data;
   GDestroyNotify destroy; /* called when nothing can come any more */
+  PyIsolateMemoryBook *memory; /* set before the start, or NULL */
 
   /* Held while the handler runs. GDBus tells of the end in another thread than the one that reads, and after a write that
    * failed it goes on reading. */
@@ -34,6 +36,7 @@ _pyisolate_transport_finalize (GObject *object)
   PyIsolateTransportPrivate *priv = _pyisolate_transport_get_instance_private (self);
 
   release_user_data (priv);
+  g_clear_pointer (&priv->memory, _pyisolate_memory_book_unref);
   g_mutex_clear (&priv->mutex);
 
   G_OBJECT_CLASS (_pyisolate_transport_parent_class)->finalize (object);
@@ -51,6 +54,26 @@ _pyisolate_transport_init (PyIsolateTransport *self)
   PyIsolateTransportPrivate *priv = _pyisolate_transport_get_instance_private (self);
 
   g_mutex_init (&priv->mutex);
+}
+
+void
+_pyisolate_transport_set_memory (PyIsolateTransport  *self,
+                                 PyIsolateMemoryBook *memory)
+{
+  PyIsolateTransportPrivate *priv = _pyisolate_transport_get_instance_private (self);
+
+  g_assert (priv->handler == NULL);
+
+  g_clear_pointer (&priv->memory, _pyisolate_memory_book_unref);
+  priv->memory = _pyisolate_memory_book_ref (memory);
+}
+
+PyIsolateMemoryBook *
+_pyisolate_transport_get_memory (PyIsolateTransport *self)
+{
+  PyIsolateTransportPrivate *priv = _pyisolate_transport_get_instance_private (self);
+
+  return priv->memory;
 }
 
 /*< private >
@@ -76,6 +99,22 @@ _pyisolate_transport_start (PyIsolateTransport              *self,
   PYISOLATE_TRANSPORT_GET_CLASS (self)->start (self);
 }
 
+static gboolean
+send_frame (PyIsolateTransport  *self,
+            PyIsolateFrame      *frame,
+            GError             **error)
+{
+  if (frame->n_fds > PYISOLATE_MAX_FDS)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+                   "%u file descriptors cannot travel together, only %d", frame->n_fds, PYISOLATE_MAX_FDS);
+      _pyisolate_frame_free (frame);
+      return FALSE;
+    }
+
+  return PYISOLATE_TRANSPORT_GET_CLASS (self)->send (self, frame, error);
+}
+
 /*< private >
  * @frame: (transfer full): what to send, consumed also on failure
  *
@@ -89,18 +128,28 @@ _pyisolate_transport_send (PyIsolateTransport  *self,
                            PyIsolateFrame      *frame,
                            GError             **error)
 {
+  PyIsolateTransportPrivate *priv = _pyisolate_transport_get_instance_private (self);
+  g_autofree PyIsolateMemoryRecord *records = NULL;
+  guint n_records;
+
   g_assert (PYISOLATE_IS_TRANSPORT (self));
   g_assert (frame != NULL);
 
-  if (frame->n_fds > PYISOLATE_MAX_FDS)
+  if (priv->memory != NULL && !_pyisolate_memory_book_fill (priv->memory, frame, error))
     {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
-                   "%u file descriptors cannot travel together, only %d", frame->n_fds, PYISOLATE_MAX_FDS);
       _pyisolate_frame_free (frame);
       return FALSE;
     }
+  n_records = frame->n_records;
+  if (n_records > 0)
+    records = g_memdup2 (frame->records, n_records * sizeof *records);
 
-  return PYISOLATE_TRANSPORT_GET_CLASS (self)->send (self, frame, error);
+  if (send_frame (self, frame, error))
+    return TRUE;
+
+  if (n_records > 0)
+    _pyisolate_memory_book_unfill (priv->memory, records, n_records);
+  return FALSE;
 }
 
 /*< private >
@@ -122,8 +171,18 @@ _pyisolate_transport_emit_frame (PyIsolateTransport *self,
                                  PyIsolateFrame     *frame)
 {
   PyIsolateTransportPrivate *priv = _pyisolate_transport_get_instance_private (self);
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&priv->mutex);
+  g_autoptr (GMutexLocker) locker = NULL;
+  g_autoptr (GError) error = NULL;
 
+  if (priv->memory != NULL && !_pyisolate_memory_book_take (priv->memory, frame, &error))
+    _pyisolate_transport_close (self, error);
+  if (error != NULL || frame->kind == PYISOLATE_FRAME_MEMORY)
+    {
+      _pyisolate_frame_free (frame);
+      return;
+    }
+
+  locker = g_mutex_locker_new (&priv->mutex);
   if (priv->closed)
     _pyisolate_frame_free (frame);
   else

@@ -5,6 +5,7 @@
 #include "pyisolate-runtime-private.h"
 
 #include "pyisolate-dbus-transport-private.h"
+#include "pyisolate-memory-book-private.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -91,6 +92,9 @@ run_link (gpointer data)
       static const PyIsolateTransportHandler handler = { on_frame, on_closed };
 
       _pyisolate_runtime.transport = _pyisolate_dbus_transport_new (_pyisolate_runtime.connection, NULL);
+      _pyisolate_runtime.memory = _pyisolate_memory_book_new_worker ();
+      _pyisolate_memory_book_attach (_pyisolate_runtime.memory, context, _pyisolate_runtime.transport);
+      _pyisolate_transport_set_memory (_pyisolate_runtime.transport, _pyisolate_runtime.memory);
       _pyisolate_transport_start (_pyisolate_runtime.transport, &handler, NULL, NULL);
     }
 

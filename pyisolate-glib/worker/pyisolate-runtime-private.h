@@ -83,6 +83,7 @@ typedef struct {
   /* fixed by connect() */
   GDBusConnection *connection;
   PyIsolateTransport *transport;
+  PyIsolateMemoryBook *memory; /* what the host shares with this process */
   int link_fd;
   guint64 link_inode; /* what the descriptor stands for, unless the extension has closed it */
   PyIsolateInbox *inboxes[PYISOLATE_N_HOMES]; /* those of LOOP and MAIN are the same */

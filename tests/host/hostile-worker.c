@@ -140,7 +140,7 @@ static void
 reply (GDBusMessage *call,
        GVariant     *value)
 {
-  reply_with (call, g_variant_new ("(@ay)", bytes_of (g_variant_new_variant (value))));
+  reply_with (call, g_variant_new ("(@aya{sv})", bytes_of (g_variant_new_variant (value)), NULL));
 }
 
 /* To a message that nobody has sent. */
@@ -247,7 +247,8 @@ reply_with_fds (GDBusMessage *call,
       close (fd);
     }
   g_dbus_message_set_unix_fd_list (answer, list);
-  g_dbus_message_set_body (answer, g_variant_new ("(@ay)", bytes_of (g_variant_new_variant (g_variant_new_boolean (TRUE)))));
+  g_dbus_message_set_body (answer, g_variant_new ("(@aya{sv})", bytes_of (g_variant_new_variant (g_variant_new_boolean (TRUE))),
+                                                  NULL));
   send_message (answer);
 }
 
@@ -294,11 +295,11 @@ misbehave_by_reply (GDBusMessage *go)
   else if (way_is ("reply-of-nothing"))
     send_message (g_dbus_message_new_method_reply (go));
   else if (way_is ("reply-of-nonsense"))
-    reply_with (go, g_variant_new ("(@ay)", bytes_from_text ("nonsense, not a variant")));
+    reply_with (go, g_variant_new ("(@aya{sv})", bytes_from_text ("nonsense, not a variant"), NULL));
   else if (way_is ("reply-not-normal"))
-    reply_with (go, g_variant_new ("(@ay)", g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, "\002\000b", 3, 1)));
+    reply_with (go, g_variant_new ("(@aya{sv})", g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, "\002\000b", 3, 1), NULL));
   else if (way_is ("reply-of-nulls"))
-    reply_with (go, g_variant_new ("(@ay)", g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, "\0\0\0\0", 4, 1)));
+    reply_with (go, g_variant_new ("(@aya{sv})", g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, "\0\0\0\0", 4, 1), NULL));
   else if (way_is ("reply-too-big"))
     {
       bytes = g_malloc0 (80 * 1024 * 1024);

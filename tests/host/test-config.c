@@ -382,6 +382,8 @@ make_other_value (GParamSpec *pspec,
     g_value_set_boolean (value, !g_value_get_boolean (value));
   else if (G_VALUE_HOLDS_INT64 (value))
     g_value_set_int64 (value, 4321);
+  else if (G_VALUE_HOLDS_UINT64 (value))
+    g_value_set_uint64 (value, 4321);
   else if (G_VALUE_HOLDS (value, G_TYPE_STRV))
     g_value_set_boxed (value, list);
   else
@@ -398,6 +400,8 @@ values_are_equal (const GValue *a,
     return g_strcmp0 (g_value_get_string (a), g_value_get_string (b)) == 0;
   if (G_VALUE_HOLDS_BOOLEAN (a))
     return g_value_get_boolean (a) == g_value_get_boolean (b);
+  if (G_VALUE_HOLDS_UINT64 (a))
+    return g_value_get_uint64 (a) == g_value_get_uint64 (b);
 
   return g_value_get_int64 (a) == g_value_get_int64 (b);
 }
@@ -450,7 +454,7 @@ test_properties (void)
   g_assert_cmpuint (g_strv_length ((char **) pyisolate_extension_config_get_dependencies (config)), ==, 0);
 
   pspecs = g_object_class_list_properties (G_OBJECT_GET_CLASS (config), &n_pspecs);
-  g_assert_cmpuint (n_pspecs, ==, 20);
+  g_assert_cmpuint (n_pspecs, ==, 21);
   for (guint i = 0; i < n_pspecs; i++)
     check_property (G_OBJECT (config), pspecs[i]);
 

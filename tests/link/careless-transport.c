@@ -144,7 +144,7 @@ new_reply (CarelessTransport *self,
   if (frame->kind == PYISOLATE_FRAME_RETURN)
     {
       g_dbus_message_set_message_type (message, G_DBUS_MESSAGE_TYPE_METHOD_RETURN);
-      g_dbus_message_set_body (message, g_variant_new ("(@ay)", bytes_of (frame)));
+      g_dbus_message_set_body (message, g_variant_new ("(@aya{sv})", bytes_of (frame), NULL));
     }
   else
     {
@@ -198,6 +198,7 @@ new_message (CarelessTransport *self,
       g_dbus_message_set_body (message, g_variant_new ("(@ay)", bytes_of (frame)));
       return message;
 
+    case PYISOLATE_FRAME_MEMORY:
     default:
       g_assert_not_reached ();
     }

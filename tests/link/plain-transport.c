@@ -31,7 +31,7 @@ typedef struct {
   guint32 message_size;
   guint32 body_size;
   guint32 n_fds;
-  guint32 padding;
+  guint32 n_records;
 } Header;
 
 G_DEFINE_FINAL_TYPE (PlainTransport, plain_transport, PYISOLATE_TYPE_TRANSPORT)
@@ -138,6 +138,7 @@ write_frame (int             fd,
     .message_size = string_size (frame->message),
     .body_size = body_size,
     .n_fds = frame->n_fds,
+    .n_records = frame->n_records,
   };
 
   return write_header (fd, &header, frame) &&
@@ -145,7 +146,8 @@ write_frame (int             fd,
          write_all (fd, frame->target, header.target_size) &&
          write_all (fd, frame->name, header.name_size) &&
          write_all (fd, frame->message, header.message_size) &&
-         write_all (fd, body, body_size);
+         write_all (fd, body, body_size) &&
+         write_all (fd, frame->records, header.n_records * sizeof *frame->records);
 }
 
 static gboolean
@@ -226,6 +228,11 @@ read_frame (int fd)
   if (!read_all (fd, body, header.body_size))
     return NULL;
   frame->body = g_bytes_new_take (g_steal_pointer (&body), header.body_size);
+
+  frame->records = g_new (PyIsolateMemoryRecord, header.n_records);
+  frame->n_records = header.n_records;
+  if (!read_all (fd, frame->records, header.n_records * sizeof *frame->records))
+    return NULL;
 
   return g_steal_pointer (&frame);
 }

@@ -25,7 +25,7 @@ test_names (void)
   static const char *names[] = {
     "Failed", "BadConfig", "UvMissing", "Unsolvable", "Network", "BadRequirement", "PythonNotFound", "Environment",
     "Spawn", "Handshake", "ImportFailed", "NoSuchMethod", "BadValue", "RemoteException", "TimedOut", "Died", "Killed",
-    "OutOfMemory", "BadMessage", "NotRunning", "Limit",
+    "OutOfMemory", "BadMessage", "NotRunning", "Limit", "BadTensor",
   };
 
   g_assert_cmpuint (G_N_ELEMENTS (names), ==, PYISOLATE_N_ERRORS);
@@ -188,7 +188,8 @@ test_error_of_frame (void)
       g_autoptr (GError) error = read_error (name, "the message", "@a{sv} {}");
       gboolean theirs = i == PYISOLATE_ERROR_FAILED || i == PYISOLATE_ERROR_NO_SUCH_METHOD ||
                         i == PYISOLATE_ERROR_BAD_VALUE || i == PYISOLATE_ERROR_REMOTE_EXCEPTION ||
-                        i == PYISOLATE_ERROR_NOT_RUNNING || i == PYISOLATE_ERROR_LIMIT;
+                        i == PYISOLATE_ERROR_NOT_RUNNING || i == PYISOLATE_ERROR_LIMIT ||
+                        i == PYISOLATE_ERROR_BAD_TENSOR;
 
       int expected = theirs ? i : PYISOLATE_ERROR_BAD_MESSAGE;
 

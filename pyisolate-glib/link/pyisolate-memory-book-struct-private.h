@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* Between pyisolate-memory-book.c and pyisolate-memory-pool.c. Everything here is guarded by the one mutex. */
+#pragma once
+
+#include "pyisolate-memory-book-private.h"
+
+G_BEGIN_DECLS
+
+/* A piece on a link. Both sides know it by its number, which is never used twice. */
+struct _PyIsolateMemoryEntry {
+  PyIsolateMemoryEntry *next; /* of the same piece, on another link */
+  PyIsolateMemoryBook *book;
+  PyIsolateMemory *memory; /* referenced while `passed` or `in_flight` is more than 0 */
+  guint64 number;
+
+  guint64 passed;      /* host: references that the worker has */
+  gboolean is_known;   /* host: the worker has said that it has the descriptor */
+  gboolean for_worker; /* host: the worker asked for one like that; it may want it again */
+  gboolean is_granted; /* host: the worker has it, and has not used it yet */
+
+  guint64 received;  /* worker: references to give back when nobody here uses it any more */
+  guint64 in_flight; /* worker: times that it was sent and has not arrived yet */
+
+  /* What waits to be told. */
+  gboolean is_dirty;
+  guint64 to_release;
+  guint64 to_ack;
+  gboolean to_know;
+};
+
+/* A worker's wish for a piece. */
+typedef struct {
+  guint64 id;
+  gboolean is_answered;
+  PyIsolateMemory *memory; /* NULL: refused */
+} PyIsolateMemoryRequest;
+
+/* The host's answer to it, as long as it is not sent. */
+typedef struct {
+  guint64 id;
+  PyIsolateMemory *memory; /* owned; NULL: refused */
+} PyIsolateMemoryAnswer;
+
+struct _PyIsolateMemoryBook {
+  gatomicrefcount ref_count;
+  gboolean is_host;
+  gboolean is_closed;
+
+  GHashTable *entries; /* number → PyIsolateMemoryEntry, owned */
+  guint64 last_number;
+
+  int has_news; /* atomic: something waits to be told */
+  GQueue dirty; /* entries that say what; not owned */
+  GArray *forgotten;  /* of guint64 */
+  GQueue answers; /* of PyIsolateMemoryAnswer */
+
+  /* The pool: pieces that nobody uses, oldest first. A worker's are those that it was granted, with a reference to each. */
+  GQueue free;
+  guint64 limit;
+  guint64 size;
+  guint n_granted;   /* host: with `is_granted` */
+  guint n_requests;  /* host: being served by a thread */
+
+  GQueue requests; /* worker: of PyIsolateMemoryRequest, not owned */
+  guint64 last_request;
+  GCond answered;
+
+  GSource *source;
+  gint64 ready_time; /* when the source will be dispatched, or -1 */
+  GWeakRef transport;
+};
+
+/* pyisolate-memory-book.c */
+PyIsolateMemoryEntry *_pyisolate_memory_book_add_locked    (PyIsolateMemoryBook  *self,
+                                                            PyIsolateMemory      *memory,
+                                                            guint64               number);
+void                  _pyisolate_memory_book_remove_locked (PyIsolateMemoryEntry *entry);
+PyIsolateMemoryEntry *_pyisolate_memory_book_find_locked   (PyIsolateMemoryBook  *self,
+                                                            PyIsolateMemory      *memory);
+void                  _pyisolate_memory_book_pass_locked   (PyIsolateMemoryEntry *entry);
+void                  _pyisolate_memory_book_arm_locked    (PyIsolateMemoryBook  *self,
+                                                            gint64                when);
+void                  _pyisolate_memory_book_send_news     (PyIsolateMemoryBook  *self);
+
+/* pyisolate-memory-pool.c */
+#define PYISOLATE_MEMORY_MAX_GRANTED 4
+
+void                  _pyisolate_memory_pool_add_locked    (PyIsolateMemoryBook  *self,
+                                                            PyIsolateMemory      *memory,
+                                                            GSList              **garbage);
+/* Returns when to ask again, or -1. */
+gint64                _pyisolate_memory_pool_trim_locked   (PyIsolateMemoryBook  *self,
+                                                            gint64                now,
+                                                            GSList              **garbage);
+void                  _pyisolate_memory_pool_leave_locked  (PyIsolateMemory      *memory);
+gboolean              _pyisolate_memory_pool_serve         (PyIsolateMemoryBook  *self,
+                                                            guint64               request,
+                                                            guint64               size,
+                                                            GError              **error);
+void                  _pyisolate_memory_pool_answer_locked (PyIsolateMemoryBook  *self,
+                                                            guint64               request,
+                                                            PyIsolateMemory      *memory);
+
+G_END_DECLS

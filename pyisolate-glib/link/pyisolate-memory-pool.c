@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+/* The pieces of a link that nobody uses.
+ *
+ * Making one costs more than filling it, so they are used again: by the link that they belong to, and for sizes of their
+ * class. A worker makes none. It asks the host and waits, and the host grants what the worker asked for before again,
+ * unasked, as soon as it is free. */
+#include "config.h"
+
+#include "pyisolate-memory-book-struct-private.h"
+
+#include <unistd.h>
+
+/* How long a piece stays when nobody uses it. A worker's goes back to the host's pool first. */
+#define HOST_IDLE_US (5 * G_TIME_SPAN_SECOND)
+#define WORKER_IDLE_US (2 * G_TIME_SPAN_SECOND)
+
+#define MAX_FREE 64
+
+/* Making a larger one takes too long for the thread in which the other frames arrive. */
+#define MAX_AT_ONCE ((guint64) 1024 * 1024)
+
+/* More wishes that are being served end the link. */
+#define MAX_REQUESTS 64
+
+/* Four classes for each power of two, and sixteen for those whose waste would be felt. */
+static gsize
+get_class (gsize size)
+{
+  const gsize page = 4096;
+  gsize power = page;
+  gsize step;
+
+  while (power <= size / 2)
+    power *= 2;
+  step = MAX (power / (power >= (64 << 20) ? 16 : 4), page);
+
+  return (size + step - 1) / step * step;
+}
+
+/* Newest first: its pages are most likely in a cache. */
+static PyIsolateMemory *
+pop_locked (PyIsolateMemoryBook  *self,
+            gsize                 size,
+            PyIsolateMemoryFlags  flags)
+{
+  for (GList *l = self->free.tail; l != NULL; l = l->prev)
+    {
+      PyIsolateMemory *memory = l->data;
+
+      if (memory->size == size && memory->flags == flags)
+        {
+          g_queue_delete_link (&self->free, l);
+          return memory;
+        }
+    }
+
+  return NULL;
+}
+
+static void
+drop_oldest_locked (PyIsolateMemoryBook  *self,
+                    GSList              **garbage)
+{
+  PyIsolateMemory *memory = g_queue_pop_head (&self->free);
+
+  if (self->is_host)
+    {
+      self->size -= memory->size;
+      memory->home = NULL;
+      _pyisolate_memory_discard_locked (memory, garbage);
+    }
+  else
+    {
+      _pyisolate_memory_unref_locked (memory, garbage);
+    }
+}
+
+void
+_pyisolate_memory_pool_add_locked (PyIsolateMemoryBook  *self,
+                                   PyIsolateMemory      *memory,
+                                   GSList              **garbage)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  memory->idle_since = now;
+  g_queue_push_tail (&self->free, memory);
+  if (self->free.length > MAX_FREE)
+    drop_oldest_locked (self, garbage);
+  _pyisolate_memory_book_arm_locked (self, now + (self->is_host ? HOST_IDLE_US : WORKER_IDLE_US));
+}
+
+/*< private >
+ * Lets go of what was idle for long.
+ *
+ * Returns: when to ask again, or -1
+ */
+gint64
+_pyisolate_memory_pool_trim_locked (PyIsolateMemoryBook  *self,
+                                    gint64                now,
+                                    GSList              **garbage)
+{
+  gint64 idle = self->is_host ? HOST_IDLE_US : WORKER_IDLE_US;
+  PyIsolateMemory *oldest;
+
+  while ((oldest = g_queue_peek_head (&self->free)) != NULL)
+    {
+      if (now < oldest->idle_since + idle)
+        return oldest->idle_since + idle;
+      drop_oldest_locked (self, garbage);
+    }
+
+  return -1;
+}
+
+/* It belongs to no link any more. */
+void
+_pyisolate_memory_pool_leave_locked (PyIsolateMemory *memory)
+{
+  memory->home->size -= memory->size;
+  memory->home = NULL;
+}
+
+/* --- The host's --- */
+
+static gboolean
+reserve_size_locked (PyIsolateMemoryBook  *self,
+                     gsize                 size,
+                     GSList              **garbage)
+{
+  while (size > self->limit - MIN (self->size, self->limit) && !g_queue_is_empty (&self->free))
+    drop_oldest_locked (self, garbage);
+  if (size > self->limit - MIN (self->size, self->limit))
+    return FALSE;
+
+  self->size += size;
+  return TRUE;
+}
+
+static void
+set_limit_error (GError  **error,
+                 gsize     size,
+                 guint64   limit)
+{
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+               "%" G_GSIZE_FORMAT " bytes more of shared memory would exceed the limit of %" G_GUINT64_FORMAT
+               " for one extension (shared-memory-limit)", size, limit);
+}
+
+/* A fresh piece. Its pages are made by whoever fills it, or by @is_cold being FALSE. */
+static PyIsolateMemory *
+make_piece (PyIsolateMemoryBook  *self,
+            gsize                 size,
+            PyIsolateMemoryFlags  flags,
+            gboolean              is_cold,
+            GError              **error)
+{
+  PyIsolateMemory *memory;
+  GSList *garbage = NULL;
+
+  memory = _pyisolate_memory_new_file (size, flags, is_cold, error);
+
+  g_mutex_lock (&_pyisolate_memory_mutex);
+  if (memory == NULL || self->is_closed)
+    {
+      self->size -= size;
+    }
+  else
+    {
+      memory->home = self;
+      _pyisolate_memory_book_add_locked (self, memory, 0);
+    }
+  g_mutex_unlock (&_pyisolate_memory_mutex);
+  _pyisolate_memory_free_garbage (garbage);
+
+  return memory;
+}
+
+static PyIsolateMemory *
+allocate_as_host (PyIsolateMemoryBook  *self,
+                  gsize                 size,
+                  PyIsolateMemoryFlags  flags,
+                  gboolean              is_cold,
+                  GError              **error)
+{
+  PyIsolateMemory *memory;
+  GSList *garbage = NULL;
+  gboolean is_reserved = FALSE;
+
+  g_mutex_lock (&_pyisolate_memory_mutex);
+  memory = pop_locked (self, size, flags);
+  if (memory != NULL)
+    _pyisolate_memory_ref_locked (memory);
+  else
+    is_reserved = reserve_size_locked (self, size, &garbage);
+  g_mutex_unlock (&_pyisolate_memory_mutex);
+  _pyisolate_memory_free_garbage (garbage);
+
+  if (memory != NULL)
+    return memory;
+  if (is_reserved)
+    return make_piece (self, size, flags, is_cold, error);
+
+  set_limit_error (error, size, self->limit);
+  return NULL;
+}
+
+typedef struct {
+  PyIsolateMemoryBook *book;
+  guint64 request;
+  gsize size;
+} Service;
+
+/* @memory: (transfer full) (nullable): NULL: the wish is refused */
+static void
+answer_request (PyIsolateMemoryBook *self,
+                guint64              request,
+                PyIsolateMemory     *memory)
+{
+  PyIsolateMemoryAnswer *answer = g_new (PyIsolateMemoryAnswer, 1);
+  GSList *garbage = NULL;
+
+  answer->id = request;
+  answer->memory = memory;
+
+  g_mutex_lock (&_pyisolate_memory_mutex);
+  self->n_requests--;
+  if (self->is_closed)
+    {
+      if (memory != NULL)
+        _pyisolate_memory_unref_locked (memory, &garbage);
+      g_free (answer);
+    }
+  else
+    {
+      if (memory != NULL)
+        _pyisolate_memory_book_find_locked (self, memory)->for_worker = TRUE;
+      g_queue_push_tail (&self->answers, answer);
+      g_atomic_int_set (&self->has_news, TRUE);
+    }
+  g_mutex_unlock (&_pyisolate_memory_mutex);
+
+  _pyisolate_memory_free_garbage (garbage);
+  _pyisolate_memory_book_send_news (self);
+}
+
+static void
+serve (gpointer data,
+       gpointer unused)
+{
+  Service *service = data;
+  g_autoptr (PyIsolateMemoryBook) book = service->book;
+
+  answer_request (book, service->request,
+                  allocate_as_host (book, service->size, PYISOLATE_MEMORY_NONE, FALSE, NULL));
+  g_free (service);
+}
+
+static GThreadPool *
+get_thread_pool (void)
+{
+  static GThreadPool *pool;
+  static gsize is_made = 0;
+
+  if (g_once_init_enter (&is_made))
+    {
+      pool = g_thread_pool_new (serve, NULL, 1, FALSE, NULL);
+      g_once_init_leave (&is_made, 1);
+    }
+
+  return pool;
+}
+
+/*< private >
+ * @size: what a worker wants
+ *
+ * Returns: FALSE with an error that ends the link
+ */
+gboolean
+_pyisolate_memory_pool_serve (PyIsolateMemoryBook  *self,
+                              guint64               request,
+                              guint64               size,
+                              GError              **error)
+{
+  PyIsolateMemory *memory = NULL;
+  Service *service;
+  gboolean at_once = size <= MAX_AT_ONCE;
+  gboolean too_many;
+
+  g_mutex_lock (&_pyisolate_memory_mutex);
+  too_many = ++self->n_requests > MAX_REQUESTS;
+  if (!at_once && size <= self->limit)
+    {
+      memory = pop_locked (self, get_class (size), PYISOLATE_MEMORY_NONE);
+      if (memory != NULL)
+        _pyisolate_memory_ref_locked (memory);
+    }
+  g_mutex_unlock (&_pyisolate_memory_mutex);
+
+  if (too_many)
+    {
+      g_clear_pointer (&memory, pyisolate_memory_unref);
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT, "A worker asks for more than %d pieces of memory at once",
+                   MAX_REQUESTS);
+      return FALSE;
+    }
+
+  if (size == 0 || size > self->limit || memory != NULL)
+    {
+      answer_request (self, request, memory);
+    }
+  else if (at_once)
+    {
+      answer_request (self, request, allocate_as_host (self, get_class (size), PYISOLATE_MEMORY_NONE, FALSE, NULL));
+    }
+  else
+    {
+      service = g_new (Service, 1);
+      service->book = _pyisolate_memory_book_ref (self);
+      service->request = request;
+      service->size = get_class (size);
+      g_thread_pool_push (get_thread_pool (), service, NULL);
+    }
+
+  return TRUE;
+}
+
+/* --- The worker's --- */
+
+static PyIsolateMemoryRequest *
+find_request_locked (PyIsolateMemoryBook *self,
+                     guint64              id)
+{
+  for (GList *l = self->requests.head; l != NULL; l = l->next)
+    {
+      PyIsolateMemoryRequest *request = l->data;
+
+      if (request->id == id)
+        return request;
+    }
+
+  return NULL;
+}
+
+/*< private >
+ * @memory: (nullable): what was granted just before, or NULL
+ */
+void
+_pyisolate_memory_pool_answer_locked (PyIsolateMemoryBook *self,
+                                      guint64              id,
+                                      PyIsolateMemory     *memory)
+{
+  PyIsolateMemoryRequest *request = find_request_locked (self, id);
+
+  if (request == NULL)
+    return;
+
+  if (memory != NULL && g_queue_remove (&self->free, memory))
+    request->memory = memory;
+  request->is_answered = TRUE;
+  g_cond_broadcast (&self->answered);
+}
+
+static gboolean
+send_request (PyIsolateMemoryBook *self,
+              guint64              id,
+              gsize                size)
+{
+  g_autoptr (PyIsolateTransport) transport = g_weak_ref_get (&self->transport);
+  PyIsolateFrame *frame;
+
+  if (transport == NULL)
+    return FALSE;
+
+  frame = _pyisolate_frame_new (PYISOLATE_FRAME_MEMORY, 0);
+  frame->records = g_new0 (PyIsolateMemoryRecord, 1);
+  frame->records[0].kind = PYISOLATE_MEMORY_REQUEST;
+  frame->records[0].number = id;
+  frame->records[0].argument = size;
+  frame->n_records = 1;
+
+  return _pyisolate_transport_send (transport, frame, NULL);
+}
+
+static PyIsolateMemory *
+ask_host (PyIsolateMemoryBook  *self,
+          gsize                 size,
+          GError              **error)
+{
+  PyIsolateMemoryRequest request = { 0 };
+  gboolean is_sent;
+
+  g_mutex_lock (&_pyisolate_memory_mutex);
+  request.id = ++self->last_request;
+  g_queue_push_tail (&self->requests, &request);
+  g_mutex_unlock (&_pyisolate_memory_mutex);
+
+  is_sent = send_request (self, request.id, size);
+
+  g_mutex_lock (&_pyisolate_memory_mutex);
+  while (is_sent && !request.is_answered && !self->is_closed)
+    g_cond_wait (&self->answered, &_pyisolate_memory_mutex);
+  g_queue_remove (&self->requests, &request);
+  g_mutex_unlock (&_pyisolate_memory_mutex);
+
+  if (request.memory == NULL && request.is_answered)
+    g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+                 "The host gives no %" G_GSIZE_FORMAT " bytes of shared memory: it has none, or its shared-memory-limit is "
+                 "reached", size);
+  else if (request.memory == NULL)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED, "The link to the host is closed");
+
+  return request.memory;
+}
+
+/*< private >
+ * @size: how many bytes are needed, more than 0
+ * @flags: of a worker's own memory everybody may write to it
+ *
+ * Gets a piece that has at least @size bytes, whose content may be anything.
+ */
+PyIsolateMemory *
+_pyisolate_memory_book_allocate (PyIsolateMemoryBook   *self,
+                                 gsize                  size,
+                                 PyIsolateMemoryFlags   flags,
+                                 GError               **error)
+{
+  PyIsolateMemory *memory;
+
+  if (size == 0 || size > (gsize) G_MAXINT64 / 2)
+    {
+      set_limit_error (error, size, self->limit);
+      return NULL;
+    }
+  if (self->is_host)
+    return allocate_as_host (self, get_class (size), flags, TRUE, error);
+
+  g_mutex_lock (&_pyisolate_memory_mutex);
+  memory = pop_locked (self, get_class (size), PYISOLATE_MEMORY_NONE);
+  g_mutex_unlock (&_pyisolate_memory_mutex);
+
+  return memory != NULL ? memory : ask_host (self, size, error);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "pyisolate-error.h"
+#include "pyisolate-memory.h"
+
+G_BEGIN_DECLS
+
+typedef struct _PyIsolateMemoryBook PyIsolateMemoryBook;
+typedef struct _PyIsolateMemoryEntry PyIsolateMemoryEntry;
+
+/* One memfd. Guarded by the one mutex of all memory and all books, but for what is said to be fixed. */
+struct _PyIsolateMemory {
+  int ref_count; /* atomic, but 0 is reached, and left, with the mutex held only */
+
+  gsize size;                 /* fixed: of the file */
+  PyIsolateMemoryFlags flags; /* fixed */
+  gboolean is_foreign;        /* fixed: another process made it, so that read-only is meant for this one */
+  int fd;                     /* -1: not needed any more */
+  guint8 *data;               /* atomic; NULL: not mapped; once set it stays until the end */
+  gboolean is_warm;           /* its pages are there */
+  gboolean is_populated;      /* they are in the page tables, too */
+
+  PyIsolateMemoryBook *home;     /* in whose pool it is when nobody uses it, or NULL; not owned */
+  PyIsolateMemoryEntry *entries; /* one for each link on which it was seen */
+  gint64 idle_since;             /* when it came into the pool */
+};
+
+extern GMutex _pyisolate_memory_mutex;
+
+PyIsolateMemory *_pyisolate_memory_new_file     (gsize                  size,
+                                                 PyIsolateMemoryFlags   flags,
+                                                 gboolean               is_cold,
+                                                 GError               **error);
+PyIsolateMemory *_pyisolate_memory_new_foreign  (int                    take_fd,
+                                                 gsize                  size,
+                                                 PyIsolateMemoryFlags   flags);
+void             _pyisolate_memory_ref_locked   (PyIsolateMemory       *self);
+/* What is to be destroyed is put before @garbage; free it without the mutex. */
+void             _pyisolate_memory_unref_locked (PyIsolateMemory       *self,
+                                                 GSList               **garbage);
+void             _pyisolate_memory_discard_locked (PyIsolateMemory     *self,
+                                                   GSList             **garbage);
+void             _pyisolate_memory_free_garbage (GSList                *garbage);
+
+G_END_DECLS
