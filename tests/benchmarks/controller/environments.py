@@ -22,10 +22,11 @@ REQUIREMENTS = {
         "pyzmq==27.3.0",
         "grpcio==1.85.1",
     ],
-    "pyisolate": ["pyisolate==0.10.2", *NUMPY],
+    # It needs torch for all that it does.
+    "pyisolate": ["pyisolate==0.10.2", *NUMPY, *TORCH],
     "plot": ["matplotlib>=3.8,<4"],
 }
-WITH_TORCH = ("host", "peers", "pyisolate")
+WITH_TORCH = ("host", "peers")
 # PyGObject is the system's.
 WITH_SYSTEM_PACKAGES = ("host",)
 

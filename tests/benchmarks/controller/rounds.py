@@ -15,10 +15,14 @@ from workloads import Workload
 from . import processes
 from .figures import Figures
 from .subject import CannotError, FailedError, Subject
+from .subjects import memory_needed
 
 YARDSTICK = Workload("int", "echo", "int")
 YARDSTICK_SECONDS = 0.01
 COPY_LIMIT = 1 << 30
+# Left to the rest of the machine.
+SPARE_MEMORY = 2 << 30
+MOST_RESTARTS = 5
 
 
 class Rounds:
@@ -31,6 +35,7 @@ class Rounds:
         self.progress = progress
         self.random = random.Random(options.seed)
         self.running = {}
+        self.restarts = {}
         self.figures = {}
         self.cannot = {}
         self.failed = {}
@@ -39,7 +44,12 @@ class Rounds:
     # ---- subjects ----
 
     def get(self, name):
-        """The subject, started when it is needed first. One that died is not started again."""
+        """The subject, started when it is needed first, and again if it has ended."""
+        found = self.running.get(name)
+        ended = isinstance(found, Subject) and not found.alive
+        if ended and self.restarts.get(name, 0) < MOST_RESTARTS:
+            self.restarts[name] = self.restarts.get(name, 0) + 1
+            self.running.pop(name).stop()
         if name not in self.running:
             log = self.folder / "logs" / f"{name.replace(' ', '-')}.log"
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -80,15 +90,15 @@ class Rounds:
     def block(self, workload):
         names = [name for name in self.subjects.names() if self.takes_part(name, workload)]
         self.random.shuffle(names)
-        needed = workload.memory_needed()
-        available = processes.available_memory()
         for name in names:
+            needed = memory_needed(name, workload)
+            available = processes.available_memory() - SPARE_MEMORY
             if needed > available:
                 self.cannot[name, workload.name] = (
-                    f"needs {needed / 2**30:.1f} GiB of memory, {available / 2**30:.1f} are there"
+                    f"needs {needed / 2**30:.0f} GiB of memory, {available / 2**30:.0f} are there"
                 )
-                continue
-            self.one(name, workload)
+            else:
+                self.one(name, workload)
 
     def takes_part(self, name, workload):
         key = (name, workload.name)

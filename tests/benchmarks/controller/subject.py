@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
 """One subject: a process that measures when it is told to, and all that it started."""
 
-import collections
+import contextlib
 import dataclasses
 import os
 import selectors
+import signal
 import subprocess
 import time
 
 from . import processes
+
+# Seconds for the slowest thing, gigabytes through a pipe.
+PATIENCE = 120
 
 
 class CannotError(Exception):
@@ -40,7 +44,6 @@ class Subject:
             cwd=spec.folder,
         )
         self.buffer = bytearray()
-        self.lines = collections.deque()
         self.pinned = None
         self.reply(300)
         if spec.opens:
@@ -55,7 +58,7 @@ class Subject:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             while b"\n" not in self.buffer:
                 if not selector.select(max(0, end - time.monotonic())):
-                    self.process.kill()
+                    self.kill()
                     raise FailedError(f"no answer in {timeout:.0f} s")
                 data = os.read(self.process.stdout.fileno(), 1 << 20)
                 if not data:
@@ -98,13 +101,13 @@ class Subject:
 
     def prepare(self, workload):
         words = (workload.name, workload.kind, workload.n_bytes, workload.count)
-        self.command("prepare", *words, timeout=900)
+        self.command("prepare", *words, timeout=PATIENCE)
 
     def measure(self, workload, seconds, most):
         pids = processes.tree(self.process.pid)
         before = {pid: processes.cpu_ns(pid) for pid in pids}
         reaped = processes.reaped_ns(self.process.pid)
-        self.command("measure", workload.name, seconds, most, timeout=seconds + 600)
+        self.command("measure", workload.name, seconds, most, timeout=seconds + PATIENCE)
         # Those that were started meanwhile, too, and those of them that have ended.
         spent = sum(
             max(0, processes.cpu_ns(pid) - before.get(pid, 0))
@@ -123,11 +126,13 @@ class Subject:
             self.process.stdin.close()
             self.process.wait(20)
         except (BrokenPipeError, subprocess.TimeoutExpired):
-            for pid in reversed(processes.tree(self.process.pid)):
-                try:
-                    os.kill(pid, 9)
-                except ProcessLookupError:
-                    continue
-            self.process.wait()
+            self.kill()
         self.process.stdout.close()
         self.log.close()
+
+    def kill(self):
+        """It and all that it started."""
+        for pid in reversed(processes.tree(self.process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()

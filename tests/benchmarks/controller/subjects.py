@@ -32,7 +32,7 @@ BASELINES = {
     "shared_memory": ("pipe", "shared_memory", "host"),
 }
 PEERS = {
-    "pyisolate 0.10": ("pyisolate", "pyisolate", "pyisolate"),
+    "pyisolate 0.10": ("pyisolate_peer", "pyisolate", "pyisolate"),
     "rpyc": ("rpyc_peer", "rpyc", "peers"),
     "pyro5": ("pyro_peer", "pyro5", "peers"),
     "execnet": ("execnet_peer", "execnet", "peers"),
@@ -41,7 +41,22 @@ PEERS = {
     "grpc": ("grpc_peer", "grpc", "peers"),
     "torch.multiprocessing": ("torch_peer", "torch", "peers"),
 }
-TORCH_ONLY = ("torch.multiprocessing",)
+TORCH_ONLY = ("torch.multiprocessing", "pyisolate 0.10")
+
+
+# Who needs no more than the array, the shared memory for it, and for torch a new tensor each time.
+# The others pack it into messages on one side, and take it out of them on the other.
+SHARING = (*OURS, "c sync", "c async", "gjs", "memcpy", "shared_memory")
+COPIES = 6
+
+
+def memory_needed(name, workload):
+    """Bytes, in all processes of the subject together."""
+    if not workload.is_array:
+        return workload.n_bytes * COPIES
+    if name.removesuffix(", D-Bus") in SHARING:
+        return workload.n_bytes * (2 if workload.needs == "numpy" else 3)
+    return workload.n_bytes * COPIES
 
 
 class Subjects:
@@ -93,7 +108,10 @@ class Subjects:
         known = {**OURS, **BASELINES, **PEERS}
         module, adapter, environment = known[name.removesuffix(", D-Bus")]
         command = [self.environments.python(environment), "-m", "peers", module, adapter]
-        ours = {**self.for_ours(), **transport} if module == "glib" else {}
+        # The workers of the pyisolate of PyPI find what they share with the host by this path.
+        ours = {"PYTHONPATH": str(BENCHMARKS)}
+        if module == "glib":
+            ours = {**self.for_ours(), **transport}
         return Spec(name, command, {**ours, "BENCH_FOLDER": str(self.folder)}, opens=True)
 
     def for_ours(self):

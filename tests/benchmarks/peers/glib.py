@@ -89,8 +89,6 @@ class Await(AsyncAdapter):
         value, extension = workload.make(), self.extension
         return self.timed(lambda: extension.echo(value), value)
 
-    bind_array_echo = bind_echo
-
     def bind_many(self, workload):
         extension = self.extension
 
@@ -208,8 +206,6 @@ class Sync(Adapter):
     def bind_echo(self, workload):
         value, extension = workload.make(), self.extension
         return self.timed(lambda: extension.sync.echo(value), value)
-
-    bind_array_echo = bind_echo
 
     def bounce(self, seconds, most):
         return self.extension.sync.bounce(seconds, most)

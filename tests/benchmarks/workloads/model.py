@@ -46,7 +46,6 @@ class Workload:
         """How many calls one sample stands for."""
         return self.count if self.kind in ("many", "sleep", "ring") else 1
 
-    def memory_needed(self):
-        """Bytes of memory, over both processes, for the hungriest way of doing it."""
-        copies = {"array_in": 3, "array_echo": 4, "shared_in": 2, "shared_echo": 2, "echo": 6}
-        return self.n_bytes * copies.get(self.kind, 0)
+    @property
+    def is_array(self):
+        return self.kind in ("array_in", "array_echo", "shared_in", "shared_echo")

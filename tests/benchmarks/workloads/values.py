@@ -22,7 +22,7 @@ def mixed_tree(nodes):
     rng = random.Random(nodes)
 
     def record(number):
-        # Ten nodes: the record, its six plain members, the list and its two items.
+        # Twelve nodes: the record, five plain members, a tuple and a list of two.
         return {
             "id": number,
             "name": f"node {number}",
@@ -33,4 +33,4 @@ def mixed_tree(nodes):
             "tags": ["first", number],
         }
 
-    return {"title": "tree", "version": 3, "nodes": [record(i) for i in range(nodes // 10)]}
+    return {"title": "tree", "version": 3, "nodes": [record(i) for i in range(nodes // 12)]}

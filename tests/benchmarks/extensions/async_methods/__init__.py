@@ -21,6 +21,7 @@ async def first_last(array):
 
 async def sleep(seconds):
     await asyncio.sleep(seconds)
+    return seconds
 
 
 async def bounce(seconds, most):

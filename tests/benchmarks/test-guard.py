@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""A few ratios, with wide margins: for a change that makes calls much dearer, not for noise."""
+
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BENCHMARKS = pathlib.Path(os.environ["PYISOLATE_TEST_SOURCE"]) / "tests" / "benchmarks"
+BUILD = os.environ["PYISOLATE_TEST_BUILD"]
+ATTEMPTS = 3
+
+# Subject, workload, what it is compared with, at most so many times as long.
+GUARDS = (
+    ("c sync", "int", "raw", "int", 50),
+    ("c async", "int", "raw", "int", 50),
+    ("python await", "int", "pipe", "int", 25),
+    ("python sync", "int", "pipe", "int", 25),
+    ("gjs", "int", "raw", "int", 80),
+    ("python await", "bounce", "pipe", "bounce", 25),
+    ("python await", "flight-32", "pipe", "int", 30),
+    ("python await", "tree", "pipe", "tree", 12),
+    ("python await", "bytes-64k", "pipe", "bytes-64k", 15),
+    ("python await", "start-def", "pipe", "start-def", 3),
+)
+
+
+def measure():
+    """The figures of a short run."""
+    workloads = sorted({workload for guard in GUARDS for workload in (guard[1], guard[3])})
+    subjects = sorted({subject for guard in GUARDS for subject in (guard[0], guard[2])})
+    with tempfile.NamedTemporaryFile("r", suffix=".json") as file:
+        command = [sys.executable, str(BENCHMARKS / "run"), "--build", BUILD, "--no-torch"]
+        command += ["--json", file.name, "--rounds", "5", "--only", *workloads]
+        command += ["--subjects", *subjects]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=400)
+        return json.load(file)
+
+
+def ratio(results, subject, workload, than, than_workload):
+    own = results["figures"][workload][subject]["medians"]
+    other = results["figures"][than_workload][than]["medians"]
+    return statistics.median(a / b for a, b in zip(own, other))
+
+
+class Guard(unittest.TestCase):
+    def test_ratios(self):
+        """A machine that is busy makes one attempt bad, not all."""
+        for attempt in range(ATTEMPTS):
+            results = measure()
+            self.assertEqual(results["failed"], {})
+            ratios = {guard: ratio(results, *guard[:4]) for guard in GUARDS}
+            for guard, found in ratios.items():
+                print(f"# {guard[0]}, {guard[1]}: {found:.2f} × {guard[2]}, at most {guard[4]}")
+            bad = {guard: found for guard, found in ratios.items() if found > guard[4]}
+            if not bad:
+                return
+            print(f"# attempt {attempt + 1} is over {len(bad)} limits")
+        self.fail(f"over the limits in {ATTEMPTS} attempts: {bad}")
+
+
+if __name__ == "__main__":
+    unittest.main()

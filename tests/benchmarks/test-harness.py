@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""What the benchmark counts, compares and tells, without measuring anything."""
+
+import contextlib
+import io
+import os
+import pathlib
+import sys
+import tempfile
+import unittest
+
+BENCHMARKS = pathlib.Path(os.environ["PYISOLATE_TEST_SOURCE"]) / "tests" / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+from controller import cli, figures, report, verdict  # noqa: E402
+from controller.subject import CannotError, FailedError, Measured, Subject  # noqa: E402
+from controller.subjects import Spec, memory_needed  # noqa: E402
+from workloads import all_workloads, values  # noqa: E402
+from workloads.model import KINDS  # noqa: E402
+
+SPEAKER = """
+import sys
+print("ok", flush=True)
+for line in sys.stdin:
+    word = line.split()[0]
+    if word == "stop":
+        break
+    if word == "die":
+        sys.exit("these are my last words")
+    answers = {"no": "cannot do this", "bad": "failed OSError: broken"}
+    print(answers.get(word, "10 20 30"), flush=True)
+"""
+
+
+def figure(median, medians=None, **more):
+    known = dict.fromkeys(("mean", "deviation", "p99", "min", "max", "cpu"), median)
+    return {
+        **known,
+        "median": median,
+        "medians": medians or [median],
+        "times_raw": 2.0,
+        "times_memcpy": None,
+        **more,
+    }
+
+
+def results(**changes):
+    return {
+        "workloads": {
+            "int": {"title": "int", "kind": "echo", "pinned": True, "n_bytes": 8, "per_sample": 1}
+        },
+        "figures": {},
+        "cannot": {},
+        "failed": {},
+        "memory": {},
+        "machine": {"CPU": "some"},
+        **changes,
+    }
+
+
+def row(judged, beginning):
+    return next(row for row in judged if row["title"].startswith(beginning))
+
+
+class FiguresTest(unittest.TestCase):
+    def test_percentile(self):
+        ordered = list(range(1, 101))
+        self.assertEqual(figures.percentile(ordered, 0.99), 99)
+        self.assertEqual(figures.percentile(ordered, 1.0), 100)
+        self.assertEqual(figures.percentile([7], 0.99), 7)
+
+    def test_paired_ratios_forget_what_was_slow_for_both(self):
+        self.assertEqual(figures.paired([(2, 1), (200, 100), (2.2, 1)]), 2)
+        self.assertIsNone(figures.paired([(2, 0)]))
+
+    def test_summary(self):
+        found = figures.Figures()
+        found.add(Measured([1000.0, 3000.0, 2000.0], 500.0), 1000.0, 4000.0)
+        found.add(Measured([5000.0], 700.0), 1000.0, 1000.0)
+        summary = found.summary()
+        self.assertEqual((summary["samples"], summary["rounds"]), (4, 2))
+        self.assertEqual((summary["min"], summary["median"], summary["max"]), (1000, 2500, 5000))
+        self.assertEqual(summary["mean"], 2750)
+        self.assertAlmostEqual(summary["deviation"], 1707.825, places=2)
+        self.assertEqual((summary["cpu"], summary["medians"]), (600, [2000, 5000]))
+        self.assertEqual((summary["times_raw"], summary["times_memcpy"]), (3.5, 2.75))
+
+
+class VerdictTest(unittest.TestCase):
+    def test_met_and_not_met(self):
+        for median, expected in ((2199, "yes"), (2201, "**no**")):
+            both = {"c sync": figure(median), "raw": figure(1000)}
+            judged = verdict.judge(results(figures={"int": both}))
+            self.assertEqual(row(judged, "C host, int echo, `_sync`")["met"], expected)
+
+    def test_both_ratios(self):
+        both = {"c sync": figure(4000, [2000, 6000]), "raw": figure(1000, [1000, 1000])}
+        found = row(verdict.judge(results(figures={"int": both})), "C host, int echo, `_sync`")
+        self.assertEqual((found["measured"], found["paired"]), ("4.00 ×", "4.00"))
+
+    def test_what_failed_is_not_met(self):
+        judged = verdict.judge(results(failed={"int": {"c sync": "OSError: broken"}}))
+        self.assertIn("OSError: broken", row(judged, "C host, int echo, `_sync`")["met"])
+
+    def test_the_best_peer_counts(self):
+        flight = {"title": "f", "kind": "many", "pinned": True, "n_bytes": 8, "per_sample": 32}
+        all_of_them = {"python await": figure(600), "zeromq": figure(1000), "execnet": figure(2000)}
+        judged = verdict.judge(
+            results(workloads={"flight-32": flight}, figures={"flight-32": all_of_them})
+        )
+        found = row(judged, "32 in flight")
+        self.assertEqual((found["measured"], found["met"]), ("0.60 × zeromq", "**no**"))
+
+
+class ReportTest(unittest.TestCase):
+    def test_failures_and_reasons_are_told(self):
+        told = results(
+            failed={"int": {"c sync": "OSError: a | b"}},
+            cannot={"int": {"gjs": "no such thing"}},
+            figures={"int": {"raw": figure(3210)}},
+        )
+        told["verdict"] = verdict.judge(told)
+        text = report.whole(told)
+        self.assertIn("| c sync | int | OSError: a \\| b |", text)
+        self.assertIn("| gjs | int | no such thing |", text)
+        self.assertIn("| raw | 3.21 µs |", text)
+
+    def test_durations(self):
+        for ns, text in ((12, "12 ns"), (1234, "1.23 µs"), (999_000, "999 µs"), (2.5e9, "2.5 s")):
+            self.assertEqual(report.duration(ns), text)
+
+
+class SubjectTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        spec = Spec("speaker", [sys.executable, "-c", SPEAKER])
+        log = pathlib.Path(self.folder.name) / "log"
+        self.subject = Subject(spec, log, dict(os.environ))
+        self.addCleanup(self.subject.stop)
+
+    def test_answers(self):
+        self.assertEqual(self.subject.command("samples"), "10 20 30")
+        with self.assertRaisesRegex(CannotError, "do this"):
+            self.subject.command("no")
+        with self.assertRaisesRegex(FailedError, "OSError: broken"):
+            self.subject.command("bad")
+
+    def test_its_death_is_an_error_with_its_last_words(self):
+        with self.assertRaisesRegex(FailedError, "status 1: these are my last words"):
+            self.subject.command("die")
+        self.assertFalse(self.subject.alive)
+
+
+class WorkloadsTest(unittest.TestCase):
+    def test_names_and_kinds(self):
+        workloads = all_workloads()
+        names = [workload.name for workload in workloads]
+        self.assertEqual(len(names), len(set(names)))
+        self.assertLessEqual({workload.kind for workload in workloads}, set(KINDS))
+        for workload in workloads:
+            self.assertIn(workload.name.partition("-")[0], report.TITLES)
+
+    def test_the_tree_has_as_many_nodes_as_it_says(self):
+        def count(value):
+            if isinstance(value, dict):
+                return 1 + sum(map(count, value.values()))
+            if isinstance(value, (list, tuple)):
+                return 1 + sum(map(count, value))
+            return 1
+
+        self.assertAlmostEqual(count(values.mixed_tree(300)), 300, delta=5)
+        self.assertEqual(values.mixed_tree(300), values.mixed_tree(300))
+
+    def test_what_does_not_fit_is_known_before(self):
+        model = next(w for w in all_workloads() if w.name == "numpy-in-6g")
+        self.assertEqual(memory_needed("python await", model), 12 << 30)
+        self.assertEqual(memory_needed("pipe", model), 36 << 30)
+
+    def test_every_row_of_the_verdict_names_a_workload(self):
+        names = {workload.name for workload in all_workloads()}
+        for one in verdict.rows():
+            if isinstance(one, verdict.Row):
+                self.assertIn(one.workload, names)
+                self.assertIn(one.than_workload or one.workload, names)
+
+    def test_options_choose(self):
+        def chosen(*arguments):
+            return {w.name for w in cli.chosen_workloads(cli.parse(list(arguments)))}
+
+        self.assertEqual(chosen("--only", "bytes-*m", "int"), {"int", "bytes-1m", "bytes-16m"})
+        self.assertFalse({n for n in chosen("--no-torch", "--no-gpu") if n.startswith("torch")})
+        self.assertLess(chosen("--quick"), chosen())
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            self.assertEqual(cli.main(["--list"]), 0)
+        self.assertIn("flight-1000", output.getvalue())
+
+
+if __name__ == "__main__":
+    unittest.main()
