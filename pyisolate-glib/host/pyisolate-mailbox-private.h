@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include <gio/gio.h>
+#include "pyisolate-endpoint-private.h"
 
 G_BEGIN_DECLS
 
@@ -22,6 +22,10 @@ void              _pyisolate_mailbox_post            (PyIsolateMailbox *self,
                                                       PyIsolateJobFunc  func,
                                                       gpointer          data,
                                                       GDestroyNotify    destroy);
+
+/* The lane by which calls made from this context go, NULL if there is none to be had. */
+PyIsolateLane    *_pyisolate_mailbox_ref_lane        (PyIsolateMailbox  *self,
+                                                      PyIsolateEndpoint *endpoint);
 
 /* A blocked caller: begin, then wait until what it waits for has happened in a job, then end. */
 PyIsolateMailbox *_pyisolate_mailbox_begin_wait      (void);

@@ -8,7 +8,7 @@
  * a blocking function that emits signals would surprise its caller. */
 #include "config.h"
 
-#include "pyisolate-mailbox-private.h"
+#include "pyisolate-mailbox-struct-private.h"
 
 #include <unistd.h>
 
@@ -18,19 +18,6 @@ typedef struct {
   gpointer data;
   GDestroyNotify destroy;
 } Job;
-
-struct _PyIsolateMailbox {
-  gatomicrefcount ref_count;
-  GMainContext *context; /* NULL: only a blocked caller does the jobs */
-
-  GMutex mutex;
-  GCond cond;
-  GQueue calls;         /* of Job */
-  GQueue notifications; /* of Job */
-  guint64 last_number;
-  GSource *source;      /* owned; attached to the context, and will do the jobs */
-  gboolean over;        /* there was no context, and the caller blocks no more */
-};
 
 /* Contexts that have a mailbox; the values are not referenced. */
 static GMutex all_mutex;
@@ -51,8 +38,9 @@ mailbox_new (GMainContext *context)
 {
   PyIsolateMailbox *self = g_new0 (PyIsolateMailbox, 1);
 
-  g_atomic_ref_count_init (&self->ref_count);
+  self->n_users = 1;
   self->context = context != NULL ? g_main_context_ref (context) : NULL;
+  self->wake_fd = -1;
   g_mutex_init (&self->mutex);
   g_cond_init (&self->cond);
   g_queue_init (&self->calls);
@@ -77,11 +65,15 @@ _pyisolate_mailbox_ref_for_context (GMainContext *context)
     all = g_hash_table_new (NULL, NULL);
 
   self = g_hash_table_lookup (all, context);
-  if (self != NULL)
-    return _pyisolate_mailbox_ref (self);
-
-  self = mailbox_new (context);
-  g_hash_table_insert (all, context, self);
+  if (self == NULL)
+    {
+      self = mailbox_new (context);
+      g_hash_table_insert (all, context, self);
+    }
+  else if (g_atomic_int_add (&self->n_users, 1) == 0)
+    {
+      g_main_context_ref (context);
+    }
 
   return self;
 }
@@ -89,31 +81,65 @@ _pyisolate_mailbox_ref_for_context (GMainContext *context)
 PyIsolateMailbox *
 _pyisolate_mailbox_ref (PyIsolateMailbox *self)
 {
-  g_atomic_ref_count_inc (&self->ref_count);
+  g_atomic_int_inc (&self->n_users);
 
   return self;
+}
+
+static void
+mailbox_free (PyIsolateMailbox *self)
+{
+  g_assert (self->lanes == NULL || self->lanes->len == 0);
+
+  g_queue_clear_full (&self->calls, job_free);
+  g_queue_clear_full (&self->notifications, job_free);
+  g_clear_pointer (&self->lanes, g_ptr_array_unref);
+  if (self->wake_fd >= 0)
+    close (self->wake_fd);
+  g_mutex_clear (&self->mutex);
+  g_cond_clear (&self->cond);
+  g_free (self);
+}
+
+/* The lock keeps ref_for_context() from handing out what is about to be freed. */
+static void
+drop_user (PyIsolateMailbox *self,
+           int              *counter)
+{
+  g_autoptr (GMainContext) context = NULL;
+  gboolean is_last = FALSE;
+
+  g_mutex_lock (&all_mutex);
+  if (g_atomic_int_dec_and_test (counter))
+    {
+      if (counter == &self->n_users)
+        context = self->context;
+      is_last = g_atomic_int_get (&self->n_users) == 0 && g_atomic_int_get (&self->n_lanes) == 0;
+      if (is_last && self->context != NULL)
+        g_hash_table_remove (all, self->context);
+    }
+  g_mutex_unlock (&all_mutex);
+
+  if (is_last)
+    mailbox_free (self);
 }
 
 void
 _pyisolate_mailbox_unref (PyIsolateMailbox *self)
 {
-  /* The lock keeps ref_for_context() from handing out what is about to be freed. */
-  g_mutex_lock (&all_mutex);
-  if (!g_atomic_ref_count_dec (&self->ref_count))
-    {
-      g_mutex_unlock (&all_mutex);
-      return;
-    }
-  if (self->context != NULL)
-    g_hash_table_remove (all, self->context);
-  g_mutex_unlock (&all_mutex);
+  drop_user (self, &self->n_users);
+}
 
-  g_queue_clear_full (&self->calls, job_free);
-  g_queue_clear_full (&self->notifications, job_free);
-  g_clear_pointer (&self->context, g_main_context_unref);
-  g_mutex_clear (&self->mutex);
-  g_cond_clear (&self->cond);
-  g_free (self);
+void
+_pyisolate_mailbox_add_lane_user (PyIsolateMailbox *self)
+{
+  g_atomic_int_inc (&self->n_lanes);
+}
+
+void
+_pyisolate_mailbox_remove_lane_user (PyIsolateMailbox *self)
+{
+  drop_user (self, &self->n_lanes);
 }
 
 /* The oldest: what one call did, its callbacks, progress and events, is told in the order in which it happened. */
@@ -154,15 +180,12 @@ drop_idle_source (PyIsolateMailbox *self)
 }
 
 /* Does what is there now; what these jobs post is done at the next turn, so that the context's other sources get theirs. */
-static gboolean
-do_jobs (gpointer data)
+void
+_pyisolate_mailbox_do_jobs (PyIsolateMailbox *self)
 {
-  PyIsolateMailbox *self = data;
   guint n_jobs;
 
   g_mutex_lock (&self->mutex);
-  if (self->source == g_main_current_source ())
-    g_clear_pointer (&self->source, g_source_unref);
   n_jobs = self->calls.length + self->notifications.length;
   g_mutex_unlock (&self->mutex);
 
@@ -183,6 +206,19 @@ do_jobs (gpointer data)
     }
 
   drop_idle_source (self);
+}
+
+static gboolean
+on_idle (gpointer data)
+{
+  PyIsolateMailbox *self = data;
+
+  g_mutex_lock (&self->mutex);
+  if (self->source == g_main_current_source ())
+    g_clear_pointer (&self->source, g_source_unref);
+  g_mutex_unlock (&self->mutex);
+
+  _pyisolate_mailbox_do_jobs (self);
 
   return G_SOURCE_REMOVE;
 }
@@ -191,15 +227,39 @@ do_jobs (gpointer data)
 static void
 schedule (PyIsolateMailbox *self)
 {
-  if (self->context == NULL || self->source != NULL)
+  if (self->context == NULL || self->source != NULL || self->served != PYISOLATE_SERVED_NOT)
     return;
 
   self->source = g_idle_source_new ();
   g_source_set_priority (self->source, G_PRIORITY_DEFAULT);
-  g_source_set_callback (self->source, do_jobs, _pyisolate_mailbox_ref (self),
+  g_source_set_callback (self->source, on_idle, _pyisolate_mailbox_ref (self),
                          (GDestroyNotify) _pyisolate_mailbox_unref);
   g_source_set_static_name (self->source, "[pyisolate] mailbox");
   g_source_attach (self->source, self->context);
+}
+
+/* With the lock held: a blocked caller looks again at what there is. */
+void
+_pyisolate_mailbox_wake_locked (PyIsolateMailbox *self)
+{
+  const guint64 one = 1;
+
+  if (self->served == PYISOLATE_SERVED_WAITING)
+    {
+      self->served = PYISOLATE_SERVED_AWAKE;
+      while (write (self->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+    }
+  g_cond_broadcast (&self->cond);
+}
+
+void
+_pyisolate_mailbox_set_served (PyIsolateMailbox *self,
+                               PyIsolateServed   served)
+{
+  g_mutex_lock (&self->mutex);
+  self->served = served;
+  g_mutex_unlock (&self->mutex);
 }
 
 /* FALSE: nobody will ever look into this one. */
@@ -216,7 +276,7 @@ push (PyIsolateMailbox *self,
   job->number = ++self->last_number;
   g_queue_push_tail (kind == PYISOLATE_JOB_CALL ? &self->calls : &self->notifications, job);
   schedule (self);
-  g_cond_broadcast (&self->cond);
+  _pyisolate_mailbox_wake_locked (self);
 
   return TRUE;
 }
@@ -270,22 +330,41 @@ _pyisolate_mailbox_begin_wait (void)
   return _pyisolate_mailbox_ref_for_context (context);
 }
 
+/* With the lock held. While a job runs, nobody serves the mailbox: it may run a main loop, which must find what is left and
+ * what comes. */
+static void
+leave_to_context (PyIsolateMailbox *self)
+{
+  self->served = PYISOLATE_SERVED_NOT;
+  if (self->calls.length + self->notifications.length > 0)
+    schedule (self);
+}
+
 /* Does the calls, and blocks, until *done. */
 void
 _pyisolate_mailbox_wait (PyIsolateMailbox *self,
                          const gboolean   *done)
 {
+  g_mutex_lock (&self->mutex);
   while (!*done)
     {
-      Job *job;
+      Job *job = g_queue_pop_head (&self->calls);
 
-      g_mutex_lock (&self->mutex);
-      while ((job = g_queue_pop_head (&self->calls)) == NULL)
-        g_cond_wait (&self->cond, &self->mutex);
-      g_mutex_unlock (&self->mutex);
-
-      run_job (job);
+      if (job != NULL)
+        {
+          leave_to_context (self);
+          g_mutex_unlock (&self->mutex);
+          run_job (job);
+          g_mutex_lock (&self->mutex);
+        }
+      else if (!_pyisolate_mailbox_read_lanes (self))
+        {
+          self->served = PYISOLATE_SERVED_AWAKE;
+          g_cond_wait (&self->cond, &self->mutex);
+        }
     }
+  leave_to_context (self);
+  g_mutex_unlock (&self->mutex);
 }
 
 /* With the lock held. */

@@ -353,6 +353,7 @@ static void
 send_call (Operation *self,
            gint64     timeout)
 {
+  g_autoptr (PyIsolateLane) lane = NULL;
   PyIsolateFrame *frame;
   GError *error = NULL;
 
@@ -372,7 +373,9 @@ send_call (Operation *self,
 
   self->id = frame->id;
   add_to_all (self);
-  if (!_pyisolate_endpoint_call (self->endpoint, frame, on_reply, operation_ref (self), operation_unref, &error))
+  if (*frame->target == '\0') /* what the library itself asks must be heard also while Python is busy */
+    lane = _pyisolate_mailbox_ref_lane (self->mailbox, self->endpoint);
+  if (!_pyisolate_endpoint_call (self->endpoint, lane, frame, on_reply, operation_ref (self), operation_unref, &error))
     {
       settle (self, NULL, error);
       return;

@@ -61,6 +61,10 @@ char           **_pyisolate_worker_make_envv        (PyIsolateExtensionConfig   
                                                      const char                     *state_directory);
 char            *_pyisolate_get_launcher_path       (void);
 
+/* FALSE: everything is to go by D-Bus. */
+gboolean         _pyisolate_worker_may_have_lanes   (void);
+
 #define PYISOLATE_WORKER_LINK_FD 3
+#define PYISOLATE_WORKER_LANE_FD 4
 
 G_END_DECLS

@@ -24,6 +24,13 @@ _pyisolate_get_launcher_path (void)
   return g_strdup (path != NULL && *path != '\0' ? path : PYISOLATE_PKGLIBEXECDIR "/pyisolate-launcher");
 }
 
+/* PYISOLATE_TRANSPORT=dbus is for comparing the two ways, and for watching every call on the open one. */
+gboolean
+_pyisolate_worker_may_have_lanes (void)
+{
+  return g_strcmp0 (g_getenv ("PYISOLATE_TRANSPORT"), "dbus") != 0;
+}
+
 /* -I: no PYTHON* variables, no user site, nothing of the current directory. */
 char **
 _pyisolate_worker_make_argv (PyIsolateEnvironment *environment)
@@ -88,6 +95,7 @@ _pyisolate_worker_make_envv (PyIsolateExtensionConfig *config,
   const char *path = g_getenv ("PATH");
   g_autofree char *new_path = g_strconcat (bin, ":", path != NULL ? path : "/usr/bin:/bin", NULL);
   g_autofree char *link_fd = g_strdup_printf ("%d", PYISOLATE_WORKER_LINK_FD);
+  g_autofree char *lane_fd = g_strdup_printf ("%d", PYISOLATE_WORKER_LANE_FD);
   g_auto (GStrv) all = g_listenv ();
   char **envv = g_new0 (char *, 1);
 
@@ -105,6 +113,8 @@ _pyisolate_worker_make_envv (PyIsolateExtensionConfig *config,
   envv = inherit_for_tests (envv);
   envv = add_own_variables (envv, config);
   envv = g_environ_setenv (envv, "PYISOLATE_LINK_FD", link_fd, TRUE);
+  if (_pyisolate_worker_may_have_lanes ())
+    envv = g_environ_setenv (envv, "PYISOLATE_LANE_FD", lane_fd, TRUE);
 
   return envv;
 }

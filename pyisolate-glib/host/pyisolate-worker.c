@@ -57,6 +57,7 @@ struct _PyIsolateWorker {
   GCancellable *connecting;
   PyIsolateEndpoint *endpoint;
   PyIsolateMemoryBook *memory; /* what the process shares with the host */
+  int lane_fd; /* of the first lane, until the worker has said that it reads lanes */
   GSource *timeout;
   GError *why;                 /* why it has to end, or did */
   PyIsolateExitReason *reason; /* how the process ended */
@@ -161,6 +162,8 @@ be_gone (PyIsolateWorker *self)
   g_assert (self->phase != PHASE_GONE);
 
   clear_timeout (self);
+  if (self->endpoint != NULL)
+    _pyisolate_endpoint_drain (self->endpoint); /* what it said before it ended counts */
   error = new_error_for_calls (self);
   self->phase = PHASE_GONE;
   /* Whoever gets an error from its call now may load the extension again: so its state comes first. */
@@ -299,6 +302,7 @@ handle_hello (PyIsolateWorker *self,
               GVariant        *kwargs)
 {
   gint64 protocol = 0;
+  gint64 lanes = 0;
   const char *build = "";
   g_autoptr (GError) error = NULL;
 
@@ -306,6 +310,9 @@ handle_hello (PyIsolateWorker *self,
   g_variant_lookup (kwargs, "build", "&s", &build);
   if (protocol == PROTOCOL_VERSION && g_str_equal (build, PYISOLATE_BUILD_ID))
     {
+      if (g_variant_lookup (kwargs, "lanes", "x", &lanes) && lanes > 0 && self->lane_fd >= 0)
+        _pyisolate_endpoint_allow_lanes (self->endpoint, _pyisolate_steal_fd (&self->lane_fd));
+      _pyisolate_clear_fd (&self->lane_fd);
       self->phase = PHASE_LOADING;
       respond (self, id, make_settings (self));
       return;
@@ -501,12 +508,32 @@ get_memory_limit (PyIsolateWorker *self)
   return (guint64) sysconf (_SC_PHYS_PAGES) * (guint64) sysconf (_SC_PAGESIZE) / 2;
 }
 
+static gboolean
+on_lane_lost (gpointer user_data)
+{
+  PyIsolateWorker *self = PYISOLATE_WORKER (user_data);
+
+  /* Its process ends, or has to: calls that went there will not be answered. */
+  if (self->phase != PHASE_GONE && !self->process_gone && self->timeout == NULL)
+    set_timeout (self, AFTERLIFE_MS, on_process_outlived);
+
+  return G_SOURCE_REMOVE;
+}
+
+/* In the thread that reads the lane. */
+static void
+on_lane_closed (PyIsolateEndpoint *endpoint,
+                gpointer           user_data)
+{
+  _pyisolate_service_invoke (on_lane_lost, g_object_ref (user_data), g_object_unref);
+}
+
 static void
 on_connected (GObject      *source,
               GAsyncResult *result,
               gpointer      user_data)
 {
-  static const PyIsolateEndpointHandler handler = { on_frame, on_link_closed };
+  static const PyIsolateEndpointHandler handler = { on_frame, on_link_closed, on_lane_closed };
   g_autoptr (PyIsolateWorker) self = PYISOLATE_WORKER (user_data);
   g_autoptr (GError) error = NULL;
   g_autoptr (GDBusConnection) connection = NULL;
@@ -589,12 +616,13 @@ on_spawn_failed (PyIsolateProcess *process,
 static gboolean
 spawn (PyIsolateWorker  *self,
        int               child_fd,
+       int               child_lane_fd,
        GError          **error)
 {
   g_autofree char *launcher = _pyisolate_get_launcher_path ();
   g_auto (GStrv) argv = _pyisolate_worker_make_argv (self->environment);
   g_auto (GStrv) envv = _pyisolate_worker_make_envv (self->config, self->environment, self->state_directory);
-  PyIsolateProcessFd pass_fds[] = { { child_fd, PYISOLATE_WORKER_LINK_FD } };
+  PyIsolateProcessFd pass_fds[] = { { child_fd, PYISOLATE_WORKER_LINK_FD }, { child_lane_fd, PYISOLATE_WORKER_LANE_FD } };
   PyIsolateProcessSpec spec = {
     .tag = get_name (self),
     .launcher_path = launcher,
@@ -602,7 +630,7 @@ spawn (PyIsolateWorker  *self,
     .envv = (const char *const *) envv,
     .cwd = self->state_directory,
     .pass_fds = pass_fds,
-    .n_pass_fds = G_N_ELEMENTS (pass_fds),
+    .n_pass_fds = child_lane_fd >= 0 ? 2 : 1,
     .callbacks = { on_started, on_output, on_exited, on_spawn_failed },
     .user_data = self,
   };
@@ -617,6 +645,7 @@ void
 _pyisolate_worker_start (PyIsolateWorker *self)
 {
   _pyisolate_autofd host_fd = -1;
+  int lane_fds[2] = { -1, -1 };
   int fds[2];
 
   g_assert (PYISOLATE_IS_WORKER (self));
@@ -636,7 +665,9 @@ _pyisolate_worker_start (PyIsolateWorker *self)
     }
 
   host_fd = fds[0];
-  if (!spawn (self, fds[1], &self->why))
+  if (_pyisolate_worker_may_have_lanes () && _pyisolate_lane_socketpair (lane_fds))
+    self->lane_fd = lane_fds[0];
+  if (!spawn (self, fds[1], lane_fds[1], &self->why))
     {
       self->process_gone = self->link_gone = TRUE;
       be_gone (self);
@@ -683,7 +714,7 @@ _pyisolate_worker_stop (PyIsolateWorker *self)
   frame->target = g_strdup (PYISOLATE_TARGET_WORKER);
   frame->name = g_strdup ("Stop");
   _pyisolate_frame_set_variant (frame, g_variant_new_parsed ("(@av [], @a{sv} {})"));
-  _pyisolate_endpoint_call (self->endpoint, frame, on_stop_reply, NULL, NULL, NULL);
+  _pyisolate_endpoint_call (self->endpoint, NULL, frame, on_stop_reply, NULL, NULL, NULL);
 }
 
 guint64
@@ -703,6 +734,7 @@ _pyisolate_worker_finalize (GObject *object)
   g_clear_object (&self->connecting);
   g_clear_object (&self->endpoint);
   g_clear_pointer (&self->memory, _pyisolate_memory_book_unref);
+  _pyisolate_clear_fd (&self->lane_fd);
   g_clear_object (&self->reason);
   g_clear_object (&self->config);
   g_clear_pointer (&self->environment, _pyisolate_environment_unref);
@@ -726,6 +758,7 @@ _pyisolate_worker_init (PyIsolateWorker *self)
 {
   static int last_link = 0;
 
+  self->lane_fd = -1;
   self->link_number = (guint32) g_atomic_int_add (&last_link, 1) + 1;
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "pyisolate-transport-private.h"
+#include "pyisolate-lane-private.h"
 
 G_BEGIN_DECLS
 
-/* One side's book of calls over a transport: which of ours wait for an answer, which of theirs wait for ours. */
+/* One side's book of calls over a link: which of ours wait for an answer, which of theirs wait for ours. A link is a
+ * transport for everything, and lanes for calls. */
 
 #define PYISOLATE_TYPE_ENDPOINT (_pyisolate_endpoint_get_type ())
 G_DECLARE_FINAL_TYPE (PyIsolateEndpoint, _pyisolate_endpoint, PYISOLATE, ENDPOINT, GObject)
@@ -16,8 +17,8 @@ G_DECLARE_FINAL_TYPE (PyIsolateEndpoint, _pyisolate_endpoint, PYISOLATE, ENDPOIN
 /* When more than so many bytes have arrived that nobody has taken yet, the link ends with LIMIT. */
 #define PYISOLATE_MAX_BYTES_IN ((gsize) 1 << 30)
 
-/* Both are called from the transport's thread. `incoming` gets CALL, CANCEL, LOG and every EVENT. When
- * the endpoint fails it gets a CANCEL for each CALL that is not answered. */
+/* They are called from the thread that reads. `incoming` gets CALL, CANCEL, LOG and every EVENT. When the endpoint fails it
+ * gets a CANCEL for each CALL that is not answered. `lane_lost` (may be NULL): the other side has closed a lane. */
 typedef struct {
   void (*incoming) (PyIsolateEndpoint *endpoint,
                     PyIsolateFrame    *frame /* transfer full */,
@@ -25,9 +26,14 @@ typedef struct {
   void (*closed)   (PyIsolateEndpoint *endpoint,
                     const GError      *error,
                     gpointer           user_data);
+  void (*lane_lost) (PyIsolateEndpoint *endpoint,
+                     gpointer           user_data);
 } PyIsolateEndpointHandler;
 
-/* Called from the transport's thread with each PROGRESS and EVENT of a call and at last with its RETURN or ERROR; or with
+/* At most so many lanes at a time. */
+#define PYISOLATE_MAX_LANES 64
+
+/* Called from the thread that reads with each PROGRESS and EVENT of a call and at last with its RETURN or ERROR; or with
  * an @error and no frame when the endpoint fails. */
 typedef void (*PyIsolateReplyFunc) (PyIsolateFrame *frame /* transfer full, nullable */,
                                     const GError   *error,
@@ -41,8 +47,20 @@ void               _pyisolate_endpoint_start   (PyIsolateEndpoint              *
                                                 const PyIsolateEndpointHandler *handler,
                                                 gpointer                        user_data,
                                                 GDestroyNotify                  destroy);
+/* Lanes. @take_fd: one end of the first, of which the other side has the other end. */
+void               _pyisolate_endpoint_allow_lanes (PyIsolateEndpoint          *self,
+                                                    int                         take_fd);
+/* A lane for somebody who will read it; NULL: there is none to be had. */
+PyIsolateLane     *_pyisolate_endpoint_open_lane   (PyIsolateEndpoint          *self);
+/* Nobody will read it any more. */
+void               _pyisolate_endpoint_drop_lane   (PyIsolateEndpoint          *self,
+                                                    PyIsolateLane              *lane);
+/* Handles in this thread what is there on all lanes. */
+void               _pyisolate_endpoint_drain       (PyIsolateEndpoint          *self);
 guint64            _pyisolate_endpoint_new_id  (void);
+/* @lane: (nullable): by which it goes */
 gboolean           _pyisolate_endpoint_call    (PyIsolateEndpoint              *self,
+                                                PyIsolateLane                  *lane,
                                                 PyIsolateFrame                 *frame /* transfer full */,
                                                 PyIsolateReplyFunc              func,
                                                 gpointer                        user_data,

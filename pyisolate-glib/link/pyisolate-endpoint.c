@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Who waits for what on a link.
  *
+ * There is one book for the transport and all lanes: an answer goes the way that its call came, calls are cancelled by the
+ * transport whichever way they went. A cancellation may so be ahead of its call, which then lies on a lane that nobody has
+ * read yet: for what is unknown the lanes are read before it is dropped as late.
+ *
  * A call of ours stays in the book until its reply comes, also when it was cancelled: then the reply is dropped. A reply
  * to what is not in the book, a second call of theirs with an id still in use, an id that is not theirs to give: these no
  * worker of ours would send, and they end the link (BAD_MESSAGE). */
@@ -12,12 +16,14 @@
 
 typedef struct {
   gatomicrefcount ref_count;
+  PyIsolateTransport *transport; /* by which it went; only to be compared, or while its lane is in the book */
   PyIsolateReplyFunc func; /* NULL: cancelled */
   gpointer user_data;
   GDestroyNotify destroy;
 } Pending;
 
 typedef struct {
+  PyIsolateTransport *transport; /* by which it came */
   GWeakRef handler; /* what was attached */
   gboolean cancelled;
 } CallIn;
@@ -25,7 +31,7 @@ typedef struct {
 struct _PyIsolateEndpoint {
   GObject parent_instance;
 
-  PyIsolateTransport *transport;
+  PyIsolateTransport *transport; /* of everything */
   guint32 peer_link; /* the upper half of the ids that the other side gives */
 
   const PyIsolateEndpointHandler *handler;
@@ -38,6 +44,8 @@ struct _PyIsolateEndpoint {
   GHashTable *pending;  /* id → Pending */
   GHashTable *calls_in; /* id of theirs that we have not answered → CallIn */
   GError *failure;      /* after fail(): what every further call gets */
+  GPtrArray *lanes;     /* of PyIsolateLane; NULL: there can be none */
+  PyIsolateLane *spare; /* one of them, which nobody has yet */
 };
 
 G_DEFINE_FINAL_TYPE (PyIsolateEndpoint, _pyisolate_endpoint, G_TYPE_OBJECT)
@@ -64,10 +72,11 @@ pending_ref (Pending *pending)
 }
 
 static CallIn *
-call_in_new (void)
+call_in_new (PyIsolateTransport *transport)
 {
   CallIn *call = g_new0 (CallIn, 1);
 
+  call->transport = g_object_ref (transport);
   g_weak_ref_init (&call->handler, NULL);
 
   return call;
@@ -78,6 +87,7 @@ call_in_free (gpointer data)
 {
   CallIn *call = data;
 
+  g_object_unref (call->transport);
   g_weak_ref_clear (&call->handler);
   g_free (call);
 }
@@ -98,8 +108,9 @@ bad_message (PyIsolateEndpoint *self,
 }
 
 static void
-handle_reply (PyIsolateEndpoint *self,
-              PyIsolateFrame    *frame_to_take)
+handle_reply (PyIsolateEndpoint  *self,
+              PyIsolateTransport *transport,
+              PyIsolateFrame     *frame_to_take)
 {
   g_autoptr (PyIsolateFrame) frame = frame_to_take;
   Pending *pending = NULL;
@@ -116,7 +127,9 @@ handle_reply (PyIsolateEndpoint *self,
       return;
     }
 
-  if (pending->func != NULL)
+  if (pending->transport != transport)
+    bad_message (self, "The reply to call %" G_GUINT64_FORMAT " came by another way than the call went", frame->id);
+  else if (pending->func != NULL)
     pending->func (g_steal_pointer (&frame), NULL, pending->user_data);
   pending_unref (pending);
 }
@@ -156,19 +169,20 @@ copy_event (PyIsolateFrame *frame)
 }
 
 static void
-refuse_call (PyIsolateEndpoint *self,
-             guint64            id)
+refuse_call (PyIsolateTransport *transport,
+             guint64             id)
 {
   g_autoptr (GError) error = NULL;
 
   error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
                        "More than %d calls to the host are in flight; wait for some of them", PYISOLATE_MAX_CALLS_IN);
-  _pyisolate_transport_send (self->transport, _pyisolate_frame_new_error (id, error), NULL);
+  _pyisolate_transport_send (transport, _pyisolate_frame_new_error (id, error), NULL);
 }
 
 static void
-handle_call (PyIsolateEndpoint *self,
-             PyIsolateFrame    *frame_to_take)
+handle_call (PyIsolateEndpoint  *self,
+             PyIsolateTransport *transport,
+             PyIsolateFrame     *frame_to_take)
 {
   g_autoptr (PyIsolateFrame) frame = frame_to_take;
   guint32 link = PYISOLATE_CALL_ID_LINK (frame->id);
@@ -184,15 +198,32 @@ handle_call (PyIsolateEndpoint *self,
   known = g_hash_table_contains (self->calls_in, &frame->id);
   too_many = g_hash_table_size (self->calls_in) >= PYISOLATE_MAX_CALLS_IN;
   if (!known && !too_many)
-    g_hash_table_insert (self->calls_in, g_memdup2 (&frame->id, sizeof frame->id), call_in_new ());
+    g_hash_table_insert (self->calls_in, g_memdup2 (&frame->id, sizeof frame->id), call_in_new (transport));
   g_mutex_unlock (&self->mutex);
 
   if (known)
     bad_message (self, "Two calls in flight have the id %" G_GUINT64_FORMAT, frame->id);
   else if (too_many)
-    refuse_call (self, frame->id);
+    refuse_call (transport, frame->id);
   else
     self->handler->incoming (self, g_steal_pointer (&frame), self->user_data);
+}
+
+/* FALSE: there is no such call. */
+static gboolean
+mark_cancelled (PyIsolateEndpoint *self,
+                guint64            id,
+                gboolean          *is_news)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  CallIn *call = g_hash_table_lookup (self->calls_in, &id);
+
+  if (call == NULL)
+    return FALSE;
+
+  *is_news = !call->cancelled;
+  call->cancelled = TRUE;
+  return TRUE;
 }
 
 /* Once for each call, however often it comes; after the answer it is late. */
@@ -202,16 +233,12 @@ handle_cancel (PyIsolateEndpoint *self,
 {
   g_autoptr (PyIsolateFrame) frame = frame_to_take;
   gboolean is_news = FALSE;
-  CallIn *call;
 
-  g_mutex_lock (&self->mutex);
-  call = g_hash_table_lookup (self->calls_in, &frame->id);
-  if (call != NULL)
+  if (!mark_cancelled (self, frame->id, &is_news))
     {
-      is_news = !call->cancelled;
-      call->cancelled = TRUE;
+      _pyisolate_endpoint_drain (self);
+      mark_cancelled (self, frame->id, &is_news);
     }
-  g_mutex_unlock (&self->mutex);
 
   if (is_news)
     self->handler->incoming (self, g_steal_pointer (&frame), self->user_data);
@@ -246,7 +273,7 @@ on_frame (PyIsolateTransport *transport,
     {
     case PYISOLATE_FRAME_RETURN:
     case PYISOLATE_FRAME_ERROR:
-      handle_reply (self, frame);
+      handle_reply (self, transport, frame);
       break;
 
     case PYISOLATE_FRAME_EVENT:
@@ -259,7 +286,7 @@ on_frame (PyIsolateTransport *transport,
       break;
 
     case PYISOLATE_FRAME_CALL:
-      handle_call (self, frame);
+      handle_call (self, transport, frame);
       break;
 
     case PYISOLATE_FRAME_CANCEL:
@@ -287,11 +314,41 @@ on_closed (PyIsolateTransport *transport,
   self->handler->closed (self, error, self->user_data);
 }
 
+/* With the lock held. */
+static void
+forget_lane (PyIsolateEndpoint *self,
+             PyIsolateLane     *lane)
+{
+  if (self->spare == lane)
+    self->spare = NULL;
+  if (self->lanes != NULL)
+    g_ptr_array_remove (self->lanes, lane);
+}
+
+static void
+on_lane_closed (PyIsolateTransport *transport,
+                const GError       *error,
+                gpointer            user_data)
+{
+  PyIsolateEndpoint *self = PYISOLATE_ENDPOINT (user_data);
+  gboolean by_us = _pyisolate_lane_is_closed_here (PYISOLATE_LANE (transport));
+
+  g_mutex_lock (&self->mutex);
+  forget_lane (self, PYISOLATE_LANE (transport));
+  g_mutex_unlock (&self->mutex);
+
+  if (error != NULL)
+    _pyisolate_endpoint_close (self, error);
+  else if (!by_us && self->handler->lane_lost != NULL)
+    self->handler->lane_lost (self, self->user_data);
+}
+
 static void
 _pyisolate_endpoint_finalize (GObject *object)
 {
   PyIsolateEndpoint *self = PYISOLATE_ENDPOINT (object);
 
+  g_clear_pointer (&self->lanes, g_ptr_array_unref);
   g_clear_object (&self->transport);
   g_clear_pointer (&self->pending, g_hash_table_unref);
   g_clear_pointer (&self->calls_in, g_hash_table_unref);
@@ -354,6 +411,158 @@ _pyisolate_endpoint_start (PyIsolateEndpoint              *self,
   _pyisolate_transport_start (self->transport, &transport_handler, g_object_ref (self), g_object_unref);
 }
 
+/* It keeps the endpoint until it is closed, as the transport does. */
+static PyIsolateLane *
+add_lane (PyIsolateEndpoint *self,
+          int                take_fd)
+{
+  static const PyIsolateTransportHandler lane_handler = { on_frame, on_lane_closed };
+  PyIsolateLane *lane = _pyisolate_lane_new (take_fd);
+
+  _pyisolate_lane_set_budget (lane, self->budget);
+  _pyisolate_transport_start (PYISOLATE_TRANSPORT (lane), &lane_handler, g_object_ref (self), g_object_unref);
+
+  return lane;
+}
+
+/* After the start. */
+void
+_pyisolate_endpoint_allow_lanes (PyIsolateEndpoint *self,
+                                 int                take_fd)
+{
+  PyIsolateLane *lane = add_lane (self, take_fd);
+
+  g_mutex_lock (&self->mutex);
+  self->lanes = g_ptr_array_new_with_free_func (g_object_unref);
+  g_ptr_array_add (self->lanes, lane);
+  self->spare = lane;
+  g_mutex_unlock (&self->mutex);
+}
+
+static void
+on_lane_answer (PyIsolateFrame *frame,
+                const GError   *error,
+                gpointer        user_data)
+{
+  PyIsolateEndpoint *self = PYISOLATE_ENDPOINT (user_data);
+  g_autoptr (PyIsolateFrame) owned = frame;
+
+  /* What was sent on it already would never be answered. */
+  if (frame != NULL && frame->kind != PYISOLATE_FRAME_RETURN)
+    bad_message (self, "It does not take a lane: %s", frame->message);
+}
+
+static void
+send_lane (PyIsolateEndpoint *self,
+           int                take_fd)
+{
+  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, _pyisolate_endpoint_new_id ());
+
+  frame->target = g_strdup (PYISOLATE_TARGET_WORKER);
+  frame->name = g_strdup ("OpenLane");
+  _pyisolate_frame_set_variant (frame, g_variant_new_parsed ("(@av [], @a{sv} {})"));
+  _pyisolate_frame_take_fds (frame, g_memdup2 (&take_fd, sizeof take_fd), 1);
+  _pyisolate_endpoint_call (self, NULL, frame, on_lane_answer, g_object_ref (self), g_object_unref, NULL);
+}
+
+static gboolean
+may_open_lane (PyIsolateEndpoint  *self,
+               PyIsolateLane     **spare)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+
+  *spare = NULL;
+  if (self->lanes == NULL || self->failure != NULL)
+    return FALSE;
+
+  if (self->spare != NULL)
+    *spare = g_object_ref (g_steal_pointer (&self->spare));
+  return *spare != NULL || self->lanes->len < PYISOLATE_MAX_LANES;
+}
+
+/*< private >
+ * May be called from any thread. Its end can be sent on at once: what is sent waits in the socket until the other side has
+ * learned of it.
+ *
+ * Returns: (transfer full) (nullable): a lane, or %NULL if there is none to be had; then calls go by the transport
+ */
+PyIsolateLane *
+_pyisolate_endpoint_open_lane (PyIsolateEndpoint *self)
+{
+  PyIsolateLane *lane;
+  gboolean failed;
+  int fds[2];
+
+  if (!may_open_lane (self, &lane))
+    return NULL;
+  if (lane != NULL)
+    return lane;
+  if (!_pyisolate_lane_socketpair (fds)) /* no descriptors are left: the other way needs none */
+    return NULL;
+
+  lane = add_lane (self, fds[0]);
+  g_mutex_lock (&self->mutex);
+  failed = self->failure != NULL;
+  if (!failed)
+    g_ptr_array_add (self->lanes, g_object_ref (lane));
+  g_mutex_unlock (&self->mutex);
+  send_lane (self, fds[1]);
+  if (failed)
+    _pyisolate_endpoint_drop_lane (self, lane);
+
+  return lane;
+}
+
+/* Both sides' reference goes when it tells that it is closed, which it does to its reader. */
+static void
+close_lane (PyIsolateLane *lane)
+{
+  _pyisolate_transport_close (PYISOLATE_TRANSPORT (lane), NULL);
+  _pyisolate_lane_receive (lane, 1);
+}
+
+void
+_pyisolate_endpoint_drop_lane (PyIsolateEndpoint *self,
+                               PyIsolateLane     *lane)
+{
+  g_autoptr (PyIsolateLane) keep_alive = g_object_ref (lane);
+
+  g_mutex_lock (&self->mutex);
+  forget_lane (self, lane);
+  g_mutex_unlock (&self->mutex);
+
+  close_lane (lane);
+}
+
+static GPtrArray *
+dup_lanes (PyIsolateEndpoint *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+
+  return self->lanes != NULL ? g_ptr_array_copy (self->lanes, (GCopyFunc) (void *) g_object_ref, NULL) : NULL;
+}
+
+void
+_pyisolate_endpoint_drain (PyIsolateEndpoint *self)
+{
+  g_autoptr (GPtrArray) lanes = dup_lanes (self);
+
+  for (guint i = 0; lanes != NULL && i < lanes->len; i++)
+    {
+      while (_pyisolate_lane_receive (lanes->pdata[i], 64))
+        ;
+    }
+}
+
+static void
+drop_lanes (PyIsolateEndpoint *self)
+{
+  g_autoptr (GPtrArray) lanes = dup_lanes (self);
+
+  for (guint i = 0; lanes != NULL && i < lanes->len; i++)
+    _pyisolate_endpoint_drop_lane (self, lanes->pdata[i]);
+}
+
 /* An id for a call of the host's: never the same twice in a process. */
 guint64
 _pyisolate_endpoint_new_id (void)
@@ -383,6 +592,7 @@ forget_pending (PyIsolateEndpoint *self,
 }
 
 /*< private >
+ * @lane: (nullable): the lane by which it goes; the transport if %NULL
  * @frame: (transfer full): a CALL
  * @func: gets the reply; not called if this function fails
  *
@@ -390,6 +600,7 @@ forget_pending (PyIsolateEndpoint *self,
  */
 gboolean
 _pyisolate_endpoint_call (PyIsolateEndpoint   *self,
+                          PyIsolateLane       *lane,
                           PyIsolateFrame      *frame_to_take,
                           PyIsolateReplyFunc   func,
                           gpointer             user_data,
@@ -402,6 +613,7 @@ _pyisolate_endpoint_call (PyIsolateEndpoint   *self,
   guint64 id = frame->id;
 
   g_atomic_ref_count_init (&pending->ref_count);
+  pending->transport = lane != NULL ? PYISOLATE_TRANSPORT (lane) : self->transport;
   pending->func = func;
   pending->user_data = user_data;
   pending->destroy = destroy;
@@ -418,7 +630,8 @@ _pyisolate_endpoint_call (PyIsolateEndpoint   *self,
   g_mutex_unlock (&self->mutex);
 
   /* If the link is closed already, then fail() is about to come, and knows why. */
-  if (!_pyisolate_transport_send (self->transport, g_steal_pointer (&frame), &send_error) &&
+  if (!_pyisolate_transport_send (lane != NULL ? PYISOLATE_TRANSPORT (lane) : self->transport, g_steal_pointer (&frame),
+                                  &send_error) &&
       !g_error_matches (send_error, G_IO_ERROR, G_IO_ERROR_CLOSED) && forget_pending (self, id))
     {
       g_propagate_error (error, g_steal_pointer (&send_error));
@@ -428,12 +641,23 @@ _pyisolate_endpoint_call (PyIsolateEndpoint   *self,
   return TRUE;
 }
 
+/* With the lock held. TRUE: the call had not been sent yet, and will not be. */
+static gboolean
+withdraw (PyIsolateEndpoint *self,
+          Pending           *pending,
+          guint64            id)
+{
+  return self->lanes != NULL && g_ptr_array_find (self->lanes, pending->transport, NULL) &&
+         _pyisolate_lane_withdraw (PYISOLATE_LANE (pending->transport), id);
+}
+
 /* Tells the other side, and forgets who waited. */
 void
 _pyisolate_endpoint_cancel (PyIsolateEndpoint *self,
                             guint64            id)
 {
   Pending *pending = NULL;
+  gboolean withdrawn = FALSE;
 
   g_mutex_lock (&self->mutex);
   pending = g_hash_table_lookup (self->pending, &id);
@@ -442,8 +666,12 @@ _pyisolate_endpoint_cancel (PyIsolateEndpoint *self,
       Pending *forgotten = g_new0 (Pending, 1);
 
       g_atomic_ref_count_init (&forgotten->ref_count);
+      forgotten->transport = pending->transport;
       pending_ref (pending);
       g_hash_table_replace (self->pending, g_memdup2 (&id, sizeof id), forgotten);
+      withdrawn = withdraw (self, pending, id);
+      if (withdrawn)
+        g_hash_table_remove (self->pending, &id);
     }
   g_mutex_unlock (&self->mutex);
 
@@ -451,6 +679,8 @@ _pyisolate_endpoint_cancel (PyIsolateEndpoint *self,
     return;
 
   pending_unref (pending);
+  if (withdrawn)
+    return;
   _pyisolate_transport_send (self->transport, _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, id), NULL);
 }
 
@@ -463,19 +693,25 @@ void
 _pyisolate_endpoint_respond (PyIsolateEndpoint *self,
                              PyIsolateFrame    *frame)
 {
+  g_autoptr (PyIsolateTransport) transport = NULL;
   g_autoptr (GError) error = NULL;
   guint64 id = frame->id;
-  gboolean waited;
+  CallIn *call;
 
   g_mutex_lock (&self->mutex);
-  waited = g_hash_table_remove (self->calls_in, &frame->id);
+  call = g_hash_table_lookup (self->calls_in, &id);
+  if (call != NULL)
+    {
+      transport = g_object_ref (call->transport);
+      g_hash_table_remove (self->calls_in, &id);
+    }
   g_mutex_unlock (&self->mutex);
 
-  if (!waited)
+  if (transport == NULL)
     _pyisolate_frame_free (frame);
-  else if (!_pyisolate_transport_send (self->transport, frame, &error) &&
+  else if (!_pyisolate_transport_send (transport, frame, &error) &&
            !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CLOSED))
-    _pyisolate_transport_send (self->transport, _pyisolate_frame_new_error (id, error), NULL);
+    _pyisolate_transport_send (transport, _pyisolate_frame_new_error (id, error), NULL);
 }
 
 void
@@ -551,6 +787,7 @@ _pyisolate_endpoint_fail (PyIsolateEndpoint *self,
     }
 
   cancel_calls_in (self);
+  drop_lanes (self);
 }
 
 void

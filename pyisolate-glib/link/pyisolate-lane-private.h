@@ -76,8 +76,12 @@ int           *_pyisolate_lane_steal_fds     (PyIsolateLane            *self,
                                               guint                    *n_fds);
 /* The last frame for longer, with its descriptors; a large body without a copy. */
 PyIsolateFrame *_pyisolate_lane_steal_frame  (PyIsolateLane            *self);
+/* Whether more frames are here already, of which the socket does not tell; with the lock held. */
+gboolean       _pyisolate_lane_has_buffered  (PyIsolateLane            *self);
 /* No frame will come any more. */
 gboolean       _pyisolate_lane_is_ended      (PyIsolateLane            *self);
+/* This side has closed it. */
+gboolean       _pyisolate_lane_is_closed_here (PyIsolateLane           *self);
 /* In which the body of a frame that has arrived in part is counted. */
 void           _pyisolate_lane_set_budget    (PyIsolateLane            *self,
                                               PyIsolateBudget          *budget);

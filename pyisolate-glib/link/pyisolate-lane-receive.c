@@ -328,6 +328,12 @@ _pyisolate_lane_steal_frame (PyIsolateLane *self)
 }
 
 gboolean
+_pyisolate_lane_has_buffered (PyIsolateLane *self)
+{
+  return self->at < self->size;
+}
+
+gboolean
 _pyisolate_lane_is_ended (PyIsolateLane *self)
 {
   return g_atomic_int_get (&self->ended);

@@ -125,6 +125,12 @@ _pyisolate_lane_set_waiting_func (PyIsolateLane *self,
   self->waiting_data = data;
 }
 
+gboolean
+_pyisolate_lane_is_closed_here (PyIsolateLane *self)
+{
+  return g_atomic_int_get (&self->closing);
+}
+
 void
 _pyisolate_lane_set_budget (PyIsolateLane   *self,
                             PyIsolateBudget *budget)

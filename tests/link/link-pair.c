@@ -467,7 +467,7 @@ link_side_try_call (LinkSide        *side,
 {
   g_atomic_ref_count_inc (&box->ref_count);
 
-  return _pyisolate_endpoint_call (side->endpoint, frame, on_reply, box, link_box_destroyed, error);
+  return _pyisolate_endpoint_call (side->endpoint, NULL, frame, on_reply, box, link_box_destroyed, error);
 }
 
 void

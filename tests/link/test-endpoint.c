@@ -174,7 +174,7 @@ test_too_many_fds (LinkPair *pair)
   g_autoptr (GError) error = NULL;
 
   link_pair_start_both (pair);
-  g_assert_false (_pyisolate_endpoint_call (pair->host.endpoint, add_fds (link_frame_call (1, "x"), PYISOLATE_MAX_FDS + 1),
+  g_assert_false (_pyisolate_endpoint_call (pair->host.endpoint, NULL, add_fds (link_frame_call (1, "x"), PYISOLATE_MAX_FDS + 1),
                                             NULL, NULL, NULL, &error));
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
 
@@ -378,7 +378,7 @@ call_back (LinkSide       *side,
   nested = g_new (Nested, 1);
   nested->other = side;
   nested->call = frame;
-  g_assert_true (_pyisolate_endpoint_call (side->endpoint, call, on_nested_reply, nested, nested_free, NULL));
+  g_assert_true (_pyisolate_endpoint_call (side->endpoint, NULL, call, on_nested_reply, nested, nested_free, NULL));
   return TRUE;
 }
 
@@ -549,7 +549,7 @@ test_fail (LinkPair *pair)
 
   /* The first reason stays. */
   _pyisolate_endpoint_fail (pair->host.endpoint, other);
-  g_assert_false (_pyisolate_endpoint_call (pair->host.endpoint, link_frame_call (9, "late"), NULL, NULL, NULL, &error));
+  g_assert_false (_pyisolate_endpoint_call (pair->host.endpoint, NULL, link_frame_call (9, "late"), NULL, NULL, NULL, &error));
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED);
   g_assert_cmpuint (waiting->n_ends, ==, 3);
   g_assert_cmpuint (link_box_count (pair->host.box), ==, 2);

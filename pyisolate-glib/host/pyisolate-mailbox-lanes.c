@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/* The lanes of a main context: each extension that is called from it has one, and what comes by it is handled where it is
+ * read, without another thread between.
+ *
+ * Whoever iterates the context reads them; so does who blocks in it. A lane goes when its context goes, or its link. What
+ * could not be sent at once is sent by the service thread, whatever the context is doing. */
+#include "config.h"
+
+#include "pyisolate-mailbox-struct-private.h"
+
+#include "pyisolate-service-private.h"
+
+#include <glib-unix.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Before the context's other sources get their turn. */
+#define FRAMES_AT_ONCE 64
+
+static void
+remove_from_mailbox (PyIsolateLaneSource *self)
+{
+  g_mutex_lock (&self->mailbox->mutex);
+  g_ptr_array_remove_fast (self->mailbox->lanes, self);
+  g_mutex_unlock (&self->mailbox->mutex);
+}
+
+static gboolean
+dispatch_lane (GSource     *source,
+               GSourceFunc  callback,
+               gpointer     user_data)
+{
+  PyIsolateLaneSource *self = (PyIsolateLaneSource *) source;
+  g_autoptr (PyIsolateLane) lane = g_object_ref (self->lane);
+  gboolean more;
+
+  _pyisolate_mailbox_set_served (self->mailbox, PYISOLATE_SERVED_AWAKE);
+  more = _pyisolate_lane_receive (lane, FRAMES_AT_ONCE);
+  _pyisolate_mailbox_set_served (self->mailbox, PYISOLATE_SERVED_NOT);
+  if (more || g_source_get_ready_time (source) >= 0)
+    g_source_set_ready_time (source, more ? 0 : -1);
+  _pyisolate_mailbox_do_jobs (self->mailbox);
+
+  return _pyisolate_lane_is_ended (lane) ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+}
+
+static void
+finalize_lane (GSource *source)
+{
+  PyIsolateLaneSource *self = (PyIsolateLaneSource *) source;
+
+  remove_from_mailbox (self);
+  /* The endpoint learns of it by what the lane tells its reader. */
+  _pyisolate_transport_close (PYISOLATE_TRANSPORT (self->lane), NULL);
+  _pyisolate_lane_receive (self->lane, 1);
+  g_clear_object (&self->lane);
+  _pyisolate_mailbox_remove_lane_user (self->mailbox);
+}
+
+static gboolean
+on_writable (int          fd,
+             GIOCondition condition,
+             gpointer     user_data)
+{
+  PyIsolateLane *lane = PYISOLATE_LANE (user_data);
+
+  _pyisolate_lane_flush (lane);
+
+  return _pyisolate_lane_wants_write (lane) ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+/* In the thread that sends. */
+static void
+on_waiting (PyIsolateLane *lane,
+            gpointer       data)
+{
+  g_autoptr (GSource) source = g_unix_fd_source_new (_pyisolate_lane_get_fd (lane), G_IO_OUT);
+
+  g_source_set_callback (source, G_SOURCE_FUNC (on_writable), g_object_ref (lane), g_object_unref);
+  g_source_set_static_name (source, "[pyisolate] what waits to be sent");
+  g_source_attach (source, _pyisolate_service_get_context ());
+}
+
+static GSourceFuncs lane_source_funcs = { .dispatch = dispatch_lane, .finalize = finalize_lane };
+
+/* With the lock held. */
+static PyIsolateLaneSource *
+find_lane (PyIsolateMailbox  *self,
+           PyIsolateEndpoint *endpoint)
+{
+  for (guint i = 0; self->lanes != NULL && i < self->lanes->len; i++)
+    {
+      PyIsolateLaneSource *lane_source = self->lanes->pdata[i];
+
+      /* What has ended may have been of another endpoint at the same place. */
+      if (lane_source->endpoint == endpoint && !_pyisolate_lane_is_ended (lane_source->lane))
+        return lane_source;
+    }
+
+  return NULL;
+}
+
+static PyIsolateLane *
+dup_lane (PyIsolateMailbox  *self,
+          PyIsolateEndpoint *endpoint)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  PyIsolateLaneSource *lane_source = find_lane (self, endpoint);
+
+  return lane_source != NULL ? g_object_ref (lane_source->lane) : NULL;
+}
+
+/* Who waits on other lanes must learn of it. FALSE: another thread was faster. */
+static gboolean
+add_lane (PyIsolateMailbox    *self,
+          PyIsolateLaneSource *lane_source)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+
+  if (self->lanes == NULL)
+    self->lanes = g_ptr_array_new ();
+  if (find_lane (self, lane_source->endpoint) != NULL)
+    return FALSE;
+
+  g_ptr_array_add (self->lanes, lane_source);
+  _pyisolate_mailbox_wake_locked (self);
+  return TRUE;
+}
+
+PyIsolateLane *
+_pyisolate_mailbox_ref_lane (PyIsolateMailbox  *self,
+                             PyIsolateEndpoint *endpoint)
+{
+  PyIsolateLane *lane = dup_lane (self, endpoint);
+  g_autoptr (GSource) source = NULL;
+  PyIsolateLaneSource *lane_source;
+
+  if (lane != NULL || self->context == NULL)
+    return lane;
+
+  lane = _pyisolate_endpoint_open_lane (endpoint);
+  if (lane == NULL)
+    return NULL;
+
+  source = g_source_new (&lane_source_funcs, sizeof *lane_source);
+  lane_source = (PyIsolateLaneSource *) source;
+  lane_source->mailbox = self;
+  lane_source->endpoint = endpoint;
+  lane_source->lane = g_object_ref (lane);
+  _pyisolate_mailbox_add_lane_user (self);
+  _pyisolate_lane_set_waiting_func (lane, on_waiting, NULL);
+  g_source_set_static_name (source, "[pyisolate] lane");
+  g_source_set_can_recurse (source, TRUE); /* what a job of it waits for in a loop may come by it */
+  lane_source->fd_tag = g_source_add_unix_fd (source, _pyisolate_lane_get_fd (lane), G_IO_IN);
+  g_source_attach (source, self->context);
+  if (!add_lane (self, lane_source))
+    {
+      g_source_destroy (source);
+      g_object_unref (lane);
+      return dup_lane (self, endpoint);
+    }
+
+  return lane;
+}
+
+/* With the lock held. */
+static guint
+take_snapshot (PyIsolateMailbox    *self,
+               PyIsolateLaneSource **lane_sources,
+               struct pollfd        *fds)
+{
+  for (guint i = 0; i < self->lanes->len; i++)
+    {
+      lane_sources[i] = self->lanes->pdata[i];
+      g_source_ref (&lane_sources[i]->source);
+      fds[i] = (struct pollfd) { _pyisolate_lane_get_fd (lane_sources[i]->lane), POLLIN, 0 };
+    }
+
+  return self->lanes->len;
+}
+
+static void
+read_lane (PyIsolateLaneSource *lane_source)
+{
+  while (_pyisolate_lane_receive (lane_source->lane, FRAMES_AT_ONCE))
+    ;
+  if (_pyisolate_lane_is_ended (lane_source->lane))
+    g_source_destroy (&lane_source->source);
+}
+
+static void
+clear_wake_fd (int wake_fd)
+{
+  guint64 number;
+
+  while (read (wake_fd, &number, sizeof number) < 0 && errno == EINTR)
+    ;
+}
+
+gboolean
+_pyisolate_mailbox_read_lanes (PyIsolateMailbox *self)
+{
+  guint n_lanes = self->lanes != NULL ? self->lanes->len : 0;
+  PyIsolateLaneSource **lane_sources = g_newa (PyIsolateLaneSource *, n_lanes + 1);
+  struct pollfd *fds = g_newa (struct pollfd, n_lanes + 1);
+
+  if (n_lanes > 0 && self->wake_fd < 0)
+    self->wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (n_lanes == 0 || self->wake_fd < 0)
+    return FALSE;
+
+  take_snapshot (self, lane_sources, fds);
+  fds[n_lanes] = (struct pollfd) { self->wake_fd, POLLIN, 0 };
+  self->served = PYISOLATE_SERVED_WAITING;
+  g_mutex_unlock (&self->mutex);
+
+  if (poll (fds, n_lanes + 1, -1) < 0)
+    fds[n_lanes].revents = 0;
+  _pyisolate_mailbox_set_served (self, PYISOLATE_SERVED_AWAKE);
+  if (fds[n_lanes].revents != 0)
+    clear_wake_fd (self->wake_fd);
+  for (guint i = 0; i < n_lanes; i++)
+    {
+      if (fds[i].revents != 0)
+        read_lane (lane_sources[i]);
+      g_source_unref (&lane_sources[i]->source);
+    }
+
+  g_mutex_lock (&self->mutex);
+  return TRUE;
+}

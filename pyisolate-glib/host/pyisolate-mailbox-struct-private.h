@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "pyisolate-mailbox-private.h"
+
+G_BEGIN_DECLS
+
+/* For the two files that a mailbox is made of: pyisolate-mailbox.c, what is to be done, and pyisolate-mailbox-lanes.c, the
+ * lanes by which some of it comes. */
+
+/* Whether somebody will look for jobs anyway. */
+typedef enum {
+  PYISOLATE_SERVED_NOT,     /* the context must be told */
+  PYISOLATE_SERVED_AWAKE,   /* the context's thread is reading lanes, and looks for jobs afterwards */
+  PYISOLATE_SERVED_WAITING, /* a blocked caller sleeps: it must be woken */
+} PyIsolateServed;
+
+struct _PyIsolateMailbox {
+  /* Atomic, but only fall under the lock of all mailboxes. A mailbox that nobody uses, but that has lanes, stays for as long
+   * as its context does, which it does not keep. */
+  int n_users;
+  int n_lanes;
+  GMainContext *context; /* NULL: only a blocked caller does the jobs; a reference while there are users */
+
+  GMutex mutex; /* guards the rest */
+  GCond cond;
+  GQueue calls;         /* of Job */
+  GQueue notifications; /* of Job */
+  guint64 last_number;
+  GSource *source;      /* owned; attached to the context, and will do the jobs */
+  gboolean over;        /* there was no context, and the caller blocks no more */
+  PyIsolateServed served;
+  int wake_fd;          /* an eventfd that wakes a blocked caller, or -1 */
+  GPtrArray *lanes;     /* of PyIsolateLaneSource, not owned: each takes itself out; NULL until there is one */
+};
+
+/* A lane that is read in a context. The context's source owns it. */
+typedef struct {
+  GSource source;
+  PyIsolateMailbox *mailbox;
+  PyIsolateEndpoint *endpoint;
+  PyIsolateLane *lane;
+  gpointer fd_tag;
+} PyIsolateLaneSource;
+
+/* pyisolate-mailbox.c */
+void     _pyisolate_mailbox_add_lane_user    (PyIsolateMailbox *self);
+void     _pyisolate_mailbox_remove_lane_user (PyIsolateMailbox *self);
+void     _pyisolate_mailbox_set_served       (PyIsolateMailbox *self,
+                                              PyIsolateServed   served);
+void     _pyisolate_mailbox_wake_locked      (PyIsolateMailbox *self);
+void     _pyisolate_mailbox_do_jobs          (PyIsolateMailbox *self);
+
+/* pyisolate-mailbox-lanes.c: sleeps until a lane has something or the mailbox is woken, and reads. With the lock held, which
+ * it lets go meanwhile. FALSE: there is no lane to sleep on. */
+gboolean _pyisolate_mailbox_read_lanes       (PyIsolateMailbox *self);
+
+G_END_DECLS
