@@ -420,6 +420,8 @@ add_lane (PyIsolateEndpoint *self,
   PyIsolateLane *lane = _pyisolate_lane_new (take_fd);
 
   _pyisolate_lane_set_budget (lane, self->budget);
+  if (_pyisolate_endpoint_get_memory (self) != NULL)
+    _pyisolate_transport_set_memory (PYISOLATE_TRANSPORT (lane), _pyisolate_endpoint_get_memory (self));
   _pyisolate_transport_start (PYISOLATE_TRANSPORT (lane), &lane_handler, g_object_ref (self), g_object_unref);
 
   return lane;

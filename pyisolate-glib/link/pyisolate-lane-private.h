@@ -17,6 +17,8 @@ typedef struct {
   guint64 id;
   const guint64 *chain;
   guint n_chain;
+  const PyIsolateMemoryRecord *records;
+  guint n_records;
   const char *target;
   const char *name;
   const char *message;

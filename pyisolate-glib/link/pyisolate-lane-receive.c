@@ -318,10 +318,13 @@ _pyisolate_lane_steal_frame (PyIsolateLane *self)
     _pyisolate_frame_take_fds (frame, fds, n_fds);
   if (view->n_chain > 0)
     _pyisolate_frame_set_chain (frame, view->chain, view->n_chain);
+  if (view->n_records > 0)
+    frame->records = g_memdup2 (view->records, view->n_records * sizeof *view->records);
+  frame->n_records = view->n_records;
   frame->target = g_strdup (view->target);
   frame->name = g_strdup (view->name);
   frame->message = g_strdup (view->message);
-  if (view->kind != PYISOLATE_FRAME_CANCEL)
+  if (view->kind != PYISOLATE_FRAME_CANCEL && view->kind != PYISOLATE_FRAME_MEMORY)
     frame->body = steal_body (self); /* the last: it may take the memory of all the others with it */
 
   return frame;

@@ -206,6 +206,7 @@ write_small (guint8                   *at,
   header->part_size = size;
   put_piece (&at, header, sizeof *header);
   put_piece (&at, view->chain, header->n_chain * sizeof (guint64));
+  put_piece (&at, view->records, header->n_records * sizeof (PyIsolateMemoryRecord));
   put_piece (&at, view->body, header->body_size);
   put_piece (&at, view->target, header->target_size);
   put_piece (&at, view->name, header->name_size);
@@ -233,6 +234,8 @@ view_of_frame (PyIsolateFrame *frame)
     .id = frame->id,
     .chain = frame->chain,
     .n_chain = frame->n_chain,
+    .records = frame->records,
+    .n_records = frame->n_records,
     .target = frame->target,
     .name = frame->name,
     .message = frame->message,
@@ -289,7 +292,8 @@ flush_locked (PyIsolateLane *self)
 static gboolean
 is_answer (PyIsolateFrameKind kind)
 {
-  return kind == PYISOLATE_FRAME_RETURN || kind == PYISOLATE_FRAME_ERROR || kind == PYISOLATE_FRAME_CANCEL;
+  return kind == PYISOLATE_FRAME_RETURN || kind == PYISOLATE_FRAME_ERROR || kind == PYISOLATE_FRAME_CANCEL ||
+         kind == PYISOLATE_FRAME_MEMORY;
 }
 
 /* Whether so much more may wait. */
@@ -346,6 +350,8 @@ copy_view (const PyIsolateFrameView *view,
   g_autoptr (PyIsolateFrame) frame = _pyisolate_frame_new (view->kind, view->id);
 
   _pyisolate_frame_set_chain (frame, view->chain, view->n_chain);
+  frame->records = g_memdup2 (view->records, view->n_records * sizeof *view->records);
+  frame->n_records = view->n_records;
   frame->target = g_strdup (view->target);
   frame->name = g_strdup (view->name);
   frame->message = g_strdup (view->message);

@@ -7,7 +7,7 @@
 
 G_BEGIN_DECLS
 
-/* A message is one or more frames, each of them a header, then its chain, its body, its target, its name and its message,
+/* A message is one or more frames, each of them a header, then its chain, its records, its body, its target, its name and its message,
  * and zeros up to a multiple of 8. Strings have their NUL. What does not fit goes on, after a header that says so, in the
  * messages that follow. All of it is in the byte order of the machine. */
 
@@ -21,7 +21,7 @@ typedef struct {
   guint8 flags;
   guint16 n_fds; /* those of the message; its first frame has them all */
   guint16 n_chain;
-  guint16 reserved; /* 0 */
+  guint16 n_records;
   guint64 id;
   guint64 body_size;
   guint32 target_size; /* of strings: with their NUL, 0 if there is none */
@@ -32,7 +32,7 @@ typedef struct {
 
 G_STATIC_ASSERT (sizeof (PyIsolateLaneHeader) == 40);
 
-#define PYISOLATE_LANE_N_PIECES 5
+#define PYISOLATE_LANE_N_PIECES 6
 #define PYISOLATE_LANE_PADDING(size) ((gsize) -(gssize) (size) & 7)
 
 /* Sending. */

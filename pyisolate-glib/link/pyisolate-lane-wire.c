@@ -20,6 +20,7 @@ _pyisolate_lane_header_init (PyIsolateLaneHeader      *header,
     .kind = view->kind,
     .n_fds = view->n_fds,
     .n_chain = view->n_chain,
+    .n_records = view->n_records,
     .id = view->id,
     .body_size = view->body_size,
     .target_size = string_size (view->target),
@@ -31,7 +32,7 @@ _pyisolate_lane_header_init (PyIsolateLaneHeader      *header,
 gsize
 _pyisolate_lane_payload_size (const PyIsolateLaneHeader *header)
 {
-  return header->n_chain * sizeof (guint64) + header->body_size + header->target_size + header->name_size +
+  return header->n_chain * sizeof (guint64) + header->n_records * sizeof (PyIsolateMemoryRecord) + header->body_size + header->target_size + header->name_size +
          header->message_size;
 }
 
@@ -41,10 +42,11 @@ _pyisolate_lane_get_payload (const PyIsolateLaneHeader *header,
                              struct iovec               pieces[PYISOLATE_LANE_N_PIECES])
 {
   pieces[0] = (struct iovec) { (gpointer) view->chain, header->n_chain * sizeof (guint64) };
-  pieces[1] = (struct iovec) { (gpointer) view->body, header->body_size };
-  pieces[2] = (struct iovec) { (gpointer) view->target, header->target_size };
-  pieces[3] = (struct iovec) { (gpointer) view->name, header->name_size };
-  pieces[4] = (struct iovec) { (gpointer) view->message, header->message_size };
+  pieces[1] = (struct iovec) { (gpointer) view->records, header->n_records * sizeof (PyIsolateMemoryRecord) };
+  pieces[2] = (struct iovec) { (gpointer) view->body, header->body_size };
+  pieces[3] = (struct iovec) { (gpointer) view->target, header->target_size };
+  pieces[4] = (struct iovec) { (gpointer) view->name, header->name_size };
+  pieces[5] = (struct iovec) { (gpointer) view->message, header->message_size };
 
   return _pyisolate_lane_payload_size (header);
 }
@@ -55,7 +57,7 @@ typedef struct {
   gboolean name;
   gboolean message;
   gboolean body;
-  gboolean fds;
+  gboolean fds; /* records too */
 } Shape;
 
 static const Shape shapes[] = {
@@ -66,6 +68,7 @@ static const Shape shapes[] = {
   [PYISOLATE_FRAME_PROGRESS] = { .body = TRUE },
   [PYISOLATE_FRAME_EVENT] = { .name = TRUE, .body = TRUE },
   [PYISOLATE_FRAME_LOG] = { .body = TRUE },
+  [PYISOLATE_FRAME_MEMORY] = { .fds = TRUE },
 };
 
 static const char *
@@ -78,10 +81,12 @@ check_first (const PyIsolateLaneHeader *header)
       (header->message_size != 0) != shape->message)
     return "a frame does not have the texts of its kind";
   if ((header->n_chain != 0 && !shape->call) || (header->body_size != 0 && !shape->body) ||
-      (header->n_fds != 0 && !shape->fds))
+      ((header->n_fds != 0 || header->n_records != 0) && !shape->fds))
     return "a frame has what its kind does not have";
   if (header->n_chain > PYISOLATE_MAX_CHAIN)
     return "a chain is too long";
+  if (header->n_records > PYISOLATE_MAX_RECORDS)
+    return "a frame has too many records";
   if (header->body_size > PYISOLATE_LANE_MAX_BODY || header->target_size > PYISOLATE_LANE_MAX_BODY ||
       header->name_size > PYISOLATE_LANE_MAX_BODY || header->message_size > PYISOLATE_LANE_MAX_BODY)
     return "a frame is too large";
@@ -96,7 +101,7 @@ check_first (const PyIsolateLaneHeader *header)
 static const char *
 check_continued (const PyIsolateLaneHeader *header)
 {
-  if (header->n_fds != 0 || header->n_chain != 0 || header->body_size != 0 || header->target_size != 0 ||
+  if (header->n_fds != 0 || header->n_chain != 0 || header->n_records != 0 || header->body_size != 0 || header->target_size != 0 ||
       header->name_size != 0 || header->message_size != 0)
     return "a part of a frame has a head of its own";
 
@@ -116,7 +121,7 @@ _pyisolate_lane_check_header (const guint8        *data,
   memcpy (header, data, sizeof *header);
   if (header->kind == 0 || header->kind >= G_N_ELEMENTS (shapes))
     return "there is no such kind of frame";
-  if ((header->flags & ~(PYISOLATE_LANE_MORE | PYISOLATE_LANE_CONTINUED)) != 0 || header->reserved != 0)
+  if ((header->flags & ~(PYISOLATE_LANE_MORE | PYISOLATE_LANE_CONTINUED)) != 0)
     return "a frame has unknown flags";
 
   whole = sizeof *header + (gsize) header->part_size;
@@ -149,6 +154,9 @@ _pyisolate_lane_check_payload (const PyIsolateLaneHeader *header,
   view->id = header->id;
   view->chain = (const guint64 *) (gconstpointer) payload;
   view->n_chain = header->n_chain;
+  view->records = (const PyIsolateMemoryRecord *) (gconstpointer) at;
+  view->n_records = header->n_records;
+  at += header->n_records * sizeof (PyIsolateMemoryRecord);
   view->body = at;
   view->body_size = header->body_size;
   view->fds = NULL;

@@ -133,9 +133,12 @@ static const struct {
   gsize size;
 } bad_frames[] = {
   { "no-kind", "no such kind", { .kind = 0, .id = 1 }, "", 0 },
-  { "unknown-kind", "no such kind", { .kind = 8, .id = 1 }, "", 0 },
+  { "unknown-kind", "no such kind", { .kind = 9, .id = 1 }, "", 0 },
   { "unknown-flags", "unknown flags", { CALL_HEADER, .flags = 4, .part_size = CALL_SIZE }, CALL_PAYLOAD, CALL_SIZE },
-  { "reserved", "unknown flags", { CALL_HEADER, .reserved = 1, .part_size = CALL_SIZE }, CALL_PAYLOAD, CALL_SIZE },
+  { "too-many-records", "too many records", { CALL_HEADER, .n_records = 1025, .flags = 1, .part_size = CALL_SIZE },
+    CALL_PAYLOAD, CALL_SIZE },
+  { "event-with-records", "kind does not have",
+    { .kind = PYISOLATE_FRAME_EVENT, .n_records = 1, .name_size = 1, .part_size = 1 }, "", 1 },
   { "part-too-short", "do not add up", { CALL_HEADER, .part_size = CALL_SIZE - 1 }, CALL_PAYLOAD, CALL_SIZE },
   { "part-too-long", "do not add up", { CALL_HEADER, .part_size = CALL_SIZE + 3 }, CALL_PAYLOAD, CALL_SIZE },
   { "part-of-4-gib", "do not add up", { CALL_HEADER, .part_size = G_MAXUINT32 }, CALL_PAYLOAD, CALL_SIZE },
