@@ -96,6 +96,10 @@ find_missing_for_build() {
   fi
 }
 
+has_gtk() {
+  "$python" -c 'import gi; gi.require_version("Gtk", "3.0")'
+}
+
 find_missing_for_tests() {
   need python3-venv has_python_modules venv ensurepip
   need gjs has_program gjs
@@ -103,6 +107,9 @@ find_missing_for_tests() {
   need gi-docgen has_program gi-docgen
   need man-db has_program man
   need binutils has_program nm
+  need xvfb has_program xvfb-run
+  need xauth has_program xauth
+  need gir1.2-gtk-3.0 has_gtk
 }
 
 find_missing_for_all_tests() {

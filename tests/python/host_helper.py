@@ -61,11 +61,11 @@ class HostTest(unittest.TestCase):
         return result
 
 
-def run_program(path, *arguments, cwd=None, env=()):
+def run_program(path, *arguments, cwd=None, env=(), wrapper=()):
     import subprocess
 
     return subprocess.run(
-        [sys.executable, str(path), *arguments],
+        [*wrapper, sys.executable, str(path), *arguments],
         cwd=cwd,
         env={**os.environ, **dict(env)},
         capture_output=True,

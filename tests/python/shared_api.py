@@ -26,8 +26,16 @@ class HostAPI(pyisolate.ProxiedSingleton):
 
     def __init__(self):
         self.data = {}
-        self.started = asyncio.Event()
+        self.loop = self.event = None
         self.cancelled = []
+
+    @property
+    def started(self):
+        """Of the loop that asks: before Python 3.10 an event belongs to the one it is made in."""
+        loop = asyncio.get_running_loop()
+        if self.loop is not loop:
+            self.loop, self.event = loop, asyncio.Event()
+        return self.event
 
     def get(self, key):
         """Look it up."""

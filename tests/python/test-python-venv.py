@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""Hosts in a venv with PyGObject from PyPI, of the oldest and the newest Python that there is."""
+
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).parent
+REQUIREMENT = "PyGObject==3.50.2"
+TESTS = ("loops", "calls", "singletons", "local", "names", "manager")
+# Without cairo, which hosts do not need.
+OPTIONS = [
+    "--no-build-isolation",
+    "--no-deps",
+    "--config-settings=setup-args=-Dpycairo=disabled",
+]
+
+
+class Venv(unittest.TestCase):
+    def run_quietly(self, *command, **options):
+        done = subprocess.run(
+            [str(word) for word in command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **options,
+        )
+        self.assertEqual(0, done.returncode, done.stdout)
+        return done.stdout
+
+    def check(self, interpreter):
+        with tempfile.TemporaryDirectory(prefix="pyisolate-venv-") as folder:
+            folder = pathlib.Path(folder)
+            self.run_quietly(interpreter, "-m", "venv", folder)
+            python = folder / "bin" / "python"
+            pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            self.run_quietly(*pip, "meson-python", "meson", "ninja", "packaging")
+            path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
+            self.run_quietly(*pip, *OPTIONS, REQUIREMENT, env={**os.environ, "PATH": path})
+            for name in TESTS:
+                with self.subTest(python=interpreter, test=name):
+                    out = self.run_quietly(
+                        python,
+                        HERE.parent / "util" / "tap.py",
+                        HERE / f"test-python-{name}.py",
+                        env={**os.environ, "PYISOLATE_TEST_ONLINE": "1"},
+                    )
+                    if name == "loops":
+                        self.assertIn(" OwnLoop.test_beside_it\n", out)
+
+
+def add(name, interpreter):
+    setattr(Venv, f"test_{name}", lambda self: self.check(interpreter))
+
+
+found = os.environ["PYISOLATE_TEST_PYTHONS"].split(":")
+add("oldest", found[0])
+add("newest", found[-1])
+
+if __name__ == "__main__":
+    unittest.main()
