@@ -34,6 +34,7 @@ if __name__ == "__main__":
     link_fd = os.environ.pop("PYISOLATE_LINK_FD", None)
     if link_fd is None:
         sys.exit("This is a part of pyisolate-glib, which starts it with a link to a host")
-    import_runtime().main(int(link_fd))
+    lane_fd = os.environ.pop("PYISOLATE_LANE_FD", None)
+    import_runtime().main(int(link_fd), None if lane_fd is None else int(lane_fd))
 elif __name__ == "__mp_main__":
     import_runtime().prepare_spawned_child()

@@ -91,6 +91,7 @@ native_send_call (PyObject *module,
   const char *name;
   PyObject *args;
   PyObject *kwargs;
+  g_autoptr (GError) error = NULL;
   guint64 id;
 
   if (!_pyisolate_native_check_process () ||
@@ -103,7 +104,13 @@ native_send_call (PyObject *module,
   if (frame == NULL)
     return NULL;
 
-  id = _pyisolate_out_call_begin (frame, parent != NULL ? parent->id : 0, inbox, NULL);
+  id = _pyisolate_out_call_begin (frame, parent != NULL ? parent->id : 0, inbox, NULL, &error);
+  if (id == 0)
+    {
+      _pyisolate_native_set_error (error);
+      return NULL;
+    }
+
   return PyLong_FromUnsignedLongLong (id);
 }
 
@@ -204,6 +211,7 @@ native_call_sync (PyObject *module,
   PyObject *args;
   PyObject *kwargs;
   PyObject *answer;
+  g_autoptr (GError) error = NULL;
   guint64 id;
 
   if (!_pyisolate_native_check_process () ||
@@ -217,7 +225,13 @@ native_call_sync (PyObject *module,
     return NULL;
 
   runner = _pyisolate_runner_get (PyThread_get_thread_ident ());
-  id = _pyisolate_out_call_begin (frame, parent != NULL ? parent->id : 0, runner->inbox, runner);
+  id = _pyisolate_out_call_begin (frame, parent != NULL ? parent->id : 0, runner->inbox, runner, &error);
+  if (id == 0)
+    {
+      _pyisolate_native_set_error (error);
+      return NULL;
+    }
+
   answer = wait_for_answer (runner, id, serve);
   _pyisolate_out_call_end (id);
 
@@ -335,6 +349,7 @@ native_event (PyObject *module,
               PyObject *args)
 {
   g_autoptr (PyIsolateFrame) event = NULL;
+  g_autoptr (GError) error = NULL;
   PyIsolateFrame *call;
   const char *name;
   PyObject *value;
@@ -347,11 +362,21 @@ native_event (PyObject *module,
   event->body = _pyisolate_codec_encode_value (value, "event", NULL);
   if (event->body == NULL)
     return NULL;
-  if (call != NULL && _pyisolate_in_call_is_open (call->id))
-    event->id = call->id;
   event->name = g_strdup (name);
 
-  _pyisolate_runtime_send (g_steal_pointer (&event));
+  if (call == NULL)
+    {
+      _pyisolate_runtime_send (g_steal_pointer (&event));
+      Py_RETURN_NONE;
+    }
+
+  event->id = call->id;
+  if (!_pyisolate_in_call_tell (g_steal_pointer (&event), &error))
+    {
+      _pyisolate_native_set_error (error);
+      return NULL;
+    }
+
   Py_RETURN_NONE;
 }
 
@@ -361,6 +386,7 @@ native_progress (PyObject *module,
                  PyObject *args)
 {
   g_autofree char *valid = NULL;
+  g_autoptr (GError) error = NULL;
   PyIsolateFrame *progress;
   PyIsolateFrame *call;
   double fraction;
@@ -375,12 +401,12 @@ native_progress (PyObject *module,
   if (valid == NULL)
     return NULL;
 
-  if (_pyisolate_in_call_is_open (call->id))
+  progress = _pyisolate_frame_new (PYISOLATE_FRAME_PROGRESS, call->id);
+  _pyisolate_frame_set_variant (progress, g_variant_new (PYISOLATE_BODY_PROGRESS, fraction, valid));
+  if (!_pyisolate_in_call_tell (progress, &error))
     {
-      progress = _pyisolate_frame_new (PYISOLATE_FRAME_PROGRESS, call->id);
-      _pyisolate_frame_set_variant (progress,
-                                    g_variant_new (PYISOLATE_BODY_PROGRESS, fraction, valid));
-      _pyisolate_runtime_send (progress);
+      _pyisolate_native_set_error (error);
+      return NULL;
     }
 
   Py_RETURN_NONE;

@@ -78,7 +78,7 @@ static PyObject *
 native_inbox_fileno (PyObject *self,
                      PyObject *unused)
 {
-  return PyLong_FromLong (((NativeInbox *) self)->inbox->wake_fd);
+  return PyLong_FromLong (((NativeInbox *) self)->inbox->wait_fd);
 }
 
 /* Without a frame: None where the time is over, EOFError where the link is closed. */

@@ -72,7 +72,7 @@ _pyisolate_native_dup_text (PyObject *text)
   return g_string_free (result, FALSE);
 }
 
-/* connect(fd) → the main thread's Inbox. Takes the descriptor. */
+/* connect(fd, lane_fd) → the main thread's Inbox. Takes the descriptors; a lane of -1 is none. */
 static PyObject *
 native_connect (PyObject *module,
                 PyObject *args)
@@ -80,15 +80,16 @@ native_connect (PyObject *module,
   g_autoptr (GError) error = NULL;
   gboolean connected;
   int fd;
+  int lane_fd;
 
-  if (!PyArg_ParseTuple (args, "i:connect", &fd))
+  if (!PyArg_ParseTuple (args, "ii:connect", &fd, &lane_fd))
     return NULL;
   if (_pyisolate_runtime.transport != NULL)
     {
       PyErr_SetString (PyExc_RuntimeError, "There is a link already");
       return NULL;
     }
-  if (fcntl (fd, F_SETFD, FD_CLOEXEC) < 0)
+  if (fcntl (fd, F_SETFD, FD_CLOEXEC) < 0 || (lane_fd >= 0 && fcntl (lane_fd, F_SETFD, FD_CLOEXEC) < 0))
     return PyErr_SetFromErrno (PyExc_OSError);
 
   Py_BEGIN_ALLOW_THREADS
@@ -101,6 +102,8 @@ native_connect (PyObject *module,
       return NULL;
     }
 
+  if (lane_fd >= 0)
+    _pyisolate_lanes_add (lane_fd);
   _pyisolate_runner_get (PyThread_get_thread_ident ());
   return _pyisolate_native_inbox_new (_pyisolate_runtime.inboxes[PYISOLATE_HOME_MAIN]);
 }

@@ -185,40 +185,89 @@ _pyisolate_in_call_is_open (guint64 id)
   return open;
 }
 
+/* By which a call of ours goes: by that of the innermost call that led to it and has no answer yet. */
+static PyIsolateLane *
+find_lane_locked (PyIsolateFrame *frame)
+{
+  for (guint i = frame->n_chain; i > 0; i--)
+    {
+      PyIsolateInCall *call = g_hash_table_lookup (_pyisolate_runtime.calls_in,
+                                                   &frame->chain[i - 1]);
+
+      if (call != NULL)
+        return call->lane != NULL && !_pyisolate_lane_is_ended (call->lane) ? call->lane : NULL;
+    }
+
+  return NULL;
+}
+
+static void
+free_out_call (PyIsolateOutCall *out)
+{
+  g_clear_object (&out->lane);
+  _pyisolate_inbox_unref (out->inbox);
+  g_free (out);
+}
+
 /*< private >
  * @frame: (transfer full): a CALL without an id
  * @own: the host's call that makes it, or 0
  * @runner: (nullable): this thread, if it waits
  *
- * Returns: the id; the answer goes into @inbox until _pyisolate_out_call_end()
+ * Returns: the id; the answer goes into @inbox until _pyisolate_out_call_end(). Or 0: it could not be sent
  */
 guint64
-_pyisolate_out_call_begin (PyIsolateFrame  *frame,
-                           guint64          own,
-                           PyIsolateInbox  *inbox,
-                           PyIsolateRunner *runner)
+_pyisolate_out_call_begin (PyIsolateFrame   *frame,
+                           guint64           own,
+                           PyIsolateInbox   *inbox,
+                           PyIsolateRunner  *runner,
+                           GError          **error)
 {
   PyIsolateRuntime *runtime = &_pyisolate_runtime;
   PyIsolateOutCall *out = g_new0 (PyIsolateOutCall, 1);
+  PyIsolateLane *lane;
+  gboolean sent = TRUE;
   guint64 id;
 
-  g_mutex_lock (&runtime->mutex);
-  id = ((guint64) runtime->link_number << 32) | ++runtime->last_id;
-  out->id = id;
   out->own = own;
   out->inbox = _pyisolate_inbox_ref (inbox);
   out->runner = runner;
+
+  g_mutex_lock (&runtime->mutex);
+  id = ((guint64) runtime->link_number << 32) | ++runtime->last_id;
+  frame->id = id;
+  out->id = id;
   if (runner != NULL)
     runner->n_waits++;
   g_hash_table_insert (runtime->calls_out, &out->id, out);
+
+  /* With the mutex, so that the answer to the call whose lane it is cannot come before it. */
+  lane = find_lane_locked (frame);
+  if (lane != NULL)
+    {
+      out->lane = g_object_ref (lane);
+      sent = _pyisolate_runtime_send_by (lane, frame, error);
+      if (!sent)
+        {
+          g_hash_table_remove (runtime->calls_out, &id);
+          if (runner != NULL)
+            runner->n_waits--;
+        }
+    }
   g_mutex_unlock (&runtime->mutex);
 
-  frame->id = id;
-  _pyisolate_runtime_send (frame);
+  if (!sent)
+    {
+      free_out_call (out);
+      return 0;
+    }
+  if (lane == NULL)
+    _pyisolate_runtime_send (frame);
 
   return id;
 }
 
+/* Where it is still in this process nobody needs to be told. */
 static void
 cancel_out_call_locked (PyIsolateOutCall *out)
 {
@@ -226,6 +275,9 @@ cancel_out_call_locked (PyIsolateOutCall *out)
     return;
 
   out->cancelled = TRUE;
+  if (out->lane != NULL && _pyisolate_lane_withdraw (out->lane, out->id))
+    return;
+
   _pyisolate_runtime_send (_pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, out->id));
 }
 
@@ -260,7 +312,7 @@ give_back_calls_locked (PyIsolateInbox *from)
 
           if (call != NULL)
             call->queued = inbox;
-          _pyisolate_inbox_push_locked (inbox, frame);
+          _pyisolate_inbox_push_locked (inbox, frame, NULL);
         }
       else
         {
@@ -296,18 +348,31 @@ _pyisolate_out_call_end (guint64 id)
   g_mutex_unlock (&runtime->mutex);
 
   if (out != NULL)
-    {
-      _pyisolate_inbox_unref (out->inbox);
-      g_free (out);
-    }
+    free_out_call (out);
+}
+
+void
+_pyisolate_in_call_free (PyIsolateInCall *call)
+{
+  g_clear_object (&call->lane);
+  g_free (call);
 }
 
 static void
 forget_in_call_locked (guint64 id)
 {
   g_hash_table_remove (_pyisolate_runtime.calls_in, &id);
-  if (g_hash_table_size (_pyisolate_runtime.calls_in) == 0)
+  if (_pyisolate_runtime.n_idle_waiters > 0 && g_hash_table_size (_pyisolate_runtime.calls_in) == 0)
     g_cond_broadcast (&_pyisolate_runtime.idle);
+}
+
+/* The way of its answer. */
+static PyIsolateLane *
+dup_lane_of_call_locked (guint64 id)
+{
+  PyIsolateInCall *call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &id);
+
+  return call != NULL && call->lane != NULL ? g_object_ref (call->lane) : NULL;
 }
 
 /*< private >
@@ -316,18 +381,67 @@ forget_in_call_locked (guint64 id)
 void
 _pyisolate_in_call_answer (PyIsolateFrame *frame)
 {
+  g_autoptr (PyIsolateLane) lane = NULL;
+
   g_mutex_lock (&_pyisolate_runtime.mutex);
+  lane = dup_lane_of_call_locked (frame->id);
   forget_in_call_locked (frame->id);
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 
+  _pyisolate_runtime_send_by (lane, frame, NULL);
+}
+
+/*< private >
+ * @frame: (transfer full): an EVENT or PROGRESS with the id of a call
+ *
+ * By the way of the call, and before its answer. Where the call is answered already there is no
+ * progress any more, and an event belongs to no call.
+ */
+gboolean
+_pyisolate_in_call_tell (PyIsolateFrame  *frame,
+                         GError         **error)
+{
+  g_autoptr (PyIsolateLane) lane = NULL;
+  gboolean sent = TRUE;
+  gboolean open;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  open = g_hash_table_contains (_pyisolate_runtime.calls_in, &frame->id);
+  lane = dup_lane_of_call_locked (frame->id);
+  if (lane != NULL)
+    sent = _pyisolate_runtime_send_by (lane, frame, error);
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  if (lane != NULL)
+    return sent;
+
+  if (!open && frame->kind == PYISOLATE_FRAME_PROGRESS)
+    {
+      _pyisolate_frame_free (frame);
+      return TRUE;
+    }
+  if (!open)
+    frame->id = 0;
   _pyisolate_runtime_send (frame);
+
+  return TRUE;
+}
+
+/* Nothing of it has run. */
+static GError *
+new_error_of_queued_locked (void)
+{
+  if (_pyisolate_runtime.stopping)
+    return g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING, PYISOLATE_RUNTIME_STOPPING);
+
+  return g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED, "cancelled");
 }
 
 static void
 drop_queued_call_locked (PyIsolateInCall *call)
 {
-  g_autoptr (GError) error = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED,
-                                                  "cancelled");
+  g_autoptr (GError) error = new_error_of_queued_locked ();
+  g_autoptr (PyIsolateLane) lane = dup_lane_of_call_locked (call->id);
   guint64 id = call->id;
 
   for (GList *l = call->queued->frames.head; l != NULL; l = l->next)
@@ -342,7 +456,7 @@ drop_queued_call_locked (PyIsolateInCall *call)
         }
     }
   forget_in_call_locked (id);
-  _pyisolate_runtime_send (_pyisolate_frame_new_error (id, error));
+  _pyisolate_runtime_send_by (lane, _pyisolate_frame_new_error (id, error), NULL);
 }
 
 static void
@@ -351,7 +465,7 @@ interrupt_runner_locked (PyIsolateRunner *runner,
 {
   if (runner->n_waits > 0)
     _pyisolate_inbox_push_locked (runner->inbox,
-                                  _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, call->id));
+                                  _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, call->id), NULL);
 
   /* Around another def that it serves meanwhile it is told when that one has ended. */
   if (runner->top != call)
@@ -361,7 +475,7 @@ interrupt_runner_locked (PyIsolateRunner *runner,
     pthread_kill (runner->thread, PYISOLATE_RUNTIME_SIGNAL);
   else
     _pyisolate_inbox_push_locked (_pyisolate_runtime.interrupts,
-                                  _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, call->id));
+                                  _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, call->id), NULL);
 }
 
 static void
@@ -390,16 +504,19 @@ cancel_in_call_locked (PyIsolateInCall *call)
     interrupt_runner_locked (call->runner, call);
   else
     _pyisolate_inbox_push_locked (_pyisolate_runtime.inboxes[PYISOLATE_HOME_MAIN],
-                                  _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, call->id));
+                                  _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, call->id), NULL);
 }
 
-void
+/* FALSE: there is no such call; it was answered, or has not come yet. */
+gboolean
 _pyisolate_in_call_cancel_locked (guint64 id)
 {
   PyIsolateInCall *call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &id);
 
-  if (call != NULL) /* else it was answered meanwhile */
+  if (call != NULL)
     cancel_in_call_locked (call);
+
+  return call != NULL;
 }
 
 void
@@ -418,11 +535,13 @@ _pyisolate_in_calls_wait_idle (gint64 deadline)
   gboolean idle;
 
   g_mutex_lock (&_pyisolate_runtime.mutex);
+  _pyisolate_runtime.n_idle_waiters++;
   while (!(idle = g_hash_table_size (_pyisolate_runtime.calls_in) == 0))
     {
       if (!g_cond_wait_until (&_pyisolate_runtime.idle, &_pyisolate_runtime.mutex, deadline))
         break;
     }
+  _pyisolate_runtime.n_idle_waiters--;
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 
   return idle;

@@ -4,14 +4,14 @@
 #include "pyisolate-runtime-private.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 static PyIsolateInbox *
 new_inbox (int      wake_fd,
-           gboolean owns_wake_fd)
+           int      wait_fd,
+           gboolean owns_fds)
 {
   PyIsolateInbox *inbox = g_new0 (PyIsolateInbox, 1);
 
@@ -19,7 +19,8 @@ new_inbox (int      wake_fd,
   g_queue_init (&inbox->frames);
   g_cond_init (&inbox->arrived);
   inbox->wake_fd = wake_fd;
-  inbox->owns_wake_fd = owns_wake_fd;
+  inbox->wait_fd = wait_fd;
+  inbox->owns_fds = owns_fds;
 
   g_mutex_lock (&_pyisolate_runtime.mutex);
   if (_pyisolate_runtime.all_inboxes == NULL)
@@ -30,27 +31,38 @@ new_inbox (int      wake_fd,
   return inbox;
 }
 
-/* NULL with errno set where an eventfd is wanted and cannot be had. */
+/* NULL with errno set where descriptors are wanted and cannot be had. */
 PyIsolateInbox *
-_pyisolate_inbox_new (gboolean with_wake_fd)
+_pyisolate_inbox_new (gboolean with_fds)
 {
   int wake_fd = -1;
+  int wait_fd = -1;
 
-  if (with_wake_fd)
+  if (with_fds)
     {
       wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
       if (wake_fd < 0)
         return NULL;
+
+      wait_fd = _pyisolate_lanes_new_set (wake_fd);
+      if (wait_fd < 0)
+        {
+          int saved_errno = errno;
+
+          close (wake_fd);
+          errno = saved_errno;
+          return NULL;
+        }
     }
 
-  return new_inbox (wake_fd, TRUE);
+  return new_inbox (wake_fd, wait_fd, TRUE);
 }
 
 /* Another one for the thread of @other, which lives longer: what comes into either wakes it. */
 PyIsolateInbox *
 _pyisolate_inbox_new_beside (PyIsolateInbox *other)
 {
-  return new_inbox (other->wake_fd, FALSE);
+  return new_inbox (other->wake_fd, other->wait_fd, FALSE);
 }
 
 PyIsolateInbox *
@@ -77,7 +89,9 @@ _pyisolate_inbox_unref (PyIsolateInbox *inbox)
 
   g_queue_clear_full (&inbox->frames, (GDestroyNotify) _pyisolate_frame_free);
   g_cond_clear (&inbox->arrived);
-  if (inbox->wake_fd >= 0 && inbox->owns_wake_fd)
+  if (inbox->wait_fd >= 0 && inbox->owns_fds)
+    _pyisolate_lanes_free_set (inbox->wait_fd);
+  if (inbox->wake_fd >= 0 && inbox->owns_fds)
     close (inbox->wake_fd);
   g_free (inbox);
 }
@@ -96,12 +110,18 @@ _pyisolate_inbox_wake_locked (PyIsolateInbox *inbox)
   g_cond_broadcast (&inbox->arrived);
 }
 
+/*< private >
+ * @frame: (transfer full): the frame
+ * @awake: (nullable): an inbox of the calling thread, which looks into all that are its own anyway
+ */
 void
 _pyisolate_inbox_push_locked (PyIsolateInbox *inbox,
-                              PyIsolateFrame *frame)
+                              PyIsolateFrame *frame,
+                              PyIsolateInbox *awake)
 {
   g_queue_push_tail (&inbox->frames, frame);
-  _pyisolate_inbox_wake_locked (inbox);
+  if (awake == NULL || inbox->wake_fd < 0 || inbox->wake_fd != awake->wake_fd)
+    _pyisolate_inbox_wake_locked (inbox);
 }
 
 static gboolean
@@ -141,6 +161,19 @@ pop_locked (PyIsolateInbox *inbox,
   return frame;
 }
 
+/* What is there now, or NULL. */
+PyIsolateFrame *
+_pyisolate_inbox_pop (PyIsolateInbox *inbox)
+{
+  PyIsolateFrame *frame;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  frame = pop_locked (inbox, 0);
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  return frame;
+}
+
 static PyIsolateTake
 take_by_cond (PyIsolateInbox  *inbox,
               guint64          reply_id,
@@ -149,6 +182,7 @@ take_by_cond (PyIsolateInbox  *inbox,
 {
   PyIsolateTake result = PYISOLATE_TAKE_FRAME;
 
+  _pyisolate_lanes_guard ();
   g_mutex_lock (&_pyisolate_runtime.mutex);
   inbox->n_waiting++;
   while ((*frame = pop_locked (inbox, reply_id)) == NULL)
@@ -187,25 +221,18 @@ milliseconds_until (gint64 deadline)
   return left <= 0 ? 0 : (int) MIN ((left + 999) / 1000, G_MAXINT);
 }
 
-/* The main thread waits in poll(), which a signal ends: its Python handlers must run. */
+/* Reads the lanes itself. A signal ends the wait: the main thread's Python handlers must run. */
 static PyIsolateTake
 take_by_poll (PyIsolateInbox  *inbox,
               guint64          reply_id,
               gint64           deadline,
               PyIsolateFrame **frame)
 {
-  struct pollfd pollfd = { .fd = inbox->wake_fd, .events = POLLIN };
-
   for (;;)
     {
-      int timeout = milliseconds_until (deadline);
+      int timeout;
       gboolean closed;
-      guint64 counter;
-      int n;
-
-      /* First the counter, then the frames: what comes in between wakes once more. */
-      if (read (inbox->wake_fd, &counter, sizeof counter) < 0 && errno == EINTR)
-        return PYISOLATE_TAKE_INTERRUPTED;
+      guint n_events;
 
       g_mutex_lock (&_pyisolate_runtime.mutex);
       *frame = pop_locked (inbox, reply_id);
@@ -216,14 +243,12 @@ take_by_poll (PyIsolateInbox  *inbox,
         return PYISOLATE_TAKE_FRAME;
       if (closed)
         return PYISOLATE_TAKE_CLOSED;
-      if (timeout == 0)
-        return PYISOLATE_TAKE_TIMED_OUT;
 
-      do
-        n = poll (&pollfd, 1, timeout);
-      while (n < 0 && errno == EAGAIN);
-      if (n < 0 && errno == EINTR)
+      timeout = milliseconds_until (deadline);
+      if (!_pyisolate_lanes_wait (inbox->wait_fd, inbox, timeout, &n_events, NULL))
         return PYISOLATE_TAKE_INTERRUPTED;
+      if (n_events == 0 && timeout == 0)
+        return PYISOLATE_TAKE_TIMED_OUT;
     }
 }
 

@@ -5,6 +5,7 @@
 #include "pyisolate-runtime-private.h"
 
 #include "pyisolate-dbus-transport-private.h"
+#include "pyisolate-error.h"
 #include "pyisolate-memory-book-private.h"
 
 #include <sys/stat.h>
@@ -44,6 +45,7 @@ after_fork_in_child (void)
   g_atomic_int_set (&_pyisolate_runtime.forked, TRUE);
   if (_pyisolate_runtime.link_fd >= 0)
     close (_pyisolate_runtime.link_fd);
+  _pyisolate_lanes_close_in_child ();
 }
 
 static void
@@ -53,7 +55,7 @@ on_frame (PyIsolateTransport *transport,
 {
   /* The first one is the answer to Hello: no code of the extension has run yet. */
   _pyisolate_runtime_poll_link_in_set ();
-  _pyisolate_runtime_receive (frame);
+  _pyisolate_runtime_receive (frame, NULL, NULL);
 }
 
 /* In the link's own thread. Without a host there is nobody to work for; what the extension
@@ -84,6 +86,7 @@ run_link (gpointer data)
   g_autoptr (GMainContext) context = g_main_context_new ();
   g_autoptr (GMainLoop) loop = g_main_loop_new (context, FALSE);
 
+  _pyisolate_runtime.context = context;
   g_main_context_push_thread_default (context);
   _pyisolate_runtime.connection = _pyisolate_dbus_connect_worker_sync (connecting->fd,
                                                                        &connecting->error);
@@ -150,7 +153,8 @@ _pyisolate_runtime_connect (int      take_fd,
       close (take_fd);
       return FALSE;
     }
-  _pyisolate_runtime.calls_in = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
+  _pyisolate_runtime.calls_in = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL,
+                                                       (GDestroyNotify) _pyisolate_in_call_free);
   _pyisolate_runtime.calls_out = g_hash_table_new (g_int64_hash, g_int64_equal);
   _pyisolate_runtime.link_fd = take_fd;
   _pyisolate_runtime.link_inode = get_inode (take_fd);
@@ -181,8 +185,8 @@ _pyisolate_runtime_connect (int      take_fd,
 /* An extension that closes every descriptor, as daemons used to, takes the link with it. The host
  * knows it from the socket, and its user from here, if there is something to send before the host
  * ends this process. What has the number now is not for frames. */
-static void
-check_link (void)
+void
+_pyisolate_runtime_check_link (void)
 {
   static const char message[] =
     "pyisolate: the extension has closed the descriptor of its link to the host\n";
@@ -202,14 +206,51 @@ _pyisolate_runtime_send (PyIsolateFrame *frame)
 {
   g_autoptr (GError) error = NULL;
 
-  check_link ();
+  _pyisolate_runtime_check_link ();
   if (!_pyisolate_transport_send (_pyisolate_runtime.transport, frame, &error))
     g_debug ("Not sent: %s", error->message);
 }
 
-/* Blocks: not to be called with the GIL held. */
+/*< private >
+ * @lane: (nullable): by which; else by D-Bus
+ * @frame: (transfer full): what to send
+ *
+ * What is for a lane that is closed goes nowhere: its context in the host is gone, and waits for nothing.
+ *
+ * Returns: FALSE if too much waits to be sent already
+ */
+gboolean
+_pyisolate_runtime_send_by (PyIsolateLane   *lane,
+                            PyIsolateFrame  *frame,
+                            GError         **error)
+{
+  g_autoptr (GError) problem = NULL;
+
+  if (lane == NULL)
+    {
+      _pyisolate_runtime_send (frame);
+      return TRUE;
+    }
+  if (_pyisolate_transport_send (PYISOLATE_TRANSPORT (lane), frame, &problem))
+    return TRUE;
+
+  if (g_error_matches (problem, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT))
+    {
+      g_propagate_error (error, g_steal_pointer (&problem));
+      return FALSE;
+    }
+  _pyisolate_runtime_check_link ();
+  g_debug ("Not sent: %s", problem->message);
+
+  return TRUE;
+}
+
+/* Before the end: what came meanwhile by lanes is answered, too. Blocks: not to be called with the
+ * GIL held. */
 void
 _pyisolate_runtime_flush (void)
 {
+  _pyisolate_lanes_drain ();
+  _pyisolate_lanes_flush ();
   g_dbus_connection_flush_sync (_pyisolate_runtime.connection, NULL, NULL);
 }

@@ -2,16 +2,16 @@
 /* The worker's end of the link: what arrives finds the thread that waits for it, without Python.
  *
  * Frames arrive in GDBus's thread, which never takes the GIL: a ping is answered and a
- * cancellation takes its way there, also while Python is busy or stuck. Everything else goes
- * into the inbox of the thread that is to handle it, see pyisolate-runtime-route.c.
+ * cancellation takes its way there, also while Python is busy or stuck. Those of a lane are read
+ * by the thread that waits, see pyisolate-runtime-lanes.c. Everything goes into the inbox of the
+ * thread that is to handle it, see pyisolate-runtime-route.c.
  *
  * There is one link in a process, so there is one of everything here. `mutex` guards all of it
  * but what is said to be fixed. It is held for moments only and nobody waits for the GIL under
  * it, so that it may be taken with the GIL held. */
 #pragma once
 
-#include "pyisolate-frame-private.h"
-#include "pyisolate-transport-private.h"
+#include "pyisolate-lane-private.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -23,14 +23,19 @@ G_BEGIN_DECLS
  * it. */
 #define PYISOLATE_RUNTIME_SIGNAL SIGURG
 
+/* What a call is told that was not begun before the host's Stop. */
+#define PYISOLATE_RUNTIME_STOPPING "The extension is being stopped"
+
 /* Frames in the order in which they came, for one or more threads or one event loop. */
 typedef struct {
   gatomicrefcount ref_count;
   GQueue frames;
   GCond arrived;
-  /* fixed: an eventfd for a poll() or an event loop, or -1: then `arrived` is used */
+  /* fixed: an eventfd, or -1: then `arrived` is used */
   int wake_fd;
-  gboolean owns_wake_fd;
+  /* fixed: an epoll set of wake_fd and all lanes, for a wait or an event loop, or -1 */
+  int wait_fd;
+  gboolean owns_fds;
   guint n_waiting; /* threads */
 } PyIsolateInbox;
 
@@ -59,6 +64,7 @@ typedef struct {
 /* A call of the host's that has no answer yet. */
 struct _PyIsolateInCall {
   guint64 id;
+  PyIsolateLane *lane;     /* by which it came, and its answer goes; NULL: D-Bus */
   PyIsolateInbox *queued;  /* where its frame still lies */
   PyIsolateRunner *runner; /* which runs it as a def */
   PyIsolateInCall *outer;  /* the def that its runner interrupted for it */
@@ -71,6 +77,7 @@ struct _PyIsolateInCall {
 typedef struct {
   guint64 id;
   guint64 own;             /* the host's call that made it, or 0 */
+  PyIsolateLane *lane;     /* by which it went; NULL: D-Bus */
   PyIsolateInbox *inbox;   /* gets the answer */
   PyIsolateRunner *runner; /* the thread that waits; NULL: an event loop does */
   gboolean cancelled;
@@ -84,6 +91,7 @@ typedef struct {
   GDBusConnection *connection;
   PyIsolateTransport *transport;
   PyIsolateMemoryBook *memory; /* what the host shares with this process */
+  GMainContext *context; /* of the link's thread */
   int link_fd;
   guint64 link_inode; /* what the descriptor stands for, unless the extension has closed it */
   PyIsolateInbox *inboxes[PYISOLATE_N_HOMES]; /* those of LOOP and MAIN are the same */
@@ -100,6 +108,7 @@ typedef struct {
   GHashTable *calls_out; /* id → PyIsolateOutCall */
   GPtrArray *all_inboxes; /* not owned */
   GCond idle;            /* calls_in became empty */
+  guint n_idle_waiters;
   guint32 link_number;
   guint32 last_id;
   gboolean stopping;
@@ -113,7 +122,29 @@ gboolean         _pyisolate_runtime_connect      (int              take_fd,
                                                  GError         **error);
 void             _pyisolate_runtime_flush        (void);
 void             _pyisolate_runtime_send         (PyIsolateFrame  *frame /* transfer full */);
+gboolean         _pyisolate_runtime_send_by      (PyIsolateLane   *lane,
+                                                  PyIsolateFrame  *frame /* transfer full */,
+                                                  GError         **error);
+void             _pyisolate_runtime_check_link   (void);
 gboolean         _pyisolate_runtime_is_forked    (void);
+
+/* pyisolate-runtime-lanes.c */
+gboolean         _pyisolate_lanes_add            (int              take_fd);
+gboolean         _pyisolate_lanes_are_there      (void);
+int              _pyisolate_lanes_new_set        (int              wake_fd);
+void             _pyisolate_lanes_free_set       (int              set);
+gboolean         _pyisolate_lanes_add_to_set     (int              set,
+                                                  int              fd);
+/* FALSE: a signal. */
+gboolean         _pyisolate_lanes_wait           (int              set,
+                                                  PyIsolateInbox  *inbox,
+                                                  int              timeout,
+                                                  guint           *n_events,
+                                                  gboolean        *other);
+void             _pyisolate_lanes_drain          (void);
+void             _pyisolate_lanes_flush          (void);
+void             _pyisolate_lanes_guard          (void);
+void             _pyisolate_lanes_close_in_child (void);
 
 /* pyisolate-runtime-poll.c */
 void             _pyisolate_runtime_poll_link_in_set (void);
@@ -131,7 +162,9 @@ PyIsolateInbox  *_pyisolate_inbox_new_beside    (PyIsolateInbox  *other);
 PyIsolateInbox  *_pyisolate_inbox_ref           (PyIsolateInbox  *inbox);
 void             _pyisolate_inbox_unref         (PyIsolateInbox  *inbox);
 void             _pyisolate_inbox_push_locked   (PyIsolateInbox  *inbox,
-                                                 PyIsolateFrame  *frame /* transfer full */);
+                                                 PyIsolateFrame  *frame /* transfer full */,
+                                                 PyIsolateInbox  *awake);
+PyIsolateFrame  *_pyisolate_inbox_pop           (PyIsolateInbox  *inbox);
 void             _pyisolate_inbox_wake_locked   (PyIsolateInbox  *inbox);
 PyIsolateTake    _pyisolate_inbox_take          (PyIsolateInbox  *inbox,
                                                  guint64          reply_id,
@@ -140,7 +173,9 @@ PyIsolateTake    _pyisolate_inbox_take          (PyIsolateInbox  *inbox,
 
 /* pyisolate-runtime-route.c */
 PyIsolateInbox  *_pyisolate_runtime_route_locked (PyIsolateFrame  *frame);
-void             _pyisolate_runtime_receive      (PyIsolateFrame  *frame /* transfer full */);
+void             _pyisolate_runtime_receive      (PyIsolateFrame  *frame /* transfer full */,
+                                                  PyIsolateLane   *lane,
+                                                  PyIsolateInbox  *awake);
 
 /* pyisolate-runtime-calls.c */
 PyIsolateRunner *_pyisolate_runner_get          (unsigned long    ident);
@@ -156,10 +191,14 @@ gboolean         _pyisolate_in_call_is_open     (guint64          id);
 guint64          _pyisolate_out_call_begin      (PyIsolateFrame  *frame,
                                                  guint64          own,
                                                  PyIsolateInbox  *inbox,
-                                                 PyIsolateRunner *runner);
+                                                 PyIsolateRunner *runner,
+                                                 GError         **error);
 void             _pyisolate_out_call_end        (guint64          id);
 void             _pyisolate_in_call_answer      (PyIsolateFrame  *frame /* transfer full */);
-void             _pyisolate_in_call_cancel_locked (guint64        id);
+gboolean         _pyisolate_in_call_tell        (PyIsolateFrame  *frame /* transfer full */,
+                                                 GError         **error);
+void             _pyisolate_in_call_free        (PyIsolateInCall *call);
+gboolean         _pyisolate_in_call_cancel_locked (guint64       id);
 void             _pyisolate_in_calls_stop_locked (void);
 gboolean         _pyisolate_in_calls_wait_idle  (gint64           deadline);
 

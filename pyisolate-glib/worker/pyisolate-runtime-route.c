@@ -114,12 +114,13 @@ _pyisolate_runtime_route_locked (PyIsolateFrame *frame)
 
 static void
 answer_error (guint64        id,
+              PyIsolateLane *lane,
               PyIsolateError code,
               const char    *message)
 {
   g_autoptr (GError) error = g_error_new_literal (PYISOLATE_ERROR, code, message);
 
-  _pyisolate_runtime_send (_pyisolate_frame_new_error (id, error));
+  _pyisolate_runtime_send_by (lane, _pyisolate_frame_new_error (id, error), NULL);
 }
 
 static void
@@ -133,7 +134,9 @@ answer_none (guint64 id)
 }
 
 static void
-receive_method_call (PyIsolateFrame *frame)
+receive_method_call (PyIsolateFrame *frame,
+                     PyIsolateLane  *lane,
+                     PyIsolateInbox *awake)
 {
   PyIsolateInCall *call;
   const char *refusal = NULL;
@@ -142,7 +145,7 @@ receive_method_call (PyIsolateFrame *frame)
     {
       g_autofree char *message = g_strdup_printf ("A worker has no object %s", frame->target);
 
-      answer_error (frame->id, PYISOLATE_ERROR_NO_SUCH_METHOD, message);
+      answer_error (frame->id, lane, PYISOLATE_ERROR_NO_SUCH_METHOD, message);
       _pyisolate_frame_free (frame);
       return;
     }
@@ -150,7 +153,7 @@ receive_method_call (PyIsolateFrame *frame)
   g_mutex_lock (&_pyisolate_runtime.mutex);
   if (_pyisolate_runtime.stopping)
     {
-      refusal = "The extension is being stopped";
+      refusal = PYISOLATE_RUNTIME_STOPPING;
     }
   else if (_pyisolate_runtime.homes == NULL)
     {
@@ -160,17 +163,35 @@ receive_method_call (PyIsolateFrame *frame)
     {
       call = g_new0 (PyIsolateInCall, 1);
       call->id = frame->id;
+      call->lane = lane != NULL ? g_object_ref (lane) : NULL;
       call->queued = _pyisolate_runtime_route_locked (frame);
       g_hash_table_replace (_pyisolate_runtime.calls_in, &call->id, call);
-      _pyisolate_inbox_push_locked (call->queued, frame);
+      _pyisolate_inbox_push_locked (call->queued, frame, awake);
     }
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 
   if (refusal != NULL)
     {
-      answer_error (frame->id, PYISOLATE_ERROR_NOT_RUNNING, refusal);
+      answer_error (frame->id, lane, PYISOLATE_ERROR_NOT_RUNNING, refusal);
       _pyisolate_frame_free (frame);
     }
+}
+
+/* The other end of a lane. It may have been used by now. */
+static void
+open_lane (PyIsolateFrame *frame)
+{
+  if (frame->n_fds != 1)
+    {
+      answer_error (frame->id, NULL, PYISOLATE_ERROR_FAILED, "A lane is one descriptor");
+      return;
+    }
+
+  frame->n_fds = 0;
+  if (_pyisolate_lanes_add (frame->fds[0]))
+    answer_none (frame->id);
+  else
+    answer_error (frame->id, NULL, PYISOLATE_ERROR_LIMIT, "The worker has no room for a lane");
 }
 
 static void
@@ -181,24 +202,32 @@ receive_control_call (PyIsolateFrame *frame)
       answer_none (frame->id);
       _pyisolate_frame_free (frame);
     }
+  else if (g_strcmp0 (frame->name, "OpenLane") == 0)
+    {
+      open_lane (frame);
+      _pyisolate_frame_free (frame);
+    }
   else if (g_strcmp0 (frame->name, "Stop") == 0)
     {
+      /* What was called before is queued or runs; what is read from now on is refused. */
+      _pyisolate_lanes_drain ();
       g_mutex_lock (&_pyisolate_runtime.mutex);
       _pyisolate_in_calls_stop_locked ();
-      _pyisolate_inbox_push_locked (_pyisolate_runtime.inboxes[PYISOLATE_HOME_MAIN], frame);
+      _pyisolate_inbox_push_locked (_pyisolate_runtime.inboxes[PYISOLATE_HOME_MAIN], frame, NULL);
       g_mutex_unlock (&_pyisolate_runtime.mutex);
     }
   else
     {
       g_autofree char *message = g_strdup_printf ("The worker has no control call %s", frame->name);
 
-      answer_error (frame->id, PYISOLATE_ERROR_NO_SUCH_METHOD, message);
+      answer_error (frame->id, NULL, PYISOLATE_ERROR_NO_SUCH_METHOD, message);
       _pyisolate_frame_free (frame);
     }
 }
 
 static void
-receive_reply (PyIsolateFrame *frame)
+receive_reply (PyIsolateFrame *frame,
+               PyIsolateInbox *awake)
 {
   PyIsolateOutCall *out;
 
@@ -207,7 +236,7 @@ receive_reply (PyIsolateFrame *frame)
   if (out != NULL)
     {
       out->answered = TRUE;
-      _pyisolate_inbox_push_locked (out->inbox, frame);
+      _pyisolate_inbox_push_locked (out->inbox, frame, awake);
     }
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 
@@ -215,32 +244,53 @@ receive_reply (PyIsolateFrame *frame)
     _pyisolate_frame_free (frame);
 }
 
+/* It may have overtaken its call, which is in a lane then. */
+static void
+receive_cancel (guint64 id)
+{
+  gboolean found;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  found = _pyisolate_in_call_cancel_locked (id);
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+  if (found || !_pyisolate_lanes_are_there ())
+    return;
+
+  _pyisolate_lanes_drain ();
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  _pyisolate_in_call_cancel_locked (id); /* else it was answered meanwhile */
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+}
+
 /*< private >
  * @frame: (transfer full): what arrived
+ * @lane: (nullable): by which; else by D-Bus
+ * @awake: (nullable): see _pyisolate_inbox_push_locked()
  *
- * Runs in GDBus's thread.
+ * Runs in GDBus's thread, or in the one that reads the lane.
  */
 void
-_pyisolate_runtime_receive (PyIsolateFrame *frame)
+_pyisolate_runtime_receive (PyIsolateFrame *frame,
+                            PyIsolateLane  *lane,
+                            PyIsolateInbox *awake)
 {
   switch (frame->kind)
     {
     case PYISOLATE_FRAME_CALL:
-      if (g_str_equal (frame->target, PYISOLATE_TARGET_WORKER))
+      if (lane == NULL && g_str_equal (frame->target, PYISOLATE_TARGET_WORKER))
         receive_control_call (frame);
       else
-        receive_method_call (frame);
+        receive_method_call (frame, lane, awake);
       break;
 
     case PYISOLATE_FRAME_RETURN:
     case PYISOLATE_FRAME_ERROR:
-      receive_reply (frame);
+      receive_reply (frame, awake);
       break;
 
     case PYISOLATE_FRAME_CANCEL:
-      g_mutex_lock (&_pyisolate_runtime.mutex);
-      _pyisolate_in_call_cancel_locked (frame->id);
-      g_mutex_unlock (&_pyisolate_runtime.mutex);
+      if (lane == NULL)
+        receive_cancel (frame->id);
       _pyisolate_frame_free (frame);
       break;
 

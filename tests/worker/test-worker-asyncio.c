@@ -207,6 +207,19 @@ test_mixed_side_by_side (const char *python)
   worker_finish (worker);
 }
 
+/* What is for other threads reaches them while the main thread is in somebody's code. */
+static void
+test_busy_main_thread (const char *python)
+{
+  Worker *worker = worker_new (python, "mixed.py");
+  guint64 held = worker_call (worker, "hold", "");
+
+  worker_assert_result (worker, "let_main_go", "<'x'>", "'x'");
+  worker_assert_answer (worker, held, "true");
+
+  worker_finish (worker);
+}
+
 static void
 test_loop_inside_def (const char *python)
 {
@@ -236,6 +249,7 @@ main (int   argc,
   worker_add_test ("asyncio/stop-cancels", test_stop_cancels);
   worker_add_test ("mixed/homes", test_mixed_homes);
   worker_add_test ("mixed/side-by-side", test_mixed_side_by_side);
+  worker_add_test ("mixed/busy-main-thread", test_busy_main_thread);
   worker_add_test ("mixed/loop-inside-def", test_loop_inside_def);
 
   return g_test_run ();

@@ -261,7 +261,7 @@ test_stop (const char *python)
   first = worker_wait (worker, running);
   worker_assert_error (first, PYISOLATE_ERROR_FAILED, "cancelled");
   second = worker_wait (worker, queued);
-  worker_assert_error (second, PYISOLATE_ERROR_FAILED, "cancelled");
+  worker_assert_error (second, PYISOLATE_ERROR_NOT_RUNNING, "*stopped*");
   third = worker_wait (worker, late);
   worker_assert_error (third, PYISOLATE_ERROR_NOT_RUNNING, "*stopped*");
   worker_assert_answer (worker, stop, "'/pyisolate/None'");

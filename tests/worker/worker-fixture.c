@@ -5,9 +5,11 @@
 
 #include "pyisolate-dbus-transport-private.h"
 #include "pyisolate-error-private.h"
+#include "pyisolate-lane-private.h"
 #include "pyisolate-value-layout-private.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,6 +20,9 @@ struct _Worker {
   GSubprocess *process;
   GDBusConnection *connection;
   PyIsolateTransport *transport;
+  PyIsolateLane *lane; /* NULL: everything goes by D-Bus */
+  GThread *lane_reader;
+  GHashTable *by_lane; /* ids of the worker's calls that came by it */
   GAsyncQueue *frames;
   GPtrArray *seen;       /* what came and was not waited for */
   GHashTable *forwarded; /* id of a call back → id of the call that asked for it */
@@ -115,6 +120,38 @@ on_frame (PyIsolateTransport *transport,
 }
 
 static void
+on_lane_frame (PyIsolateTransport *transport,
+               PyIsolateFrame     *frame,
+               gpointer            user_data)
+{
+  Worker *worker = user_data;
+
+  g_assert_false (frame->kind == PYISOLATE_FRAME_CANCEL);
+  if (frame->kind == PYISOLATE_FRAME_CALL)
+    {
+      g_mutex_lock (&worker->mutex);
+      g_hash_table_add (worker->by_lane, g_memdup2 (&frame->id, sizeof frame->id));
+      g_mutex_unlock (&worker->mutex);
+    }
+  g_async_queue_push (worker->frames, frame);
+}
+
+static gpointer
+read_lane (gpointer data)
+{
+  Worker *worker = data;
+  struct pollfd pollfd = { .fd = _pyisolate_lane_get_fd (worker->lane), .events = POLLIN };
+
+  while (!_pyisolate_lane_is_ended (worker->lane))
+    {
+      if (poll (&pollfd, 1, -1) == 1)
+        _pyisolate_lane_receive (worker->lane, 100);
+    }
+
+  return NULL;
+}
+
+static void
 on_closed (PyIsolateTransport *transport,
            const GError       *error,
            gpointer            user_data)
@@ -160,6 +197,25 @@ connect_host (Worker *worker,
                               (GDestroyNotify) g_async_queue_unref);
 }
 
+/* The lane that a worker has from its start. */
+static void
+make_lane (Worker              *worker,
+           GSubprocessLauncher *launcher)
+{
+  static const PyIsolateTransportHandler handler = { on_lane_frame, on_closed };
+  int fds[2];
+
+  if (g_strcmp0 (g_getenv ("PYISOLATE_TRANSPORT"), "dbus") == 0)
+    return;
+
+  g_assert_true (_pyisolate_lane_socketpair (fds));
+  g_subprocess_launcher_take_fd (launcher, fds[1], 4);
+  g_subprocess_launcher_setenv (launcher, "PYISOLATE_LANE_FD", "4", TRUE);
+  worker->lane = _pyisolate_lane_new (fds[0]);
+  _pyisolate_transport_start (PYISOLATE_TRANSPORT (worker->lane), &handler, worker, NULL);
+  worker->lane_reader = g_thread_new ("lane", read_lane, worker);
+}
+
 Worker *
 worker_start (const char *python,
               const char *path)
@@ -174,6 +230,7 @@ worker_start (const char *python,
   worker->frames = g_async_queue_new_full ((GDestroyNotify) _pyisolate_frame_free);
   worker->seen = g_ptr_array_new_with_free_func ((GDestroyNotify) _pyisolate_frame_free);
   worker->forwarded = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, g_free);
+  worker->by_lane = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   worker->module_path = g_strdup (path);
   worker->source_paths = g_new0 (char *, 1);
   worker->output = g_string_new (NULL);
@@ -186,6 +243,7 @@ worker_start (const char *python,
     g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE);
   g_subprocess_launcher_take_fd (launcher, fds[1], 3);
   g_subprocess_launcher_setenv (launcher, "PYISOLATE_LINK_FD", "3", TRUE);
+  make_lane (worker, launcher);
   g_subprocess_launcher_setenv (launcher, "HOME", worker->home, TRUE);
   if (g_getenv ("PYISOLATE_TEST_PRELOAD") != NULL)
     {
@@ -217,13 +275,35 @@ worker_add_source_path (Worker     *worker,
   worker->source_paths[n + 1] = NULL;
 }
 
+/* As a host sends: calls of methods, and the answers to what came by it. */
+static gboolean
+goes_by_lane (Worker         *worker,
+              PyIsolateFrame *frame)
+{
+  gboolean came_by_lane;
+
+  if (worker->lane == NULL || frame->kind == PYISOLATE_FRAME_CANCEL)
+    return FALSE;
+  if (frame->kind == PYISOLATE_FRAME_CALL)
+    return g_strcmp0 (frame->target, "") == 0;
+
+  g_mutex_lock (&worker->mutex);
+  came_by_lane = g_hash_table_remove (worker->by_lane, &frame->id);
+  g_mutex_unlock (&worker->mutex);
+
+  return came_by_lane;
+}
+
 static void
 send_frame (Worker         *worker,
             PyIsolateFrame *frame)
 {
+  PyIsolateTransport *transport = worker->transport;
   g_autoptr (GError) error = NULL;
 
-  _pyisolate_transport_send (worker->transport, frame, &error);
+  if (goes_by_lane (worker, frame))
+    transport = PYISOLATE_TRANSPORT (worker->lane);
+  _pyisolate_transport_send (transport, frame, &error);
   g_assert_no_error (error);
 }
 
@@ -485,6 +565,7 @@ worker_answer_hello (Worker *worker)
   g_assert_cmpint (number, ==, 1);
   g_assert_true (g_variant_lookup (kwargs, "pid", "x", &number));
   g_assert_cmpint (number, ==, worker_get_pid (worker));
+  g_assert_cmpint (g_variant_lookup (kwargs, "lanes", "x", &number), ==, worker->lane != NULL);
 
   send_variant (worker, hello->id, new_settings (worker));
 }
@@ -607,6 +688,24 @@ worker_call_full (Worker        *worker,
 }
 
 guint64
+worker_call_with_fd (Worker     *worker,
+                     const char *target,
+                     const char *method,
+                     int         take_fd)
+{
+  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, ++worker->last_id);
+  guint64 id = frame->id;
+
+  frame->target = g_strdup (target);
+  frame->name = g_strdup (method);
+  _pyisolate_frame_set_variant (frame, g_variant_new_parsed ("(@av [], @a{sv} {})"));
+  _pyisolate_frame_take_fds (frame, g_memdup2 (&take_fd, sizeof take_fd), 1);
+  send_frame (worker, frame);
+
+  return id;
+}
+
+guint64
 worker_call (Worker     *worker,
              const char *method,
              const char *args)
@@ -648,6 +747,12 @@ worker_free (Worker *worker)
   g_subprocess_wait (worker->process, NULL, NULL);
   g_thread_join (worker->reader);
 
+  if (worker->lane != NULL)
+    {
+      _pyisolate_transport_close (PYISOLATE_TRANSPORT (worker->lane), NULL);
+      g_thread_join (worker->lane_reader);
+    }
+  g_clear_object (&worker->lane);
   if (!g_dbus_connection_is_closed (worker->connection))
     worker_close_link (worker);
   g_clear_object (&worker->transport);
@@ -656,6 +761,7 @@ worker_free (Worker *worker)
   g_async_queue_unref (worker->frames);
   g_ptr_array_unref (worker->seen);
   g_hash_table_unref (worker->forwarded);
+  g_hash_table_unref (worker->by_lane);
   g_clear_pointer (&worker->methods, g_variant_unref);
   g_strfreev (worker->source_paths);
   g_free (worker->module_path);

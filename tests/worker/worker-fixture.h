@@ -66,6 +66,10 @@ guint64          worker_call_full            (Worker          *worker,
                                               const char      *kwargs,
                                               const guint64   *chain,
                                               guint            n_chain);
+guint64          worker_call_with_fd         (Worker          *worker,
+                                              const char      *target,
+                                              const char      *method,
+                                              int              take_fd);
 void             worker_cancel               (Worker          *worker,
                                               guint64          id);
 /* Serves the singletons until the answer to that call comes. */

@@ -136,3 +136,22 @@ def own_loop_down(n):
         return await pyisolate.singleton("host").call_back("own_loop_down", n - 1)
 
     return 1 + asyncio.run(main())
+
+
+begun = threading.Event()
+let_go = threading.Event()
+
+
+@pyisolate.inline
+def hold():
+    """Keeps the main thread until another one runs let_main_go()."""
+    begun.set()
+    return let_go.wait(20)
+
+
+def let_main_go(value):
+    """Once it has asked the host, while the main thread is held."""
+    begun.wait()
+    answer = pyisolate.singleton("host").sync.echo(value)
+    let_go.set()
+    return answer

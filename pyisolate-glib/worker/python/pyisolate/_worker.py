@@ -19,12 +19,12 @@ PROTOCOL = 1
 END_SECONDS = 1.0
 
 
-def main(link_fd):
+def main(link_fd, lane_fd):
     """Serve the host at the other end of this socket; returns when Python is to end."""
     sys.stdout.reconfigure(line_buffering=True)
-    worker = Worker(native.connect(link_fd))
+    worker = Worker(native.connect(link_fd, -1 if lane_fd is None else lane_fd))
     signal(native.SIGNAL, native.on_signal)
-    settings = worker.hello()
+    settings = worker.hello(lanes=lane_fd is not None)
     if not worker.load(settings):
         leave(1)
     stop = worker.serve()
@@ -56,14 +56,16 @@ class Worker:
         self.loaded = None
         _dispatch.get_loop = self._get_loop
 
-    def hello(self):
-        version = ".".join(map(str, sys.version_info[:3]))
-        settings = call_sync(
-            HOST,
-            "Hello",
-            (),
-            {"protocol": PROTOCOL, "build": native.BUILD_ID, "python": version, "pid": os.getpid()},
-        )
+    def hello(self, lanes):
+        about = {
+            "protocol": PROTOCOL,
+            "build": native.BUILD_ID,
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "pid": os.getpid(),
+        }
+        if lanes:
+            about["lanes"] = 1
+        settings = call_sync(HOST, "Hello", (), about)
         native.set_link_number(settings["link"])
         pyisolate.extension_name = settings["name"]
         pyisolate.state_directory = settings["state_directory"]

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: MIT */
+/* The worker's ends of its lanes: who reads them, and when.
+ *
+ * A thread that waits with descriptors of its own (the main thread, an event loop) waits for all
+ * lanes, reads what is there and routes it, whoever it is for; the kernel wakes one of them for a
+ * message, not all. The link's thread reads where nobody else does: it drains the lanes when a
+ * cancellation has overtaken its call and before a stop; and while other threads wait in their
+ * inboxes it looks after lanes that the main thread, which runs somebody's method, leaves alone
+ * for longer than PATIENCE_MS. It also sends what a socket had no room for.
+ *
+ * What is read is routed before the lane is unlocked: so frames of a lane keep their order. Nobody
+ * waits for the GIL with a lane locked; a lane may be locked with the GIL held. The order of locks
+ * is lane, runtime. */
+#include "config.h"
+
+#include "pyisolate-runtime-private.h"
+
+#include "pyisolate-error-private.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+/* As many as a host opens. */
+#define MAX_LANES 64
+
+/* A reader takes so many frames of a lane before it looks at the next. */
+#define FRAMES_PER_TURN 64
+
+/* How long the lanes are left to a main thread that is busy. */
+#define PATIENCE_MS 1
+
+/* How often a reader that found one message looks whether there are more, which costs it a system
+ * call for nothing where the host has one call in flight. */
+#define PROBE_INTERVAL 8
+
+/* What an event of a set is about; else it is the number of a lane. */
+#define EVENT_WAKE G_MAXUINT32
+#define EVENT_OTHER (G_MAXUINT32 - 1)
+
+/* Guarded by the runtime's mutex, but what is said to be atomic. */
+static struct {
+  PyIsolateLane *lanes[MAX_LANES];
+  int fds[MAX_LANES]; /* atomic: of the same, for a forked child */
+  guint n_lanes;
+  GArray *sets;       /* of int: epoll sets that have all lanes */
+  int guard_set;
+  guint n_turns;      /* atomic: how often lanes were read */
+  guint guard_turn;   /* link's thread: the turn when it found something to read */
+} all = { .guard_set = -1 };
+
+static gboolean
+add_lane_to_set (int   set,
+                 guint number)
+{
+  struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.u32 = number };
+
+  return epoll_ctl (set, EPOLL_CTL_ADD, _pyisolate_lane_get_fd (all.lanes[number]), &event) == 0;
+}
+
+static int
+new_set (void)
+{
+  int set = epoll_create1 (EPOLL_CLOEXEC);
+
+  if (set < 0)
+    return -1;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  if (all.sets == NULL)
+    all.sets = g_array_new (FALSE, FALSE, sizeof (int));
+  g_array_append_val (all.sets, set);
+  for (guint i = 0; i < MAX_LANES; i++)
+    {
+      if (all.lanes[i] != NULL)
+        add_lane_to_set (set, i);
+    }
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  return set;
+}
+
+/* -1 with errno set: it cannot be had. */
+int
+_pyisolate_lanes_new_set (int wake_fd)
+{
+  struct epoll_event event = { .events = EPOLLIN, .data.u32 = EVENT_WAKE };
+  int set = new_set ();
+
+  if (set < 0)
+    return -1;
+
+  if (epoll_ctl (set, EPOLL_CTL_ADD, wake_fd, &event) < 0)
+    {
+      int saved_errno = errno;
+
+      _pyisolate_lanes_free_set (set);
+      errno = saved_errno;
+      return -1;
+    }
+
+  return set;
+}
+
+/* To be told, too, when @fd is readable. */
+gboolean
+_pyisolate_lanes_add_to_set (int set,
+                             int fd)
+{
+  struct epoll_event event = { .events = EPOLLIN, .data.u32 = EVENT_OTHER };
+
+  return epoll_ctl (set, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+void
+_pyisolate_lanes_free_set (int set)
+{
+  if (!_pyisolate_runtime_is_forked ())
+    {
+      g_mutex_lock (&_pyisolate_runtime.mutex);
+      for (guint i = 0; i < all.sets->len; i++)
+        {
+          if (g_array_index (all.sets, int, i) == set)
+            {
+              g_array_remove_index_fast (all.sets, i);
+              break;
+            }
+        }
+      g_mutex_unlock (&_pyisolate_runtime.mutex);
+    }
+  close (set);
+}
+
+/* In the link's thread, when there is room in the socket again. */
+static gboolean
+on_writable (int          fd,
+             GIOCondition condition,
+             gpointer     user_data)
+{
+  PyIsolateLane *lane = user_data;
+
+  _pyisolate_lane_flush (lane);
+
+  return _pyisolate_lane_wants_write (lane) ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+/* In whatever thread has sent. */
+static void
+on_waiting (PyIsolateLane *lane,
+            gpointer       data)
+{
+  g_autoptr (GSource) source = g_unix_fd_source_new (_pyisolate_lane_get_fd (lane), G_IO_OUT);
+
+  g_source_set_callback (source, G_SOURCE_FUNC (on_writable), g_object_ref (lane), g_object_unref);
+  g_source_attach (source, _pyisolate_runtime.context);
+}
+
+/* An inbox of the thread that reads a lane at the moment, or NULL. */
+static __thread PyIsolateInbox *awake;
+
+/* In the thread that reads. */
+static void
+on_frame (PyIsolateTransport *transport,
+          PyIsolateFrame     *frame,
+          gpointer            user_data)
+{
+  _pyisolate_runtime_receive (frame, PYISOLATE_LANE (transport), awake);
+}
+
+static void
+on_closed (PyIsolateTransport *transport,
+           const GError       *error,
+           gpointer            user_data)
+{
+  /* The context in the host is gone, and nothing else: the link tells of the host's end. */
+  if (error != NULL)
+    g_debug ("A lane was closed: %s", error->message);
+}
+
+static void
+wake_all_locked (void)
+{
+  for (guint i = 0; i < _pyisolate_runtime.all_inboxes->len; i++)
+    {
+      PyIsolateInbox *inbox = g_ptr_array_index (_pyisolate_runtime.all_inboxes, i);
+
+      if (inbox->owns_fds)
+        _pyisolate_inbox_wake_locked (inbox);
+    }
+}
+
+/*< private >
+ * @take_fd: this process's end of a lane, closed in any case
+ *
+ * Returns: whether there was room for it
+ */
+gboolean
+_pyisolate_lanes_add (int take_fd)
+{
+  static const PyIsolateTransportHandler handler = { on_frame, on_closed };
+  PyIsolateLane *lane = _pyisolate_lane_new (take_fd);
+  gboolean added = FALSE;
+  guint number = 0;
+
+  _pyisolate_lane_set_waiting_func (lane, on_waiting, NULL);
+  _pyisolate_transport_set_memory (PYISOLATE_TRANSPORT (lane), _pyisolate_runtime.memory);
+  _pyisolate_transport_start (PYISOLATE_TRANSPORT (lane), &handler, NULL, NULL);
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  while (number < MAX_LANES && all.lanes[number] != NULL)
+    number++;
+  if (number < MAX_LANES)
+    {
+      all.lanes[number] = g_object_ref (lane);
+      g_atomic_int_set (&all.fds[number], take_fd);
+      g_atomic_int_inc (&all.n_lanes);
+      added = TRUE;
+      for (guint i = 0; all.sets != NULL && i < all.sets->len; i++)
+        added = add_lane_to_set (g_array_index (all.sets, int, i), number) && added;
+      /* A set does not always wake who waits for it when something is added that is ready already. */
+      wake_all_locked ();
+    }
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+  g_object_unref (lane);
+
+  return added;
+}
+
+/* Nobody will answer what went by it. */
+static void
+end_calls_locked (PyIsolateLane *lane)
+{
+  g_autoptr (GError) error = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING,
+                                                  "The context in the host that called is gone");
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, _pyisolate_runtime.calls_out);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      PyIsolateOutCall *out = value;
+
+      if (out->lane == lane && !out->answered)
+        {
+          out->answered = TRUE;
+          _pyisolate_inbox_push_locked (out->inbox, _pyisolate_frame_new_error (out->id, error), NULL);
+        }
+    }
+}
+
+static void
+remove_lane (guint          number,
+             PyIsolateLane *lane)
+{
+  gboolean removed = FALSE;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  if (all.lanes[number] == lane)
+    {
+      for (guint i = 0; i < all.sets->len; i++)
+        epoll_ctl (g_array_index (all.sets, int, i), EPOLL_CTL_DEL, _pyisolate_lane_get_fd (lane), NULL);
+      all.lanes[number] = NULL;
+      g_atomic_int_set (&all.fds[number], -1);
+      g_atomic_int_add (&all.n_lanes, -1);
+      end_calls_locked (lane);
+      removed = TRUE;
+    }
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  if (removed)
+    g_object_unref (lane);
+}
+
+gboolean
+_pyisolate_lanes_are_there (void)
+{
+  return g_atomic_int_get (&all.n_lanes) > 0;
+}
+
+/* Only what is async-signal-safe. */
+void
+_pyisolate_lanes_close_in_child (void)
+{
+  if (!_pyisolate_lanes_are_there ())
+    return;
+
+  for (guint i = 0; i < MAX_LANES; i++)
+    {
+      if (all.lanes[i] != NULL && all.fds[i] >= 0)
+        close (all.fds[i]);
+    }
+}
+
+static PyIsolateLane *
+dup_lane (guint number)
+{
+  PyIsolateLane *lane;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  lane = all.lanes[number] != NULL ? g_object_ref (all.lanes[number]) : NULL;
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  return lane;
+}
+
+/* Whether to look for a further message after one. While others wait for the link's thread nothing may be left in a
+ * lane whose reader has been woken for it, for nobody else will be. */
+static gboolean
+look_for_more (guint turn)
+{
+  return turn % PROBE_INTERVAL == 0 || g_atomic_int_get (&all.guard_set) >= 0;
+}
+
+/*< private >
+ * @reader: (nullable): an inbox of this thread, which looks into it afterwards
+ * @everything: as against: what is probably there
+ */
+static void
+read_lane (guint           number,
+           PyIsolateInbox *reader,
+           gboolean        everything)
+{
+  static int many; /* atomic: there was more than one message, lately */
+  g_autoptr (PyIsolateLane) lane = dup_lane (number);
+  guint turn = (guint) g_atomic_int_add (&all.n_turns, 1);
+  guint n_frames = 0;
+  gboolean more = everything || g_atomic_int_get (&many) || look_for_more (turn);
+  PyIsolateFrameView view;
+
+  if (lane == NULL)
+    return;
+
+  awake = reader;
+  _pyisolate_lane_lock (lane);
+  while (_pyisolate_lane_has_buffered (lane) || n_frames == 0 ||
+         (more && (everything || n_frames < FRAMES_PER_TURN)))
+    {
+      if (!_pyisolate_lane_next (lane, &view))
+        break;
+      _pyisolate_transport_emit_frame (PYISOLATE_TRANSPORT (lane), _pyisolate_lane_steal_frame (lane));
+      n_frames++;
+    }
+  _pyisolate_lane_unlock (lane);
+  awake = NULL;
+
+  if (more)
+    g_atomic_int_set (&many, n_frames > 1);
+  if (_pyisolate_lane_is_ended (lane))
+    remove_lane (number, lane);
+}
+
+/* Reads all that has been sent by now. */
+void
+_pyisolate_lanes_drain (void)
+{
+  for (guint i = 0; _pyisolate_lanes_are_there () && i < MAX_LANES; i++)
+    read_lane (i, NULL, TRUE);
+}
+
+/* Waits until everything is in a socket or its reader is gone; a host that reads nothing ends this process. */
+void
+_pyisolate_lanes_flush (void)
+{
+  for (guint i = 0; i < MAX_LANES; i++)
+    {
+      g_autoptr (PyIsolateLane) lane = dup_lane (i);
+      struct pollfd pollfd;
+
+      if (lane == NULL)
+        continue;
+
+      pollfd = (struct pollfd) { .fd = _pyisolate_lane_get_fd (lane), .events = POLLOUT };
+      while (_pyisolate_lane_wants_write (lane) && poll (&pollfd, 1, -1) > 0)
+        _pyisolate_lane_flush (lane);
+    }
+}
+
+static void
+read_counter (PyIsolateInbox *inbox)
+{
+  guint64 counter;
+
+  if (read (inbox->wake_fd, &counter, sizeof counter) < 0 && errno != EAGAIN && errno != EINTR)
+    _pyisolate_runtime_check_link ();
+}
+
+/*< private >
+ * @set: of @inbox
+ * @timeout: in milliseconds, -1: none
+ * @n_events: (out): 0: it is over
+ * @other: (out) (optional): what was added to the set is readable
+ *
+ * Waits, reads what came by lanes, and leaves it in the inboxes. Blocks: not to be called with the GIL held.
+ */
+gboolean
+_pyisolate_lanes_wait (int             set,
+                       PyIsolateInbox *inbox,
+                       int             timeout,
+                       guint          *n_events,
+                       gboolean       *other)
+{
+  struct epoll_event events[8];
+  int n = epoll_wait (set, events, G_N_ELEMENTS (events), timeout);
+
+  *n_events = 0;
+  if (n < 0)
+    {
+      if (errno != EINTR)
+        {
+          /* Only who closes descriptors at random gets here. */
+          _pyisolate_runtime_check_link ();
+          _exit (1);
+        }
+      return FALSE;
+    }
+
+  for (int i = 0; i < n; i++)
+    {
+      guint number = events[i].data.u32;
+
+      if (number == EVENT_WAKE)
+        read_counter (inbox);
+      else if (number == EVENT_OTHER)
+        *other = TRUE;
+      else
+        read_lane (number, inbox, FALSE);
+    }
+  *n_events = n;
+
+  return TRUE;
+}
+
+static void watch_guard_set (void);
+
+static gboolean
+on_patience_over (gpointer user_data)
+{
+  if ((guint) g_atomic_int_get (&all.n_turns) == all.guard_turn)
+    _pyisolate_lanes_drain ();
+  watch_guard_set ();
+
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_unread (int          fd,
+           GIOCondition condition,
+           gpointer     user_data)
+{
+  g_autoptr (GSource) source = g_timeout_source_new (PATIENCE_MS);
+  struct epoll_event events[8];
+
+  /* Takes out of the set's list what has been read since. */
+  if (epoll_wait (fd, events, G_N_ELEMENTS (events), 0) == 0)
+    return G_SOURCE_CONTINUE;
+
+  all.guard_turn = (guint) g_atomic_int_get (&all.n_turns);
+  g_source_set_callback (source, on_patience_over, NULL, NULL);
+  g_source_attach (source, _pyisolate_runtime.context);
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+watch_guard_set (void)
+{
+  g_autoptr (GSource) source = g_unix_fd_source_new (all.guard_set, G_IO_IN);
+
+  g_source_set_callback (source, G_SOURCE_FUNC (on_unread), NULL, NULL);
+  g_source_attach (source, _pyisolate_runtime.context);
+}
+
+/* From now on the link's thread looks after lanes that nobody reads. */
+void
+_pyisolate_lanes_guard (void)
+{
+  static gsize begun;
+
+  if (!_pyisolate_lanes_are_there () || !g_once_init_enter (&begun))
+    return;
+
+  g_atomic_int_set (&all.guard_set, new_set ());
+  if (all.guard_set >= 0)
+    watch_guard_set ();
+  g_once_init_leave (&begun, 1);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* The worker's ends of more lanes than the one that it is started with. */
+#include "config.h"
+
+#include "worker-fixture.h"
+
+#include "pyisolate-lane-private.h"
+#include "pyisolate-value-layout-private.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+/* As a host does that has one of 64 already. */
+#define MORE_LANES 63
+
+static guint64
+send_open_lane (Worker *worker,
+                int     take_fd)
+{
+  return worker_call_with_fd (worker, PYISOLATE_TARGET_WORKER, "OpenLane", take_fd);
+}
+
+static void
+send_call (PyIsolateLane *lane,
+           guint64        id,
+           const char    *method,
+           const char    *args)
+{
+  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, id);
+  g_autoptr (GVariant) body = g_variant_parse (G_VARIANT_TYPE (PYISOLATE_BODY_CALL), args, NULL, NULL,
+                                               NULL);
+  g_autoptr (GError) error = NULL;
+
+  frame->target = g_strdup ("");
+  frame->name = g_strdup (method);
+  _pyisolate_frame_set_variant (frame, body);
+  _pyisolate_transport_send (PYISOLATE_TRANSPORT (lane), frame, &error);
+  g_assert_no_error (error);
+}
+
+static void
+assert_answer (PyIsolateLane *lane,
+               guint64        id,
+               const char    *expected)
+{
+  struct pollfd pollfd = { .fd = _pyisolate_lane_get_fd (lane), .events = POLLIN };
+  g_autoptr (PyIsolateFrame) frame = NULL;
+  g_autofree char *text = NULL;
+  PyIsolateFrameView view;
+
+  g_assert_cmpint (poll (&pollfd, 1, WORKER_DEADLINE_MS), ==, 1);
+  _pyisolate_lane_lock (lane);
+  if (_pyisolate_lane_next (lane, &view))
+    frame = _pyisolate_lane_steal_frame (lane);
+  _pyisolate_lane_unlock (lane);
+
+  g_assert_nonnull (frame);
+  g_assert_cmpint (frame->kind, ==, PYISOLATE_FRAME_RETURN);
+  g_assert_cmpuint (frame->id, ==, id);
+  text = worker_print (frame->body, PYISOLATE_BODY_VALUE);
+  g_assert_cmpstr (text, ==, expected);
+}
+
+static PyIsolateLane *
+open_lane (Worker *worker)
+{
+  int fds[2];
+  guint64 id;
+
+  g_assert_true (_pyisolate_lane_socketpair (fds));
+  id = send_open_lane (worker, fds[1]);
+  worker_assert_answer (worker, id, "'" PYISOLATE_TAG_NONE "'");
+
+  return _pyisolate_lane_new (fds[0]);
+}
+
+/* What was called before the worker has heard of the lane is answered; each answer goes by the lane of its call. */
+static void
+test_open (const char *python)
+{
+  Worker *worker = worker_new (python, "asynchronous.py");
+  g_autoptr (PyIsolateLane) second = open_lane (worker);
+  g_autoptr (PyIsolateLane) third = NULL;
+  guint64 opening;
+  int fds[2];
+
+  g_assert_true (_pyisolate_lane_socketpair (fds));
+  third = _pyisolate_lane_new (fds[0]);
+  send_call (third, 1001, "add", "([<int64 1>, <int64 2>], @a{sv} {})");
+  send_call (third, 1002, "sleep_and_add", "([<int64 3>, <int64 2>], @a{sv} {})");
+  opening = send_open_lane (worker, fds[1]);
+  worker_assert_answer (worker, opening, "'" PYISOLATE_TAG_NONE "'");
+
+  send_call (second, 2001, "sleep_and_add", "([<int64 5>, <int64 2>], @a{sv} {})");
+  assert_answer (third, 1001, "3");
+  assert_answer (third, 1002, "5");
+  assert_answer (second, 2001, "7");
+
+  worker_finish (worker);
+}
+
+/* The context in the host is gone: what it called runs on, and the others are served. */
+static void
+test_closed (const char *python)
+{
+  Worker *worker = worker_new (python, "asynchronous.py");
+  PyIsolateLane *second = open_lane (worker);
+
+  send_call (second, 2001, "wait_at_gate", "(@av [], @a{sv} {})");
+  send_call (second, 2002, "add", "([<int64 1>, <int64 2>], @a{sv} {})");
+  assert_answer (second, 2002, "3");
+  g_object_unref (second);
+  worker_assert_result (worker, "open_gate", "", "'/pyisolate/None'");
+  worker_assert_result (worker, "add", "<int64 1>, <int64 2>", "3");
+
+  worker_finish (worker);
+}
+
+static void
+test_limit (const char *python)
+{
+  Worker *worker = worker_new (python, "plain.py");
+  g_autoptr (GPtrArray) lanes = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (PyIsolateFrame) refused = NULL;
+  int fds[2];
+
+  for (guint i = 0; i < MORE_LANES; i++)
+    g_ptr_array_add (lanes, open_lane (worker));
+
+  g_assert_true (_pyisolate_lane_socketpair (fds));
+  refused = worker_wait (worker, send_open_lane (worker, fds[1]));
+  worker_assert_error (refused, PYISOLATE_ERROR_LIMIT, "*no room*");
+  close (fds[0]);
+
+  worker_finish (worker);
+}
+
+static void
+test_no_descriptor (const char *python)
+{
+  Worker *worker = worker_new (python, "plain.py");
+  guint64 id = worker_call_full (worker, PYISOLATE_TARGET_WORKER, "OpenLane", "", "", NULL, 0);
+  g_autoptr (PyIsolateFrame) refused = worker_wait (worker, id);
+
+  worker_assert_error (refused, PYISOLATE_ERROR_FAILED, "*descriptor*");
+
+  worker_finish (worker);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  test_util_init (&argc, &argv);
+
+  worker_add_test ("lanes/open", test_open);
+  worker_add_test ("lanes/closed", test_closed);
+  worker_add_test ("lanes/limit", test_limit);
+  worker_add_test ("lanes/no-descriptor", test_no_descriptor);
+
+  return g_test_run ();
+}
