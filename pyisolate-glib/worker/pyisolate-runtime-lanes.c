@@ -24,8 +24,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-/* As many as a host opens. */
-#define MAX_LANES 64
+/* A host has fewer, but may open one before this side knows that another is closed. */
+#define MAX_LANES 1024
 
 /* A reader takes so many frames of a lane before it looks at the next. */
 #define FRAMES_PER_TURN 64
@@ -45,7 +45,8 @@
 static struct {
   PyIsolateLane *lanes[MAX_LANES];
   int fds[MAX_LANES]; /* atomic: of the same, for a forked child */
-  guint n_lanes;
+  guint n_lanes;      /* atomic */
+  guint n_numbers;    /* atomic: more than any that was ever in use */
   GArray *sets;       /* of int: epoll sets that have all lanes */
   int guard_set;
   guint n_turns;      /* atomic: how often lanes were read */
@@ -73,7 +74,7 @@ new_set (void)
   if (all.sets == NULL)
     all.sets = g_array_new (FALSE, FALSE, sizeof (int));
   g_array_append_val (all.sets, set);
-  for (guint i = 0; i < MAX_LANES; i++)
+  for (guint i = 0; i < all.n_numbers; i++)
     {
       if (all.lanes[i] != NULL)
         add_lane_to_set (set, i);
@@ -217,6 +218,7 @@ _pyisolate_lanes_add (int take_fd)
       all.lanes[number] = g_object_ref (lane);
       g_atomic_int_set (&all.fds[number], take_fd);
       g_atomic_int_inc (&all.n_lanes);
+      g_atomic_int_set (&all.n_numbers, MAX (all.n_numbers, number + 1));
       added = TRUE;
       for (guint i = 0; all.sets != NULL && i < all.sets->len; i++)
         added = add_lane_to_set (g_array_index (all.sets, int, i), number) && added;
@@ -287,7 +289,7 @@ _pyisolate_lanes_close_in_child (void)
   if (!_pyisolate_lanes_are_there ())
     return;
 
-  for (guint i = 0; i < MAX_LANES; i++)
+  for (guint i = 0; i < all.n_numbers; i++)
     {
       if (all.lanes[i] != NULL && all.fds[i] >= 0)
         close (all.fds[i]);
@@ -356,7 +358,7 @@ read_lane (guint           number,
 void
 _pyisolate_lanes_drain (void)
 {
-  for (guint i = 0; _pyisolate_lanes_are_there () && i < MAX_LANES; i++)
+  for (guint i = 0; i < (guint) g_atomic_int_get (&all.n_numbers); i++)
     read_lane (i, NULL, TRUE);
 }
 
@@ -364,7 +366,7 @@ _pyisolate_lanes_drain (void)
 void
 _pyisolate_lanes_flush (void)
 {
-  for (guint i = 0; i < MAX_LANES; i++)
+  for (guint i = 0; i < (guint) g_atomic_int_get (&all.n_numbers); i++)
     {
       g_autoptr (PyIsolateLane) lane = dup_lane (i);
       struct pollfd pollfd;

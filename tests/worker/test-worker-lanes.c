@@ -8,10 +8,11 @@
 #include "pyisolate-value-layout-private.h"
 
 #include <poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-/* As a host does that has one of 64 already. */
-#define MORE_LANES 63
+/* The worker has one of 1024 already. */
+#define MORE_LANES 1023
 
 static guint64
 send_open_lane (Worker *worker,
@@ -151,6 +152,13 @@ int
 main (int   argc,
       char *argv[])
 {
+  struct rlimit limit;
+
+  /* Both processes need a descriptor for each lane. */
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
+  limit.rlim_cur = MAX (limit.rlim_cur, MIN (limit.rlim_max, MORE_LANES + 200));
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+
   test_util_init (&argc, &argv);
 
   worker_add_test ("lanes/open", test_open);
