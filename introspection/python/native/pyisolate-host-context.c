@@ -2,17 +2,20 @@
 /* Context: a GMainContext that an event loop of Python's can serve without a thread between them.
  *
  * Its descriptor becomes readable when there is something to do, and iterate() does it. Nothing else is ever attached to it
- * than what this library posts, so the descriptor by which a context is woken is the only one that it polls. The flag makes
- * GLib wake it also while no thread polls in it. */
+ * than what this library attaches: jobs, by which it is woken, and lanes. All descriptors that it polls are in an epoll set,
+ * which is kept up to date whenever it polls: a new source wakes it. The flag makes GLib wake it also while no thread polls
+ * in it. */
 #include "pyisolate-host-private.h"
 
 #include <errno.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 typedef struct {
   PyObject_HEAD
   GMainContext *context;
-  int fd;
+  int fd;        /* of the epoll set */
+  GArray *known; /* of int: what is in the set */
 } Context;
 
 static PyTypeObject *context_type;
@@ -29,20 +32,69 @@ _pyisolate_host_context_get (PyObject *self)
   return ((Context *) self)->context;
 }
 
-/* The descriptor by which the context is woken. */
-static int
-query_fd (GMainContext *context)
+/* The context that this thread iterates, for poll_and_note(). */
+static _Thread_local Context *polled;
+
+static gboolean
+is_polled (const GPollFD *fds,
+           guint          n_fds,
+           int            fd)
 {
-  GPollFD fds[4];
-  int priority, timeout, n_fds;
+  for (guint i = 0; i < n_fds; i++)
+    {
+      if (fds[i].fd == fd)
+        return TRUE;
+    }
 
-  if (!g_main_context_acquire (context))
-    return -1;
-  g_main_context_prepare (context, &priority);
-  n_fds = g_main_context_query (context, G_MAXINT, &timeout, fds, G_N_ELEMENTS (fds));
-  g_main_context_release (context);
+  return FALSE;
+}
 
-  return n_fds == 1 ? fds[0].fd : -1;
+/* A descriptor that was closed has left the set by itself, and another may have its number now. */
+static void
+update_set (Context       *self,
+            const GPollFD *fds,
+            guint          n_fds)
+{
+  for (guint i = 0; i < self->known->len; i++)
+    {
+      int fd = g_array_index (self->known, int, i);
+
+      if (!is_polled (fds, n_fds, fd))
+        epoll_ctl (self->fd, EPOLL_CTL_DEL, fd, NULL);
+    }
+
+  g_array_set_size (self->known, 0);
+  for (guint i = 0; i < n_fds; i++)
+    {
+      struct epoll_event event = { .events = fds[i].events, .data.fd = fds[i].fd };
+
+      if (epoll_ctl (self->fd, EPOLL_CTL_MOD, fds[i].fd, &event) < 0)
+        epoll_ctl (self->fd, EPOLL_CTL_ADD, fds[i].fd, &event);
+      g_array_append_val (self->known, fds[i].fd);
+    }
+}
+
+static int
+poll_and_note (GPollFD *fds,
+               guint    n_fds,
+               int      timeout)
+{
+  if (polled != NULL)
+    update_set (polled, fds, n_fds);
+
+  return g_poll (fds, n_fds, timeout);
+}
+
+/* What is done takes the GIL where it needs it; a signal ends the waiting. */
+static void
+iterate (Context  *self,
+         gboolean  may_block)
+{
+  Context *outer = polled;
+
+  polled = self;
+  g_main_context_iteration (self->context, may_block);
+  polled = outer;
 }
 
 static PyObject *
@@ -56,14 +108,18 @@ context_new (PyTypeObject *type,
   if (self == NULL)
     return NULL;
 
-  self->context = g_main_context_new_with_flags (G_MAIN_CONTEXT_FLAGS_OWNERLESS_POLLING);
-  self->fd = query_fd (self->context);
+  self->fd = epoll_create1 (EPOLL_CLOEXEC);
   if (self->fd < 0)
     {
+      PyErr_SetFromErrno (PyExc_OSError);
       Py_DECREF (self);
-      PyErr_SetString (PyExc_OSError, "GLib does not tell by which descriptor a main context is woken");
       return NULL;
     }
+
+  self->known = g_array_new (FALSE, FALSE, sizeof (int));
+  self->context = g_main_context_new_with_flags (G_MAIN_CONTEXT_FLAGS_OWNERLESS_POLLING);
+  g_main_context_set_poll_func (self->context, poll_and_note);
+  iterate (self, FALSE);
 
   return (PyObject *) self;
 }
@@ -76,6 +132,9 @@ context_dealloc (PyObject *object)
   freefunc release = (freefunc) PyType_GetSlot (type, Py_tp_free);
 
   g_clear_pointer (&self->context, g_main_context_unref);
+  g_clear_pointer (&self->known, g_array_unref);
+  if (self->fd >= 0)
+    close (self->fd);
   release (object);
   Py_DECREF (type);
 }
@@ -92,18 +151,16 @@ static PyObject *
 context_iterate (PyObject *object,
                  PyObject *wait)
 {
-  GMainContext *context;
   int may_block = PyObject_IsTrue (wait);
 
   if (may_block < 0)
     return NULL;
 
-  /* What is done takes the GIL where it needs it. A signal ends the waiting. */
-  context = g_main_context_ref (((Context *) object)->context);
+  Py_INCREF (object);
   Py_BEGIN_ALLOW_THREADS
-  g_main_context_iteration (context, may_block);
-  g_main_context_unref (context);
+  iterate ((Context *) object, may_block);
   Py_END_ALLOW_THREADS
+  Py_DECREF (object);
 
   if (PyErr_CheckSignals () < 0)
     return NULL;
