@@ -3,6 +3,7 @@
 
 #include "pyisolate-call.h"
 #include "pyisolate-frame-private.h"
+#include "pyisolate-memory-private.h"
 
 G_BEGIN_DECLS
 
@@ -11,6 +12,7 @@ PyIsolateCall  *_pyisolate_call_new_control          (const char               *
 
 /* Makes the frame of a call that is about to be made; a call is made once. */
 PyIsolateFrame *_pyisolate_call_make_frame           (PyIsolateCall            *self,
+                                                      PyIsolateMemoryBook      *memory,
                                                       GError                  **error);
 void            _pyisolate_call_set_remote_exception (PyIsolateCall            *self,
                                                       PyIsolateRemoteException *exception);

@@ -4,6 +4,8 @@
 #include "pyisolate-call-result-private.h"
 
 #include "pyisolate-fd-private.h"
+#include "pyisolate-tensor-private.h"
+#include "pyisolate-value-private.h"
 
 /**
  * PyIsolateCallResult:
@@ -19,6 +21,7 @@ struct _PyIsolateCallResult {
   GBytes *body;
   int *fds; /* owned */
   guint n_fds;
+  GPtrArray *memories; /* of PyIsolateMemory, or NULL */
 };
 
 enum {
@@ -60,6 +63,7 @@ pyisolate_call_result_finalize (GObject *object)
   for (guint i = 0; i < self->n_fds; i++)
     _pyisolate_clear_fd (&self->fds[i]);
   g_clear_pointer (&self->fds, g_free);
+  g_clear_pointer (&self->memories, g_ptr_array_unref);
 
   G_OBJECT_CLASS (pyisolate_call_result_parent_class)->finalize (object);
 }
@@ -101,6 +105,7 @@ _pyisolate_call_result_new (GVariant       *value,
   self->fds = g_steal_pointer (&frame->fds);
   self->n_fds = frame->n_fds;
   frame->n_fds = 0;
+  self->memories = g_steal_pointer (&frame->memories);
 
   return self;
 }
@@ -181,4 +186,69 @@ pyisolate_call_result_dup_fd (PyIsolateCallResult  *self,
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
 
   return _pyisolate_dup_fd (self->fds[index], error);
+}
+
+/**
+ * pyisolate_call_result_dup_tensor:
+ * @self: a result
+ * @value: what is a tensor in the value of @self, see [func@PyIsolate.value_is_tensor]
+ * @error: return location for an error
+ *
+ * Gets a tensor that is in the value, or is the value.
+ *
+ * Fails with %PYISOLATE_ERROR_BAD_TENSOR if @value is no tensor, or one that cannot be true.
+ *
+ * Returns: (transfer full): the tensor, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+PyIsolateTensor *
+pyisolate_call_result_dup_tensor (PyIsolateCallResult  *self,
+                                  GVariant             *value,
+                                  GError              **error)
+{
+  g_return_val_if_fail (PYISOLATE_IS_CALL_RESULT (self), NULL);
+  g_return_val_if_fail (value != NULL, NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  return _pyisolate_tensor_new_from_variant (value, self->memories, error);
+}
+
+/**
+ * pyisolate_call_result_get_n_memories: (skip)
+ * @self: a result
+ *
+ * Gets how many pieces of shared memory came with the value. This is for language bindings.
+ *
+ * Returns: their number
+ *
+ * Since: 0.1
+ */
+guint
+pyisolate_call_result_get_n_memories (PyIsolateCallResult *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_CALL_RESULT (self), 0);
+
+  return self->memories != NULL ? self->memories->len : 0;
+}
+
+/**
+ * pyisolate_call_result_get_memory: (skip)
+ * @self: a result
+ * @index: which one, less than [method@PyIsolate.CallResult.get_n_memories]
+ *
+ * Gets a piece of shared memory that came with the value. This is for language bindings.
+ *
+ * Returns: (transfer none): the memory
+ *
+ * Since: 0.1
+ */
+PyIsolateMemory *
+pyisolate_call_result_get_memory (PyIsolateCallResult *self,
+                                  guint                index)
+{
+  g_return_val_if_fail (PYISOLATE_IS_CALL_RESULT (self), NULL);
+  g_return_val_if_fail (self->memories != NULL && index < self->memories->len, NULL);
+
+  return g_ptr_array_index (self->memories, index);
 }

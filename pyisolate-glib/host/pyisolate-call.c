@@ -3,6 +3,7 @@
 
 #include "pyisolate-call-private.h"
 
+#include "pyisolate-attachments-private.h"
 #include "pyisolate-endpoint-private.h"
 #include "pyisolate-error.h"
 #include "pyisolate-fd-private.h"
@@ -34,6 +35,7 @@ struct _PyIsolateCall {
   GVariant *kwargs; /* a{sv}, or NULL */
   GBytes *body;     /* instead of both, or NULL */
   GArray *fds;      /* of int, owned */
+  PyIsolateAttachments *attachments; /* or NULL */
   gint64 timeout;
   PyIsolateInvocation *parent;
   gboolean made;
@@ -153,6 +155,7 @@ pyisolate_call_finalize (GObject *object)
   g_clear_pointer (&self->kwargs, g_variant_unref);
   g_clear_pointer (&self->body, g_bytes_unref);
   g_clear_pointer (&self->fds, g_array_unref);
+  g_clear_pointer (&self->attachments, _pyisolate_attachments_free);
 
   G_OBJECT_CLASS (pyisolate_call_parent_class)->finalize (object);
 }
@@ -383,8 +386,9 @@ move_fds (PyIsolateCall   *self,
 }
 
 PyIsolateFrame *
-_pyisolate_call_make_frame (PyIsolateCall  *self,
-                            GError        **error)
+_pyisolate_call_make_frame (PyIsolateCall        *self,
+                            PyIsolateMemoryBook  *memory,
+                            GError              **error)
 {
   g_autoptr (PyIsolateFrame) frame = NULL;
 
@@ -405,7 +409,8 @@ _pyisolate_call_make_frame (PyIsolateCall  *self,
                    "The call of “%s” is nested deeper than %d calls", self->method, PYISOLATE_MAX_CHAIN);
       return NULL;
     }
-  if (!set_body (self, frame, error) || !move_fds (self, frame, error))
+  if (!set_body (self, frame, error) || !move_fds (self, frame, error) ||
+      !_pyisolate_attachments_move (self->attachments, memory, frame, error))
     return NULL;
 
   return g_steal_pointer (&frame);
@@ -642,6 +647,59 @@ pyisolate_call_get_n_fds (PyIsolateCall *self)
   g_return_val_if_fail (PYISOLATE_IS_CALL (self), 0);
 
   return self->fds->len;
+}
+
+static PyIsolateAttachments *
+get_attachments (PyIsolateCall *self)
+{
+  if (self->attachments == NULL)
+    self->attachments = _pyisolate_attachments_new ();
+
+  return self->attachments;
+}
+
+/**
+ * pyisolate_call_add_tensor:
+ * @self: a call that was not made yet
+ * @tensor: a tensor to take along
+ *
+ * Takes a tensor along. What this returns is the tensor in the arguments of @self, and only there: anywhere in them, as often
+ * as wanted.
+ *
+ * Returns: (transfer none): a value for the arguments; a floating reference
+ *
+ * Since: 0.1
+ */
+GVariant *
+pyisolate_call_add_tensor (PyIsolateCall   *self,
+                           PyIsolateTensor *tensor)
+{
+  g_return_val_if_fail (PYISOLATE_IS_CALL (self), NULL);
+  g_return_val_if_fail (PYISOLATE_IS_TENSOR (tensor), NULL);
+
+  return _pyisolate_attachments_add_tensor (get_attachments (self), tensor);
+}
+
+/**
+ * pyisolate_call_append_memory: (skip)
+ * @self: a call that was not made yet
+ * @memory: a piece of shared memory to take along
+ *
+ * Takes shared memory along, which the body of the call names by its index; docs/values.md describes it. This is for language
+ * bindings.
+ *
+ * Returns: the index
+ *
+ * Since: 0.1
+ */
+guint
+pyisolate_call_append_memory (PyIsolateCall   *self,
+                              PyIsolateMemory *memory)
+{
+  g_return_val_if_fail (PYISOLATE_IS_CALL (self), 0);
+  g_return_val_if_fail (memory != NULL, 0);
+
+  return _pyisolate_attachments_add_memory (get_attachments (self), memory);
 }
 
 /**

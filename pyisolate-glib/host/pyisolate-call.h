@@ -2,6 +2,7 @@
 #pragma once
 
 #include "pyisolate-remote-exception.h"
+#include "pyisolate-tensor.h"
 #include "pyisolate-types.h"
 
 G_BEGIN_DECLS
@@ -43,6 +44,12 @@ int                       pyisolate_call_append_fd            (PyIsolateCall    
                                                                GError              **error);
 PYISOLATE_AVAILABLE_IN_0_1
 guint                     pyisolate_call_get_n_fds            (PyIsolateCall        *self);
+PYISOLATE_AVAILABLE_IN_0_1
+GVariant                 *pyisolate_call_add_tensor           (PyIsolateCall        *self,
+                                                               PyIsolateTensor      *tensor);
+PYISOLATE_AVAILABLE_IN_0_1
+guint                     pyisolate_call_append_memory        (PyIsolateCall        *self,
+                                                               PyIsolateMemory      *memory);
 PYISOLATE_AVAILABLE_IN_0_1
 gint64                    pyisolate_call_get_timeout          (PyIsolateCall        *self);
 PYISOLATE_AVAILABLE_IN_0_1

@@ -4,6 +4,7 @@
 
 #include "pyisolate-error.h"
 #include "pyisolate-extension-private.h"
+#include "pyisolate-memory-book-private.h"
 #include "pyisolate-operation-private.h"
 
 static gint64
@@ -397,4 +398,40 @@ pyisolate_extension_ping_sync (PyIsolateExtension  *self,
   result = call_and_wait (self, call, cancellable, error);
 
   return result != NULL;
+}
+
+/**
+ * pyisolate_extension_allocate_memory: (skip)
+ * @self: an extension
+ * @size: how many bytes are needed, more than 0
+ * @flags: who may write to it
+ * @error: return location for an error
+ *
+ * Gets a piece of shared memory of the pool of this extension, for what is copied to be sent to it: it was used before, if
+ * possible, and holds anything. This is for language bindings.
+ *
+ * Fails with %PYISOLATE_ERROR_NOT_RUNNING, with %PYISOLATE_ERROR_LIMIT beyond
+ * [property@PyIsolate.ExtensionConfig:shared-memory-limit], and with a %G_IO_ERROR where there is no more memory.
+ *
+ * Returns: (transfer full): memory of at least @size bytes, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+PyIsolateMemory *
+pyisolate_extension_allocate_memory (PyIsolateExtension    *self,
+                                     gsize                  size,
+                                     PyIsolateMemoryFlags   flags,
+                                     GError               **error)
+{
+  g_autoptr (PyIsolateEndpoint) endpoint = NULL;
+
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION (self), NULL);
+  g_return_val_if_fail (size > 0, NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  endpoint = _pyisolate_extension_dup_endpoint (self, error);
+  if (endpoint == NULL)
+    return NULL;
+
+  return _pyisolate_memory_book_allocate (_pyisolate_endpoint_get_memory (endpoint), size, flags, error);
 }

@@ -101,4 +101,10 @@ gboolean                  pyisolate_extension_stop_sync           (PyIsolateExte
 PYISOLATE_AVAILABLE_IN_0_1
 void                      pyisolate_extension_kill                (PyIsolateExtension   *self);
 
+PYISOLATE_AVAILABLE_IN_0_1
+PyIsolateMemory *pyisolate_extension_allocate_memory (PyIsolateExtension    *self,
+                                                      gsize                  size,
+                                                      PyIsolateMemoryFlags   flags,
+                                                      GError               **error) G_GNUC_WARN_UNUSED_RESULT;
+
 G_END_DECLS

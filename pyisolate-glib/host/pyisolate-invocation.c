@@ -3,6 +3,7 @@
 
 #include "pyisolate-invocation-private.h"
 
+#include "pyisolate-attachments-private.h"
 #include "pyisolate-error-private.h"
 #include "pyisolate-extension.h"
 #include "pyisolate-fd-private.h"
@@ -35,6 +36,7 @@ struct _PyIsolateInvocation {
   GVariant *args;   /* a tuple */
   GVariant *kwargs; /* a{sv} */
 
+  PyIsolateAttachments *attachments; /* of the answer that is being made, or NULL */
   int answered; /* atomic */
 };
 
@@ -132,6 +134,7 @@ pyisolate_invocation_finalize (GObject *object)
   g_clear_pointer (&self->mailbox, _pyisolate_mailbox_unref);
   g_clear_pointer (&self->args, g_variant_unref);
   g_clear_pointer (&self->kwargs, g_variant_unref);
+  g_clear_pointer (&self->attachments, _pyisolate_attachments_free);
 
   G_OBJECT_CLASS (pyisolate_invocation_parent_class)->finalize (object);
 }
@@ -286,6 +289,12 @@ run_method (gpointer data)
   if (g_cancellable_is_cancelled (self->cancellable))
     {
       pyisolate_invocation_return_error_literal (self, G_IO_ERROR, G_IO_ERROR_CANCELLED, "The caller has cancelled the call");
+      return;
+    }
+
+  if (self->frame->memory_error != NULL)
+    {
+      pyisolate_invocation_return_error (self, self->frame->memory_error);
       return;
     }
 
@@ -556,6 +565,124 @@ pyisolate_invocation_get_cancellable (PyIsolateInvocation *self)
   return self->cancellable;
 }
 
+/**
+ * pyisolate_invocation_dup_tensor:
+ * @self: an invocation
+ * @value: what is a tensor in the arguments, see [func@PyIsolate.value_is_tensor]
+ * @error: return location for an error
+ *
+ * Gets a tensor that is in the arguments.
+ *
+ * Fails with %PYISOLATE_ERROR_BAD_TENSOR if @value is no tensor, or one that cannot be true.
+ *
+ * Returns: (transfer full): the tensor, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+PyIsolateTensor *
+pyisolate_invocation_dup_tensor (PyIsolateInvocation  *self,
+                                 GVariant             *value,
+                                 GError              **error)
+{
+  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+  g_return_val_if_fail (value != NULL, NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  return _pyisolate_tensor_new_from_variant (value, self->frame->memories, error);
+}
+
+/**
+ * pyisolate_invocation_get_n_memories: (skip)
+ * @self: an invocation
+ *
+ * Gets how many pieces of shared memory came with the call. This is for language bindings.
+ *
+ * Returns: their number
+ *
+ * Since: 0.1
+ */
+guint
+pyisolate_invocation_get_n_memories (PyIsolateInvocation *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), 0);
+
+  return self->frame->memories != NULL ? self->frame->memories->len : 0;
+}
+
+/**
+ * pyisolate_invocation_get_memory: (skip)
+ * @self: an invocation
+ * @index: which one, less than [method@PyIsolate.Invocation.get_n_memories]
+ *
+ * Gets a piece of shared memory that came with the call. This is for language bindings.
+ *
+ * Returns: (transfer none): the memory
+ *
+ * Since: 0.1
+ */
+PyIsolateMemory *
+pyisolate_invocation_get_memory (PyIsolateInvocation *self,
+                                 guint                index)
+{
+  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+  g_return_val_if_fail (self->frame->memories != NULL && index < self->frame->memories->len, NULL);
+
+  return g_ptr_array_index (self->frame->memories, index);
+}
+
+static PyIsolateAttachments *
+get_attachments (PyIsolateInvocation *self)
+{
+  if (self->attachments == NULL)
+    self->attachments = _pyisolate_attachments_new ();
+
+  return self->attachments;
+}
+
+/**
+ * pyisolate_invocation_add_tensor:
+ * @self: an invocation that was not answered yet
+ * @tensor: a tensor to take along
+ *
+ * Takes a tensor along with the answer. What this returns is the tensor in the result of @self, and only there. Not to be
+ * called from two threads at once.
+ *
+ * Returns: (transfer none): a value for the result; a floating reference
+ *
+ * Since: 0.1
+ */
+GVariant *
+pyisolate_invocation_add_tensor (PyIsolateInvocation *self,
+                                 PyIsolateTensor     *tensor)
+{
+  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+  g_return_val_if_fail (PYISOLATE_IS_TENSOR (tensor), NULL);
+
+  return _pyisolate_attachments_add_tensor (get_attachments (self), tensor);
+}
+
+/**
+ * pyisolate_invocation_append_memory: (skip)
+ * @self: an invocation that was not answered yet
+ * @memory: a piece of shared memory to take along
+ *
+ * Takes shared memory along with the answer, whose body names it by its index; docs/values.md describes it. This is for
+ * language bindings.
+ *
+ * Returns: the index
+ *
+ * Since: 0.1
+ */
+guint
+pyisolate_invocation_append_memory (PyIsolateInvocation *self,
+                                    PyIsolateMemory     *memory)
+{
+  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), 0);
+  g_return_val_if_fail (memory != NULL, 0);
+
+  return _pyisolate_attachments_add_memory (get_attachments (self), memory);
+}
+
 static PyIsolateFrame *
 new_return_frame (PyIsolateInvocation  *self,
                   GVariant             *value,
@@ -569,7 +696,8 @@ new_return_frame (PyIsolateInvocation  *self,
     return NULL;
 
   _pyisolate_frame_set_variant (frame, g_variant_new_variant (wire));
-  if (!_pyisolate_value_check_size (g_bytes_get_size (frame->body), error))
+  if (!_pyisolate_value_check_size (g_bytes_get_size (frame->body), error) ||
+      !_pyisolate_attachments_move (self->attachments, _pyisolate_endpoint_get_memory (self->endpoint), frame, error))
     return NULL;
 
   return g_steal_pointer (&frame);
@@ -618,21 +746,19 @@ void
 pyisolate_invocation_return_body (PyIsolateInvocation *self,
                                   GBytes              *body)
 {
+  g_autoptr (PyIsolateFrame) frame = NULL;
   g_autoptr (GError) error = NULL;
-  PyIsolateFrame *frame;
 
   g_return_if_fail (PYISOLATE_IS_INVOCATION (self));
   g_return_if_fail (body != NULL);
 
-  if (!_pyisolate_value_check_size (g_bytes_get_size (body), &error))
-    {
-      answer (self, _pyisolate_frame_new_error (self->frame->id, error));
-      return;
-    }
-
   frame = _pyisolate_frame_new (PYISOLATE_FRAME_RETURN, self->frame->id);
   frame->body = g_bytes_ref (body);
-  answer (self, frame);
+  if (!_pyisolate_value_check_size (g_bytes_get_size (body), &error) ||
+      !_pyisolate_attachments_move (self->attachments, _pyisolate_endpoint_get_memory (self->endpoint), frame, &error))
+    answer (self, _pyisolate_frame_new_error (self->frame->id, error));
+  else
+    answer (self, g_steal_pointer (&frame));
 }
 
 /**

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "pyisolate-tensor.h"
 #include "pyisolate-types.h"
 
 G_BEGIN_DECLS
@@ -30,6 +31,21 @@ PYISOLATE_AVAILABLE_IN_0_1
 int                        pyisolate_invocation_dup_fd               (PyIsolateInvocation  *self,
                                                                       guint                 index,
                                                                       GError              **error);
+PYISOLATE_AVAILABLE_IN_0_1
+PyIsolateTensor           *pyisolate_invocation_dup_tensor           (PyIsolateInvocation  *self,
+                                                                      GVariant             *value,
+                                                                      GError              **error) G_GNUC_WARN_UNUSED_RESULT;
+PYISOLATE_AVAILABLE_IN_0_1
+guint                      pyisolate_invocation_get_n_memories       (PyIsolateInvocation  *self);
+PYISOLATE_AVAILABLE_IN_0_1
+PyIsolateMemory           *pyisolate_invocation_get_memory           (PyIsolateInvocation  *self,
+                                                                      guint                 index);
+PYISOLATE_AVAILABLE_IN_0_1
+GVariant                  *pyisolate_invocation_add_tensor           (PyIsolateInvocation  *self,
+                                                                      PyIsolateTensor      *tensor);
+PYISOLATE_AVAILABLE_IN_0_1
+guint                      pyisolate_invocation_append_memory        (PyIsolateInvocation  *self,
+                                                                      PyIsolateMemory      *memory);
 PYISOLATE_AVAILABLE_IN_0_1
 GCancellable              *pyisolate_invocation_get_cancellable      (PyIsolateInvocation  *self);
 PYISOLATE_AVAILABLE_IN_0_1

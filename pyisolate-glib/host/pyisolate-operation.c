@@ -120,6 +120,11 @@ parse_return (Operation  *self,
   g_autoptr (GVariant) body = NULL;
   g_autoptr (GVariant) value = NULL;
 
+  if (self->reply->memory_error != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&self->reply->memory_error));
+      return NULL;
+    }
   if (!_pyisolate_value_check_bytes (self->reply->body, G_VARIANT_TYPE (PYISOLATE_BODY_VALUE), &body, error))
     return NULL;
 
@@ -364,7 +369,7 @@ send_call (Operation *self,
       return;
     }
 
-  frame = _pyisolate_call_make_frame (self->call, &error);
+  frame = _pyisolate_call_make_frame (self->call, _pyisolate_endpoint_get_memory (self->endpoint), &error);
   if (frame == NULL)
     {
       settle (self, NULL, error);

@@ -20,6 +20,10 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
+/* From here on it is asked whether the machine has so much, and something for others. */
+#define CHECKED_SIZE ((gsize) 16 << 20)
+#define RESERVE_KIB (256 * 1024)
+
 /* From here on the time that faults take is worth a system call. */
 #define POPULATE_SIZE ((gsize) 64 * 1024)
 
@@ -96,6 +100,23 @@ seal (PyIsolateMemory  *self,
   return fcntl (self->fd, F_ADD_SEALS, seals) == 0 || set_errno_error (error, errno, "sealed", self->size);
 }
 
+/* The kernel gives a memfd all that there is, and then kills somebody. */
+static gboolean
+is_available (gsize size)
+{
+  g_autofree char *text = NULL;
+  const char *line;
+
+  if (size < CHECKED_SIZE || !g_file_get_contents ("/proc/meminfo", &text, NULL, NULL))
+    return TRUE;
+
+  line = strstr (text, "MemAvailable:");
+  if (line == NULL)
+    return TRUE;
+
+  return size / 1024 + RESERVE_KIB < g_ascii_strtoull (line + strlen ("MemAvailable:"), NULL, 10);
+}
+
 /*< private >
  * @is_cold: the pages are not made yet: whoever gets it must fill it by one pyisolate_memory_write() from its beginning, or
  *   reserve what is missing, before anybody else sees it
@@ -109,8 +130,15 @@ _pyisolate_memory_new_file (gsize                  size,
                             GError               **error)
 {
   g_autoptr (PyIsolateMemory) self = NULL;
-  int fd = memfd_create ("pyisolate", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  int fd;
 
+  if (!is_available (size))
+    {
+      set_errno_error (error, ENOMEM, "had", size);
+      return NULL;
+    }
+
+  fd = memfd_create ("pyisolate", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0)
     {
       set_errno_error (error, errno, "had", size);

@@ -44,6 +44,27 @@ pyisolate_value_is_none (GVariant *value)
          && strcmp (g_variant_get_string (inner, NULL), PYISOLATE_TAG_NONE) == 0;
 }
 
+/**
+ * pyisolate_value_is_tensor:
+ * @value: a value
+ *
+ * Tells whether @value is what a NumPy array or a torch tensor arrives as. Then [method@PyIsolate.CallResult.dup_tensor] or
+ * [method@PyIsolate.Invocation.dup_tensor] makes a tensor of it. Variants are looked into.
+ *
+ * Returns: %TRUE if it is
+ *
+ * Since: 0.1
+ */
+gboolean
+pyisolate_value_is_tensor (GVariant *value)
+{
+  g_autoptr(GVariant) payload = NULL;
+
+  g_return_val_if_fail (value != NULL, FALSE);
+
+  return g_strcmp0 (_pyisolate_value_untag (value, &payload), PYISOLATE_TAG_TENSOR) == 0;
+}
+
 /* What is inside all the variants around @value. Full. */
 GVariant *
 _pyisolate_value_unbox (GVariant *value)
@@ -82,6 +103,7 @@ static const char *const tags[] = {
   PYISOLATE_TAG_PURE_WINDOWS_PATH,
   PYISOLATE_TAG_POSIX_PATH,
   PYISOLATE_TAG_WINDOWS_PATH,
+  PYISOLATE_TAG_TENSOR,
   PYISOLATE_TAG_OBJECT,
   PYISOLATE_TAG_EXT,
 };

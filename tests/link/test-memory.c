@@ -274,6 +274,10 @@ test_no_memory (void)
 
   g_assert_null (pyisolate_memory_new (G_MAXSIZE, PYISOLATE_MEMORY_NONE, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
+  g_clear_error (&error);
+  /* A memfd could have it, until the machine has nothing left. */
+  g_assert_null (pyisolate_memory_new ((gsize) 1 << 44, PYISOLATE_MEMORY_NONE, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
 }
 
 /* --- Books --- */

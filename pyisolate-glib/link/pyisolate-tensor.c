@@ -1,0 +1,607 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "pyisolate-tensor-private.h"
+
+#include "pyisolate-error.h"
+#include "pyisolate-value-private.h"
+
+/**
+ * PyIsolateTensor:
+ *
+ * An array of numbers of one kind, and where they lie.
+ *
+ * A tensor in shared memory travels without a copy, and both sides see what either writes. Such are those of
+ * [ctor@PyIsolate.Tensor.new_for_shape] and those that an extension sent. One of
+ * [ctor@PyIsolate.Tensor.new_from_bytes] lies in private memory, and is copied once when it is sent.
+ *
+ * In an extension a tensor is a `numpy.ndarray`, or a `torch.Tensor` if it was one before, or where there is no NumPy a
+ * `pyisolate.Tensor`. docs/tensors.md tells the rest.
+ *
+ * A tensor does not change; what its memory holds may.
+ *
+ * Since: 0.1
+ */
+G_DEFINE_FINAL_TYPE (PyIsolateTensor, pyisolate_tensor, G_TYPE_OBJECT)
+
+static void
+pyisolate_tensor_finalize (GObject *object)
+{
+  PyIsolateTensor *self = PYISOLATE_TENSOR (object);
+
+  g_free (self->shape);
+  g_free (self->kind);
+  g_clear_pointer (&self->memory, pyisolate_memory_unref);
+  g_clear_pointer (&self->bytes, g_bytes_unref);
+
+  G_OBJECT_CLASS (pyisolate_tensor_parent_class)->finalize (object);
+}
+
+static void
+pyisolate_tensor_class_init (PyIsolateTensorClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = pyisolate_tensor_finalize;
+}
+
+static void
+pyisolate_tensor_init (PyIsolateTensor *self)
+{
+}
+
+static void
+set_bad_tensor (GError     **error,
+                const char  *problem)
+{
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_TENSOR, "A tensor is none: %s", problem);
+}
+
+PyIsolateTensor *
+_pyisolate_tensor_new_checked (PyIsolateMemory  *memory,
+                               GBytes           *bytes,
+                               PyIsolateDtype    dtype,
+                               gsize             n_dims,
+                               const gint64     *shape,
+                               const gint64     *strides,
+                               guint64           offset,
+                               GError          **error)
+{
+  const PyIsolateDtypeInfo *info = _pyisolate_dtype_info (dtype);
+  gsize size = memory != NULL ? pyisolate_memory_get_size (memory) : g_bytes_get_size (bytes);
+  const char *problem = info == NULL ? "there is no such dtype" : NULL;
+  PyIsolateTensor *self;
+
+  if (problem == NULL)
+    problem = _pyisolate_layout_check ((guint) MIN (n_dims, G_MAXUINT), shape, strides, info->size, offset, size);
+  if (problem != NULL)
+    {
+      set_bad_tensor (error, problem);
+      return NULL;
+    }
+
+  self = g_object_new (PYISOLATE_TYPE_TENSOR, NULL);
+  self->dtype = dtype;
+  self->n_dims = n_dims;
+  self->shape = g_new (gint64, 2 * n_dims);
+  self->strides = self->shape + n_dims;
+  for (gsize i = 0; i < n_dims; i++)
+    self->shape[i] = shape[i];
+  if (strides == NULL)
+    _pyisolate_layout_c_strides (n_dims, shape, self->strides);
+  for (gsize i = 0; strides != NULL && i < n_dims; i++)
+    self->strides[i] = strides[i];
+  self->offset = offset;
+  self->memory = memory != NULL ? pyisolate_memory_ref (memory) : NULL;
+  self->bytes = bytes != NULL ? g_bytes_ref (bytes) : NULL;
+
+  return self;
+}
+
+/**
+ * pyisolate_tensor_new:
+ * @memory: where the elements lie
+ * @dtype: what they are
+ * @shape: (array length=n_dims): how many there are in each dimension
+ * @n_dims: the number of dimensions
+ * @strides: (array length=n_strides) (nullable): how far apart they are in each dimension, in elements; %NULL: without gaps, the
+ *   last dimension fastest
+ * @n_strides: the number of strides, as many as dimensions
+ * @byte_offset: where in @memory the first one lies, a multiple of its size
+ * @error: return location for an error
+ *
+ * Creates a tensor of what lies in @memory.
+ *
+ * Fails with %PYISOLATE_ERROR_BAD_TENSOR if some of it would lie outside.
+ *
+ * Returns: (transfer full): a new tensor, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+PyIsolateTensor *
+pyisolate_tensor_new (PyIsolateMemory  *memory,
+                      PyIsolateDtype    dtype,
+                      const gint64     *shape,
+                      gsize             n_dims,
+                      const gint64     *strides,
+                      gsize             n_strides,
+                      guint64           byte_offset,
+                      GError          **error)
+{
+  g_return_val_if_fail (memory != NULL, NULL);
+  g_return_val_if_fail (shape != NULL || n_dims == 0, NULL);
+  g_return_val_if_fail (strides == NULL || n_strides == n_dims, NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  return _pyisolate_tensor_new_checked (memory, NULL, dtype, n_dims, shape, strides, byte_offset, error);
+}
+
+/* The bytes that a tensor without gaps has. */
+static gboolean
+get_size (PyIsolateDtype   dtype,
+          const gint64    *shape,
+          gsize            n_dims,
+          gsize           *size,
+          GError         **error)
+{
+  const PyIsolateDtypeInfo *info = _pyisolate_dtype_info (dtype);
+  const char *problem = info == NULL ? "there is no such dtype" : NULL;
+  gint64 low, high, n_items;
+
+  if (problem == NULL)
+    problem = _pyisolate_layout_window ((guint) MIN (n_dims, G_MAXUINT), shape, NULL, info->size, &low, &high, &n_items);
+  if (problem != NULL)
+    {
+      set_bad_tensor (error, problem);
+      return FALSE;
+    }
+
+  *size = high;
+  return TRUE;
+}
+
+/**
+ * pyisolate_tensor_new_for_shape:
+ * @dtype: what the elements are
+ * @shape: (array length=n_dims): how many there are in each dimension
+ * @n_dims: the number of dimensions
+ * @flags: who may write to them
+ * @error: return location for an error
+ *
+ * Creates a tensor of zeros in shared memory, which travels without a copy.
+ *
+ * Fails with %PYISOLATE_ERROR_BAD_TENSOR for a shape that is none, and with a %G_IO_ERROR where there is no more memory.
+ *
+ * Returns: (transfer full): a new tensor, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+PyIsolateTensor *
+pyisolate_tensor_new_for_shape (PyIsolateDtype         dtype,
+                                const gint64          *shape,
+                                gsize                  n_dims,
+                                PyIsolateMemoryFlags   flags,
+                                GError               **error)
+{
+  g_autoptr (PyIsolateMemory) memory = NULL;
+  gsize size;
+
+  g_return_val_if_fail (shape != NULL || n_dims == 0, NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  if (!get_size (dtype, shape, n_dims, &size, error))
+    return NULL;
+  memory = pyisolate_memory_new (MAX (size, 1), flags, error);
+  if (memory == NULL)
+    return NULL;
+
+  return _pyisolate_tensor_new_checked (memory, NULL, dtype, n_dims, shape, NULL, 0, error);
+}
+
+/**
+ * pyisolate_tensor_new_from_bytes:
+ * @bytes: the elements, without gaps, the last dimension fastest
+ * @dtype: what they are
+ * @shape: (array length=n_dims): how many there are in each dimension
+ * @n_dims: the number of dimensions
+ * @error: return location for an error
+ *
+ * Creates a tensor of what lies in @bytes. It is copied once when it is sent.
+ *
+ * Fails with %PYISOLATE_ERROR_BAD_TENSOR if @bytes are not as many as @shape says.
+ *
+ * Returns: (transfer full): a new tensor, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+PyIsolateTensor *
+pyisolate_tensor_new_from_bytes (GBytes          *bytes,
+                                 PyIsolateDtype   dtype,
+                                 const gint64    *shape,
+                                 gsize            n_dims,
+                                 GError         **error)
+{
+  gsize size;
+
+  g_return_val_if_fail (bytes != NULL, NULL);
+  g_return_val_if_fail (shape != NULL || n_dims == 0, NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  if (!get_size (dtype, shape, n_dims, &size, error))
+    return NULL;
+  if (size != g_bytes_get_size (bytes))
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_TENSOR,
+                   "A tensor of this shape has %" G_GSIZE_FORMAT " bytes, not %" G_GSIZE_FORMAT, size,
+                   g_bytes_get_size (bytes));
+      return NULL;
+    }
+
+  return _pyisolate_tensor_new_checked (NULL, bytes, dtype, n_dims, shape, NULL, 0, error);
+}
+
+/**
+ * pyisolate_tensor_get_dtype:
+ * @self: a tensor
+ *
+ * Gets what the elements are.
+ *
+ * Returns: the dtype
+ *
+ * Since: 0.1
+ */
+PyIsolateDtype
+pyisolate_tensor_get_dtype (PyIsolateTensor *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_TENSOR (self), PYISOLATE_DTYPE_UINT8);
+
+  return self->dtype;
+}
+
+/**
+ * pyisolate_tensor_get_shape:
+ * @self: a tensor
+ * @n_dims: (out): the number of dimensions
+ *
+ * Gets how many elements there are in each dimension.
+ *
+ * Returns: (transfer none) (array length=n_dims): the shape
+ *
+ * Since: 0.1
+ */
+const gint64 *
+pyisolate_tensor_get_shape (PyIsolateTensor *self,
+                            gsize           *n_dims)
+{
+  g_return_val_if_fail (PYISOLATE_IS_TENSOR (self), NULL);
+  g_return_val_if_fail (n_dims != NULL, NULL);
+
+  *n_dims = self->n_dims;
+  return self->shape;
+}
+
+/**
+ * pyisolate_tensor_get_strides:
+ * @self: a tensor
+ * @n_dims: (out): the number of dimensions
+ *
+ * Gets how far apart the elements are in each dimension.
+ *
+ * Returns: (transfer none) (array length=n_dims): the strides, in elements; one may be negative
+ *
+ * Since: 0.1
+ */
+const gint64 *
+pyisolate_tensor_get_strides (PyIsolateTensor *self,
+                              gsize           *n_dims)
+{
+  g_return_val_if_fail (PYISOLATE_IS_TENSOR (self), NULL);
+  g_return_val_if_fail (n_dims != NULL, NULL);
+
+  *n_dims = self->n_dims;
+  return self->strides;
+}
+
+/**
+ * pyisolate_tensor_get_byte_offset:
+ * @self: a tensor
+ *
+ * Gets where the first element lies in the tensor's memory.
+ *
+ * Returns: its place, in bytes
+ *
+ * Since: 0.1
+ */
+guint64
+pyisolate_tensor_get_byte_offset (PyIsolateTensor *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_TENSOR (self), 0);
+
+  return self->offset;
+}
+
+/**
+ * pyisolate_tensor_get_device:
+ * @self: a tensor
+ *
+ * Gets where the memory is.
+ *
+ * Returns: `cpu`; others may come
+ *
+ * Since: 0.1
+ */
+const char *
+pyisolate_tensor_get_device (PyIsolateTensor *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_TENSOR (self), NULL);
+
+  return PYISOLATE_DEVICE_CPU;
+}
+
+/**
+ * pyisolate_tensor_get_requires_grad:
+ * @self: a tensor
+ *
+ * Gets whether it is one of torch's that takes part in differentiation.
+ *
+ * Returns: what torch calls `requires_grad`
+ *
+ * Since: 0.1
+ */
+gboolean
+pyisolate_tensor_get_requires_grad (PyIsolateTensor *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_TENSOR (self), FALSE);
+
+  return (self->flags & PYISOLATE_TENSOR_REQUIRES_GRAD) != 0;
+}
+
+/**
+ * pyisolate_tensor_is_read_only:
+ * @self: a tensor
+ *
+ * Gets whether the receiver is not meant to write to the tensor. If its memory is read-only, it cannot.
+ *
+ * Returns: %TRUE if it is read-only
+ *
+ * Since: 0.1
+ */
+gboolean
+pyisolate_tensor_is_read_only (PyIsolateTensor *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_TENSOR (self), FALSE);
+
+  return (self->flags & PYISOLATE_TENSOR_READ_ONLY) != 0 ||
+         (self->memory != NULL && pyisolate_memory_is_read_only (self->memory));
+}
+
+/**
+ * pyisolate_tensor_is_contiguous:
+ * @self: a tensor
+ *
+ * Gets whether the elements lie without gaps, the last dimension fastest.
+ *
+ * Returns: %TRUE if they do
+ *
+ * Since: 0.1
+ */
+gboolean
+pyisolate_tensor_is_contiguous (PyIsolateTensor *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_TENSOR (self), FALSE);
+
+  return _pyisolate_layout_is_c_order (self->n_dims, self->shape, self->strides);
+}
+
+/**
+ * pyisolate_tensor_get_memory:
+ * @self: a tensor
+ *
+ * Gets the piece of shared memory that the tensor lies in.
+ *
+ * Returns: (transfer none) (nullable): the memory, or %NULL if it lies in private memory
+ *
+ * Since: 0.1
+ */
+PyIsolateMemory *
+pyisolate_tensor_get_memory (PyIsolateTensor *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_TENSOR (self), NULL);
+
+  return self->memory;
+}
+
+/**
+ * pyisolate_tensor_get_data: (skip)
+ * @self: a tensor
+ * @error: return location for an error
+ *
+ * Gets where the first element is, as long as @self lives. What lies in bytes must not be written to.
+ *
+ * Returns: its address, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+gpointer
+pyisolate_tensor_get_data (PyIsolateTensor  *self,
+                           GError          **error)
+{
+  guint8 *base;
+
+  g_return_val_if_fail (PYISOLATE_IS_TENSOR (self), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  if (self->memory != NULL)
+    base = pyisolate_memory_map (self->memory, error);
+  else
+    base = (guint8 *) g_bytes_get_data (self->bytes, NULL);
+  if (base == NULL && self->memory == NULL)
+    base = (guint8 *) ""; /* of no bytes: something that is not NULL */
+
+  return base != NULL ? base + self->offset : NULL;
+}
+
+static gsize
+get_n_bytes (PyIsolateTensor *self)
+{
+  gint64 low, high, n_items;
+
+  _pyisolate_layout_window (self->n_dims, self->shape, NULL, pyisolate_dtype_get_size (self->dtype), &low, &high,
+                            &n_items);
+
+  return high;
+}
+
+/**
+ * pyisolate_tensor_get_bytes:
+ * @self: a tensor without gaps
+ * @error: return location for an error
+ *
+ * Gets the elements as bytes, without copying them: they are where the tensor is, and whoever writes to it changes them. In
+ * gjs, `toArray()` makes a typed array of them.
+ *
+ * Fails with %PYISOLATE_ERROR_BAD_TENSOR if @self is not contiguous.
+ *
+ * Returns: (transfer full): the bytes, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+GBytes *
+pyisolate_tensor_get_bytes (PyIsolateTensor  *self,
+                            GError          **error)
+{
+  gpointer data;
+
+  g_return_val_if_fail (PYISOLATE_IS_TENSOR (self), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  if (!pyisolate_tensor_is_contiguous (self))
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_TENSOR,
+                   "The elements of a tensor do not lie one after another");
+      return NULL;
+    }
+  data = pyisolate_tensor_get_data (self, error);
+  if (data == NULL)
+    return NULL;
+
+  return g_bytes_new_with_free_func (data, get_n_bytes (self), g_object_unref, g_object_ref (self));
+}
+
+/*< private >
+ * @offset: (out): where in the window the first element lies
+ *
+ * Returns: (transfer full): of a tensor in bytes, that part of them that it looks at
+ */
+GBytes *
+_pyisolate_tensor_dup_window (PyIsolateTensor *self,
+                              guint64         *offset)
+{
+  gint64 low, high, n_items;
+
+  g_assert (self->bytes != NULL);
+
+  _pyisolate_layout_window (self->n_dims, self->shape, self->strides, pyisolate_dtype_get_size (self->dtype), &low, &high,
+                            &n_items);
+  *offset = -low;
+
+  return g_bytes_new_from_bytes (self->bytes, self->offset + low, high - low);
+}
+
+GVariant *
+_pyisolate_tensor_to_variant (PyIsolateTensor *self,
+                              guint64          offset,
+                              GVariant        *data)
+{
+  const PyIsolateDtypeInfo *info = _pyisolate_dtype_info (self->dtype);
+  GVariant *shape = g_variant_new_fixed_array (G_VARIANT_TYPE_INT64, self->shape, self->n_dims, sizeof (gint64));
+  GVariant *strides = g_variant_new_fixed_array (G_VARIANT_TYPE_INT64, self->strides, self->n_dims, sizeof (gint64));
+
+  return g_variant_new ("(ov)", PYISOLATE_TAG_TENSOR,
+                        g_variant_new ("(sss@ax@axtuv)", self->kind != NULL ? self->kind : "numpy", info->name,
+                                       PYISOLATE_DEVICE_CPU, shape, strides, offset, self->flags, data));
+}
+
+static PyIsolateTensor *
+new_from_data (GVariant    *data,
+               GPtrArray   *memories,
+               PyIsolateDtype dtype,
+               gsize        n_dims,
+               const gint64 *shape,
+               const gint64 *strides,
+               guint64      offset,
+               GError     **error)
+{
+  g_autoptr (GBytes) bytes = NULL;
+  guint index;
+
+  if (g_variant_is_of_type (data, G_VARIANT_TYPE_BYTESTRING))
+    {
+      bytes = g_variant_get_data_as_bytes (data);
+      return _pyisolate_tensor_new_checked (NULL, bytes, dtype, n_dims, shape, strides, offset, error);
+    }
+  if (!g_variant_is_of_type (data, G_VARIANT_TYPE_UINT32))
+    {
+      set_bad_tensor (error, "its elements are neither bytes nor memory");
+      return NULL;
+    }
+
+  index = g_variant_get_uint32 (data);
+  if (memories == NULL || index >= memories->len)
+    {
+      set_bad_tensor (error, "it names memory that did not come with it");
+      return NULL;
+    }
+
+  return _pyisolate_tensor_new_checked (g_ptr_array_index (memories, index), NULL, dtype, n_dims, shape, strides, offset,
+                                        error);
+}
+
+/*< private >
+ * @value: what may be a tensor in the form in which it travels
+ * @memories: (nullable): the memory that came with it
+ *
+ * Returns: (transfer full): NULL with %PYISOLATE_ERROR_BAD_TENSOR if it is none
+ */
+PyIsolateTensor *
+_pyisolate_tensor_new_from_variant (GVariant   *value,
+                                    GPtrArray  *memories,
+                                    GError    **error)
+{
+  g_autoptr (GVariant) payload = NULL;
+  g_autoptr (GVariant) shape_array = NULL;
+  g_autoptr (GVariant) strides_array = NULL;
+  g_autoptr (GVariant) data = NULL;
+  const PyIsolateDtypeInfo *info;
+  const char *tag, *kind, *dtype, *device;
+  const gint64 *shape, *strides;
+  gsize n_dims, n_strides;
+  guint64 offset;
+  guint32 flags;
+  PyIsolateTensor *self;
+
+  tag = _pyisolate_value_untag (value, &payload);
+  if (g_strcmp0 (tag, PYISOLATE_TAG_TENSOR) != 0 || !g_variant_is_of_type (payload, G_VARIANT_TYPE (PYISOLATE_TENSOR_TYPE)))
+    {
+      set_bad_tensor (error, "it is of another form");
+      return NULL;
+    }
+
+  g_variant_get (payload, "(&s&s&s@ax@axtuv)", &kind, &dtype, &device, &shape_array, &strides_array, &offset, &flags,
+                 &data);
+  shape = g_variant_get_fixed_array (shape_array, &n_dims, sizeof (gint64));
+  strides = g_variant_get_fixed_array (strides_array, &n_strides, sizeof (gint64));
+  info = _pyisolate_dtype_info_by_name (dtype);
+  if (info == NULL || !g_str_equal (device, PYISOLATE_DEVICE_CPU) || (flags & ~PYISOLATE_TENSOR_ALL_FLAGS) != 0 ||
+      n_strides != n_dims)
+    {
+      set_bad_tensor (error, info == NULL ? "there is no such dtype" : "its dtype, device, flags or strides are unknown");
+      return NULL;
+    }
+
+  self = new_from_data (data, memories, info->dtype, n_dims, shape, strides, offset, error);
+  if (self == NULL)
+    return NULL;
+
+  self->flags = flags;
+  self->kind = g_strdup (kind);
+  return self;
+}
