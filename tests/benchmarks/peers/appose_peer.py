@@ -20,6 +20,7 @@ class Appose(Adapter):
     cannot = {  # noqa: RUF012
         "bounce": "a worker cannot call the host for a result",
         "array_echo": "who owns a block that comes back is for the application to agree on",
+        "torch": "it knows no tensors; they would be sent as NumPy's arrays are",
     }
 
     def open(self):
