@@ -5,10 +5,12 @@ import asyncio
 import gc
 import logging
 import os
+import pty
 import select
 import signal
 import subprocess
 import sys
+import time
 import unittest
 
 import pyisolate
@@ -30,6 +32,10 @@ async def sleep():
 
 def log():
     logging.getLogger("inner").warning("logged %d", 1)
+    try:
+        1 / 0
+    except ZeroDivisionError:
+        logging.getLogger("inner").exception("failed")
     print("printed")
 '''
 
@@ -67,6 +73,31 @@ elif what == "fork":
     print(child.exitcode, ext.sync.add(1))
 else:
     asyncio.run(main())
+"""
+
+ON_TERMINAL = """
+import asyncio, logging, sys
+import pyisolate
+
+path, root, what = sys.argv[1:]
+config = {"venv_root_path": root}
+if what == "never":
+    config["show_progress"] = False
+if what == "logging":
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+manager = pyisolate.ExtensionManager(None, config)
+if what == "handler":
+    manager.on_progress(lambda progress: None)
+
+
+async def main():
+    await manager.load_extension({"name": "sample", "module_path": path})
+    await manager.stop_all_extensions()
+    await manager.load_extension({"name": "sample", "module_path": path})
+    await manager.stop_all_extensions()
+
+
+asyncio.run(main())
 """
 
 
@@ -117,34 +148,66 @@ class Config(HostTest):
 
 class Manager(HostTest):
     def test_load_all(self):
+        """Sixty at once, of which some fail; the others run."""
+        most = []
+
+        def watch(progress):
+            states = [ext.state for ext in manager.extensions.values()]
+            most.append((states.count("preparing"), states.count("starting")))
+            overall.append(progress.overall)
+
+        overall = []
+        manager = self.make_manager(max_parallel_installs=2, max_parallel_starts=3)
+        manager.on_progress(watch)
+
         async def main():
-            async with self.make_manager() as manager:
-                configs = []
-                for number in range(6):
-                    name = f"extension-{number}"
-                    source = "raise ValueError('at import')" if number == 3 else EXTENSION
-                    configs.append({"name": name, "module_path": str(self.write(source, name))})
-                configs.append({"name": "nowhere", "module_path": "/nowhere"})
-                result = await manager.load_all(configs)
-                self.assertEqual([f"extension-{n}" for n in (0, 1, 2, 4, 5)], sorted(result))
-                self.assertEqual({"extension-3", "nowhere"}, set(result.failed))
-                self.assertIsInstance(result.failed["extension-3"], pyisolate.LoadError)
-                self.assertRegex(str(result.failed["extension-3"]), "ValueError: at import")
-                sums = await asyncio.gather(*(ext.add(1) for ext in result.values()))
-                self.assertEqual([3] * 5, sums)
+            configs = []
+            for number in range(60):
+                name = f"extension-{number}"
+                source = "raise ValueError('at import')" if number % 20 == 7 else EXTENSION
+                configs.append({"name": name, "module_path": str(self.write(source, name))})
+            configs.append({"name": "nowhere", "module_path": "/nowhere"})
+            configs.append({"name": "unsolvable", "module_path": configs[0]["module_path"]})
+            configs[-1].update(dependencies=["b>1", "b<1"], index_url=f"file://{self.folder}")
+            result = await manager.load_all(configs)
+            bad = [f"extension-{n}" for n in (7, 27, 47)]
+            self.assertEqual({*bad, "nowhere", "unsolvable"}, set(result.failed))
+            self.assertEqual(57, len(result))
+            for name in bad:
+                self.assertIsInstance(result.failed[name], pyisolate.LoadError)
+                self.assertRegex(str(result.failed[name]), "ValueError: at import")
+            self.assertIsInstance(result.failed["nowhere"], pyisolate.BadConfigError)
+            self.assertIsInstance(result.failed["unsolvable"], pyisolate.EnvironmentMakingError)
+            sums = await asyncio.gather(*(ext.add(1) for ext in result.values()))
+            self.assertEqual([3] * 57, sums)
+            self.assertEqual(57, len({ext.pid for ext in result.values()}))
+            await manager.stop_all_extensions()
 
         self.run_async(main())
+        self.assertLessEqual(max(starting for _, starting in most), 3)
+        self.assertEqual(1.0, overall[-1])
 
     def test_logs(self):
+        """Records have the level, the time and the logger that they have in the extension."""
+        times = []
+
         async def main():
             async with self.make_manager() as manager:
-                await self.load(manager, EXTENSION).log()
+                ext = await self.load(manager, EXTENSION)
+                times.append(time.time())
+                await ext.log()
+                times.append(time.time())
 
         with self.assertLogs("sample") as logs:
             self.run_async(main())
         self.assertIn("WARNING:sample.inner:logged 1", logs.output)
         self.assertIn("INFO:sample:printed", logs.output)
-        self.assertTrue(all(record.extension == "sample" for record in logs.records))
+        self.assertIn("ERROR:sample.inner:failed", "\n".join(logs.output))
+        self.assertIn("ZeroDivisionError", "\n".join(logs.output))
+        for record in logs.records:
+            self.assertEqual("sample", record.extension)
+            self.assertGreaterEqual(record.created, times[0] - 0.1)
+            self.assertLessEqual(record.created, time.time())
 
     def test_progress(self):
         stages = []
@@ -157,6 +220,115 @@ class Manager(HostTest):
         self.run_async(main())
         self.assertEqual("starting", stages[-2])
         self.assertEqual("ready", stages[-1])
+
+    def test_progress_is_logged(self):
+        async def main():
+            async with self.make_manager() as manager:
+                await self.load(manager, EXTENSION)
+
+        with self.assertLogs("pyisolate", "INFO") as logs:
+            self.run_async(main())
+        self.assertRegex(logs.output[0], "INFO:pyisolate:sample: resolving 0%")
+        self.assertRegex(logs.output[-1], "INFO:pyisolate:sample: ready 100%")
+
+    def test_progress_handler_fails(self):
+        async def main():
+            async with self.make_manager() as manager:
+                manager.on_progress(lambda progress: 1 / 0)
+                self.assertEqual(3, await self.load(manager, EXTENSION).add(1))
+
+        with self.assertLogs("pyisolate", "ERROR") as logs:
+            self.run_async(main())
+        self.assertRegex(logs.output[0], "handler of progress failed\n(?s:.*)ZeroDivisionError")
+
+    def on_a_terminal(self, config):
+        """What a program that loads an extension twice writes to a terminal."""
+        path = self.write(EXTENSION, config)
+        main, other = pty.openpty()
+        with open(main, "rb", 0) as terminal:
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-c",
+                    ON_TERMINAL,
+                    path,
+                    str(self.folder / f"venvs-{config}"),
+                    config,
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=other,
+            )
+            os.close(other)
+            written = b""
+            try:
+                while chunk := terminal.read(4096):
+                    written += chunk
+            except OSError:  # nobody has the other side any more
+                pass
+        self.assertEqual(0, process.wait(), written.decode())
+        return written.decode()
+
+    def test_bar(self):
+        written = self.on_a_terminal("bar")
+        lines = written.split("\r")
+        self.assertEqual("", lines[0])
+        self.assertRegex(lines[1], r"^\[\.+\] +0% sample: resolving\x1b\[K$")
+        self.assertTrue(any("#" in line for line in lines), lines)
+        # It is gone in the end, and the second time there was nothing to make.
+        self.assertEqual(1, lines.count("\x1b[K"))
+        self.assertEqual("\x1b[K", lines[-1])
+
+    def test_no_bar(self):
+        for config in ("handler", "logging", "never"):
+            with self.subTest(config=config):
+                self.assertNotIn("\x1b", self.on_a_terminal(config))
+
+    def test_discovery(self):
+        """What a REPL looks at starts nothing, and does not wait."""
+        import inspect
+        import pydoc
+        import rlcompleter
+
+        manager = self.make_manager()
+        ext = self.load(manager, EXTENSION)
+
+        def look():
+            complete = rlcompleter.Completer({"ext": ext}).complete
+            found = [complete("ext.", n) for n in range(100)]
+            return pydoc.render_doc(ext, renderer=pydoc.plaintext), found, repr(ext)
+
+        text, found, shown = look()
+        self.assertIn("once it is loaded", text)
+        self.assertIn("ext.stop()", found)
+        self.assertIn("new", shown)
+        self.assertEqual("new", ext.state)
+        self.assertIsNone(ext.pid)
+        self.assertEqual("(*args, **kwargs)", str(inspect.signature(ext.anything)))
+        self.assertEqual(3, ext.sync.add(1))
+        text, found, shown = look()
+        self.assertIn("add(a, b=2)\n        Add.", text)
+        self.assertIn("async sleep()", text)
+        names = {str(name).partition("(")[0] for name in found}
+        self.assertTrue({"ext.add", "ext.sleep", "ext.stop"} <= names, names)
+        self.assertIn("running", shown)
+        self.assertEqual("<method sample.add(a, b=2)>", repr(ext.add))
+        self.assertIn("Add.", pydoc.render_doc(ext.add, renderer=pydoc.plaintext))
+        ext.kill()
+
+    def test_names_of_the_host(self):
+        """ext.api.x is always the extension's; ext.x is the host's where it has such a name."""
+        source = "def stop():\n    return 'mine'\n\ndef sync():\n    return 'mine'\n"
+        ext = self.load(self.make_manager(), source, "stopper")
+
+        async def main():
+            self.assertEqual("mine", await ext.api.stop())
+            self.assertEqual("mine", await ext.api.sync())
+            self.assertEqual("mine", ext.sync.stop())
+            self.assertIn("stop", dir(ext.api))
+            await ext.stop()
+            self.assertEqual("stopped", ext.state)
+
+        self.run_async(main())
 
     def test_signature(self):
         import inspect

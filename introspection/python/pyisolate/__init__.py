@@ -23,7 +23,8 @@ from ._host_errors import (
     SandboxUnavailableError,
     StartError,
 )
-from ._manager import ExtensionManager, LoadResult, Progress
+from ._manager import ExtensionManager, LoadResult
+from ._progress import Progress
 from ._remote import RemoteError
 from ._singleton import ProxiedSingleton, current_caller, local_execution, singleton_scope
 

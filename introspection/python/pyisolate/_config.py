@@ -120,6 +120,8 @@ class ExtensionManagerConfig(_Config):
     the one on PATH. torch_environment: whose torch extensions with `share_torch` use, a virtual
     environment or the directory that torch is in; None: this Python's.
     max_parallel_installs, max_parallel_starts: caps for many extensions at once.
+    show_progress: whether a terminal gets a bar while environments are made; None: if nobody else
+    shows it.
     """
 
     _defaults: typing.ClassVar[dict] = {
@@ -130,6 +132,7 @@ class ExtensionManagerConfig(_Config):
         "torch_environment": None,
         "max_parallel_installs": 2,
         "max_parallel_starts": 4,
+        "show_progress": None,
     }
 
 

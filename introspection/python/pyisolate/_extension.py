@@ -11,7 +11,6 @@ HOST_NAMES = frozenset(
         "api",
         "config",
         "create_caller",
-        "events",
         "kill",
         "log_tail",
         "memory_usage",
@@ -112,7 +111,8 @@ class Method:
         return self._extension._call(self.__name__, args, kwargs, self._timeout)
 
     def __repr__(self):
-        return f"<method {self.__qualname__}>"
+        info = self._extension._info(self.__name__)
+        return f"<method {self.__qualname__}{'' if info is None else info.signature}>"
 
 
 class SyncMethod(Method):
@@ -161,8 +161,18 @@ class Pending:
         return self._result
 
 
+class Doc:
+    """What help(ext) shows: the class's text, and of an object the extension's methods too."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __get__(self, extension, cls=None):
+        return self.text if extension is None else extension._help()
+
+
 class Extension:
-    """An extension, loaded or not yet: it is loaded when it is first used, or awaited."""
+    __doc__ = Doc("An extension; it is loaded when it is first used, or awaited.")
 
     _calls = _bridge
 
@@ -335,6 +345,16 @@ class Extension:
         """
         name = proxied_singleton.__name__
         _singleton.set_instance(proxied_singleton, self.create_caller(None, name))
+
+    def _help(self):
+        lines = [f"The extension {self.name!r}, which is {self.state}.", ""]
+        if not self._methods:
+            lines.append("Its methods are known once it is loaded: `await ext`.")
+        for method in self._methods.values():
+            lines.append(f"{'async ' if method.is_async else ''}{method.name}{method.signature}")
+            lines += [f"    {line}".rstrip() for line in method.doc.splitlines()]
+        lines += ["", "Of the host: " + ", ".join(sorted(HOST_NAMES))]
+        return "\n".join(lines)
 
     def __dir__(self):
         return sorted({*HOST_NAMES, *self._methods})

@@ -6,7 +6,7 @@ import sys
 import weakref
 
 from . import _host_errors, _local
-from ._extension import Extension
+from ._extension import Doc, Extension
 
 # What only a process or an environment of its own can have.
 _NEEDS_ISOLATION = (
@@ -72,7 +72,7 @@ def _requirement_class():
 
 
 class LocalExtension(Extension):
-    """An extension in this process."""
+    __doc__ = Doc("An extension in this process.")
 
     _calls = _local
 

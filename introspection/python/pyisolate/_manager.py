@@ -27,6 +27,7 @@ from . import (
 from ._config import ExtensionConfig, ExtensionManagerConfig, SandboxMode
 from ._extension import Extension, Pending
 from ._local_extension import LocalExtension
+from ._progress import Progress, Reporter
 
 gi.require_version("PyIsolate", "1")
 from gi.repository import GLib, PyIsolate  # noqa: E402
@@ -64,10 +65,11 @@ class ExtensionManager:
         self.extension_type = extension_type
         self.config = config
         self._extensions = {}
+        self._gextensions = {}
         self._singletons = {}
         self._numbers = []
         self._here = []  # a Local for each extension in this process
-        self._progress_handlers = []
+        self._reporter = Reporter(config.show_progress)
         self._pool = None
         self._lock = threading.RLock()
         self._bridge = None
@@ -250,7 +252,10 @@ class ExtensionManager:
         gmanager, gconfig = self._gmanager, extension._gconfig
 
         def start(future):
+            self._reporter.begin(extension.name)
+
             def done(source, result):
+                self._reporter.end(extension.name)
                 try:
                     gextension = gmanager.load_extension_finish(result)
                     extension._set_loaded(gextension)
@@ -296,16 +301,17 @@ class ExtensionManager:
         return dict(self._extensions)
 
     def _find(self, name):
-        return self._gmanager.get_extension(name)
+        """From any thread: the library's own list is the home thread's."""
+        return self._gextensions.get(name)
 
     def on_progress(self, handler):
         """Have handler(Progress) called, in a thread of the library's, while extensions load."""
-        self._progress_handlers.append(handler)
+        self._reporter.handlers.append(handler)
 
     @property
     def progress(self):
         """How far all that is being loaded is, from 0 to 1."""
-        return self._gmanager.props.progress
+        return self._reporter.overall
 
     # ---- stopping ----
 
@@ -363,21 +369,6 @@ class LoadResult(dict):
         self.failed = failed
 
 
-class Progress:
-    """How far the loading of an extension is."""
-
-    __slots__ = ("extension", "fraction", "stage", "text")
-
-    def __init__(self, extension, stage, fraction, text):
-        self.extension = extension
-        self.stage = stage
-        self.fraction = fraction
-        self.text = text
-
-    def __repr__(self):
-        return f"<{self.extension}: {self.stage} {self.fraction:.0%} {self.text}>"
-
-
 def _when_ended(gextension, function):
     """Call it now, or when the one that had the name before has ended, which is under way."""
     if gextension is None or gextension.props.state.value_nick in FINAL:
@@ -393,13 +384,15 @@ def _when_ended(gextension, function):
 
 
 def _on_added(gmanager, gextension, this):
+    manager = this()
+    if manager is not None:
+        manager._gextensions[gextension.props.name] = gextension
     gextension.connect("log", _logging.on_log)
     gextension.connect("event", _events.on_event, this)
 
 
 def _on_progress(gmanager, gextension, stage, fraction, text, this):
-    progress = Progress(gextension.props.name, stage.value_nick, fraction, text)
-    _logging.own.debug("%s: %s %s", progress.extension, progress.stage, text)
     manager = this()
-    for handler in [] if manager is None else list(manager._progress_handlers):
-        handler(progress)
+    if manager is not None:
+        name, overall = gextension.props.name, gmanager.props.progress
+        manager._reporter.tell(Progress(name, stage.value_nick, fraction, text, overall))
