@@ -43,12 +43,31 @@ class Imports:
         self.path = path
         self.names = names
         self.views = {}
+        self.made = {}
         self.packages = {".".join(parts) for parts in _parents(names)}
         self.builtins = {**vars(builtins), "__import__": self._import}
         self.root = None
 
     def _import(self, name, globals=None, locals=None, fromlist=(), level=0):
-        return self._see(builtins.__import__(name, globals, locals, fromlist, level))
+        try:
+            module = builtins.__import__(name, globals, locals, fromlist, level)
+        except ModuleNotFoundError as error:
+            # As in a worker: what has a singleton of the extension's needs no file.
+            if error.name not in self.names and error.name not in self.packages:
+                raise
+            module = self._make(name)
+            if not fromlist:
+                module = self._make(name.partition(".")[0])
+        return self._see(module)
+
+    def _make(self, name):
+        module = self.made.get(name)
+        if module is None:
+            module = self.made[name] = types.ModuleType(name)
+            parent, _, last = name.rpartition(".")
+            if parent:
+                setattr(self._make(parent), last, module)
+        return module
 
     def _see(self, value):
         if not isinstance(value, types.ModuleType):
