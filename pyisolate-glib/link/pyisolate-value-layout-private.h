@@ -49,6 +49,13 @@ G_BEGIN_DECLS
 #define PYISOLATE_TAG_TENSOR PYISOLATE_TAG_PREFIX "tensor"
 #define PYISOLATE_TAG_OBJECT PYISOLATE_TAG_PREFIX "object"
 #define PYISOLATE_TAG_EXT PYISOLATE_TAG_PREFIX "ext"
+#define PYISOLATE_TAG_TENSOR PYISOLATE_TAG_PREFIX "tensor"
+#define PYISOLATE_TAG_BYTES PYISOLATE_TAG_PREFIX "bytes"
+
+/* kind, dtype, device, shape, strides, offset, flags, data: "ay", or "u", a number of the frame's memories */
+#define PYISOLATE_VALUE_TENSOR_TYPE "(sssaxaxtuv)"
+/* Bytes, a bytearray or a string in shared memory: a number of the frame's memories, and how many bytes */
+#define PYISOLATE_VALUE_LONG_TYPE "(ut)"
 
 /* How deep a place in a body lies, in GVariant levels. */
 typedef struct {

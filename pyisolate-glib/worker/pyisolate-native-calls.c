@@ -67,8 +67,9 @@ new_call_frame (PyIsolateFrame *parent,
 {
   g_autoptr (PyIsolateFrame) frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, 0);
   GArray *fds = g_array_new (FALSE, FALSE, sizeof (int));
+  PyIsolateParcel parcel = { .fds = fds };
 
-  if (!take_body (frame, _pyisolate_codec_encode_call (args, kwargs, fds), fds))
+  if (!take_body (frame, _pyisolate_codec_encode_call (args, kwargs, &parcel), fds))
     return NULL;
   if (!set_chain (frame, parent))
     return NULL;
@@ -271,6 +272,7 @@ native_reply (PyObject *module,
 {
   g_autoptr (PyIsolateFrame) answer = NULL;
   PyIsolateFrame *call;
+  PyIsolateParcel parcel = { NULL };
   PyObject *value;
   GArray *fds;
 
@@ -279,8 +281,8 @@ native_reply (PyObject *module,
     return NULL;
 
   answer = _pyisolate_frame_new (PYISOLATE_FRAME_RETURN, call->id);
-  fds = g_array_new (FALSE, FALSE, sizeof (int));
-  if (!take_body (answer, _pyisolate_codec_encode_value (value, "result", fds), fds))
+  parcel.fds = fds = g_array_new (FALSE, FALSE, sizeof (int));
+  if (!take_body (answer, _pyisolate_codec_encode_value (value, "result", &parcel), fds))
     return NULL;
 
   _pyisolate_in_call_answer (g_steal_pointer (&answer));

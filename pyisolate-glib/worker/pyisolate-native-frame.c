@@ -105,6 +105,26 @@ native_frame_get_state (PyObject *self,
                                                              : _pyisolate_in_call_is_open (id));
 }
 
+/* What came beside the body. FALSE with an exception. */
+static gboolean
+get_contents (PyIsolateFrame    *frame,
+              PyIsolateContents *contents)
+{
+  *contents = (PyIsolateContents) { .fds = frame->fds, .n_fds = frame->n_fds };
+  if (frame->memory_error != NULL)
+    {
+      PyErr_SetString (PyExc_ValueError, frame->memory_error->message);
+      return FALSE;
+    }
+  if (frame->memories != NULL)
+    {
+      contents->memories = (PyIsolateMemory *const *) frame->memories->pdata;
+      contents->n_memories = frame->memories->len;
+    }
+
+  return TRUE;
+}
+
 static PyObject *
 native_frame_decode_call (PyObject *self,
                           PyObject *unused)
@@ -114,8 +134,10 @@ native_frame_decode_call (PyObject *self,
   PyObject *kwargs;
   gsize size;
   const guint8 *data = g_bytes_get_data (frame->body, &size);
+  PyIsolateContents contents;
 
-  if (_pyisolate_codec_decode_call (data, size, frame->fds, frame->n_fds, &args, &kwargs) < 0)
+  if (!get_contents (frame, &contents) ||
+      _pyisolate_codec_decode_call (data, size, &contents, &args, &kwargs) < 0)
     return NULL;
 
   return Py_BuildValue ("(NN)", args, kwargs);
@@ -128,8 +150,9 @@ native_frame_decode_value (PyObject *self,
   PyIsolateFrame *frame = _pyisolate_native_frame_get (self);
   gsize size;
   const guint8 *data = g_bytes_get_data (frame->body, &size);
+  PyIsolateContents contents;
 
-  return _pyisolate_codec_decode_value (data, size, frame->fds, frame->n_fds);
+  return get_contents (frame, &contents) ? _pyisolate_codec_decode_value (data, size, &contents) : NULL;
 }
 
 /* The body of an ERROR is the "a{sv}" itself; as a value it ends in its type. */
@@ -146,7 +169,7 @@ native_frame_decode_details (PyObject *self,
   g_byte_array_append (value, data, size);
   g_byte_array_append (value, ending, sizeof ending - 1);
 
-  return _pyisolate_codec_decode_value (value->data, value->len, NULL, 0);
+  return _pyisolate_codec_decode_value (value->data, value->len, NULL);
 }
 
 static PyGetSetDef native_frame_getset[] = {

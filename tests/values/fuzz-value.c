@@ -85,8 +85,13 @@ use_in_python (const guint8 *data,
                gsize         size)
 {
   g_autoptr(GArray) fds = g_array_new (FALSE, FALSE, sizeof (int));
+  g_autoptr(PyIsolateMemory) memory = pyisolate_memory_new (65536, PYISOLATE_MEMORY_NONE, NULL);
+  g_autoptr(GPtrArray) memories =
+    g_ptr_array_new_with_free_func ((GDestroyNotify) pyisolate_memory_unref);
+  PyIsolateParcel parcel = { .fds = fds, .memories = memories };
   int numbers[] = { 0, 1 };
-  PyObject *value = _pyisolate_codec_decode_value (data, size, numbers, G_N_ELEMENTS (numbers));
+  PyIsolateContents contents = { numbers, G_N_ELEMENTS (numbers), &memory, 1 };
+  PyObject *value = _pyisolate_codec_decode_value (data, size, &contents);
   PyObject *again = NULL;
   g_autoptr(GBytes) bytes = NULL;
 
@@ -98,12 +103,13 @@ use_in_python (const guint8 *data,
       return FALSE;
     }
 
-  bytes = _pyisolate_codec_encode_value (value, "value", fds);
+  bytes = _pyisolate_codec_encode_value (value, "value", &parcel);
   if (bytes != NULL)
     {
+      contents = (PyIsolateContents) { (const int *) (void *) fds->data, fds->len,
+                                       (PyIsolateMemory *const *) memories->pdata, memories->len };
       again = _pyisolate_codec_decode_value (g_bytes_get_data (bytes, NULL),
-                                             g_bytes_get_size (bytes),
-                                             (const int *) (void *) fds->data, fds->len);
+                                             g_bytes_get_size (bytes), &contents);
       ORDIE (again != NULL);
       ORDIE (Py_TYPE (again) == Py_TYPE (value));
     }

@@ -51,8 +51,97 @@ encode_with_fds (PyObject *module,
                  PyObject *value)
 {
   g_autoptr(GArray) fds = g_array_new (FALSE, FALSE, sizeof (int));
+  PyIsolateParcel parcel = { .fds = fds };
 
-  return pack_fds (_pyisolate_codec_encode_value (value, "result", fds), fds);
+  return pack_fds (_pyisolate_codec_encode_value (value, "result", &parcel), fds);
+}
+
+/* --- Shared memory --- */
+
+static void
+free_memories (PyObject *capsule)
+{
+  g_ptr_array_unref (PyCapsule_GetPointer (capsule, NULL));
+}
+
+static PyIsolateMemory *
+allocate (gpointer               user_data,
+          gsize                  size,
+          PyIsolateMemoryFlags   flags,
+          GError               **error)
+{
+  return pyisolate_memory_new (size, flags, error);
+}
+
+/* encode_shared(value, readonly=False) → (bytes, memories in a capsule, how many) */
+static PyObject *
+encode_shared (PyObject *module,
+               PyObject *args)
+{
+  g_autoptr(GPtrArray) memories =
+    g_ptr_array_new_with_free_func ((GDestroyNotify) pyisolate_memory_unref);
+  PyIsolateParcel parcel = { .memories = memories, .allocate = allocate };
+  PyObject *value, *bytes;
+  guint n_memories;
+
+  if (!PyArg_ParseTuple (args, "O|p", &value, &parcel.readonly))
+    return NULL;
+  bytes = take_bytes (_pyisolate_codec_encode_value (value, "result", &parcel));
+  if (bytes == NULL)
+    {
+      g_assert (memories->len == 0);
+      return NULL;
+    }
+  n_memories = memories->len;
+  return Py_BuildValue ("(NNI)", bytes,
+                        PyCapsule_New (g_steal_pointer (&memories), NULL, free_memories), n_memories);
+}
+
+/* decode_shared(bytes, memories, foreign=False). As from another process: the memories are mapped
+ * a second time. */
+static PyObject *
+decode_shared (PyObject *module,
+               PyObject *args)
+{
+  g_autoptr(GPtrArray) foreign =
+    g_ptr_array_new_with_free_func ((GDestroyNotify) pyisolate_memory_unref);
+  PyIsolateContents contents = { 0 };
+  PyObject *capsule;
+  GPtrArray *memories;
+  const char *data;
+  Py_ssize_t size;
+  int is_foreign = FALSE;
+
+  if (!PyArg_ParseTuple (args, "y#O|p", &data, &size, &capsule, &is_foreign))
+    return NULL;
+  memories = PyCapsule_GetPointer (capsule, NULL);
+  for (guint i = 0; is_foreign && i < memories->len; i++)
+    {
+      int fd = pyisolate_memory_dup_fd (g_ptr_array_index (memories, i), NULL);
+
+      g_ptr_array_add (foreign, pyisolate_memory_new_from_fd (fd, NULL));
+      close (fd);
+    }
+  if (is_foreign)
+    memories = foreign;
+  contents.memories = (PyIsolateMemory *const *) memories->pdata;
+  contents.n_memories = memories->len;
+  return _pyisolate_codec_decode_value ((const guint8 *) data, size, &contents);
+}
+
+/* memory_size(memories, index) */
+static PyObject *
+memory_size (PyObject *module,
+             PyObject *args)
+{
+  PyObject *capsule;
+  GPtrArray *memories;
+  unsigned int index;
+
+  if (!PyArg_ParseTuple (args, "OI", &capsule, &index))
+    return NULL;
+  memories = PyCapsule_GetPointer (capsule, NULL);
+  return PyLong_FromSize_t (pyisolate_memory_get_size (g_ptr_array_index (memories, index)));
 }
 
 static PyObject *
@@ -77,6 +166,7 @@ decode (PyObject *module,
   int shift = 0;
   g_autofree guint8 *copy = NULL;
   g_autofree int *fds = NULL;
+  PyIsolateContents contents;
 
   if (!PyArg_ParseTuple (args, "y#|O!i", &data, &size, &PyTuple_Type, &numbers, &shift))
     return NULL;
@@ -87,7 +177,8 @@ decode (PyObject *module,
   fds = g_new (int, n_fds);
   for (Py_ssize_t i = 0; i < n_fds; i++)
     fds[i] = PyLong_AsLong (PyTuple_GetItem (numbers, i));
-  value = _pyisolate_codec_decode_value (copy + shift, size, fds, n_fds);
+  contents = (PyIsolateContents) { .fds = fds, .n_fds = n_fds };
+  value = _pyisolate_codec_decode_value (copy + shift, size, &contents);
   return value;
 }
 
@@ -103,7 +194,7 @@ decode_call (PyObject *module,
   if (!PyArg_ParseTuple (args, "y#", &data, &size))
     return NULL;
   copy = g_memdup2 (data, size);
-  if (_pyisolate_codec_decode_call (copy, size, NULL, 0, &positional, &keywords) < 0)
+  if (_pyisolate_codec_decode_call (copy, size, NULL, &positional, &keywords) < 0)
     return NULL;
   return Py_BuildValue ("(NN)", positional, keywords);
 }
@@ -177,6 +268,9 @@ static PyMethodDef functions[] = {
   { "encode", encode, METH_O, NULL },
   { "encode_with_fds", encode_with_fds, METH_O, NULL },
   { "encode_call", encode_call, METH_VARARGS, NULL },
+  { "encode_shared", encode_shared, METH_VARARGS, NULL },
+  { "decode_shared", decode_shared, METH_VARARGS, NULL },
+  { "memory_size", memory_size, METH_VARARGS, NULL },
   { "decode", decode, METH_VARARGS, NULL },
   { "decode_call", decode_call, METH_VARARGS, NULL },
   { "glib_print", glib_print, METH_VARARGS, NULL },

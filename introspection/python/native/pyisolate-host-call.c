@@ -33,11 +33,12 @@ decode_result (PyIsolateCallResult *result)
   g_autofree int *fds = g_new (int, n_fds + 1);
   gsize size;
   const guint8 *data = g_bytes_get_data (pyisolate_call_result_get_body (result), &size);
+  PyIsolateContents contents = { .fds = fds, .n_fds = n_fds };
   PyObject *value;
 
   for (guint i = 0; i < n_fds; i++)
     fds[i] = pyisolate_call_result_dup_fd (result, i, NULL);
-  value = _pyisolate_codec_decode_value (data, size, fds, n_fds);
+  value = _pyisolate_codec_decode_value (data, size, &contents);
   for (guint i = 0; i < n_fds; i++)
     {
       if (fds[i] >= 0)
@@ -122,7 +123,8 @@ new_call (const char *method,
           double      timeout)
 {
   g_autoptr (GArray) fds = g_array_new (FALSE, FALSE, sizeof (int));
-  g_autoptr (GBytes) body = _pyisolate_codec_encode_call (args, kwargs, fds);
+  PyIsolateParcel parcel = { .fds = fds };
+  g_autoptr (GBytes) body = _pyisolate_codec_encode_call (args, kwargs, &parcel);
   g_autoptr (PyIsolateCall) call = NULL;
   g_autoptr (GError) error = NULL;
 

@@ -44,7 +44,7 @@ decode_args (PyIsolateRemoteException *exception)
   gsize size;
   const guint8 *data = g_bytes_get_data (bytes, &size);
 
-  return _pyisolate_codec_decode_value (data, size, NULL, 0);
+  return _pyisolate_codec_decode_value (data, size, NULL);
 }
 
 static PyObject *
@@ -109,7 +109,7 @@ host_decode_value (PyObject *module,
   if (PyBytes_AsStringAndSize (bytes, &data, &size) < 0)
     return NULL;
 
-  return _pyisolate_codec_decode_value ((const guint8 *) data, size, NULL, 0);
+  return _pyisolate_codec_decode_value ((const guint8 *) data, size, NULL);
 }
 
 static PyMethodDef functions[] = {

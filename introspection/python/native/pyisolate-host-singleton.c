@@ -112,11 +112,12 @@ invocation_arguments (PyObject *object,
   PyObject *kwargs = NULL;
   gsize size;
   const guint8 *data = g_bytes_get_data (pyisolate_invocation_get_body (invocation), &size);
+  PyIsolateContents contents = { .fds = fds, .n_fds = n_fds };
   int result;
 
   for (guint i = 0; i < n_fds; i++)
     fds[i] = pyisolate_invocation_dup_fd (invocation, i, NULL);
-  result = _pyisolate_codec_decode_call (data, size, fds, n_fds, &args, &kwargs);
+  result = _pyisolate_codec_decode_call (data, size, &contents, &args, &kwargs);
   for (guint i = 0; i < n_fds; i++)
     {
       if (fds[i] >= 0)

@@ -4,7 +4,17 @@
 This is the host's side, of pyisolate-glib; extensions import a `pyisolate` of their own.
 """
 
-from _pyisolate_host import FileDescriptor, register_encoder, register_type
+from _pyisolate_host import (
+    FileDescriptor,
+    Tensor,
+    empty,
+    from_numpy,
+    is_shared,
+    register_encoder,
+    register_type,
+    share,
+    zeros,
+)
 
 from ._base import ExtensionBase
 from ._config import ExtensionConfig, ExtensionManagerConfig, SandboxMode
@@ -55,11 +65,17 @@ __all__ = [
     "SandboxMode",
     "SandboxUnavailableError",
     "StartError",
+    "Tensor",
     "current_caller",
+    "empty",
+    "from_numpy",
+    "is_shared",
     "local_execution",
     "register_encoder",
     "register_type",
+    "share",
     "singleton_scope",
+    "zeros",
 ]
 
 _NOT_BUILT = (

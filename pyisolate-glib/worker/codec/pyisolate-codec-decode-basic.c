@@ -60,13 +60,13 @@ static PyObject *
 decode_handle (Decoder *self,
                guint32  handle)
 {
-  if (handle >= self->n_fds)
-    return _pyisolate_decoder_malformed ("file descriptor %u of %u", handle, self->n_fds);
+  if (handle >= self->contents.n_fds)
+    return _pyisolate_decoder_malformed ("file descriptor %u of %u", handle, self->contents.n_fds);
 
   if (self->fd_objects == NULL)
-    self->fd_objects = g_new0 (PyObject *, self->n_fds);
+    self->fd_objects = g_new0 (PyObject *, self->contents.n_fds);
   if (self->fd_objects[handle] == NULL)
-    self->fd_objects[handle] = _pyisolate_codec_fd_new_dup (self->fds[handle]);
+    self->fd_objects[handle] = _pyisolate_codec_fd_new_dup (self->contents.fds[handle]);
   Py_XINCREF (self->fd_objects[handle]);
   return self->fd_objects[handle];
 }

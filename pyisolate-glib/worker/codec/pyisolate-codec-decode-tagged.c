@@ -467,9 +467,18 @@ blame_payload (const char *tag)
 }
 
 PyObject *
-_pyisolate_decoder_tagged (const char *tag,
+_pyisolate_decoder_tagged (Decoder    *self,
+                           const char *tag,
                            PyObject   *payload)
 {
+  if (_pyisolate_decoder_is_long (tag, payload))
+    {
+      PyObject *object = _pyisolate_decoder_long (self, tag, payload);
+
+      if (object == NULL)
+        blame_payload (tag);
+      return object;
+    }
   for (guint i = 0; i < G_N_ELEMENTS (decoders); i++)
     {
       PyObject *object;

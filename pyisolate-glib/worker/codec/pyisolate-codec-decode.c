@@ -327,10 +327,13 @@ decode_tagged (Decoder                 *self,
       || !g_str_has_prefix (tag, PYISOLATE_TAG_PREFIX))
     return decode_members (self, node, data, size);
 
+  if (length == sizeof PYISOLATE_TAG_TENSOR && strcmp (tag, PYISOLATE_TAG_TENSOR) == 0)
+    return _pyisolate_decoder_tensor (self, data + payload_start, payload_length);
+
   payload = decode_variant (self, data + payload_start, payload_length);
   if (payload == NULL)
     return NULL;
-  result = _pyisolate_decoder_tagged (tag + strlen (PYISOLATE_TAG_PREFIX), payload);
+  result = _pyisolate_decoder_tagged (self, tag + strlen (PYISOLATE_TAG_PREFIX), payload);
   Py_DECREF (payload);
   return result;
 }
@@ -463,13 +466,12 @@ decode_variant (Decoder      *self,
 /* --- The two kinds of bodies --- */
 
 static void
-decoder_init (Decoder   *self,
-              const int *fds,
-              guint      n_fds)
+decoder_init (Decoder                 *self,
+              const PyIsolateContents *contents)
 {
   memset (self, 0, sizeof *self);
-  self->fds = fds;
-  self->n_fds = n_fds;
+  if (contents != NULL)
+    self->contents = *contents;
 }
 
 static void
@@ -477,7 +479,7 @@ decoder_clear (Decoder *self)
 {
   for (guint i = 0; i < DECODER_N_KEYS; i++)
     Py_XDECREF (self->keys[i]);
-  for (guint i = 0; self->fd_objects != NULL && i < self->n_fds; i++)
+  for (guint i = 0; self->fd_objects != NULL && i < self->contents.n_fds; i++)
     Py_XDECREF (self->fd_objects[i]);
   g_free (self->fd_objects);
 }
@@ -485,8 +487,7 @@ decoder_clear (Decoder *self)
 PyObject *
 _pyisolate_codec_decode_value (const guint8 *data,
                                gsize         size,
-                               const int    *fds,
-                               guint         n_fds)
+                               const PyIsolateContents *contents)
 {
   Decoder decoder;
   PyObject *value;
@@ -494,7 +495,7 @@ _pyisolate_codec_decode_value (const guint8 *data,
   if (size > PYISOLATE_VALUE_MAX_SIZE)
     return _pyisolate_decoder_malformed ("%" G_GSIZE_FORMAT " bytes are too many", size);
 
-  decoder_init (&decoder, fds, n_fds);
+  decoder_init (&decoder, contents);
   value = decode_variant (&decoder, data, size);
   decoder_clear (&decoder);
   return value;
@@ -503,8 +504,7 @@ _pyisolate_codec_decode_value (const guint8 *data,
 static PyObject *
 decode_call (const guint8 *data,
              gsize         size,
-             const int    *fds,
-             guint         n_fds)
+             const PyIsolateContents *contents)
 {
   PyIsolateTypeNode nodes[8];
   Decoder decoder;
@@ -513,7 +513,7 @@ decode_call (const guint8 *data,
   if (size > PYISOLATE_VALUE_MAX_SIZE)
     return _pyisolate_decoder_malformed ("%" G_GSIZE_FORMAT " bytes are too many", size);
 
-  decoder_init (&decoder, fds, n_fds);
+  decoder_init (&decoder, contents);
   _pyisolate_type_parse (PYISOLATE_VALUE_CALL_TYPE, strlen (PYISOLATE_VALUE_CALL_TYPE),
                          decoder.depth, nodes);
   call = decode_node (&decoder, nodes, data, size);
@@ -524,12 +524,11 @@ decode_call (const guint8 *data,
 int
 _pyisolate_codec_decode_call (const guint8  *data,
                               gsize          size,
-                              const int     *fds,
-                              guint          n_fds,
+                              const PyIsolateContents *contents,
                               PyObject     **args,
                               PyObject     **kwargs)
 {
-  PyObject *call = decode_call (data, size, fds, n_fds);
+  PyObject *call = decode_call (data, size, contents);
 
   g_assert (args != NULL && kwargs != NULL);
 

@@ -327,7 +327,8 @@ _pyisolate_encoder_dict (Encoder  *self,
                          StepKind  step)
 {
   PyIsolateDepth depth = self->depth;
-  guint n_fds = self->fds != NULL ? self->fds->len : 0;
+  guint n_fds = encoder_count_fds (self->parcel);
+  guint n_memories = encoder_count_memories (self->parcel);
   guint alignment = 8;
   int plain = 1;
   Typed typed;
@@ -351,7 +352,7 @@ _pyisolate_encoder_dict (Encoder  *self,
       if (typed != TYPED_NO)
         return typed == TYPED_DONE ? 8 : -1;
       self->careful = TRUE;
-      _pyisolate_encoder_drop_fds (self, n_fds);
+      _pyisolate_encoder_unpack (self, n_fds, n_memories);
     }
   return encode_dict_with_any_keys (self, dict);
 }

@@ -42,6 +42,21 @@ encode_tagged (Encoder    *self,
 }
 
 static EncodedShape
+encode_bytearray (Encoder  *self,
+                  PyObject *value)
+{
+  PyObject *bytes = PyBytes_FromObject (value);
+  EncodedShape shape;
+
+  if (bytes == NULL || !_pyisolate_encoder_is_long (self, PyBytes_Size (bytes)))
+    return encode_tagged (self, PYISOLATE_TAG_BYTEARRAY, bytes);
+  shape = _pyisolate_encoder_long (self, PYISOLATE_TAG_BYTEARRAY, PyBytes_AsString (bytes),
+                                   PyBytes_Size (bytes));
+  Py_DECREF (bytes);
+  return shape;
+}
+
+static EncodedShape
 encode_set (Encoder    *self,
             const char *tag,
             PyObject   *value)
@@ -129,7 +144,7 @@ encode_fd (Encoder  *self,
       return _pyisolate_encoder_fail (self, PyExc_ValueError,
                                       "cannot send a closed FileDescriptor");
     }
-  if (self->fds == NULL)
+  if (self->parcel == NULL || self->parcel->fds == NULL)
     return _pyisolate_encoder_fail (self, PyExc_TypeError, "a FileDescriptor cannot be sent here");
 
   copy = fcntl (fd, F_DUPFD_CLOEXEC, 3);
@@ -138,8 +153,8 @@ encode_fd (Encoder  *self,
       PyErr_SetFromErrno (PyExc_OSError);
       return -1;
     }
-  g_array_append_val (self->fds, copy);
-  return _pyisolate_encoder_handle (self, self->fds->len - 1);
+  g_array_append_val (self->parcel->fds, copy);
+  return _pyisolate_encoder_handle (self, self->parcel->fds->len - 1);
 }
 
 /* --- datetime --- */
@@ -374,10 +389,12 @@ EncodedShape
 _pyisolate_encoder_special (Encoder  *self,
                             PyObject *value)
 {
-  switch (_pyisolate_codec_types_find (Py_TYPE (value)))
+  CodecKind kind = _pyisolate_codec_types_find (Py_TYPE (value));
+
+  switch (kind)
     {
     case KIND_BYTEARRAY:
-      return encode_tagged (self, PYISOLATE_TAG_BYTEARRAY, PyBytes_FromObject (value));
+      return encode_bytearray (self, value);
     case KIND_MEMORYVIEW:
       return encode_memoryview (self, value);
     case KIND_SET:
@@ -415,6 +432,12 @@ _pyisolate_encoder_special (Encoder  *self,
       return encode_tagged (self, PYISOLATE_TAG_WINDOWS_PATH, PyObject_Str (value));
     case KIND_NUMPY_SCALAR:
       return encode_numpy_scalar (self, value);
+    case KIND_NUMPY_ARRAY:
+    case KIND_NUMPY_MEMMAP:
+    case KIND_TORCH_TENSOR:
+    case KIND_TORCH_PARAMETER:
+    case KIND_TENSOR:
+      return _pyisolate_encoder_array (self, value, kind);
     case KIND_ENUM:
     case KIND_FLAG:
     case KIND_DATACLASS:

@@ -24,6 +24,8 @@ encode_short_variant (Encoder  *self,
 
       if (utf8 == NULL)
         return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
+      if (_pyisolate_encoder_is_long (self, length))
+        return TYPED_NO;
       if (!encoder_reserve (self, (gsize) length + 3))
         return TYPED_FAILED;
       encoder_put (self, utf8, (gsize) length + 1);
@@ -105,6 +107,8 @@ encode_string (Encoder  *self,
 
   if (G_LIKELY (utf8 != NULL))
     {
+      if (_pyisolate_encoder_is_long (self, length))
+        return _pyisolate_encoder_long (self, PYISOLATE_TAG_STR, utf8, length);
       if (!encoder_reserve (self, (gsize) length + 1))
         return -1;
       encoder_put (self, utf8, (gsize) length + 1);
@@ -179,9 +183,13 @@ encode_bytes (Encoder  *self,
   char *bytes;
   Py_ssize_t length;
 
+  if (PyBytes_AsStringAndSize (value, &bytes, &length) < 0)
+    return -1;
+  if (_pyisolate_encoder_is_long (self, length))
+    return _pyisolate_encoder_long (self, PYISOLATE_TAG_BYTES, bytes, length);
   if (!_pyisolate_depth_enter_array (&self->depth))
     return _pyisolate_encoder_too_deep (self);
-  if (PyBytes_AsStringAndSize (value, &bytes, &length) < 0 || !encoder_reserve (self, length))
+  if (!encoder_reserve (self, length))
     return -1;
   encoder_put (self, bytes, length);
   encoder_sign (self, "ay", 2);
@@ -301,9 +309,9 @@ _pyisolate_encoder_natural (Encoder  *self,
 /* --- The two kinds of bodies --- */
 
 static void
-encoder_init (Encoder    *self,
-              const char *what,
-              GArray     *fds)
+encoder_init (Encoder         *self,
+              const char      *what,
+              PyIsolateParcel *parcel)
 {
   self->data = NULL;
   self->len = self->capacity = 0;
@@ -311,39 +319,42 @@ encoder_init (Encoder    *self,
   self->n_ends = self->ends_capacity = 0;
   self->signature_len = 0;
   self->depth = (PyIsolateDepth) { 0, 0, 0 };
-  self->fds = fds;
+  self->parcel = parcel;
   self->what = what;
   self->n_steps = 0;
   self->careful = FALSE;
 }
 
-/* The finished body, or NULL after closing the descriptors that were duplicated for it. */
+/* The finished body, or NULL with the parcel as it was. */
 static GBytes *
 encoder_finish (Encoder *self,
                 gboolean success,
-                guint    n_fds)
+                guint    n_fds,
+                guint    n_memories)
 {
   g_free (self->ends);
   if (success)
     return g_bytes_new_take (self->data, self->len);
 
   g_free (self->data);
-  _pyisolate_encoder_drop_fds (self, n_fds);
+  _pyisolate_encoder_unpack (self, n_fds, n_memories);
   return NULL;
 }
 
 GBytes *
 _pyisolate_codec_encode_value (PyObject   *value,
                                const char *what,
-                               GArray     *fds)
+                               PyIsolateParcel *parcel)
 {
   Encoder encoder;
-  guint n_fds = fds != NULL ? fds->len : 0;
+  guint n_fds = encoder_count_fds (parcel);
+  guint n_memories = encoder_count_memories (parcel);
 
   g_assert (value != NULL && what != NULL);
 
-  encoder_init (&encoder, what, fds);
-  return encoder_finish (&encoder, _pyisolate_encoder_variant (&encoder, value), n_fds);
+  encoder_init (&encoder, what, parcel);
+  return encoder_finish (&encoder, _pyisolate_encoder_variant (&encoder, value), n_fds,
+                         n_memories);
 }
 
 static gboolean
@@ -383,21 +394,22 @@ encode_kwargs (Encoder  *self,
 GBytes *
 _pyisolate_codec_encode_call (PyObject *args,
                               PyObject *kwargs,
-                              GArray   *fds)
+                              PyIsolateParcel *parcel)
 {
   Encoder encoder;
-  guint n_fds = fds != NULL ? fds->len : 0;
+  guint n_fds = encoder_count_fds (parcel);
+  guint n_memories = encoder_count_memories (parcel);
   gboolean success;
 
   g_assert (PyTuple_Check (args));
   g_assert (kwargs == NULL || PyDict_Check (kwargs));
 
-  encoder_init (&encoder, "call", fds);
+  encoder_init (&encoder, "call", parcel);
   success = _pyisolate_depth_enter_struct (&encoder.depth)
             && encode_args (&encoder, args)
             && encoder_push_end (&encoder, encoder.len)
             && encoder_align (&encoder, 8, 0)
             && (kwargs == NULL || encode_kwargs (&encoder, kwargs))
             && _pyisolate_encoder_close (&encoder, 0, 0, TRUE);
-  return encoder_finish (&encoder, success, n_fds);
+  return encoder_finish (&encoder, success, n_fds, n_memories);
 }

@@ -30,6 +30,11 @@ typedef enum {
   KIND_POSIX_PATH,
   KIND_WINDOWS_PATH,
   KIND_NUMPY_SCALAR,
+  KIND_NUMPY_ARRAY,
+  KIND_NUMPY_MEMMAP,
+  KIND_TORCH_TENSOR,
+  KIND_TORCH_PARAMETER,
+  KIND_TENSOR,
   KIND_ENUM,
   KIND_FLAG,
   KIND_DATACLASS,
@@ -46,6 +51,12 @@ typedef struct {
   PyObject  *encode; /* callables: of an encoder pair */
   PyObject  *decode;
 } CodecRegistration;
+
+static inline gboolean
+_pyisolate_codec_kind_is_array (CodecKind kind)
+{
+  return kind >= KIND_NUMPY_ARRAY && kind <= KIND_TENSOR;
+}
 
 gboolean           _pyisolate_codec_types_init       (PyObject      *module);
 CodecKind          _pyisolate_codec_types_find       (PyTypeObject  *type);

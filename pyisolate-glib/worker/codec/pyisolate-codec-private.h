@@ -7,35 +7,62 @@
  */
 #pragma once
 
+#include "pyisolate-memory.h"
 #include "pyisolate-python-private.h"
 
 #include <glib.h>
 
 G_BEGIN_DECLS
 
-/* Adds FileDescriptor, register_type and register_encoder to @module. */
+/* Called without the GIL where it may wait. */
+typedef PyIsolateMemory *(*PyIsolateAllocateFunc) (gpointer               user_data,
+                                                   gsize                  size,
+                                                   PyIsolateMemoryFlags   flags,
+                                                   GError               **error);
+
+/* What goes beside the bytes of a value, and where it comes from. */
+typedef struct {
+  GArray    *fds;         /* of int; nullable: descriptors are refused */
+  GPtrArray *memories;    /* of PyIsolateMemory; nullable: all arrays are copied into the value */
+  PyIsolateAllocateFunc allocate; /* nullable: the same, but for those in shared memory already */
+  gpointer   user_data;
+  gboolean   may_wait;    /* allocate() may have to ask another process */
+  gboolean   readonly;    /* the receiver must not write to what it gets */
+} PyIsolateParcel;
+
+/* What came beside them. */
+typedef struct {
+  const int              *fds;
+  guint                   n_fds;
+  PyIsolateMemory *const *memories;
+  guint                   n_memories;
+} PyIsolateContents;
+
+/* Where empty(), zeros() and share() take memory from; NULL: pyisolate_memory_new(). */
+void      _pyisolate_codec_set_allocator (PyIsolateAllocateFunc func,
+                                          gpointer              user_data);
+
+/* Adds FileDescriptor, Tensor, register_type and others to @module. */
 gboolean  _pyisolate_codec_init         (PyObject      *module);
 
-/* @fds: a GArray of int that gets a duplicate of each descriptor in the value, for the caller to
- * close; left as it was on failure. NULL: descriptors are refused. @what names the value in
+/* @parcel: gets a duplicate of each descriptor in the value, for the caller to close, and each
+ * piece of shared memory; left as it was on failure. NULL: nothing can go beside. @what names the value in
  * messages ("result"). The bytes have the type "v", resp. "(ava{sv})". */
 GBytes   *_pyisolate_codec_encode_value (PyObject      *value,
                                          const char    *what,
-                                         GArray        *fds);
+                                         PyIsolateParcel *parcel);
 GBytes   *_pyisolate_codec_encode_call  (PyObject      *args,
                                          PyObject      *kwargs,
-                                         GArray        *fds);
+                                         PyIsolateParcel *parcel);
 
-/* The bytes may lie anywhere and hold anything; @fds are borrowed, those that the value names are
- * duplicated. @args becomes a tuple, @kwargs a dict with str keys (never NULL). */
+/* The bytes may lie anywhere and hold anything. @contents: nullable; borrowed, what the value names
+ * is duplicated. @args becomes a tuple, @kwargs a dict with str keys (never NULL). */
 PyObject *_pyisolate_codec_decode_value (const guint8  *data,
                                          gsize          size,
-                                         const int     *fds,
-                                         guint          n_fds);
+                                         const PyIsolateContents *contents);
 int       _pyisolate_codec_decode_call  (const guint8  *data,
                                          gsize          size,
-                                         const int     *fds,
-                                         guint          n_fds,
+                                         const PyIsolateContents *contents,
                                          PyObject     **args,
                                          PyObject     **kwargs);
 

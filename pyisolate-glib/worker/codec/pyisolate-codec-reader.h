@@ -9,8 +9,7 @@ G_BEGIN_DECLS
 #define DECODER_N_KEYS 64
 
 typedef struct {
-  const int     *fds;
-  guint          n_fds;
+  PyIsolateContents contents;
   PyObject     **fd_objects; /* nullable; as they are asked for */
   PyIsolateDepth depth;
   guint          n_dicts;
@@ -29,7 +28,17 @@ PyObject *_pyisolate_decoder_fixed       (Decoder      *self,
                                           const guint8 *data);
 
 /* Without its prefix, @tag, and the decoded payload. */
-PyObject *_pyisolate_decoder_tagged    (const char *tag,
+PyObject *_pyisolate_decoder_tagged    (Decoder    *self,
+                                        const char *tag,
+                                        PyObject   *payload);
+/* @data: the variant of a tensor's payload */
+PyObject *_pyisolate_decoder_tensor    (Decoder      *self,
+                                        const guint8 *data,
+                                        gsize         size);
+gboolean  _pyisolate_decoder_is_long   (const char *tag,
+                                        PyObject   *payload);
+PyObject *_pyisolate_decoder_long      (Decoder    *self,
+                                        const char *tag,
                                         PyObject   *payload);
 PyObject *_pyisolate_decoder_constant  (const char *path);
 PyObject *_pyisolate_decoder_malformed (const char *format,

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Which types can travel, besides those that GVariant has: by table, exact types only.
  *
- * Classes of the standard library are looked up in sys.modules: a value of such a class cannot
+ * Classes of the standard library, of NumPy and torch are looked up in sys.modules: a value of such a class cannot
  * exist before its module was imported, and an extension that uses none should not pay for the
  * import. The tables are shared by the process and guarded by the GIL.
  */
 #include "config.h"
 
-#include "pyisolate-codec-internal.h"
+#include "pyisolate-codec-array.h"
 
 static const struct {
   CodecKind   kind;
@@ -26,6 +26,10 @@ static const struct {
   { KIND_PURE_WINDOWS_PATH, "pathlib", "PureWindowsPath" },
   { KIND_POSIX_PATH, "pathlib", "PosixPath" },
   { KIND_WINDOWS_PATH, "pathlib", "WindowsPath" },
+  { KIND_NUMPY_ARRAY, "numpy", "ndarray" },
+  { KIND_NUMPY_MEMMAP, "numpy", "memmap" },
+  { KIND_TORCH_TENSOR, "torch", "Tensor" },
+  { KIND_TORCH_PARAMETER, "torch.nn", "Parameter" },
 };
 
 static GHashTable *kinds;         /* PyTypeObject (owned) → CodecKind */
@@ -424,6 +428,7 @@ _pyisolate_codec_types_init (PyObject *module)
       learn_type ((PyObject *) &PyFrozenSet_Type, KIND_FROZENSET);
       learn_type ((PyObject *) &PyComplex_Type, KIND_COMPLEX);
       learn_type ((PyObject *) _pyisolate_codec_fd_type (), KIND_FD);
+      learn_type ((PyObject *) _pyisolate_tensor_type (), KIND_TENSOR);
     }
   return PyModule_AddFunctions (module, functions) == 0;
 }

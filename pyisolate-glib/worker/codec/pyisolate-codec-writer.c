@@ -73,16 +73,21 @@ _pyisolate_encoder_close (Encoder *self,
   return TRUE;
 }
 
-/* Closes the descriptors that were duplicated after the first @n_fds. */
+/* Takes what was put in after that many descriptors and pieces of memory out of the parcel. */
 void
-_pyisolate_encoder_drop_fds (Encoder *self,
-                             guint    n_fds)
+_pyisolate_encoder_unpack (Encoder *self,
+                           guint    n_fds,
+                           guint    n_memories)
 {
-  if (self->fds == NULL)
-    return;
-  for (guint i = n_fds; i < self->fds->len; i++)
-    close (g_array_index (self->fds, int, i));
-  g_array_set_size (self->fds, n_fds);
+  GArray *fds = self->parcel != NULL ? self->parcel->fds : NULL;
+  GPtrArray *memories = self->parcel != NULL ? self->parcel->memories : NULL;
+
+  for (guint i = n_fds; fds != NULL && i < fds->len; i++)
+    close (g_array_index (fds, int, i));
+  if (fds != NULL)
+    g_array_set_size (fds, n_fds);
+  if (memories != NULL)
+    g_ptr_array_set_size (memories, n_memories);
 }
 
 /* The UTF-8 of a string that D-Bus can carry. NULL: it holds a NUL or a lone surrogate, or, when

@@ -33,7 +33,7 @@ typedef struct {
   char           signature[(PYISOLATE_VALUE_MAX_LEVELS + 1) * PYISOLATE_VALUE_MAX_SIGNATURE];
   gsize          signature_len; /* the types of the unfinished variants, one after another */
   PyIsolateDepth depth;
-  GArray        *fds; /* nullable */
+  PyIsolateParcel *parcel; /* nullable */
   const char    *what;
   EncoderStep    steps[PYISOLATE_VALUE_MAX_LEVELS + 8];
   guint          n_steps;
@@ -84,6 +84,15 @@ EncodedShape _pyisolate_encoder_dict        (Encoder           *self,
 EncodedShape _pyisolate_encoder_vardict     (Encoder           *self,
                                              PyObject          *dict,
                                              StepKind           step);
+EncodedShape _pyisolate_encoder_array       (Encoder           *self,
+                                             PyObject          *value,
+                                             CodecKind          kind);
+gboolean     _pyisolate_encoder_is_long     (Encoder           *self,
+                                             gsize              size);
+EncodedShape _pyisolate_encoder_long        (Encoder           *self,
+                                             const char        *tag,
+                                             const void        *data,
+                                             gsize              size);
 int          _pyisolate_encoder_has_plain_keys (PyObject       *dict);
 EncodedShape _pyisolate_encoder_special     (Encoder           *self,
                                              PyObject          *value);
@@ -108,10 +117,23 @@ gboolean     _pyisolate_encoder_close       (Encoder           *self,
                                              gsize              start,
                                              gsize              mark,
                                              gboolean           reversed);
-void         _pyisolate_encoder_drop_fds    (Encoder           *self,
-                                             guint              n_fds);
+void         _pyisolate_encoder_unpack      (Encoder           *self,
+                                             guint              n_fds,
+                                             guint              n_memories);
 const char  *_pyisolate_encoder_string_utf8 (PyObject          *string,
                                              Py_ssize_t        *length);
+
+static inline guint
+encoder_count_fds (const PyIsolateParcel *parcel)
+{
+  return parcel != NULL && parcel->fds != NULL ? parcel->fds->len : 0;
+}
+
+static inline guint
+encoder_count_memories (const PyIsolateParcel *parcel)
+{
+  return parcel != NULL && parcel->memories != NULL ? parcel->memories->len : 0;
+}
 
 static inline gboolean
 encoder_reserve (Encoder *self,

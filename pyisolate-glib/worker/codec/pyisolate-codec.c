@@ -2,7 +2,7 @@
 /* What the codec adds to the module that it is compiled into. */
 #include "config.h"
 
-#include "pyisolate-codec-internal.h"
+#include "pyisolate-codec-array.h"
 
 PyObject *
 _pyisolate_codec_get (PyObject   *object,
@@ -47,5 +47,6 @@ _pyisolate_codec_init (PyObject *module)
   interpreter = PyInterpreterState_Get ();
 
   return _pyisolate_codec_fd_init (module) && _pyisolate_codec_buffer_init ()
+         && _pyisolate_tensor_init (module) && _pyisolate_share_init (module)
          && _pyisolate_codec_types_init (module);
 }

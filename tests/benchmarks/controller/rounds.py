@@ -9,7 +9,6 @@ all that is compared.
 import os
 import random
 import statistics
-import time
 
 from workloads import Workload
 
@@ -24,8 +23,6 @@ COPY_LIMIT = 1 << 30
 # Left to the rest of the machine.
 SPARE_MEMORY = 2 << 30
 MOST_RESTARTS = 5
-# What takes a subject so many seconds to do once is measured in one round only.
-SLOW = 20
 
 
 class Rounds:
@@ -39,7 +36,6 @@ class Rounds:
         self.random = random.Random(options.seed)
         self.running = {}
         self.restarts = {}
-        self.slow = set()
         self.figures = {}
         self.cannot = {}
         self.failed = {}
@@ -106,7 +102,7 @@ class Rounds:
 
     def takes_part(self, name, workload):
         key = (name, workload.name)
-        if key in self.failed or key in self.cannot or key in self.slow:
+        if key in self.failed or key in self.cannot:
             return False
         return not workload.only or name.startswith(workload.only)
 
@@ -116,10 +112,7 @@ class Rounds:
         try:
             subject = self.get(name)
             subject.pin({self.cores[-1]} if workload.pinned else set(self.cores))
-            begin = time.monotonic()
             subject.prepare(workload)
-            if time.monotonic() - begin > SLOW:
-                self.slow.add(key)
             # Caches, branch predictors and pools are warm before anything counts.
             subject.measure(workload, self.options.seconds / 5, self.options.most)
             measured = subject.measure(workload, self.options.seconds, self.options.most)

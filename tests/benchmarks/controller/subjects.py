@@ -30,7 +30,6 @@ BASELINES = {
     "interpreter": ("baselines", "interpreter", "host"),
     "pipe": ("pipe", "pipe", "host"),
     "shared_memory": ("pipe", "shared_memory", "host"),
-    "shared_memory, kept": ("pipe", "kept", "host"),
 }
 PEERS = {
     "pyisolate 0.10": ("pyisolate_peer", "pyisolate", "pyisolate"),
@@ -47,7 +46,7 @@ TORCH_ONLY = ("torch.multiprocessing", "pyisolate 0.10")
 
 # Who needs no more than the array, the shared memory for it, and for torch a new tensor each time.
 # The others pack it into messages on one side, and take it out of them on the other.
-SHARING = (*OURS, "c sync", "c async", "gjs", "memcpy", "shared_memory", "shared_memory, kept")
+SHARING = (*OURS, "c sync", "c async", "gjs", "memcpy", "shared_memory")
 COPIES = 6
 
 

@@ -9,7 +9,7 @@ class BenchHost(pyisolate.ProxiedSingleton):
         return value
 
 
-class Results(pyisolate.ProxiedSingleton):
+class results(pyisolate.ProxiedSingleton):
     """By this name the example extensions know it."""
 
     def __init__(self):

@@ -1,7 +1,18 @@
 # SPDX-License-Identifier: MIT
 """What an extension can ask of pyisolate-glib, from inside its own process."""
 
-from _pyisolate_native import CallCancelled, FileDescriptor, register_encoder, register_type
+from _pyisolate_native import (
+    CallCancelled,
+    FileDescriptor,
+    Tensor,
+    empty,
+    from_numpy,
+    is_shared,
+    register_encoder,
+    register_type,
+    share,
+    zeros,
+)
 
 from ._calls import emit_event, progress
 from ._contents import inline, threaded
@@ -16,16 +27,22 @@ __all__ = [
     "ProxiedSingleton",
     "Proxy",
     "RemoteError",
+    "Tensor",
     "emit_event",
+    "empty",
     "extension_name",
+    "from_numpy",
     "inline",
+    "is_shared",
     "local_execution",
     "progress",
     "register_encoder",
     "register_type",
+    "share",
     "singleton",
     "state_directory",
     "threaded",
+    "zeros",
 ]
 
 extension_name = ""

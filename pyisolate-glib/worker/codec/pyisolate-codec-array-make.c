@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* Making arrays over memory that is there. Of NumPy and torch only what both have had for years is
+ * used, and neither is imported before the first array of its kind is wanted. */
+#include "config.h"
+
+#include "pyisolate-codec-array.h"
+
+void
+_pyisolate_store_ref (CodecStore *self)
+{
+  if (self->memory != NULL)
+    pyisolate_memory_ref (self->memory);
+  if (self->bytes != NULL)
+    g_atomic_rc_box_acquire (self->bytes);
+}
+
+void
+_pyisolate_store_clear (CodecStore *self)
+{
+  g_clear_pointer (&self->memory, pyisolate_memory_unref);
+  g_clear_pointer (&self->bytes, g_atomic_rc_box_release);
+}
+
+/* --- What is there --- */
+
+static PyObject *ndarray_type;
+static PyObject *numpy_dtypes[PYISOLATE_DTYPE_FLOAT8_E8M0FNU + 1];
+static PyObject *from_dlpack;
+
+/* 1: @module is imported; 0: it is not installed; -1: it cannot be imported, with an exception */
+static int
+require (const char  *name,
+         PyObject   **module)
+{
+  PyObject *type, *value, *traceback, *missing;
+  gboolean is_absent = FALSE;
+
+  *module = PyImport_ImportModule (name);
+  if (*module != NULL)
+    return 1;
+  if (!PyErr_ExceptionMatches (PyExc_ModuleNotFoundError))
+    return -1;
+
+  /* It, and not something that it wants. */
+  PyErr_Fetch (&type, &value, &traceback);
+  PyErr_NormalizeException (&type, &value, &traceback);
+  missing = _pyisolate_codec_get (value, "name");
+  if (missing != NULL && PyUnicode_Check (missing))
+    is_absent = PyUnicode_CompareWithASCIIString (missing, name) == 0;
+  Py_XDECREF (missing);
+  PyErr_Clear ();
+  if (!is_absent)
+    {
+      PyErr_Restore (type, value, traceback);
+      return -1;
+    }
+  Py_XDECREF (type);
+  Py_XDECREF (value);
+  Py_XDECREF (traceback);
+  return 0;
+}
+
+int
+_pyisolate_array_has_numpy (void)
+{
+  static gboolean is_absent = FALSE;
+  PyObject *module;
+  int result;
+
+  if (ndarray_type != NULL)
+    return 1;
+  if (is_absent)
+    return 0;
+  result = require ("numpy", &module);
+  is_absent = result == 0;
+  if (result <= 0)
+    return result;
+  ndarray_type = _pyisolate_codec_get (module, "ndarray");
+  Py_DECREF (module);
+  return ndarray_type != NULL ? 1 : -1;
+}
+
+int
+_pyisolate_array_has_torch (void)
+{
+  static gboolean is_absent = FALSE;
+  PyObject *module;
+  int result;
+
+  if (from_dlpack != NULL)
+    return 1;
+  if (is_absent)
+    return 0;
+  result = require ("torch", &module);
+  is_absent = result == 0;
+  if (result <= 0)
+    return result;
+  Py_DECREF (module);
+  module = PyImport_ImportModule ("torch.utils.dlpack");
+  from_dlpack = module != NULL ? _pyisolate_codec_get (module, "from_dlpack") : NULL;
+  Py_XDECREF (module);
+  return from_dlpack != NULL ? 1 : -1;
+}
+
+gboolean
+_pyisolate_numpy_has_dtype (const PyIsolateDtypeInfo *info)
+{
+  return info->dtype < PYISOLATE_DTYPE_FLOAT8_E4M3FN && info->dtype != PYISOLATE_DTYPE_BFLOAT16;
+}
+
+/* --- NumPy --- */
+
+static PyObject *
+get_numpy_dtype (const PyIsolateDtypeInfo *info)
+{
+  PyObject **slot = &numpy_dtypes[info->dtype];
+
+  if (*slot == NULL)
+    {
+      PyObject *module = PyImport_ImportModule ("numpy");
+      PyObject *name = PyUnicode_FromString (info->name);
+
+      if (module != NULL && name != NULL)
+        *slot = _pyisolate_codec_call (module, "dtype", name);
+      Py_XDECREF (module);
+      Py_XDECREF (name);
+    }
+  return *slot;
+}
+
+static PyObject *
+new_tuple (const gint64 *numbers,
+           guint         n,
+           gint64        factor)
+{
+  PyObject *tuple = PyTuple_New (n);
+
+  for (guint i = 0; tuple != NULL && i < n; i++)
+    {
+      PyObject *number = PyLong_FromLongLong (numbers[i] * factor);
+
+      if (number == NULL || PyTuple_SetItem (tuple, i, number) < 0)
+        Py_CLEAR (tuple);
+    }
+  return tuple;
+}
+
+static PyObject *
+make_numpy (const CodecArray *self,
+            const CodecStore *store)
+{
+  const guint8 *start =
+    store->memory != NULL ? pyisolate_memory_map (store->memory, NULL) : store->bytes;
+  PyObject *dtype = get_numpy_dtype (self->info);
+  PyObject *base, *shape, *strides, *array = NULL;
+
+  if (dtype == NULL)
+    return NULL;
+  base = _pyisolate_tensor_new_base (store, (self->flags & PYISOLATE_TENSOR_READ_ONLY) != 0, self->kind);
+  shape = new_tuple (self->shape, self->n_dims, 1);
+  strides = new_tuple (self->strides, self->n_dims, self->info->size);
+  if (base != NULL && shape != NULL && strides != NULL)
+    {
+      PyObject *offset = PyLong_FromSsize_t (self->data - start);
+
+      if (offset != NULL)
+        array = PyObject_CallFunctionObjArgs (ndarray_type, shape, dtype, base, offset, strides,
+                                              NULL);
+      Py_XDECREF (offset);
+    }
+  Py_XDECREF (base);
+  Py_XDECREF (shape);
+  Py_XDECREF (strides);
+  return array;
+}
+
+/* --- torch --- */
+
+static gboolean
+has_negative_stride (const CodecArray *self)
+{
+  for (guint i = 0; i < self->n_dims; i++)
+    {
+      if (self->strides[i] < 0)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+static PyObject *
+make_torch (const CodecArray *self,
+            const CodecStore *store)
+{
+  PyObject *capsule = _pyisolate_dlpack_export (self, store, FALSE);
+  PyObject *tensor;
+
+  if (capsule == NULL)
+    return NULL;
+  tensor = PyObject_CallFunctionObjArgs (from_dlpack, capsule, NULL);
+  Py_DECREF (capsule);
+  if (tensor != NULL && (self->flags & PYISOLATE_TENSOR_REQUIRES_GRAD) != 0)
+    {
+      PyObject *result = _pyisolate_codec_call (tensor, "requires_grad_", NULL);
+
+      Py_XDECREF (result);
+      if (result == NULL)
+        Py_CLEAR (tensor);
+    }
+  return tensor;
+}
+
+/* --- Whatever there is --- */
+
+PyObject *
+_pyisolate_array_make (const CodecArray *self,
+                       const CodecStore *store)
+{
+  const CodecArrayKind first = self->kind;
+  const CodecArrayKind second = first == ARRAY_NUMPY ? ARRAY_TORCH : ARRAY_NUMPY;
+  const CodecArrayKind order[] = { first, second };
+
+  for (guint i = 0; first != ARRAY_TENSOR && i < G_N_ELEMENTS (order); i++)
+    {
+      int has;
+
+      if (order[i] == ARRAY_NUMPY ? !_pyisolate_numpy_has_dtype (self->info)
+                                  : has_negative_stride (self))
+        continue;
+      has = order[i] == ARRAY_NUMPY ? _pyisolate_array_has_numpy () : _pyisolate_array_has_torch ();
+      if (has < 0)
+        return NULL;
+      if (has > 0)
+        return order[i] == ARRAY_NUMPY ? make_numpy (self, store) : make_torch (self, store);
+    }
+  return _pyisolate_tensor_new (self, store);
+}

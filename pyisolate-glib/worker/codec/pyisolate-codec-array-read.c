@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/* Taking arrays apart. NumPy's speak by the buffer protocol and torch's by DLPack, whatever version
+ * they are of; what these do not tell is asked by attributes. */
+#include "config.h"
+
+#include "pyisolate-codec-array.h"
+
+#define MAX_VIEWS 16 /* of a view of a view; NumPy makes no such chains by itself */
+
+static const char *const kind_names[] = { "numpy", "torch", "tensor" };
+
+const char *
+_pyisolate_array_kind_name (CodecArrayKind kind)
+{
+  return kind_names[kind];
+}
+
+/* -1: there is none of that name */
+int
+_pyisolate_array_kind_by_name (const char *name)
+{
+  for (int i = 0; i < N_ARRAY_KINDS; i++)
+    {
+      if (strcmp (kind_names[i], name) == 0)
+        return i;
+    }
+  return -1;
+}
+
+void
+_pyisolate_array_clear (CodecArray *self)
+{
+  if (self->view.obj != NULL)
+    PyBuffer_Release (&self->view);
+  Py_CLEAR (self->owner);
+}
+
+/* "a NumPy array of dtype '>i4'" */
+static gboolean
+refuse_dtype (PyObject    *object,
+              const char  *what,
+              char       **problem)
+{
+  PyObject *dtype, *text;
+  const char *utf8;
+
+  PyErr_Clear ();
+  dtype = _pyisolate_codec_get (object, "dtype");
+  text = dtype != NULL ? PyObject_Str (dtype) : NULL;
+  utf8 = text != NULL ? PyUnicode_AsUTF8AndSize (text, NULL) : NULL;
+  PyErr_Clear ();
+  *problem = g_strdup_printf ("%s of dtype '%s'", what, utf8 != NULL ? utf8 : "?");
+  Py_XDECREF (dtype);
+  Py_XDECREF (text);
+  return FALSE;
+}
+
+/* --- NumPy --- */
+
+/* The dtype that a format of the buffer protocol means; NULL: none of ours. */
+static const PyIsolateDtypeInfo *
+find_dtype (const char *format,
+            gsize       item_size)
+{
+  static const struct {
+    const char *formats;
+    guint       code;
+  } groups[] = { { "bhilq", 0 }, { "BHILQ", 1 }, { "efd", 2 } };
+
+  if (format == NULL)
+    format = "B";
+  if (*format == '@' || *format == '=' || *format == (G_BYTE_ORDER == G_LITTLE_ENDIAN ? '<' : '>'))
+    format++;
+  if (strcmp (format, "?") == 0)
+    return _pyisolate_dtype_info (PYISOLATE_DTYPE_BOOL);
+  if (strcmp (format, "Zf") == 0)
+    return _pyisolate_dtype_info (PYISOLATE_DTYPE_COMPLEX64);
+  if (strcmp (format, "Zd") == 0)
+    return _pyisolate_dtype_info (PYISOLATE_DTYPE_COMPLEX128);
+  for (guint i = 0; format[0] != '\0' && format[1] == '\0' && i < G_N_ELEMENTS (groups); i++)
+    {
+      if (strchr (groups[i].formats, format[0]) != NULL)
+        return _pyisolate_dtype_info_by_dlpack (groups[i].code, 8 * item_size, 1);
+    }
+  return NULL;
+}
+
+/* FALSE: an array of records' field, whose items lie at places that are no multiples of their size */
+static gboolean
+take_layout (CodecArray *self)
+{
+  Py_buffer *view = &self->view;
+
+  self->data = view->buf;
+  self->n_dims = view->ndim;
+  for (int i = 0; i < view->ndim; i++)
+    {
+      self->shape[i] = view->shape[i];
+      if (view->strides[i] % view->itemsize != 0 && view->shape[i] > 1)
+        return FALSE;
+      self->strides[i] = view->strides[i] / view->itemsize;
+    }
+  return TRUE;
+}
+
+static gboolean
+get_view (CodecArray  *self,
+          PyObject    *object,
+          char       **problem)
+{
+  if (PyObject_GetBuffer (object, &self->view, PyBUF_STRIDES | PyBUF_FORMAT) < 0)
+    {
+      self->view.obj = NULL;
+      if (!PyErr_ExceptionMatches (PyExc_ValueError) && !PyErr_ExceptionMatches (PyExc_BufferError)
+          && !PyErr_ExceptionMatches (PyExc_NotImplementedError))
+        return FALSE;
+      return refuse_dtype (object, "a NumPy array", problem);
+    }
+  self->info = find_dtype (self->view.format, self->view.itemsize);
+  if (self->info == NULL || self->info->size != self->view.itemsize)
+    return refuse_dtype (object, "a NumPy array", problem);
+  return TRUE;
+}
+
+/* An array that stands for what another kind was sent as, or a view of one, goes back as that kind. */
+static CodecArrayKind
+find_kind (PyObject *object)
+{
+  PyObject *base = _pyisolate_codec_get (object, "base");
+  CodecArrayKind kind = ARRAY_NUMPY;
+
+  for (int i = 0; i < MAX_VIEWS && base != NULL && Py_TYPE (base) == Py_TYPE (object); i++)
+    {
+      PyObject *next = _pyisolate_codec_get (base, "base");
+
+      Py_DECREF (base);
+      base = next;
+    }
+  if (base == NULL)
+    PyErr_Clear ();
+  else if (Py_TYPE (base) == _pyisolate_tensor_type ())
+    kind = _pyisolate_tensor_get_kind (base);
+  Py_XDECREF (base);
+  return kind;
+}
+
+/* Of dimensions with one element or none NumPy's buffers tell other strides than the arrays have. */
+static gboolean
+read_small_strides (CodecArray *self,
+                    PyObject   *object)
+{
+  PyObject *strides;
+  gboolean is_small = FALSE;
+
+  for (guint i = 0; i < self->n_dims; i++)
+    is_small |= self->shape[i] < 2;
+  if (!is_small)
+    return TRUE;
+
+  strides = _pyisolate_codec_get (object, "strides");
+  for (guint i = 0; strides != NULL && i < self->n_dims; i++)
+    {
+      gint64 stride = PyLong_AsLongLong (PyTuple_GetItem (strides, i));
+
+      if (stride % self->info->size == 0)
+        self->strides[i] = stride / self->info->size;
+    }
+  Py_XDECREF (strides);
+  return strides != NULL;
+}
+
+static gboolean
+read_numpy (CodecArray  *self,
+            PyObject    *object,
+            char       **problem)
+{
+  PyObject *order;
+
+  if (!get_view (self, object, problem))
+    return FALSE;
+  self->kind = find_kind (object);
+  if (self->view.readonly)
+    self->flags |= PYISOLATE_TENSOR_READ_ONLY;
+  if (take_layout (self))
+    return read_small_strides (self, object);
+
+  PyBuffer_Release (&self->view);
+  order = PyUnicode_FromString ("C");
+  self->owner = order != NULL ? _pyisolate_codec_call (object, "copy", order) : NULL;
+  Py_XDECREF (order);
+  return self->owner != NULL && get_view (self, self->owner, problem) && take_layout (self);
+}
+
+/* --- torch --- */
+
+static int
+is_true (PyObject   *object,
+         const char *name,
+         gboolean    is_method)
+{
+  PyObject *value = is_method ? _pyisolate_codec_call (object, name, NULL)
+                              : _pyisolate_codec_get (object, name);
+  int result = value != NULL ? PyObject_IsTrue (value) : -1;
+
+  Py_XDECREF (value);
+  return result;
+}
+
+/* DLPack gives these away without saying that the memory does not hold what the tensor does.
+ * FALSE with an exception or a problem. */
+static gboolean
+check_lazy (CodecArray  *self,
+            PyObject    *object,
+            char       **problem)
+{
+  gboolean is_complex = self->info != NULL && strstr (self->info->name, "complex") != NULL;
+  int is_conj = is_complex ? is_true (object, "is_conj", TRUE) : 0;
+  int is_neg = is_conj == 0 ? is_true (object, "is_neg", TRUE) : 0;
+
+  if (is_conj > 0)
+    *problem = g_strdup ("a tensor whose conjugation is only noted: call resolve_conj()");
+  else if (is_neg > 0)
+    *problem = g_strdup ("a tensor whose negation is only noted: call resolve_neg()");
+  return is_conj == 0 && is_neg == 0;
+}
+
+/* Says why DLPack refused a tensor. FALSE: always */
+static gboolean
+explain_refusal (PyObject  *object,
+                 char     **problem)
+{
+  static const struct {
+    const char *name;
+    const char *problem;
+  } reasons[] = {
+    { "is_sparse", "a sparse tensor: call to_dense()" },
+    { "is_quantized", "a quantized tensor" },
+    { "is_nested", "a nested tensor" },
+    { "is_meta", "a tensor without data, on the device 'meta'" },
+  };
+
+  if (!PyErr_ExceptionMatches (PyExc_BufferError) && !PyErr_ExceptionMatches (PyExc_RuntimeError))
+    return FALSE;
+  PyErr_Clear ();
+  for (guint i = 0; i < G_N_ELEMENTS (reasons); i++)
+    {
+      int result = is_true (object, reasons[i].name, FALSE);
+
+      PyErr_Clear ();
+      if (result > 0)
+        {
+          *problem = g_strdup (reasons[i].problem);
+          return FALSE;
+        }
+    }
+  return refuse_dtype (object, "a tensor of this layout, or", problem);
+}
+
+/* DLPack does not tell the strides of dimensions of one element. */
+static gboolean
+read_strides (CodecArray *self,
+              PyObject   *object)
+{
+  PyObject *strides = _pyisolate_codec_call (object, "stride", NULL);
+  gboolean good = strides != NULL && PyTuple_Check (strides)
+                  && PyTuple_Size (strides) == (Py_ssize_t) self->n_dims;
+
+  for (guint i = 0; good && i < self->n_dims; i++)
+    self->strides[i] = PyLong_AsLongLong (PyTuple_GetItem (strides, i));
+  Py_XDECREF (strides);
+  return good && !PyErr_Occurred ();
+}
+
+static PyObject *
+call_to_dlpack (PyObject *object)
+{
+  static PyObject *function = NULL;
+
+  if (function == NULL)
+    {
+      PyObject *module = PyImport_ImportModule ("torch.utils.dlpack");
+
+      function = module != NULL ? _pyisolate_codec_get (module, "to_dlpack") : NULL;
+      Py_XDECREF (module);
+    }
+  return function != NULL ? PyObject_CallFunctionObjArgs (function, object, NULL) : NULL;
+}
+
+static gboolean
+read_torch (CodecArray  *self,
+            PyObject    *object,
+            char       **problem)
+{
+  PyObject *capsule;
+  gboolean done;
+  int requires_grad;
+
+  self->kind = ARRAY_TORCH;
+  capsule = call_to_dlpack (object);
+  if (capsule == NULL)
+    return explain_refusal (object, problem);
+
+  /* The tensor keeps the memory when the capsule is gone. */
+  done = _pyisolate_dlpack_read (capsule, self, problem);
+  Py_DECREF (capsule);
+  if (!done || !check_lazy (self, object, problem))
+    return FALSE;
+  if (self->info == NULL)
+    return refuse_dtype (object, "a tensor", problem);
+  requires_grad = is_true (object, "requires_grad", FALSE);
+  if (requires_grad < 0)
+    return FALSE;
+  if (requires_grad > 0)
+    self->flags |= PYISOLATE_TENSOR_REQUIRES_GRAD;
+  return read_strides (self, object);
+}
+
+gboolean
+_pyisolate_array_read (CodecArray  *self,
+                       PyObject    *object,
+                       CodecKind    kind,
+                       char       **problem)
+{
+  self->flags = 0;
+  self->view.obj = NULL;
+  self->owner = NULL;
+  switch (kind)
+    {
+    case KIND_NUMPY_ARRAY:
+    case KIND_NUMPY_MEMMAP:
+      return read_numpy (self, object, problem);
+    case KIND_TORCH_TENSOR:
+    case KIND_TORCH_PARAMETER:
+      return read_torch (self, object, problem);
+    default:
+      _pyisolate_tensor_read (object, self);
+      return TRUE;
+    }
+}
