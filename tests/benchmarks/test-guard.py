@@ -16,16 +16,16 @@ ATTEMPTS = 3
 
 # Subject, workload, what it is compared with, at most so many times as long.
 GUARDS = (
-    ("c sync", "int", "raw", "int", 50),
-    ("c async", "int", "raw", "int", 50),
-    ("python await", "int", "pipe", "int", 25),
-    ("python sync", "int", "pipe", "int", 25),
-    ("gjs", "int", "raw", "int", 80),
-    ("python await", "bounce", "pipe", "bounce", 25),
-    ("python await", "flight-32", "pipe", "int", 30),
-    ("python await", "tree", "pipe", "tree", 12),
-    ("python await", "bytes-64k", "pipe", "bytes-64k", 15),
-    ("python await", "start-def", "pipe", "start-def", 3),
+    ("c sync", "int", "raw", "int", 9),
+    ("c async", "int", "raw", "int", 10),
+    ("python await", "int", "pipe", "int", 7),
+    ("python sync", "int", "pipe", "int", 6),
+    ("gjs", "int", "raw", "int", 50),
+    ("python await", "bounce", "pipe", "bounce", 7),
+    ("python await", "flight-32", "pipe", "int", 9),
+    ("python await", "tree", "pipe", "tree", 7),
+    ("python await", "bytes-64k", "pipe", "bytes-64k", 6),
+    ("python await", "start-def", "pipe", "start-def", 2),
 )
 
 

@@ -54,6 +54,7 @@ def parse(arguments):
     add("--no-torch", dest="torch", action="store_false", help="leave torch out")
     add("--no-gpu", dest="gpu", action="store_false", help="leave the GPU out")
     add("--no-memory", dest="memory", action="store_false", help="leave the pass for memory out")
+    add("--memory-only", action="store_true", help="nothing but the pass for memory")
     add("--rounds", type=int, metavar="N")
     add("--seconds", type=float, metavar="S", help="for one subject on one workload in one round")
     add("--most", type=int, metavar="N", default=20_000, help="samples of one measurement")
@@ -88,6 +89,8 @@ class Progress:
 def chosen_workloads(options):
     gpu = options.gpu and shutil.which("nvidia-smi")
     chosen = []
+    if options.memory_only:
+        return chosen
     for workload in all_workloads():
         if options.only:
             if not any(fnmatch.fnmatchcase(workload.name, pattern) for pattern in options.only):
@@ -135,7 +138,7 @@ def measure(options):
     folder.mkdir(exist_ok=True)
     progress = Progress()
     workloads = chosen_workloads(options)
-    if not workloads:
+    if not workloads and not options.memory_only:
         raise SystemExit("run: no workload of that name; --list names them")
     environments = Environments(settings, folder, options.torch, progress)
     who = Chosen(subjects.Subjects(settings, environments, folder, options), options.subjects)
@@ -147,7 +150,7 @@ def measure(options):
     finally:
         rounds.stop()
     kept = {}
-    if options.memory and not options.only:
+    if options.memory_only or (options.memory and not options.only):
         kept = memory.measure(who, environment, folder, options, progress)
     progress("done", 1.0)
     if progress.terminal:

@@ -2,6 +2,7 @@
 """Plots, by matplotlib, in whose environment this file runs as a program, too."""
 
 import json
+import math
 import pathlib
 import subprocess
 import sys
@@ -68,6 +69,8 @@ def hash_of(text):
 
 
 def bars(pyplot, results, title, workloads):
+    from matplotlib import ticker
+
     shown = [name for name in workloads if results["figures"].get(name)]
     if not shown:
         return None
@@ -77,8 +80,13 @@ def bars(pyplot, results, title, workloads):
         figures = results["figures"][name]
         subjects = sorted(figures, key=lambda subject: -figures[subject]["median"])
         values = [figures[subject]["median"] / 1e3 for subject in subjects]
-        axis.barh(subjects, values, color=[color_of(subject, palette) for subject in subjects])
+        colors = [color_of(subject, palette) for subject in subjects]
+        drawn = axis.barh(subjects, values, color=colors)
+        axis.bar_label(drawn, [f"{value:.3g}" for value in values], padding=3, fontsize=7)
         axis.set_xscale("log")
+        # Whole decades, with room for the labels.
+        axis.set_xlim(10 ** math.floor(math.log10(min(values))), max(values) * 4)
+        axis.xaxis.set_minor_formatter(ticker.NullFormatter())
         axis.set_xlabel("µs")
         axis.set_title(results["workloads"][name]["title"], fontsize=9)
         axis.tick_params(labelsize=8)
@@ -134,7 +142,8 @@ def main(path, folder):
     import matplotlib
 
     matplotlib.use("Agg")
-    # The same results give the same file.
+    # The same results give the same file, with text as text.
+    matplotlib.rcParams["svg.fonttype"] = "none"
     matplotlib.rcParams["svg.hashsalt"] = "pyisolate"
     from matplotlib import pyplot
 

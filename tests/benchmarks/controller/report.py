@@ -203,6 +203,9 @@ def write_docs(results, docs, build):
     page = pathlib.Path(docs) / "benchmarks.md"
     text = page.read_text()
     begin, end = MARKS.format("begin"), MARKS.format("end")
-    inside = "\n\n".join([images, whole(results)])
+    # One level below the heading of that section; the plots there are the SVG files.
+    inside = "\n\n".join([re.sub("^#", "##", whole(results), flags=re.MULTILINE), images])
+    for name in names:
+        (docs / "benchmarks" / f"{name}.png").unlink()
     pattern = re.compile(re.escape(begin) + ".*" + re.escape(end), re.DOTALL)
     page.write_text(pattern.sub(lambda _: f"{begin}\n\n{inside}\n\n{end}", text))

@@ -9,13 +9,14 @@ all that is compared.
 import os
 import random
 import statistics
+import time
 
 from workloads import Workload
 
 from . import processes
 from .figures import Figures
 from .subject import CannotError, FailedError, Subject
-from .subjects import memory_needed
+from .subjects import is_for, memory_needed
 
 YARDSTICK = Workload("int", "echo", "int")
 YARDSTICK_SECONDS = 0.01
@@ -23,6 +24,8 @@ COPY_LIMIT = 1 << 30
 # Left to the rest of the machine.
 SPARE_MEMORY = 2 << 30
 MOST_RESTARTS = 5
+# What takes a subject so many seconds to do once is measured in one round only.
+SLOW = 20
 
 
 class Rounds:
@@ -36,6 +39,7 @@ class Rounds:
         self.random = random.Random(options.seed)
         self.running = {}
         self.restarts = {}
+        self.slow = set()
         self.figures = {}
         self.cannot = {}
         self.failed = {}
@@ -102,9 +106,9 @@ class Rounds:
 
     def takes_part(self, name, workload):
         key = (name, workload.name)
-        if key in self.failed or key in self.cannot:
+        if key in self.failed or key in self.cannot or key in self.slow:
             return False
-        return not workload.only or name.startswith(workload.only)
+        return is_for(name, workload)
 
     def one(self, name, workload):
         key = (name, workload.name)
@@ -112,7 +116,10 @@ class Rounds:
         try:
             subject = self.get(name)
             subject.pin({self.cores[-1]} if workload.pinned else set(self.cores))
+            begin = time.monotonic()
             subject.prepare(workload)
+            if time.monotonic() - begin > SLOW:
+                self.slow.add(key)
             # Caches, branch predictors and pools are warm before anything counts.
             subject.measure(workload, self.options.seconds / 5, self.options.most)
             measured = subject.measure(workload, self.options.seconds, self.options.most)

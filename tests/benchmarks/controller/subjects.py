@@ -30,6 +30,7 @@ BASELINES = {
     "interpreter": ("baselines", "interpreter", "host"),
     "pipe": ("pipe", "pipe", "host"),
     "shared_memory": ("pipe", "shared_memory", "host"),
+    "shared_memory, kept": ("pipe", "kept", "host"),
 }
 PEERS = {
     "pyisolate 0.10": ("pyisolate_peer", "pyisolate", "pyisolate"),
@@ -46,7 +47,7 @@ TORCH_ONLY = ("torch.multiprocessing", "pyisolate 0.10")
 
 # Who needs no more than the array, the shared memory for it, and for torch a new tensor each time.
 # The others pack it into messages on one side, and take it out of them on the other.
-SHARING = (*OURS, "c sync", "c async", "gjs", "memcpy", "shared_memory")
+SHARING = (*OURS, "c sync", "c async", "gjs", "memcpy", "shared_memory", "shared_memory, kept")
 COPIES = 6
 
 
@@ -57,6 +58,26 @@ def memory_needed(name, workload):
     if name.removesuffix(", D-Bus") in SHARING:
         return workload.n_bytes * (2 if workload.needs == "numpy" else 3)
     return workload.n_bytes * COPIES
+
+
+# Those that are there for some workloads only, by kind, or by what a name begins with.
+ONLY_FOR = {
+    "raw": ("int", "str", "bytes", "many"),
+    "memcpy": ("str", "bytes", "array_in", "array_echo"),
+    "asyncio in process": ("many", "sleep"),
+    "interpreter": ("start-def", "start-asyncio"),
+    "c sync": ("echo", "bounce", "loaded"),
+    "c async": ("echo", "many", "sleep", "bounce"),
+    "gjs": ("int", "str", "dict", "list-ints", "many", "sleep"),
+}
+
+
+def is_for(name, workload):
+    """Whether the workload means anything for the subject."""
+    if workload.only and not name.startswith(workload.only):
+        return False
+    chosen = ONLY_FOR.get(name)
+    return chosen is None or workload.kind in chosen or workload.name.startswith(chosen)
 
 
 class Subjects:

@@ -20,12 +20,12 @@ class Appose(Adapter):
     cannot = {  # noqa: RUF012
         "bounce": "a worker cannot call the host for a result",
         "array_echo": "who owns a block that comes back is for the application to agree on",
+        "torch": "it knows no tensors; they would be sent as NumPy's arrays are",
     }
 
     def open(self):
         self.service = appose.custom().base(sys.prefix).build().python().init("import numpy")
         self.service.start()
-        self.shared = {}
         # By the identity of the NumPy array that looks into it.
         self.views = {}
 
@@ -34,7 +34,7 @@ class Appose(Adapter):
             child.close()
         self.service.close()
         self.service.wait_for()
-        for block in self.shared.values():
+        for block in self.views.values():
             block.shm.dispose()
 
     def call(self, name, *arguments):
@@ -43,28 +43,27 @@ class Appose(Adapter):
             raise CannotError("its messages are JSON, which has no bytes")
         script = SCRIPTS.get(name)
         if hasattr(value, "dtype"):
-            value = self.block_of(value)
-            script = script or FIRST_LAST
+            return self.call_with_array(script or FIRST_LAST, value)
+        return self.result_of(script, value)
+
+    def result_of(self, script, value):
         task = self.service.task(script, {"value": value})
         task.wait_for()
         result = task.outputs.get("result")
         return result.ndarray() if isinstance(result, appose.NDArray) else result
 
-    def block_of(self, array):
-        """The block that it lies in; a private array is copied into one that is used again."""
+    def call_with_array(self, script, array):
+        """A private array goes into a new block, which goes with the call."""
         if id(array) in self.views:
-            return self.views[id(array)]
-        key = (array.dtype.name, array.shape)
-        if key not in self.shared:
-            self.shared[key] = appose.NDArray(array.dtype.name, list(array.shape))
-        self.shared[key].ndarray()[...] = array
-        return self.shared[key]
+            return self.result_of(script, self.views[id(array)])
+        with appose.NDArray(array.dtype.name, list(array.shape)) as block:
+            block.ndarray()[...] = array
+            return self.result_of(script, block)
 
     def share(self, array):
         block = appose.NDArray(array.dtype.name, list(array.shape))
         view = block.ndarray()
         view[...] = array
-        self.shared[id(view)] = block
         self.views[id(view)] = block
         return view
 

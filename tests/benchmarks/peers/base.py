@@ -28,7 +28,7 @@ class Bound:
 class Adapter:
     """A peer that is called in a blocking way."""
 
-    # Reasons, by kind of workload.
+    # Reasons, by kind of workload, or by the package of the arrays.
     cannot: dict = {}  # noqa: RUF012
 
     def __init__(self):
@@ -66,6 +66,8 @@ class Adapter:
     def bind(self, workload):
         if workload.kind in self.cannot:
             raise self.refusal(workload.kind)
+        if workload.is_array and workload.needs in self.cannot:
+            raise self.refusal(workload.needs)
         return getattr(self, "bind_" + workload.kind)(workload)
 
     def bind_echo(self, workload):

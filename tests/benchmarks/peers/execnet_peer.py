@@ -20,6 +20,7 @@ class Execnet(Adapter):
     cannot = {  # noqa: RUF012
         "shared_in": "it has no shared memory",
         "shared_echo": "it has no shared memory",
+        "torch": "it knows no tensors; they would be sent as NumPy's arrays are",
     }
 
     def open(self):

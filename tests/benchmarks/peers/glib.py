@@ -40,10 +40,11 @@ class Host:
 
     def load(self, module, manager=None, **config):
         """A new extension of this module."""
-        path = config.pop("path", None) or EXTENSIONS / module
         return (manager or self.manager).load_extension(
             pyisolate.ExtensionConfig(
-                name=f"{module}-{next(self.numbers)}", module_path=str(path), **config
+                name=f"{module}-{next(self.numbers)}",
+                module_path=str(EXTENSIONS / module),
+                **config,
             )
         )
 
@@ -167,15 +168,10 @@ class Await(AsyncAdapter):
         """One of the three extensions, with its packages; its results stay with our singleton."""
         key = "example " + name
         if key not in self.host.extensions:
-            import tomllib
-
-            project = tomllib.loads((EXAMPLES / name / "pyproject.toml").read_text())["project"]
-            self.host.extensions[key] = self.host.load(
-                name,
-                path=EXAMPLES / name,
-                apis=[glib_singletons.results],
-                dependencies=project["dependencies"],
+            config = pyisolate.ExtensionConfig.from_directory(
+                EXAMPLES / name, apis=[glib_singletons.Results]
             )
+            self.host.extensions[key] = self.host.manager.load_extension(config)
             await self.host.extensions[key].process()
         return self.host.extensions[key]
 

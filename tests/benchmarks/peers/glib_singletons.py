@@ -9,7 +9,7 @@ class BenchHost(pyisolate.ProxiedSingleton):
         return value
 
 
-class results(pyisolate.ProxiedSingleton):
+class Results(pyisolate.ProxiedSingleton):
     """By this name the example extensions know it."""
 
     def __init__(self):

@@ -49,50 +49,49 @@ class Pipe(Adapter):
 
 
 class SharedMemory(Pipe):
-    """A private array is copied into a block that is used again; the pipe says what is in it."""
+    """A private array is copied into a new block; the pipe says what is in it."""
 
-    cannot = {  # noqa: RUF012
-        **Pipe.cannot,
-        "array_echo": "who owns a block that comes back is for the application to agree on",
-    }
-    cannot.pop("shared_in")
-    cannot.pop("shared_echo")
+    keeps = False
+    cannot = {
+        kind: reason for kind, reason in Pipe.cannot.items() if not kind.startswith("shared")
+    } | {"array_echo": "who owns a block that comes back is for the application to agree on"}
 
     def __init__(self):
         super().__init__()
+        # Name: block, and the array that looks into it.
         self.blocks = {}
 
     def close(self):
         super().close()
-        for block, _ in self.blocks.values():
-            block.close()
-            block.unlink()
+        for name in list(self.blocks):
+            self.drop(name)
+
+    def drop(self, name):
+        block, array = self.blocks.pop(name)
+        del array
+        block.close()
+        block.unlink()
 
     def call(self, name, *arguments):
         value = arguments[0] if arguments else None
         if not hasattr(value, "dtype"):
             return super().call(name, *arguments)
-        described = self.described(value)
-        self.pipe.send(pipe_worker.Command(name, (described,)))
+        known = self.name_of(value)
+        described = known or self.name_of(self.copied(value))
+        once = known is None and not self.keeps
+        shared = pipe_worker.Shared(described, value.shape, value.dtype.str, once)
+        self.pipe.send(pipe_worker.Command(name, (shared,)))
         result = self.pipe.recv()
+        if once:
+            self.drop(described)
         # What comes back is named: it is the block that we have.
         return self.blocks[result.name][1] if type(result) is pipe_worker.Shared else result
 
-    def described(self, array):
-        """Its name; an array that is not in a block is copied into one."""
-        import numpy
+    def name_of(self, array):
+        return next((name for name, (_, own) in self.blocks.items() if own is array), None)
 
-        for name, (_, shared) in self.blocks.items():
-            if shared is array:
-                return pipe_worker.Shared(name, array.shape, array.dtype.str)
-        shared = self.block_for(array)
-        numpy.copyto(shared, array)
-        return self.described(shared)
-
-    def block_for(self, array):
-        for _, shared in self.blocks.values():
-            if shared.shape == array.shape and shared.dtype == array.dtype:
-                return shared
+    def copied(self, array):
+        """The array in a block."""
         return self.share(array)
 
     def share(self, array):
@@ -109,4 +108,19 @@ class SharedMemory(Pipe):
         return shared
 
 
-ADAPTERS = {"pipe": Pipe, "shared_memory": SharedMemory}
+class KeptSharedMemory(SharedMemory):
+    """The same by an application that keeps one block for each shape, and knows when it is free."""
+
+    keeps = True
+
+    def copied(self, array):
+        import numpy
+
+        for _, own in self.blocks.values():
+            if own.shape == array.shape and own.dtype == array.dtype:
+                numpy.copyto(own, array)
+                return own
+        return self.share(array)
+
+
+ADAPTERS = {"pipe": Pipe, "shared_memory": SharedMemory, "kept": KeptSharedMemory}

@@ -14,13 +14,15 @@ class Command:
 class Shared:
     """An array in a named block."""
 
-    def __init__(self, name, shape, dtype):
+    def __init__(self, name, shape, dtype, once):
         self.name = name
         self.shape = shape
         self.dtype = dtype
+        # Nobody needs the block after this call.
+        self.once = once
 
     def __reduce__(self):
-        return Shared, (self.name, self.shape, self.dtype)
+        return Shared, (self.name, self.shape, self.dtype, self.once)
 
 
 blocks = {}
@@ -36,6 +38,12 @@ def attached(described):
         block = shared_memory.SharedMemory(described.name)
         blocks[described.name] = (block, numpy.ndarray(described.shape, described.dtype, block.buf))
     return blocks[described.name][1]
+
+
+def detach(described):
+    block, array = blocks.pop(described.name)
+    del array
+    block.close()
 
 
 def bounce(pipe, seconds, most):
@@ -63,7 +71,12 @@ def serve(pipe):
         from . import service
 
         if arguments and type(arguments[0]) is Shared:
-            array = attached(arguments[0])
-            pipe.send(arguments[0] if name == "echo" else service.FUNCTIONS[name](array))
+            shared = arguments[0]
+            array = attached(shared)
+            result = shared if name == "echo" else service.FUNCTIONS[name](array)
+            del array
+            if shared.once:
+                detach(shared)
+            pipe.send(result)
         else:
             pipe.send(service.FUNCTIONS[name](*arguments))

@@ -16,6 +16,7 @@ EXTENSION = pathlib.Path(__file__).resolve().parents[1] / "extensions" / "pyisol
 
 
 class Pyisolate(AsyncAdapter):
+    cannot = {"numpy": "NumPy's arrays arrive as lists"}  # noqa: RUF012
     numbers = itertools.count()
 
     def open(self):
@@ -42,11 +43,6 @@ class Pyisolate(AsyncAdapter):
 
     def close(self):
         self.manager.stop_all_extensions()
-
-    def bind(self, workload):
-        if workload.needs == "numpy":
-            raise CannotError("NumPy's arrays arrive as lists")
-        return super().bind(workload)
 
     def call(self, name, *arguments):
         return getattr(self.extension, name)(*arguments)

@@ -58,6 +58,7 @@ class Pyro(Spawned):
     cannot = {  # noqa: RUF012
         "shared_in": "it has no shared memory",
         "shared_echo": "it has no shared memory",
+        "torch": "it knows no tensors; they would be sent as NumPy's arrays are",
     }
 
     def connect(self):

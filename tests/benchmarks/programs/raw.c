@@ -11,6 +11,7 @@
 
 #include "subject.h"
 
+#define MOST_ON_THEIR_WAY 64
 #define LARGEST_COPY (G_GUINT64_CONSTANT (1) << 30)
 
 typedef struct {
@@ -158,6 +159,32 @@ prepare (const Workload *workload,
   return TRUE;
 }
 
+/* No more on their way than the buffers of both sockets hold: else both sides wait for room. */
+static gboolean
+send_and_receive (int         fd,
+                  const char *sent,
+                  char       *received,
+                  gsize       n_bytes,
+                  gsize       count)
+{
+  gsize n_sent = 0;
+  gsize n_received = 0;
+
+  while (n_received < n_bytes * count)
+    {
+      gssize n;
+
+      for (; n_sent < count && n_sent - n_received / n_bytes < MOST_ON_THEIR_WAY; n_sent++)
+        if (!write_all (fd, sent + n_sent * n_bytes, n_bytes))
+          return FALSE;
+      n = read (fd, received + n_received, n_sent * n_bytes - n_received);
+      if (n <= 0)
+        return FALSE;
+      n_received += n;
+    }
+  return TRUE;
+}
+
 static gboolean
 ping_pong (Raw            *raw,
            const Workload *workload,
@@ -176,11 +203,8 @@ ping_pong (Raw            *raw,
     {
       gint64 begin = subject_now ();
 
-      for (gsize i = 0; i < count; i++)
-        if (!write_all (raw->fd, sent + i, n_bytes))
-          return raw_failed (error, "write");
-      if (!read_all (raw->fd, received, n_bytes * count))
-        return raw_failed (error, "read");
+      if (!send_and_receive (raw->fd, (const char *) sent, (char *) received, n_bytes, count))
+        return raw_failed (error, "socket");
       samples_add (samples, (subject_now () - begin) / (gint64) count);
     }
   if (memcmp (sent, received, n_bytes * count) != 0)
