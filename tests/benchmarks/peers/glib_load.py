@@ -17,30 +17,48 @@ class Load:
         self.bulk = values.blob(workload.n_bytes)
         if workload.name == "loaded-ping" and "ping" not in dir(extension):
             raise CannotError("there is no ping() for hosts in Python")
-        self.small = getattr(self, workload.name.removeprefix("loaded-"))
+        self.waits = workload.name.endswith("-waiting")
+        name = workload.name.removeprefix("loaded-").removesuffix("-waiting")
+        self.small = getattr(self, name)
 
     async def measure(self, seconds, most):
-        running = [asyncio.ensure_future(self.keep_calling()) for _ in range(self.count)]
+        bulk = self.hold if self.waits else self.keep_calling
+        running = [asyncio.ensure_future(bulk()) for _ in range(self.count)]
         try:
-            # All of them are on their way before the first sample.
-            await asyncio.sleep(0.1)
+            await self.until_under_way()
             samples = []
             end = time.perf_counter() + seconds
             while not samples or (time.perf_counter() < end and len(samples) < most):
                 samples.append(await self.small())
                 await asyncio.sleep(0)
         finally:
+            await self.end(running)
+        return samples
+
+    async def until_under_way(self):
+        """All of them are on their way, or have arrived, before the first sample."""
+        if not self.waits:
+            await asyncio.sleep(0.1)
+            return
+        while await self.extension.n_held() < self.count:
+            await asyncio.sleep(0.01)
+
+    async def end(self, running):
+        if self.waits:
+            await self.extension.release()
+        else:
             for task in running:
                 task.cancel()
-            results = await asyncio.gather(*running, return_exceptions=True)
-        for result in results:
+        for result in await asyncio.gather(*running, return_exceptions=True):
             if isinstance(result, Exception):
                 raise result
-        return samples
 
     async def keep_calling(self):
         while True:
             await self.extension.echo(self.bulk)
+
+    async def hold(self):
+        await self.extension.hold(self.bulk)
 
     async def int(self):
         begin = time.perf_counter_ns()

@@ -109,20 +109,22 @@ def life():
 
 
 def under_load():
-    for name, title in (
-        ("ping", "ping"),
-        ("cancel", "cancel, until the method notices"),
-        ("int", "int call"),
+    moving = "with 1,000 bulk calls running"
+    for name, title, only in (
+        ("ping", f"ping, {moving}", ("c sync", "python await")),
+        ("cancel", f"cancel, until the method notices, {moving}", ("c sync", "python await")),
+        ("int", f"int call, {moving}", ("c sync", "python await")),
+        ("int-waiting", "int call, with 1,000 bulk calls waiting", ("python await",)),
     ):
         yield Workload(
             f"loaded-{name}",
             "loaded",
-            f"{title}, with 1,000 bulk calls running",
+            title,
             n_bytes=64 * KIB,
             count=1000,
             pinned=False,
             quick=True,
-            only=("c sync", "python await"),
+            only=only,
         )
 
 

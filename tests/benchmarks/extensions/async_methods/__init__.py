@@ -8,6 +8,8 @@ import pyisolate
 
 waiting = asyncio.Queue()
 noticed = asyncio.Queue()
+held = []
+released = asyncio.Event()
 
 
 async def echo(value):
@@ -39,6 +41,23 @@ async def bounce(seconds, most):
         now = clock()
         samples.append(now - begin)
     return samples
+
+
+async def hold(value):
+    """Keep a value until released."""
+    held.append(value)
+    await released.wait()
+
+
+async def n_held():
+    return len(held)
+
+
+async def release():
+    released.set()
+    held.clear()
+    await asyncio.sleep(0)
+    released.clear()
 
 
 async def wait_for_cancel():
