@@ -20,8 +20,10 @@ SOURCE = pathlib.Path(os.environ["PYISOLATE_TEST_SOURCE"])
 
 
 class HostTest(unittest.TestCase):
+    deadline = DEADLINE
+
     def setUp(self):
-        faulthandler.dump_traceback_later(DEADLINE, exit=True)
+        faulthandler.dump_traceback_later(self.deadline, exit=True)
         self.addCleanup(faulthandler.cancel_dump_traceback_later)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pyisolate-host-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
@@ -54,7 +56,7 @@ class HostTest(unittest.TestCase):
         async def guarded():
             loop = asyncio.get_running_loop()
             loop.set_exception_handler(lambda _, context: failures.append(context))
-            return await asyncio.wait_for(coroutine, DEADLINE / 2)
+            return await asyncio.wait_for(coroutine, self.deadline / 2)
 
         result = asyncio.run(guarded())
         self.assertEqual([], failures)
