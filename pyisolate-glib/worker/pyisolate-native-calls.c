@@ -58,12 +58,12 @@ set_chain (PyIsolateFrame *frame,
   return TRUE;
 }
 
-static PyIsolateFrame *
-new_call_frame (PyIsolateFrame *parent,
-                const char     *target,
-                const char     *name,
-                PyObject       *args,
-                PyObject       *kwargs)
+PyIsolateFrame *
+_pyisolate_native_new_call_frame (PyIsolateFrame *parent,
+                                  const char     *target,
+                                  const char     *name,
+                                  PyObject       *args,
+                                  PyObject       *kwargs)
 {
   g_autoptr (PyIsolateFrame) frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, 0);
   GArray *fds = g_array_new (FALSE, FALSE, sizeof (int));
@@ -101,7 +101,7 @@ native_send_call (PyObject *module,
                          &PyTuple_Type, &args, &PyDict_Type, &kwargs))
     return NULL;
 
-  frame = new_call_frame (parent, target, name, args, kwargs);
+  frame = _pyisolate_native_new_call_frame (parent, target, name, args, kwargs);
   if (frame == NULL)
     return NULL;
 
@@ -221,7 +221,7 @@ native_call_sync (PyObject *module,
                          &PyTuple_Type, &args, &PyDict_Type, &kwargs))
     return NULL;
 
-  frame = new_call_frame (parent, target, name, args, kwargs);
+  frame = _pyisolate_native_new_call_frame (parent, target, name, args, kwargs);
   if (frame == NULL)
     return NULL;
 
@@ -265,27 +265,35 @@ native_serve_between (PyObject *module,
   Py_RETURN_NONE;
 }
 
+/* FALSE: an exception is set, and the call has no answer yet. */
+gboolean
+_pyisolate_native_reply (PyIsolateFrame *call,
+                         PyObject       *value)
+{
+  g_autoptr (PyIsolateFrame) answer = _pyisolate_frame_new (PYISOLATE_FRAME_RETURN, call->id);
+  GArray *fds = g_array_new (FALSE, FALSE, sizeof (int));
+  PyIsolateParcel parcel = { .fds = fds };
+
+  if (!take_body (answer, _pyisolate_codec_encode_value (value, "result", &parcel), fds))
+    return FALSE;
+
+  _pyisolate_in_call_answer (g_steal_pointer (&answer));
+  return TRUE;
+}
+
 /* reply(frame, value) */
 static PyObject *
 native_reply (PyObject *module,
               PyObject *args)
 {
-  g_autoptr (PyIsolateFrame) answer = NULL;
   PyIsolateFrame *call;
-  PyIsolateParcel parcel = { NULL };
   PyObject *value;
-  GArray *fds;
 
   if (!_pyisolate_native_check_process () ||
-      !PyArg_ParseTuple (args, "O&O:reply", _pyisolate_native_frame_convert, &call, &value))
+      !PyArg_ParseTuple (args, "O&O:reply", _pyisolate_native_frame_convert, &call, &value) ||
+      !_pyisolate_native_reply (call, value))
     return NULL;
 
-  answer = _pyisolate_frame_new (PYISOLATE_FRAME_RETURN, call->id);
-  parcel.fds = fds = g_array_new (FALSE, FALSE, sizeof (int));
-  if (!take_body (answer, _pyisolate_codec_encode_value (value, "result", &parcel), fds))
-    return NULL;
-
-  _pyisolate_in_call_answer (g_steal_pointer (&answer));
   Py_RETURN_NONE;
 }
 

@@ -125,34 +125,53 @@ get_contents (PyIsolateFrame    *frame,
   return TRUE;
 }
 
-static PyObject *
-native_frame_decode_call (PyObject *self,
-                          PyObject *unused)
+/* The arguments of a call: a tuple and a dict. -1: an exception is set. */
+int
+_pyisolate_native_frame_decode_call (PyObject  *object,
+                                     PyObject **args,
+                                     PyObject **kwargs)
 {
-  PyIsolateFrame *frame = _pyisolate_native_frame_get (self);
-  PyObject *args;
-  PyObject *kwargs;
+  PyIsolateFrame *frame = _pyisolate_native_frame_get (object);
   gsize size;
   const guint8 *data = g_bytes_get_data (frame->body, &size);
   PyIsolateContents contents;
 
-  if (!get_contents (frame, &contents) ||
-      _pyisolate_codec_decode_call (data, size, &contents, &args, &kwargs) < 0)
+  if (!get_contents (frame, &contents))
+    return -1;
+
+  return _pyisolate_codec_decode_call (data, size, &contents, args, kwargs);
+}
+
+/* What a call gave back. */
+PyObject *
+_pyisolate_native_frame_decode_value (PyObject *object)
+{
+  PyIsolateFrame *frame = _pyisolate_native_frame_get (object);
+  gsize size;
+  const guint8 *data = g_bytes_get_data (frame->body, &size);
+  PyIsolateContents contents;
+
+  return get_contents (frame, &contents) ? _pyisolate_codec_decode_value (data, size, &contents) : NULL;
+}
+
+static PyObject *
+native_frame_decode_call (PyObject *self,
+                          PyObject *unused)
+{
+  PyObject *args;
+  PyObject *kwargs;
+
+  if (_pyisolate_native_frame_decode_call (self, &args, &kwargs) < 0)
     return NULL;
 
   return Py_BuildValue ("(NN)", args, kwargs);
 }
 
 static PyObject *
-native_frame_decode_value (PyObject *self,
-                           PyObject *unused)
+native_frame_get_value (PyObject *self,
+                        PyObject *unused)
 {
-  PyIsolateFrame *frame = _pyisolate_native_frame_get (self);
-  gsize size;
-  const guint8 *data = g_bytes_get_data (frame->body, &size);
-  PyIsolateContents contents;
-
-  return get_contents (frame, &contents) ? _pyisolate_codec_decode_value (data, size, &contents) : NULL;
+  return _pyisolate_native_frame_decode_value (self);
 }
 
 /* The body of an ERROR is the "a{sv}" itself; as a value it ends in its type. */
@@ -186,7 +205,7 @@ static PyGetSetDef native_frame_getset[] = {
 static PyMethodDef native_frame_methods[] = {
   { "call_arguments", native_frame_decode_call, METH_NOARGS,
    "Decode the arguments of a call: (args, kwargs)." },
-  { "value", native_frame_decode_value, METH_NOARGS, "Decode the result of a call." },
+  { "value", native_frame_get_value, METH_NOARGS, "Decode the result of a call." },
   { "details", native_frame_decode_details, METH_NOARGS, "Decode the details of an error." },
   { NULL, NULL, 0, NULL },
 };

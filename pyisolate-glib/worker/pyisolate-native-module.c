@@ -264,6 +264,9 @@ add_constants (PyObject *module)
     { "SECOND", PYISOLATE_HOME_SECOND },
     { "POOL", PYISOLATE_HOME_POOL },
     { "SIGNAL", PYISOLATE_RUNTIME_SIGNAL },
+    { "OTHER_METHOD", NATIVE_METHOD_OTHER },
+    { "DEF_METHOD", NATIVE_METHOD_DEF },
+    { "COROUTINE_METHOD", NATIVE_METHOD_COROUTINE },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (constants); i++)
@@ -302,7 +305,10 @@ PyInit__pyisolate_native (void)
   if (!add_constants (module) || !add_exception (module) ||
       !_pyisolate_native_frame_init (module) ||
       !_pyisolate_native_inbox_init (module) || !_pyisolate_codec_init (module) ||
+      !_pyisolate_native_answer_init (module) || !_pyisolate_native_server_init (module) ||
       PyModule_AddFunctions (module, _pyisolate_native_call_methods) < 0 ||
+      PyModule_AddFunctions (module, _pyisolate_native_serve_methods) < 0 ||
+      PyModule_AddFunctions (module, _pyisolate_native_server_methods) < 0 ||
       PyModule_AddFunctions (module, _pyisolate_native_run_methods) < 0)
     {
       Py_DECREF (module);

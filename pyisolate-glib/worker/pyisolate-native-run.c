@@ -7,24 +7,16 @@
 
 #include "pyisolate-native-private.h"
 
-/* run(frame, function, args, kwargs) → its result */
-static PyObject *
-native_run (PyObject *module,
-            PyObject *call_args)
+/* Its result, or NULL with an exception. */
+PyObject *
+_pyisolate_native_run_def (PyIsolateFrame *call,
+                           PyObject       *function,
+                           PyObject       *args,
+                           PyObject       *kwargs)
 {
-  PyIsolateRunner *runner;
-  PyIsolateFrame *call;
-  PyObject *function;
-  PyObject *args;
-  PyObject *kwargs;
+  PyIsolateRunner *runner = _pyisolate_runner_get (PyThread_get_thread_ident ());
   PyObject *result;
 
-  if (!_pyisolate_native_check_process () ||
-      !PyArg_ParseTuple (call_args, "O&OO!O!:run", _pyisolate_native_frame_convert, &call,
-                         &function, &PyTuple_Type, &args, &PyDict_Type, &kwargs))
-    return NULL;
-
-  runner = _pyisolate_runner_get (PyThread_get_thread_ident ());
   if (!_pyisolate_runner_begin (runner, call->id))
     {
       PyErr_SetNone (_pyisolate_call_cancelled);
@@ -102,7 +94,6 @@ native_take_seat (PyObject *module,
 }
 
 PyMethodDef _pyisolate_native_run_methods[] = {
-  { "run", native_run, METH_VARARGS, "Run a def for a call." },
   { "on_signal", native_on_signal, METH_VARARGS, "The handler of SIGNAL." },
   { "interrupt", native_interrupt, METH_VARARGS, "Raise CallCancelled in the thread of a call." },
   { "take_seat", native_take_seat, METH_VARARGS, "Make this thread the home of methods." },

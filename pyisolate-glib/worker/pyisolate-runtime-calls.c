@@ -229,6 +229,8 @@ _pyisolate_out_call_begin (PyIsolateFrame   *frame,
   gboolean sent = TRUE;
   guint64 id;
 
+  _pyisolate_lanes_send_gathered ();
+
   out->own = own;
   out->inbox = _pyisolate_inbox_ref (inbox);
   out->runner = runner;
@@ -388,6 +390,8 @@ _pyisolate_in_call_answer (PyIsolateFrame *frame)
   forget_in_call_locked (frame->id);
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 
+  if (lane != NULL)
+    _pyisolate_lanes_gather_on (lane);
   _pyisolate_runtime_send_by (lane, frame, NULL);
 }
 
@@ -404,6 +408,8 @@ _pyisolate_in_call_tell (PyIsolateFrame  *frame,
   g_autoptr (PyIsolateLane) lane = NULL;
   gboolean sent = TRUE;
   gboolean open;
+
+  _pyisolate_lanes_send_gathered ();
 
   g_mutex_lock (&_pyisolate_runtime.mutex);
   open = g_hash_table_contains (_pyisolate_runtime.calls_in, &frame->id);

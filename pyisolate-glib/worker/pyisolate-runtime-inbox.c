@@ -174,6 +174,18 @@ _pyisolate_inbox_pop (PyIsolateInbox *inbox)
   return frame;
 }
 
+gboolean
+_pyisolate_inbox_has_frames (PyIsolateInbox *inbox)
+{
+  gboolean has_frames;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  has_frames = !g_queue_is_empty (&inbox->frames);
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  return has_frames;
+}
+
 static PyIsolateTake
 take_by_cond (PyIsolateInbox  *inbox,
               guint64          reply_id,

@@ -66,7 +66,7 @@ on_closed (PyIsolateTransport *transport,
            gpointer            user_data)
 {
   g_mutex_lock (&_pyisolate_runtime.mutex);
-  _pyisolate_runtime.closed = TRUE;
+  g_atomic_int_set (&_pyisolate_runtime.closed, TRUE);
   for (guint i = 0; i < _pyisolate_runtime.all_inboxes->len; i++)
     _pyisolate_inbox_wake_locked (g_ptr_array_index (_pyisolate_runtime.all_inboxes, i));
   g_mutex_unlock (&_pyisolate_runtime.mutex);

@@ -112,7 +112,7 @@ typedef struct {
   guint32 link_number;
   guint32 last_id;
   gboolean stopping;
-  gboolean closed;
+  gint closed; /* set with the mutex, atomic */
 } PyIsolateRuntime;
 
 extern PyIsolateRuntime _pyisolate_runtime;
@@ -146,6 +146,12 @@ void             _pyisolate_lanes_flush          (void);
 void             _pyisolate_lanes_guard          (void);
 void             _pyisolate_lanes_close_in_child (void);
 
+/* Between the first and the last the calling thread's answers wait, to be sent together. */
+void             _pyisolate_lanes_gather         (void);
+void             _pyisolate_lanes_gather_on      (PyIsolateLane   *lane);
+void             _pyisolate_lanes_send_gathered  (void);
+void             _pyisolate_lanes_end_gathering  (void);
+
 /* pyisolate-runtime-poll.c */
 void             _pyisolate_runtime_poll_link_in_set (void);
 
@@ -165,6 +171,7 @@ void             _pyisolate_inbox_push_locked   (PyIsolateInbox  *inbox,
                                                  PyIsolateFrame  *frame /* transfer full */,
                                                  PyIsolateInbox  *awake);
 PyIsolateFrame  *_pyisolate_inbox_pop           (PyIsolateInbox  *inbox);
+gboolean         _pyisolate_inbox_has_frames    (PyIsolateInbox  *inbox);
 void             _pyisolate_inbox_wake_locked   (PyIsolateInbox  *inbox);
 PyIsolateTake    _pyisolate_inbox_take          (PyIsolateInbox  *inbox,
                                                  guint64          reply_id,

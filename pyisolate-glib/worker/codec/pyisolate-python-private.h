@@ -53,3 +53,13 @@ extern void PyBuffer_Release   (Py_buffer *view);
 #define PyBUF_ANY_CONTIGUOUS (0x0080 | PyBUF_STRIDES)
 #endif
 #endif
+
+/* Exported by all of them since 3.7, but never declared to users of the limited API. */
+extern PyObject *PyContext_Copy    (PyObject *context);
+extern int       PyContext_Enter   (PyObject *context);
+extern int       PyContext_Exit    (PyObject *context);
+extern int       PyContextVar_Get  (PyObject  *variable,
+                                    PyObject  *default_value,
+                                    PyObject **value);
+extern PyObject *PyContextVar_Set  (PyObject *variable,
+                                    PyObject *value);

@@ -5,11 +5,16 @@ Imported only where the extension has a coroutine or awaits one of ours.
 """
 
 import asyncio
+import selectors
 import sys
 
 import _pyisolate_native as native
 
-from ._dispatch import answer, answer_exception, current, methods, new_context, serve
+from ._dispatch import answer_exception, current, methods, serve
+
+# What a task can be given: its context, and that its first step runs at once.
+TAKES_CONTEXT = sys.version_info >= (3, 11)
+EAGER = sys.version_info >= (3, 12)
 
 # One turn of the loop handles so many frames before it looks at anything else.
 FRAMES_PER_TURN = 64
@@ -18,7 +23,7 @@ _waiters: dict = {}
 
 
 class Waiter:
-    """Gets what arrives for one event loop."""
+    """Gets what arrives for an event loop that is not the main thread's own."""
 
     def __init__(self, loop, inbox):
         self.loop = loop
@@ -32,7 +37,7 @@ class Waiter:
             try:
                 frame = self.inbox.get(0.0)
             except EOFError:
-                self.on_closed()
+                self._on_closed()
                 return
             if frame is None:
                 return
@@ -41,22 +46,14 @@ class Waiter:
 
     def _handle(self, frame):
         if frame.kind == native.CALL:
-            self.on_call(frame)
-        elif frame.kind == native.CANCEL:
-            self.on_cancel(frame)
-        else:
+            # It came back to a def which runs this loop.
+            native.serve_between(serve, frame)
+        elif frame.kind != native.CANCEL:
             future = self.futures.get(frame.id)
             if future is not None and not future.done():
                 future.set_result(frame)
 
-    def on_call(self, frame):
-        """A call that came back to a def which runs this loop."""
-        native.serve_between(serve, frame)
-
-    def on_cancel(self, frame):
-        pass
-
-    def on_closed(self):
+    def _on_closed(self):
         self.loop.remove_reader(self.inbox.fileno())
         for future in self.futures.values():
             if not future.done():
@@ -87,19 +84,39 @@ async def answer_to(target, name, args, kwargs):
         waiter.release()
 
 
-class MainLoop(Waiter):
+class MainLoop:
     """The loop on which the extension's coroutines run."""
 
     def __init__(self, inbox):
-        self.tasks = {}
         self.stop_frame = None
         self.closed = False
-        super().__init__(_main_thread_loop(), inbox)
+        self.loop = _main_thread_loop()
+        selector = _usual_selector(self.loop)
+        arguments = {"loop": self.loop}
+        if TAKES_CONTEXT:
+            arguments["context"] = None
+        if EAGER:
+            arguments["eager_start"] = True
+        self.server = native.Server(
+            inbox,
+            self.loop,
+            asyncio.Task,
+            arguments,
+            asyncio._get_running_loop,
+            asyncio._set_running_loop,
+            self._on_other,
+            self._on_closed,
+            -1 if selector is None else selector.fileno(),
+            None if selector is None else selector.select,
+            EAGER,
+            TAKES_CONTEXT,
+        )
+        if selector is None:
+            self.loop.add_reader(inbox.fileno(), self.server.serve_ready)
+        else:
+            self.loop._selector = _Selector(selector, self.server.select)
 
-    def release(self):
-        pass
-
-    def on_call(self, frame):
+    def _on_other(self, frame):
         method = methods.get(frame.name)
         if frame.target:
             self.stop_frame = frame
@@ -109,12 +126,23 @@ class MainLoop(Waiter):
         else:
             serve(frame)
 
-    def on_cancel(self, frame):
-        task = self.tasks.get(frame.id)
-        if task is not None:
-            task.cancel()
+    def _start(self, frame, method):
+        """A function that is not by itself known to run nothing before it is awaited."""
+        try:
+            args, kwargs = frame.call_arguments()
+        except BaseException as error:
+            answer_exception(frame, error)
+            return
+        coroutine = _awaited(method.function, args, kwargs)
+        coroutine.__name__ = coroutine.__qualname__ = method.name
+        try:
+            self.server.start(frame, coroutine)
+        except BaseException as error:
+            coroutine.close()
+            if frame.open:
+                answer_exception(frame, error)
 
-    def on_closed(self):
+    def _on_closed(self):
         self.closed = True
         self.loop.stop()
 
@@ -128,44 +156,20 @@ class MainLoop(Waiter):
             try:
                 self.loop.run_forever()
             except BaseException as error:
-                # From a task or callback of the extension's own: a worker does not end by that.
-                sys.excepthook(type(error), error, error.__traceback__)
+                # A worker does not end by a SystemExit: that of a call is its answer.
+                if not self._is_of_call(error):
+                    sys.excepthook(type(error), error, error.__traceback__)
         return self.stop_frame
 
-    def _start(self, frame, method):
-        try:
-            args, kwargs = frame.call_arguments()
-        except BaseException as error:
-            answer_exception(frame, error)
-            return
-        coroutine = self._run_call(frame, method.function, args, kwargs)
-        coroutine.__name__ = coroutine.__qualname__ = method.name
-        try:
-            task = start_task(self.loop, coroutine, new_context(frame))
-        except BaseException as error:
-            coroutine.close()
-            if frame.open:
-                answer_exception(frame, error)
-            return
-        if not task.done():
-            self.tasks[frame.id] = task
-
-    async def _run_call(self, frame, function, args, kwargs):
-        # An exception never reaches the task: SystemExit would end the loop.
-        try:
-            result = function(*args, **kwargs)
-            if hasattr(result, "__await__"):
-                result = await result
-        except BaseException as error:
-            answer_exception(frame, error)
-        else:
-            answer(frame, result)
-        finally:
-            self.tasks.pop(frame.id, None)
+    def _is_of_call(self, error):
+        return any(
+            task.done() and not task.cancelled() and task.exception() is error
+            for task in self.server.tasks
+        )
 
     def end_calls(self, seconds):
         """Let what was cancelled end."""
-        self._wait(list(self.tasks.values()), seconds)
+        self._wait(self.server.tasks, seconds)
 
     def close(self, seconds):
         """Cancel what the extension still runs, as asyncio.run() does at its end."""
@@ -196,30 +200,35 @@ def _main_thread_loop():
     return loop
 
 
-if sys.version_info >= (3, 12):
+async def _awaited(function, args, kwargs):
+    result = function(*args, **kwargs)
+    if hasattr(result, "__await__"):
+        result = await result
+    return result
 
-    def start_task(loop, coroutine, context):
-        """Make a task whose first step runs at once."""
-        if loop.get_task_factory() is not None:
-            return loop.create_task(coroutine, context=context)
-        return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
 
-else:
+class _Selector:
+    """The loop's selector, but for waiting."""
 
-    def start_task(loop, coroutine, context):
-        """Make a task whose first step runs at once, which it would leave to the next turn."""
-        steps = []
+    def __init__(self, selector, select):
+        self.select = select
+        self.register = selector.register
+        self.unregister = selector.unregister
+        self.modify = selector.modify
+        self.get_key = selector.get_key
+        self.get_map = selector.get_map
+        self.close = selector.close
+        self.fileno = selector.fileno
 
-        def call_soon(callback, *args, context=None):
-            steps.append((callback, args, context))
 
-        if loop.get_task_factory() is not None or not hasattr(loop, "__dict__"):
-            return context.run(loop.create_task, coroutine)
-        loop.call_soon = call_soon
-        try:
-            task = context.run(asyncio.Task, coroutine, loop=loop)
-        finally:
-            del loop.call_soon
-        for callback, args, step_context in steps:
-            step_context.run(callback, *args)
-        return task
+def _usual_selector(loop):
+    """The selector of a loop as asyncio makes it, None of any other."""
+    selector = getattr(loop, "_selector", None)
+    needed = ("_ready", "_scheduled", "_stopping", "_task_factory")
+    if (
+        type(loop) is asyncio.SelectorEventLoop
+        and type(selector) is selectors.EpollSelector
+        and all(hasattr(loop, name) for name in needed)
+    ):
+        return selector
+    return None

@@ -28,10 +28,15 @@ def call_sync(target, name, args=(), kwargs=None):
     return result_of(native.call_sync(serve, current.get(), target, name, args, kwargs or {}))
 
 
-async def call_async(target, name, args, kwargs):
+async def _call_elsewhere(target, name, args, kwargs):
+    """On a loop that is not the main thread's, or not there any more."""
     from . import _asyncio
 
     return result_of(await _asyncio.answer_to(target, name, args, kwargs))
+
+
+call_async = native.call_host
+native.set_call_helpers(error_of, _call_elsewhere)
 
 
 def emit_event(name: str, value=None) -> None:

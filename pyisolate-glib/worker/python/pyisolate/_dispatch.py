@@ -34,21 +34,25 @@ class Method:
 methods: dict = {}
 get_loop = None
 """Has coroutines run on the main thread from now on; set by the worker."""
-_context = copy_context()
 
 
 def open_for_calls(found):
     """Accept calls of these methods; each runs in a copy of the context that importing left."""
-    global _context
-    _context = copy_context()
     methods.update((method.name, method) for method in found)
+    native.set_methods(
+        copy_context(), [(method.name, method.function, _native_kind(method)) for method in found]
+    )
     native.set_homes({method.name: method.home for method in found})
 
 
-def new_context(frame):
-    context = _context.copy()
-    context.run(current.set, frame)
-    return context
+def _native_kind(method):
+    if method.kind == "def":
+        return native.DEF_METHOD
+    function = getattr(method.function, "__func__", method.function)
+    code = getattr(function, "__code__", None)
+    if method.kind == "coroutine" and code is not None and code.co_flags & 0x80:  # CO_COROUTINE
+        return native.COROUTINE_METHOD
+    return native.OTHER_METHOD
 
 
 def serve(frame):
@@ -70,19 +74,7 @@ def serve(frame):
             from . import _threads
 
             _threads.start_interrupter()
-        _serve_def(frame, method)
-
-
-def _serve_def(frame, method):
-    try:
-        args, kwargs = frame.call_arguments()
-        result = _without_running_loop(
-            new_context(frame).run, native.run, frame, method.function, args, kwargs
-        )
-    except BaseException as error:
-        answer_exception(frame, error)
-    else:
-        answer(frame, result)
+        _without_running_loop(native.serve_def, frame, method.function)
 
 
 def _without_running_loop(function, *args):
@@ -123,6 +115,9 @@ def answer_exception(frame, error):
         message = f"it could not be described: {type(problem).__name__}"
         described = {"type": summary, "message": message, "args": []}
     native.reply_error(frame, "RemoteException", summary, {"exception": described})
+
+
+native.set_helpers(current, serve, answer, answer_exception)
 
 
 def leave_forked_child(code, error=None):

@@ -31,6 +31,7 @@ class _Methods:
         function.__name__ = method
         function.__qualname__ = f"{self._pyisolate_name}.{method}"
         function.__doc__ = about.get("doc") or None
+        self.__dict__[method] = function  # found there the next time
         return function
 
     def __dir__(self):
@@ -42,8 +43,6 @@ class _Methods:
 
 class SyncProxy(_Methods):
     """`proxy.sync`: its methods wait for the answer."""
-
-    __slots__ = ()
 
     def __getattr__(self, method):
         self._pyisolate_check(method)
@@ -57,8 +56,6 @@ class SyncProxy(_Methods):
 
 class Proxy(_Methods):
     """Stands for a singleton of the host: `await proxy.method()`, or `proxy.sync.method()`."""
-
-    __slots__ = ("sync",)
 
     def __init__(self, name):
         super().__init__(name)

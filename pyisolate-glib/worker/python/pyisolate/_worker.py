@@ -147,7 +147,7 @@ class Worker:
                 if frame.kind == native.CALL:
                     if frame.target:
                         return frame
-                    _dispatch.serve(frame)
+                    native.serve(frame)
             except EOFError:
                 return None
             except BaseException as error:

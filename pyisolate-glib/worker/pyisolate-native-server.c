@@ -1,0 +1,844 @@
+/* SPDX-License-Identifier: MIT */
+/* Server: calls of coroutines on the main thread's event loop.
+ *
+ * select() stands for that of the loop's selector: it waits for the lanes, too, and serves what
+ * comes without leaving it, as long as nothing has been left for the loop to do. On a loop of
+ * another make serve_ready() is called when the inbox is readable. A call becomes a task of
+ * asyncio's over the extension's own coroutine, whose first step runs at once. */
+#include "config.h"
+
+#include "pyisolate-native-private.h"
+
+#include <math.h>
+
+/* So many frames are handled before the loop looks at anything else. */
+#define FRAMES_PER_TURN 64
+
+typedef struct {
+  PyObject_HEAD
+  PyIsolateInbox *inbox;
+  int set;                 /* the inbox's, with what the selector waits for */
+  GHashTable *tasks;       /* id of a call → its task */
+
+  PyObject *loop;
+  PyObject *ready;         /* the loop's deque of what to run; NULL: of another make */
+  PyObject *select;        /* its selector's */
+  PyObject *on_other;      /* on_other(frame): what Python's part handles */
+  PyObject *on_closed;
+  PyObject *task_type;
+  PyObject *task_kwargs;
+  PyObject *get_running_loop;
+  PyObject *set_running_loop;
+  PyObject *first_step;    /* what a new task wanted to call soon */
+  PyObject *first_context;
+  PyObject *catch_call_soon;
+  gboolean eager;          /* tasks of this Python can run their first step themselves */
+  gboolean takes_context;  /* and be given their context */
+} Server;
+
+static PyTypeObject *server_type;
+static Server *the_server; /* there is one main thread */
+
+static struct {
+  PyObject *stopping;
+  PyObject *scheduled;
+  PyObject *task_factory;
+  PyObject *create_task;
+  PyObject *call_soon;
+  PyObject *context;
+  PyObject *done;
+  PyObject *result;
+  PyObject *cancel;
+  PyObject *add_done_callback;
+  PyObject *cancelled_error; /* the class */
+} names;
+
+PyObject *
+_pyisolate_native_server_get_running_loop (void)
+{
+  PyObject *loop;
+
+  if (the_server == NULL)
+    return NULL;
+
+  loop = PyObject_CallFunctionObjArgs (the_server->get_running_loop, NULL);
+  if (loop == NULL)
+    PyErr_Clear ();
+  Py_XDECREF (loop);
+
+  return loop == the_server->loop ? loop : NULL;
+}
+
+/* --- The tasks of calls --- */
+
+static PyObject *
+call_method (PyObject *object,
+             PyObject *name,
+             PyObject *argument)
+{
+  return PyObject_CallMethodObjArgs (object, name, argument, NULL);
+}
+
+/* Before 3.11 a task that raised CancelledError itself gives a new one, with that as its context. */
+static void
+unwrap_cancelled_error (void)
+{
+  PyObject *type;
+  PyObject *value;
+  PyObject *traceback;
+  PyObject *original;
+
+  PyErr_Fetch (&type, &value, &traceback);
+  PyErr_NormalizeException (&type, &value, &traceback);
+  original = PyException_GetContext (value);
+  if (original == NULL || Py_TYPE (original) != Py_TYPE (value) ||
+      !PyErr_GivenExceptionMatches (value, names.cancelled_error))
+    {
+      Py_XDECREF (original);
+      PyErr_Restore (type, value, traceback);
+      return;
+    }
+
+  Py_XDECREF (traceback);
+  Py_DECREF (value);
+  PyErr_Restore (type, original, PyException_GetTraceback (original));
+}
+
+/* Answers by what has become of the task. */
+static gboolean
+answer_by_task (PyObject *frame,
+                PyObject *task)
+{
+  PyObject *value = call_method (task, names.result, NULL);
+  gboolean answered;
+
+  if (value == NULL)
+    {
+      if (!the_server->takes_context)
+        unwrap_cancelled_error ();
+      return _pyisolate_native_answer_raised (frame);
+    }
+
+  answered = _pyisolate_native_answer (frame, value);
+  Py_DECREF (value);
+
+  return answered;
+}
+
+/* The callback of a task, bound to the frame of its call. */
+static PyObject *
+on_task_done (PyObject *frame,
+              PyObject *task)
+{
+  guint64 id = _pyisolate_native_frame_get (frame)->id;
+
+  if (the_server != NULL)
+    g_hash_table_remove (the_server->tasks, &id);
+  if (!answer_by_task (frame, task))
+    return NULL;
+
+  Py_RETURN_NONE;
+}
+
+static PyMethodDef on_task_done_def = { "answer_call", on_task_done, METH_O, NULL };
+
+static void
+release_object (gpointer object)
+{
+  Py_DECREF ((PyObject *) object);
+}
+
+/* FALSE: an exception is set that is none of the call's. */
+static gboolean
+follow_task (Server   *self,
+             PyObject *frame,
+             PyObject *task)
+{
+  PyObject *done = call_method (task, names.done, NULL);
+  gboolean is_done = done == Py_True;
+  PyObject *callback;
+  PyObject *added;
+
+  Py_XDECREF (done);
+  if (done == NULL)
+    return FALSE;
+  if (is_done)
+    return answer_by_task (frame, task);
+
+  callback = PyCFunction_NewEx (&on_task_done_def, frame, NULL);
+  if (callback == NULL)
+    return FALSE;
+  added = call_method (task, names.add_done_callback, callback);
+  Py_DECREF (callback);
+  if (added == NULL)
+    return FALSE;
+  Py_DECREF (added);
+
+  Py_INCREF (task);
+  g_hash_table_insert (self->tasks, g_memdup2 (&_pyisolate_native_frame_get (frame)->id, sizeof (guint64)),
+                       task);
+
+  return TRUE;
+}
+
+/* call_soon(callback, *args, context=None) of the loop, while a task is made. */
+static PyObject *
+server_catch (PyObject *object,
+              PyObject *args,
+              PyObject *kwargs)
+{
+  Server *self = (Server *) object;
+
+  Py_XDECREF (self->first_step);
+  self->first_step = PyTuple_GetItem (args, 0);
+  Py_XINCREF (self->first_step);
+  Py_XDECREF (self->first_context);
+  self->first_context = kwargs != NULL ? PyDict_GetItem (kwargs, names.context) : NULL;
+  Py_XINCREF (self->first_context);
+  if (self->first_step == NULL)
+    return NULL;
+
+  Py_RETURN_NONE;
+}
+
+static PyMethodDef catch_def = { "call_soon", (PyCFunction) (void (*) (void)) server_catch,
+                                 METH_VARARGS | METH_KEYWORDS, NULL };
+
+/* What a task raises out of its step is SystemExit or KeyboardInterrupt: the task has it as well. */
+static void
+run_first_step (Server *self)
+{
+  PyObject *step = g_steal_pointer (&self->first_step);
+  PyObject *context = g_steal_pointer (&self->first_context);
+  PyObject *result = NULL;
+
+  if (step != NULL && (context == NULL || PyContext_Enter (context) == 0))
+    {
+      result = PyObject_CallFunctionObjArgs (step, NULL);
+      if (context != NULL)
+        PyContext_Exit (context);
+    }
+  if (result == NULL)
+    PyErr_Clear ();
+  Py_XDECREF (result);
+  Py_XDECREF (step);
+  Py_XDECREF (context);
+}
+
+/* Task(coroutine, loop=…), with the context where it can be given. */
+static PyObject *
+make_task (Server   *self,
+           PyObject *coroutine,
+           PyObject *context)
+{
+  PyObject *args = PyTuple_Pack (1, coroutine);
+  PyObject *task = NULL;
+
+  if (args == NULL)
+    return NULL;
+
+  if (!self->takes_context)
+    {
+      if (PyContext_Enter (context) == 0)
+        {
+          task = PyObject_Call (self->task_type, args, self->task_kwargs);
+          PyContext_Exit (context);
+        }
+    }
+  else if (PyDict_SetItem (self->task_kwargs, names.context, context) == 0)
+    {
+      task = PyObject_Call (self->task_type, args, self->task_kwargs);
+      PyDict_SetItem (self->task_kwargs, names.context, Py_None);
+    }
+  Py_DECREF (args);
+
+  return task;
+}
+
+static PyObject *
+make_task_and_step (Server   *self,
+                    PyObject *coroutine,
+                    PyObject *context)
+{
+  PyObject *task = NULL;
+
+  if (PyObject_SetAttr (self->loop, names.call_soon, self->catch_call_soon) < 0)
+    return NULL;
+
+  task = make_task (self, coroutine, context);
+  if (PyObject_SetAttr (self->loop, names.call_soon, NULL) < 0)
+    Py_CLEAR (task);
+  if (task != NULL)
+    run_first_step (self);
+
+  return task;
+}
+
+/* The extension has its own idea of what a task is: its first step comes in the loop's next turn. */
+static PyObject *
+create_task (Server   *self,
+             PyObject *coroutine,
+             PyObject *context)
+{
+  PyObject *task = NULL;
+
+  if (PyContext_Enter (context) == 0)
+    {
+      task = call_method (self->loop, names.create_task, coroutine);
+      PyContext_Exit (context);
+    }
+
+  return task;
+}
+
+static PyObject *
+start_task (Server   *self,
+            PyObject *coroutine,
+            PyObject *context)
+{
+  PyObject *factory = self->ready != NULL ? PyObject_GetAttr (self->loop, names.task_factory) : NULL;
+
+  Py_XDECREF (factory);
+  if (factory == NULL)
+    PyErr_Clear ();
+  if (factory != Py_None)
+    return create_task (self, coroutine, context);
+  if (self->eager)
+    return make_task (self, coroutine, context);
+
+  return make_task_and_step (self, coroutine, context);
+}
+
+static gboolean
+start_coroutine (Server   *self,
+                 PyObject *frame,
+                 PyObject *function)
+{
+  PyObject *context = NULL;
+  PyObject *coroutine;
+  PyObject *args;
+  PyObject *kwargs;
+  PyObject *task = NULL;
+  gboolean ok;
+
+  if (_pyisolate_native_frame_decode_call (frame, &args, &kwargs) < 0)
+    return _pyisolate_native_answer_raised (frame);
+
+  coroutine = PyObject_Call (function, args, kwargs);
+  Py_DECREF (args);
+  Py_DECREF (kwargs);
+  if (coroutine != NULL)
+    context = _pyisolate_native_new_context (frame);
+  if (context != NULL)
+    task = start_task (self, coroutine, context);
+  Py_XDECREF (coroutine);
+  Py_XDECREF (context);
+  if (task == NULL)
+    return _pyisolate_native_answer_raised (frame);
+
+  ok = follow_task (self, frame, task);
+  Py_DECREF (task);
+
+  return ok;
+}
+
+/* --- What arrives --- */
+
+static gboolean
+set_running_loop (Server   *self,
+                  PyObject *loop)
+{
+  PyObject *result = PyObject_CallFunctionObjArgs (self->set_running_loop, loop, NULL);
+
+  Py_XDECREF (result);
+  return result != NULL;
+}
+
+/* A def is no part of a coroutine: in it asyncio.run() works, on the loop's own thread too. */
+static gboolean
+serve_inline (Server   *self,
+              PyObject *frame,
+              PyObject *function)
+{
+  PyObject *running = PyObject_CallFunctionObjArgs (self->get_running_loop, NULL);
+  PyObject *type;
+  PyObject *value;
+  PyObject *traceback;
+  gboolean ok;
+
+  if (running == NULL || !set_running_loop (self, Py_None))
+    {
+      Py_XDECREF (running);
+      return FALSE;
+    }
+
+  ok = _pyisolate_native_serve_def (frame, function);
+  PyErr_Fetch (&type, &value, &traceback);
+  if (!set_running_loop (self, running))
+    ok = FALSE;
+  Py_DECREF (running);
+  if (type != NULL)
+    PyErr_Restore (type, value, traceback);
+
+  return ok;
+}
+
+static gboolean
+cancel_task (Server  *self,
+             guint64  id)
+{
+  PyObject *task = g_hash_table_lookup (self->tasks, &id);
+  PyObject *result;
+
+  if (task == NULL)
+    return TRUE;
+
+  Py_INCREF (task);
+  result = call_method (task, names.cancel, NULL);
+  Py_DECREF (task);
+  Py_XDECREF (result);
+
+  return result != NULL;
+}
+
+static gboolean
+call_other (Server   *self,
+            PyObject *frame)
+{
+  PyObject *result = PyObject_CallFunctionObjArgs (self->on_other, frame, NULL);
+
+  Py_XDECREF (result);
+  return result != NULL;
+}
+
+static gboolean
+handle_call (Server   *self,
+             PyObject *object)
+{
+  PyIsolateFrame *frame = _pyisolate_native_frame_get (object);
+  const NativeMethod *method = frame->target[0] == '\0' ? _pyisolate_native_find_method (frame) : NULL;
+
+  if (method == NULL || method->kind == NATIVE_METHOD_OTHER)
+    return call_other (self, object);
+  if (method->kind == NATIVE_METHOD_COROUTINE)
+    return start_coroutine (self, object, method->function);
+
+  /* What has been answered does not wait until it is done. */
+  _pyisolate_lanes_send_gathered ();
+  return serve_inline (self, object, method->function);
+}
+
+static gboolean
+handle (Server         *self,
+        PyIsolateFrame *frame)
+{
+  PyIsolateFrameKind kind = frame->kind;
+  guint64 id = frame->id;
+  PyObject *object;
+  gboolean ok;
+
+  if (kind == PYISOLATE_FRAME_CANCEL)
+    {
+      _pyisolate_frame_free (frame);
+      return cancel_task (self, id);
+    }
+
+  object = _pyisolate_native_frame_new (frame);
+  if (object == NULL)
+    return FALSE;
+  ok = kind == PYISOLATE_FRAME_CALL ? handle_call (self, object) : _pyisolate_native_answer_take (object);
+  Py_DECREF (object);
+
+  return ok;
+}
+
+static gboolean
+must_turn (Server     *self,
+           PyObject   *scheduled,
+           Py_ssize_t  n_scheduled)
+{
+  PyObject *now;
+  gboolean must;
+
+  if (PyObject_Size (self->ready) != 0)
+    return TRUE;
+
+  now = PyObject_GetAttr (self->loop, names.stopping);
+  must = now != Py_False;
+  Py_XDECREF (now);
+  if (must)
+    return TRUE;
+
+  now = PyObject_GetAttr (self->loop, names.scheduled);
+  must = now != scheduled || PyObject_Size (now) != n_scheduled;
+  Py_XDECREF (now);
+
+  return must;
+}
+
+/* What is in the inbox. FALSE: an exception is set. */
+static gboolean
+handle_frames (Server  *self,
+               gboolean *more)
+{
+  PyIsolateFrame *frame = _pyisolate_inbox_pop (self->inbox);
+  guint n_frames = 0;
+  gboolean ok = TRUE;
+
+  *more = FALSE;
+  while (ok && frame != NULL)
+    {
+      PyIsolateFrame *next;
+
+      n_frames++;
+      /* Answers go together where there is more to do. */
+      if (n_frames == 1 && _pyisolate_inbox_has_frames (self->inbox))
+        _pyisolate_lanes_gather ();
+      ok = handle (self, frame);
+      next = n_frames < FRAMES_PER_TURN ? _pyisolate_inbox_pop (self->inbox) : NULL;
+      frame = next;
+    }
+  _pyisolate_lanes_end_gathering ();
+  *more = n_frames == FRAMES_PER_TURN || !ok;
+
+  return ok;
+}
+
+static PyObject *
+close_loop (Server *self)
+{
+  PyObject *result = PyObject_CallFunctionObjArgs (self->on_closed, NULL);
+
+  if (result == NULL || !_pyisolate_native_answers_fail ())
+    {
+      Py_XDECREF (result);
+      return NULL;
+    }
+  Py_DECREF (result);
+
+  return PyList_New (0);
+}
+
+static int
+get_timeout (PyObject *timeout,
+             gint64   *deadline)
+{
+  double seconds;
+
+  *deadline = -1;
+  if (timeout == Py_None)
+    return 0;
+
+  seconds = PyFloat_AsDouble (timeout);
+  if (seconds == -1 && PyErr_Occurred ())
+    return -1;
+
+  *deadline = seconds <= 0 ? 0 : g_get_monotonic_time () + (gint64) ceil (seconds * G_USEC_PER_SEC);
+  return 0;
+}
+
+static int
+milliseconds_until (gint64 deadline)
+{
+  gint64 left;
+
+  if (deadline <= 0)
+    return (int) deadline;
+
+  left = deadline - g_get_monotonic_time ();
+  return left <= 0 ? 0 : (int) MIN ((left + 999) / 1000, G_MAXINT);
+}
+
+/* Whether the loop is to look at what its selector has. */
+static PyObject *
+select_others (Server *self)
+{
+  return PyObject_CallFunction (self->select, "i", 0);
+}
+
+/* select(timeout=None), as of a selector. */
+static PyObject *
+server_select (PyObject *object,
+               PyObject *args)
+{
+  Server *self = (Server *) object;
+  PyObject *timeout = Py_None;
+  PyObject *scheduled;
+  Py_ssize_t n_scheduled;
+  gint64 deadline;
+
+  if (!_pyisolate_native_check_process () || !PyArg_ParseTuple (args, "|O:select", &timeout) ||
+      get_timeout (timeout, &deadline) < 0)
+    return NULL;
+
+  scheduled = PyObject_GetAttr (self->loop, names.scheduled);
+  if (scheduled == NULL)
+    return NULL;
+  Py_DECREF (scheduled); /* the loop has it */
+  n_scheduled = PyObject_Size (scheduled);
+
+  for (;;)
+    {
+      int milliseconds = milliseconds_until (deadline);
+      gboolean others = FALSE;
+      gboolean more;
+      gboolean waited;
+      guint n_events;
+
+      if (_pyisolate_inbox_has_frames (self->inbox))
+        milliseconds = 0;
+      Py_BEGIN_ALLOW_THREADS
+      waited = _pyisolate_lanes_wait (self->set, self->inbox, milliseconds, &n_events, &others);
+      Py_END_ALLOW_THREADS
+
+      if (!waited && PyErr_CheckSignals () < 0)
+        return NULL;
+      if (!handle_frames (self, &more))
+        return NULL;
+      if (g_atomic_int_get (&_pyisolate_runtime.closed) && !more)
+        return close_loop (self);
+      if (others)
+        return select_others (self);
+      if (!waited || more || n_events == 0 || deadline == 0 || must_turn (self, scheduled, n_scheduled))
+        return PyList_New (0);
+    }
+}
+
+/* serve_ready(): for a loop that says when the inbox is readable. */
+static PyObject *
+server_serve_ready (PyObject *object,
+                    PyObject *unused)
+{
+  Server *self = (Server *) object;
+  gboolean more;
+  guint n_events;
+
+  if (!_pyisolate_native_check_process ())
+    return NULL;
+
+  _pyisolate_lanes_wait (self->inbox->wait_fd, self->inbox, 0, &n_events, NULL);
+  if (!handle_frames (self, &more))
+    {
+      g_mutex_lock (&_pyisolate_runtime.mutex);
+      _pyisolate_inbox_wake_locked (self->inbox);
+      g_mutex_unlock (&_pyisolate_runtime.mutex);
+      return NULL;
+    }
+  if (more)
+    {
+      g_mutex_lock (&_pyisolate_runtime.mutex);
+      _pyisolate_inbox_wake_locked (self->inbox);
+      g_mutex_unlock (&_pyisolate_runtime.mutex);
+    }
+  else if (g_atomic_int_get (&_pyisolate_runtime.closed))
+    {
+      return close_loop (self);
+    }
+
+  Py_RETURN_NONE;
+}
+
+/* start(frame, coroutine): as the task of that call. */
+static PyObject *
+server_start (PyObject *object,
+              PyObject *args)
+{
+  Server *self = (Server *) object;
+  PyIsolateFrame *call;
+  PyObject *frame;
+  PyObject *coroutine;
+  PyObject *context;
+  PyObject *task;
+  gboolean ok;
+
+  if (!_pyisolate_native_check_process () ||
+      !PyArg_ParseTuple (args, "OO:start", &frame, &coroutine) ||
+      !_pyisolate_native_frame_convert (frame, &call))
+    return NULL;
+
+  context = _pyisolate_native_new_context (frame);
+  task = context != NULL ? start_task (self, coroutine, context) : NULL;
+  Py_XDECREF (context);
+  if (task == NULL)
+    return NULL;
+
+  ok = follow_task (self, frame, task);
+  Py_DECREF (task);
+  if (!ok)
+    return NULL;
+
+  Py_RETURN_NONE;
+}
+
+static PyObject *
+server_get_tasks (PyObject *object,
+                  void     *closure)
+{
+  PyObject *list = PyList_New (0);
+  GHashTableIter iter;
+  gpointer task;
+
+  g_hash_table_iter_init (&iter, ((Server *) object)->tasks);
+  while (list != NULL && g_hash_table_iter_next (&iter, NULL, &task))
+    {
+      if (PyList_Append (list, task) < 0)
+        Py_CLEAR (list);
+    }
+
+  return list;
+}
+
+static gboolean
+intern_names (void)
+{
+  static const struct {
+    PyObject **name;
+    const char *text;
+  } all[] = {
+    { &names.stopping, "_stopping" },
+    { &names.scheduled, "_scheduled" },
+    { &names.task_factory, "_task_factory" },
+    { &names.create_task, "create_task" },
+    { &names.call_soon, "call_soon" },
+    { &names.context, "context" },
+    { &names.done, "done" },
+    { &names.result, "result" },
+    { &names.cancel, "cancel" },
+    { &names.add_done_callback, "add_done_callback" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (all); i++)
+    {
+      *all[i].name = PyUnicode_InternFromString (all[i].text);
+      if (*all[i].name == NULL)
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* Server(inbox, loop, asyncio, on_other, on_closed, fd, select, eager, takes_context): @fd and @select are the selector's
+ * on a loop that has the usual one, else -1 and None. Lives as long as the process. */
+static PyObject *
+server_make (PyTypeObject *type,
+             PyObject     *args,
+             PyObject     *kwargs)
+{
+  allocfunc alloc = (allocfunc) PyType_GetSlot (type, Py_tp_alloc);
+  Server *self = (Server *) alloc (type, 0);
+  PyObject *task_kwargs;
+  int fd;
+
+  if (self == NULL || !_pyisolate_native_check_process () ||
+      !PyArg_ParseTuple (args, "O&OOO!OOOOiOpp:Server", _pyisolate_native_inbox_convert, &self->inbox, &self->loop,
+                         &self->task_type, &PyDict_Type, &task_kwargs, &self->get_running_loop,
+                         &self->set_running_loop, &self->on_other, &self->on_closed, &fd, &self->select,
+                         &self->eager, &self->takes_context))
+    return NULL;
+
+  names.cancelled_error = _pyisolate_native_get_asyncio ("asyncio.exceptions", "CancelledError");
+  if (names.cancelled_error == NULL)
+    return NULL;
+
+  self->task_kwargs = task_kwargs;
+  self->tasks = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, release_object);
+  self->catch_call_soon = PyCFunction_NewEx (&catch_def, (PyObject *) self, NULL);
+  self->set = -1;
+  if (fd >= 0)
+    {
+      self->ready = PyObject_GetAttrString (self->loop, "_ready");
+      if (self->ready == NULL)
+        return NULL;
+      self->set = _pyisolate_lanes_new_set (self->inbox->wake_fd);
+      if (self->set < 0 || !_pyisolate_lanes_add_to_set (self->set, fd))
+        return PyErr_SetFromErrno (PyExc_OSError);
+    }
+
+  Py_INCREF (self->loop);
+  Py_INCREF (self->task_type);
+  Py_INCREF (self->task_kwargs);
+  Py_INCREF (self->get_running_loop);
+  Py_INCREF (self->set_running_loop);
+  Py_INCREF (self->on_other);
+  Py_INCREF (self->on_closed);
+  Py_INCREF (self->select);
+  the_server = self;
+
+  return (PyObject *) self;
+}
+
+/* call_host(target, name, args, kwargs) → what to await */
+static PyObject *
+native_call_host (PyObject *module,
+                  PyObject *call_args)
+{
+  PyObject *loop = _pyisolate_native_server_get_running_loop ();
+  g_autoptr (GError) error = NULL;
+  PyIsolateFrame *frame;
+  PyIsolateFrame *parent;
+  PyObject *parent_object;
+  const char *target;
+  const char *name;
+  PyObject *args;
+  PyObject *kwargs;
+  guint64 id;
+
+  if (!_pyisolate_native_check_process ())
+    return NULL;
+  if (loop == NULL)
+    return _pyisolate_native_call_elsewhere (call_args);
+  if (!PyArg_ParseTuple (call_args, "ssO!O!:call_host", &target, &name, &PyTuple_Type, &args,
+                         &PyDict_Type, &kwargs))
+    return NULL;
+
+  parent = _pyisolate_native_get_current (&parent_object);
+  frame = _pyisolate_native_new_call_frame (parent, target, name, args, kwargs);
+  id = frame != NULL ? _pyisolate_out_call_begin (frame, parent != NULL ? parent->id : 0,
+                                                  the_server->inbox, NULL, &error)
+                     : 0;
+  Py_XDECREF (parent_object);
+  if (error != NULL)
+    _pyisolate_native_set_error (error);
+
+  return id != 0 ? _pyisolate_native_answer_new (id, loop) : NULL;
+}
+
+static PyGetSetDef server_getset[] = {
+  { "tasks", server_get_tasks, NULL, "Those of the calls that run.", NULL },
+  { NULL, NULL, NULL, NULL, NULL },
+};
+
+static PyMethodDef server_methods[] = {
+  { "select", server_select, METH_VARARGS, "Wait as a selector does, and serve meanwhile." },
+  { "serve_ready", server_serve_ready, METH_NOARGS, "Serve what has come." },
+  { "start", server_start, METH_VARARGS, "Run a coroutine for a call." },
+  { NULL, NULL, 0, NULL },
+};
+
+PyMethodDef _pyisolate_native_server_methods[] = {
+  { "call_host", native_call_host, METH_VARARGS, "Call the host, from a coroutine." },
+  { NULL, NULL, 0, NULL },
+};
+
+gboolean
+_pyisolate_native_server_init (PyObject *module)
+{
+  PyType_Slot slots[] = {
+    { Py_tp_new, server_make },
+    { Py_tp_getset, server_getset },
+    { Py_tp_methods, server_methods },
+    { Py_tp_doc, "Serves calls on the main thread's event loop." },
+    { 0, NULL },
+  };
+  PyType_Spec spec = { "_pyisolate_native.Server", sizeof (Server), 0, Py_TPFLAGS_DEFAULT, slots };
+
+  if (!intern_names ())
+    return FALSE;
+
+  server_type = (PyTypeObject *) PyType_FromSpec (&spec);
+  if (server_type == NULL)
+    return FALSE;
+
+  Py_INCREF ((PyObject *) server_type);
+  return PyModule_AddObject (module, "Server", (PyObject *) server_type) == 0;
+}
