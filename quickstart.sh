@@ -110,6 +110,8 @@ find_missing_for_tests() {
   need xvfb has_program xvfb-run
   need xauth has_program xauth
   need gir1.2-gtk-3.0 has_gtk
+  # PyGObject is built from its sources for the other Pythons.
+  need libcairo2-dev has_pkg cairo
 }
 
 find_missing_for_all_tests() {

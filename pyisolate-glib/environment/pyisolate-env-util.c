@@ -205,16 +205,3 @@ _pyisolate_env_dup_script (const char *name)
 
   return g_strndup (g_bytes_get_data (script, NULL), g_bytes_get_size (script));
 }
-
-char *
-_pyisolate_get_runtime_path (const char *relative)
-{
-  const char *directory = g_getenv ("PYISOLATE_RUNTIME_DIR");
-
-  g_assert (relative != NULL);
-
-  if (directory == NULL || *directory == '\0')
-    directory = PYISOLATE_PKGLIBDIR;
-
-  return g_build_filename (directory, relative, NULL);
-}

@@ -176,6 +176,8 @@ char *_pyisolate_environment_find_uv (const char  *uv_path,
 
 /* $PYISOLATE_RUNTIME_DIR, or where `meson install` puts the runtime; with @relative below it. */
 char *_pyisolate_get_runtime_path (const char *relative) G_GNUC_WARN_UNUSED_RESULT;
+/* The same for $PYISOLATE_LAUNCHER. */
+char *_pyisolate_get_launcher_path (void) G_GNUC_WARN_UNUSED_RESULT;
 
 /* What an extension says about itself. */
 #define PYISOLATE_PROJECT_UNSET G_MININT64

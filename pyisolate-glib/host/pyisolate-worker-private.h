@@ -59,7 +59,6 @@ char           **_pyisolate_worker_make_argv        (PyIsolateEnvironment       
 char           **_pyisolate_worker_make_envv        (PyIsolateExtensionConfig       *config,
                                                      PyIsolateEnvironment           *environment,
                                                      const char                     *state_directory);
-char            *_pyisolate_get_launcher_path       (void);
 
 /* FALSE: everything is to go by D-Bus. */
 gboolean         _pyisolate_worker_may_have_lanes   (void);

@@ -16,14 +16,6 @@ static const char *const inherited[] = {
   "OPENBLAS_NUM_THREADS", NULL
 };
 
-char *
-_pyisolate_get_launcher_path (void)
-{
-  const char *path = g_getenv ("PYISOLATE_LAUNCHER");
-
-  return g_strdup (path != NULL && *path != '\0' ? path : PYISOLATE_PKGLIBEXECDIR "/pyisolate-launcher");
-}
-
 /* PYISOLATE_TRANSPORT=dbus is for comparing the two ways, and for watching every call on the open one. */
 gboolean
 _pyisolate_worker_may_have_lanes (void)

@@ -16,6 +16,7 @@ from _pyisolate_host import (
     zeros,
 )
 
+from . import _repository  # noqa: F401, before anything of gi.repository
 from ._base import ExtensionBase
 from ._config import ExtensionConfig, ExtensionManagerConfig, SandboxMode
 from ._extension import Extension, MethodInfo

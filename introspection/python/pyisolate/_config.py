@@ -3,6 +3,7 @@
 
 import enum
 import os
+import sys
 import typing
 
 
@@ -117,9 +118,9 @@ class ExtensionManagerConfig(_Config):
 
     venv_root_path: the directory of the extensions' environments; None: one in the user's cache.
     python, uv_path: the interpreter of the extensions and the program uv; None: this one's, and
-    the one on PATH. torch_environment: whose torch extensions with `share_torch` use, a virtual
-    environment or the directory that torch is in; None: this Python's.
-    max_parallel_installs, max_parallel_starts: caps for many extensions at once.
+    that of this virtual environment, or else the one on PATH. torch_environment: whose torch
+    extensions with `share_torch` use, a virtual environment or the directory that torch is in;
+    None: this Python's. max_parallel_installs, max_parallel_starts: caps for many at once.
     show_progress: whether a terminal gets a bar while environments are made; None: if nobody else
     shows it.
     """
@@ -207,6 +208,14 @@ _OF_DIRECTORY = (
     "stop_timeout",
     "kill_on_timeout",
 )
+
+
+def find_uv():
+    """The uv that was installed with this package into a virtual environment, if it is there."""
+    if sys.prefix == sys.base_prefix or os.environ.get("PYISOLATE_UV"):
+        return None
+    path = os.path.join(sys.prefix, "bin", "uv")
+    return path if os.access(path, os.X_OK) else None
 
 
 def milliseconds(seconds):

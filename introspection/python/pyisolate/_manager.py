@@ -91,8 +91,9 @@ class ExtensionManager:
         gmanager.props.python = config.python or getattr(sys, "_base_executable", sys.executable)
         if config.torch_environment is not None:
             gmanager.props.torch_environment = os.path.abspath(config.torch_environment)
-        if config.uv_path is not None:
-            gmanager.props.uv_path = os.path.abspath(config.uv_path)
+        uv_path = _config.find_uv() if config.uv_path is None else config.uv_path
+        if uv_path is not None:
+            gmanager.props.uv_path = os.path.abspath(uv_path)
         gmanager.props.max_parallel_installs = config.max_parallel_installs
         gmanager.props.max_parallel_starts = config.max_parallel_starts
         this = weakref.ref(self)
