@@ -307,9 +307,9 @@ static PyMethodDef functions[] = {
     "The array itself if it is in shared memory, else a copy there, of the same kind. What is\n"
     "shared read-only can be written to by this process only." },
   { "from_numpy", share_from_numpy, METH_O,
-    "from_numpy(array)\n--\n\nshare() for an array of NumPy's." },
+    "from_numpy(array, /)\n--\n\nshare() for an array of NumPy's." },
   { "is_shared", share_is_shared, METH_O,
-    "is_shared(array)\n--\n\nWhether the array is in shared memory: passing it copies nothing." },
+    "is_shared(array, /)\n--\n\nWhether the array is in shared memory: passing it copies nothing." },
   { NULL }
 };
 
