@@ -13,7 +13,7 @@ HELLO = SOURCE / "examples" / "hello"
 
 def code_blocks() -> list:
     text = (SOURCE / "README.md").read_text()
-    return re.findall(r"^```[a-z]+\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return re.findall(r"^```[a-z]+[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 class Readme(unittest.TestCase):
