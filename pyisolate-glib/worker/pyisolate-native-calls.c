@@ -6,25 +6,64 @@
 #include "pyisolate-native-private.h"
 
 #include "pyisolate-error-private.h"
+#include "pyisolate-memory-book-private.h"
 
+/* A PyIsolateAllocateFunc. */
+PyIsolateMemory *
+_pyisolate_native_allocate_memory (gpointer               unused,
+                                   gsize                  size,
+                                   PyIsolateMemoryFlags   flags,
+                                   GError               **error)
+{
+  if (_pyisolate_runtime.memory != NULL && !_pyisolate_runtime_is_forked ())
+    return _pyisolate_memory_book_allocate (_pyisolate_runtime.memory, size, flags, error);
+
+  g_set_error_literal (error, PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING,
+                       "This process has no link to a host that could share memory with it");
+  return NULL;
+}
+
+/* What goes beside the body of a frame; both are empty at first. */
+typedef struct {
+  GArray *fds;
+  GPtrArray *memories;
+} Luggage;
+
+static PyIsolateParcel
+luggage_open (Luggage *self)
+{
+  *self = (Luggage) { g_array_new (FALSE, FALSE, sizeof (int)), NULL };
+
+  return (PyIsolateParcel) {
+    .fds = self->fds,
+    .memories = &self->memories,
+    .allocate = _pyisolate_native_allocate_memory,
+    .may_wait = TRUE,
+  };
+}
+
+/* @body: NULL if there is none, with an exception; then the luggage is empty */
 static gboolean
 take_body (PyIsolateFrame *frame,
            GBytes         *body,
-           GArray         *fds)
+           Luggage        *luggage)
 {
-  guint n_fds = fds->len;
+  guint n_fds = luggage->fds->len;
 
   if (body == NULL)
     {
-      g_array_unref (fds);
+      g_array_unref (luggage->fds);
+      g_clear_pointer (&luggage->memories, g_ptr_array_unref);
       return FALSE;
     }
 
   frame->body = body;
+  if (luggage->memories != NULL)
+    _pyisolate_frame_take_memories (frame, luggage->memories);
   if (n_fds > 0)
-    _pyisolate_frame_take_fds (frame, (int *) (void *) g_array_free (fds, FALSE), n_fds);
+    _pyisolate_frame_take_fds (frame, (int *) (void *) g_array_free (luggage->fds, FALSE), n_fds);
   else
-    g_array_unref (fds);
+    g_array_unref (luggage->fds);
 
   if (n_fds > PYISOLATE_MAX_FDS)
     {
@@ -66,10 +105,10 @@ _pyisolate_native_new_call_frame (PyIsolateFrame *parent,
                                   PyObject       *kwargs)
 {
   g_autoptr (PyIsolateFrame) frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, 0);
-  GArray *fds = g_array_new (FALSE, FALSE, sizeof (int));
-  PyIsolateParcel parcel = { .fds = fds };
+  Luggage luggage;
+  PyIsolateParcel parcel = luggage_open (&luggage);
 
-  if (!take_body (frame, _pyisolate_codec_encode_call (args, kwargs, &parcel), fds))
+  if (!take_body (frame, _pyisolate_codec_encode_call (args, kwargs, &parcel), &luggage))
     return NULL;
   if (!set_chain (frame, parent))
     return NULL;
@@ -271,10 +310,10 @@ _pyisolate_native_reply (PyIsolateFrame *call,
                          PyObject       *value)
 {
   g_autoptr (PyIsolateFrame) answer = _pyisolate_frame_new (PYISOLATE_FRAME_RETURN, call->id);
-  GArray *fds = g_array_new (FALSE, FALSE, sizeof (int));
-  PyIsolateParcel parcel = { .fds = fds };
+  Luggage luggage;
+  PyIsolateParcel parcel = luggage_open (&luggage);
 
-  if (!take_body (answer, _pyisolate_codec_encode_value (value, "result", &parcel), fds))
+  if (!take_body (answer, _pyisolate_codec_encode_value (value, "result", &parcel), &luggage))
     return FALSE;
 
   _pyisolate_in_call_answer (g_steal_pointer (&answer));

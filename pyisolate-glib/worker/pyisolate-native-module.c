@@ -314,6 +314,7 @@ PyInit__pyisolate_native (void)
       Py_DECREF (module);
       return NULL;
     }
+  _pyisolate_codec_set_allocator (_pyisolate_native_allocate_memory, NULL);
 
   return module;
 }

@@ -29,6 +29,10 @@ int             _pyisolate_native_inbox_convert (PyObject      *object,
                                                  void          *inbox);
 
 /* pyisolate-native-calls.c */
+PyIsolateMemory *_pyisolate_native_allocate_memory (gpointer               unused,
+                                                    gsize                  size,
+                                                    PyIsolateMemoryFlags   flags,
+                                                    GError               **error);
 extern PyMethodDef _pyisolate_native_call_methods[];
 PyIsolateFrame *_pyisolate_native_new_call_frame (PyIsolateFrame *parent,
                                                  const char     *target,

@@ -86,9 +86,8 @@ use_in_python (const guint8 *data,
 {
   g_autoptr(GArray) fds = g_array_new (FALSE, FALSE, sizeof (int));
   g_autoptr(PyIsolateMemory) memory = pyisolate_memory_new (65536, PYISOLATE_MEMORY_NONE, NULL);
-  g_autoptr(GPtrArray) memories =
-    g_ptr_array_new_with_free_func ((GDestroyNotify) pyisolate_memory_unref);
-  PyIsolateParcel parcel = { .fds = fds, .memories = memories };
+  g_autoptr(GPtrArray) memories = NULL;
+  PyIsolateParcel parcel = { .fds = fds, .memories = &memories };
   int numbers[] = { 0, 1 };
   PyIsolateContents contents = { numbers, G_N_ELEMENTS (numbers), &memory, 1 };
   PyObject *value = _pyisolate_codec_decode_value (data, size, &contents);
@@ -107,7 +106,9 @@ use_in_python (const guint8 *data,
   if (bytes != NULL)
     {
       contents = (PyIsolateContents) { (const int *) (void *) fds->data, fds->len,
-                                       (PyIsolateMemory *const *) memories->pdata, memories->len };
+                                       memories != NULL
+                                         ? (PyIsolateMemory *const *) memories->pdata : NULL,
+                                       memories != NULL ? memories->len : 0 };
       again = _pyisolate_codec_decode_value (g_bytes_get_data (bytes, NULL),
                                              g_bytes_get_size (bytes), &contents);
       ORDIE (again != NULL);

@@ -78,9 +78,8 @@ static PyObject *
 encode_shared (PyObject *module,
                PyObject *args)
 {
-  g_autoptr(GPtrArray) memories =
-    g_ptr_array_new_with_free_func ((GDestroyNotify) pyisolate_memory_unref);
-  PyIsolateParcel parcel = { .memories = memories, .allocate = allocate };
+  g_autoptr(GPtrArray) memories = NULL;
+  PyIsolateParcel parcel = { .memories = &memories, .allocate = allocate };
   PyObject *value, *bytes;
   guint n_memories;
 
@@ -89,9 +88,11 @@ encode_shared (PyObject *module,
   bytes = take_bytes (_pyisolate_codec_encode_value (value, "result", &parcel));
   if (bytes == NULL)
     {
-      g_assert (memories->len == 0);
+      g_assert (memories == NULL || memories->len == 0);
       return NULL;
     }
+  if (memories == NULL)
+    memories = g_ptr_array_new ();
   n_memories = memories->len;
   return Py_BuildValue ("(NNI)", bytes,
                         PyCapsule_New (g_steal_pointer (&memories), NULL, free_memories), n_memories);

@@ -33,8 +33,13 @@ decode_result (PyIsolateCallResult *result)
   g_autofree int *fds = g_new (int, n_fds + 1);
   gsize size;
   const guint8 *data = g_bytes_get_data (pyisolate_call_result_get_body (result), &size);
-  PyIsolateContents contents = { .fds = fds, .n_fds = n_fds };
+  guint n_memories = pyisolate_call_result_get_n_memories (result);
+  g_autofree PyIsolateMemory **memories = g_new (PyIsolateMemory *, n_memories + 1);
+  PyIsolateContents contents = { fds, n_fds, memories, n_memories };
   PyObject *value;
+
+  for (guint i = 0; i < n_memories; i++)
+    memories[i] = pyisolate_call_result_get_memory (result, i);
 
   for (guint i = 0; i < n_fds; i++)
     fds[i] = pyisolate_call_result_dup_fd (result, i, NULL);
@@ -116,14 +121,32 @@ on_completed (GObject      *source,
   g_free (pending);
 }
 
+PyIsolateMemory *
+_pyisolate_host_allocate_memory (gpointer               extension,
+                                 gsize                  size,
+                                 PyIsolateMemoryFlags   flags,
+                                 GError               **error)
+{
+  return pyisolate_extension_allocate_memory (extension, size, flags, error);
+}
+
 static PyIsolateCall *
-new_call (const char *method,
-          PyObject   *args,
-          PyObject   *kwargs,
-          double      timeout)
+new_call (PyIsolateExtension *extension,
+          const char         *method,
+          PyObject           *args,
+          PyObject           *kwargs,
+          double              timeout,
+          gboolean            readonly)
 {
   g_autoptr (GArray) fds = g_array_new (FALSE, FALSE, sizeof (int));
-  PyIsolateParcel parcel = { .fds = fds };
+  g_autoptr (GPtrArray) memories = NULL;
+  PyIsolateParcel parcel = {
+    .fds = fds,
+    .memories = &memories,
+    .allocate = _pyisolate_host_allocate_memory,
+    .user_data = extension,
+    .readonly = readonly,
+  };
   g_autoptr (GBytes) body = _pyisolate_codec_encode_call (args, kwargs, &parcel);
   g_autoptr (PyIsolateCall) call = NULL;
   g_autoptr (GError) error = NULL;
@@ -138,6 +161,8 @@ new_call (const char *method,
   else if (timeout == -1)
     pyisolate_call_set_timeout (call, -1);
 
+  for (guint i = 0; memories != NULL && i < memories->len; i++)
+    pyisolate_call_append_memory (call, g_ptr_array_index (memories, i));
   for (guint i = 0; i < fds->len; i++)
     {
       int fd = g_array_index (fds, int, i);
@@ -179,8 +204,8 @@ set_origin (PyIsolateCall      *call,
   g_object_set_qdata (G_OBJECT (call), _pyisolate_host_call_quark (), (gpointer) (guintptr) origin);
 }
 
-/* start_call(context, extension, method, args, kwargs, timeout, origin, parent, callback) → Call. timeout: seconds, -1 for
- * ever, -2 the extension's; origin: a number that the invocations of singletons give back; parent: the Invocation that the
+/* start_call(context, extension, method, args, kwargs, timeout, readonly, origin, parent, callback) → Call. timeout: seconds,
+ * -1 for ever, -2 the extension's; readonly: of the memory that it passes; origin: a number that the invocations of singletons give back; parent: the Invocation that the
  * call is a part of, or None. callback gets the outcome in the context, later. */
 static PyObject *
 host_start_call (PyObject *module,
@@ -189,21 +214,22 @@ host_start_call (PyObject *module,
   PyObject *context_object, *extension_object, *args, *kwargs, *parent, *callback, *handle;
   const char *method;
   double timeout;
+  int readonly;
   unsigned long long origin;
   PyIsolateExtension *extension;
   GMainContext *context;
   Pending *pending;
   g_autoptr (PyIsolateCall) call = NULL;
 
-  if (!PyArg_ParseTuple (arguments, "OOsO!O!dKOO", &context_object, &extension_object, &method, &PyTuple_Type, &args,
-                         &PyDict_Type, &kwargs, &timeout, &origin, &parent, &callback))
+  if (!PyArg_ParseTuple (arguments, "OOsO!O!dpKOO", &context_object, &extension_object, &method, &PyTuple_Type, &args,
+                         &PyDict_Type, &kwargs, &timeout, &readonly, &origin, &parent, &callback))
     return NULL;
 
   context = _pyisolate_host_context_get (context_object);
   extension = _pyisolate_host_get_object (extension_object, PYISOLATE_TYPE_EXTENSION);
   if (context == NULL || extension == NULL)
     return NULL;
-  call = new_call (method, args, kwargs, timeout);
+  call = new_call (extension, method, args, kwargs, timeout, readonly);
   if (call == NULL)
     return NULL;
   set_origin (call, origin);

@@ -26,6 +26,12 @@ GMainContext *_pyisolate_host_context_get (PyObject *self);
 /* The invocation of a singleton that is an object of Python's, NULL with a TypeError if it is something else. */
 PyIsolateInvocation *_pyisolate_host_invocation_get (PyObject *self);
 
+/* A PyIsolateAllocateFunc; the data is the extension that the memory is for. */
+PyIsolateMemory *_pyisolate_host_allocate_memory (gpointer               extension,
+                                                  gsize                  size,
+                                                  PyIsolateMemoryFlags   flags,
+                                                  GError               **error);
+
 /* The number that Python gave a call, to know it again when a singleton is called because of it. */
 GQuark    _pyisolate_host_call_quark    (void);
 

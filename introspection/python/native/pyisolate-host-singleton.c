@@ -112,8 +112,13 @@ invocation_arguments (PyObject *object,
   PyObject *kwargs = NULL;
   gsize size;
   const guint8 *data = g_bytes_get_data (pyisolate_invocation_get_body (invocation), &size);
-  PyIsolateContents contents = { .fds = fds, .n_fds = n_fds };
+  guint n_memories = pyisolate_invocation_get_n_memories (invocation);
+  g_autofree PyIsolateMemory **memories = g_new (PyIsolateMemory *, n_memories + 1);
+  PyIsolateContents contents = { fds, n_fds, memories, n_memories };
   int result;
+
+  for (guint i = 0; i < n_memories; i++)
+    memories[i] = pyisolate_invocation_get_memory (invocation, i);
 
   for (guint i = 0; i < n_fds; i++)
     fds[i] = pyisolate_invocation_dup_fd (invocation, i, NULL);
@@ -131,11 +136,19 @@ static PyObject *
 invocation_return_value (PyObject *object,
                          PyObject *value)
 {
-  g_autoptr (GBytes) body = _pyisolate_codec_encode_value (value, "result", NULL);
   PyIsolateInvocation *invocation = get_invocation (object);
+  g_autoptr (GPtrArray) memories = NULL;
+  PyIsolateParcel parcel = {
+    .memories = &memories,
+    .allocate = _pyisolate_host_allocate_memory,
+    .user_data = pyisolate_invocation_get_extension (invocation),
+  };
+  g_autoptr (GBytes) body = _pyisolate_codec_encode_value (value, "result", &parcel);
 
   if (body == NULL)
     return NULL;
+  for (guint i = 0; memories != NULL && i < memories->len; i++)
+    pyisolate_invocation_append_memory (invocation, g_ptr_array_index (memories, i));
 
   Py_BEGIN_ALLOW_THREADS
   pyisolate_invocation_return_body (invocation, body);

@@ -110,7 +110,7 @@ def origin_of(invocation):
     return _origins.get(invocation.origin)
 
 
-async def call(extension, method, args, kwargs, timeout):
+async def call(extension, method, args, kwargs, timeout, readonly):
     bridge = current()
     future = bridge.loop.create_future()
 
@@ -120,7 +120,7 @@ async def call(extension, method, args, kwargs, timeout):
 
     number = _note_origin(bridge)
     try:
-        under_way = _start(bridge, extension, method, args, kwargs, timeout, number, done)
+        under_way = _start(bridge, extension, method, args, kwargs, timeout, readonly, number, done)
         try:
             outcome = await future
         except BaseException:
@@ -131,13 +131,13 @@ async def call(extension, method, args, kwargs, timeout):
     return _result_of(extension, outcome)
 
 
-def call_sync(extension, method, args, kwargs, timeout):
+def call_sync(extension, method, args, kwargs, timeout, readonly):
     bridge = current()
     outcomes = []
     number = _note_origin(bridge)
     try:
         under_way = _start(
-            bridge, extension, method, args, kwargs, timeout, number, outcomes.append
+            bridge, extension, method, args, kwargs, timeout, readonly, number, outcomes.append
         )
         try:
             bridge.wait(lambda: outcomes)
@@ -155,7 +155,7 @@ def _note_origin(bridge):
     return number
 
 
-def _start(bridge, extension, method, args, kwargs, timeout, number, done):
+def _start(bridge, extension, method, args, kwargs, timeout, readonly, number, done):
     running = current_invocation.get()
     parent = None if running is None else running[0]
     return native.start_call(
@@ -165,6 +165,7 @@ def _start(bridge, extension, method, args, kwargs, timeout, number, done):
         args,
         kwargs,
         timeout,
+        readonly,
         number,
         parent,
         done,

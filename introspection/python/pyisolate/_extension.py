@@ -97,9 +97,10 @@ class _Text(str):
 class Method:
     """One method of an extension; calling it returns an awaitable."""
 
-    def __init__(self, extension, name, timeout):
+    def __init__(self, extension, name, timeout, readonly=False):
         self._extension = extension
         self._timeout = timeout
+        self._readonly = readonly
         self.__name__ = name
         self.__qualname__ = f"{extension.name}.{name}"
         info = extension._info(name)
@@ -108,7 +109,7 @@ class Method:
             self.__signature__ = info.to_signature()
 
     def __call__(self, *args, **kwargs):
-        return self._extension._call(self.__name__, args, kwargs, self._timeout)
+        return self._extension._call(self.__name__, args, kwargs, self._timeout, self._readonly)
 
     def __repr__(self):
         info = self._extension._info(self.__name__)
@@ -119,20 +120,23 @@ class SyncMethod(Method):
     """The same, but calling it waits for the result."""
 
     def __call__(self, *args, **kwargs):
-        return self._extension._call_sync(self.__name__, args, kwargs, self._timeout)
+        return self._extension._call_sync(
+            self.__name__, args, kwargs, self._timeout, self._readonly
+        )
 
 
 class Api:
     """`ext.api`, `ext.sync`: nothing but the extension's methods."""
 
-    def __init__(self, extension, method=Method, timeout=EXTENSIONS_TIMEOUT):
+    def __init__(self, extension, method=Method, timeout=EXTENSIONS_TIMEOUT, readonly=False):
         self._extension = extension
         self._method = method
         self._timeout = timeout
+        self._readonly = readonly
 
     def __getattr__(self, name):
         self._extension._check(name)
-        return self._method(self._extension, name, self._timeout)
+        return self._method(self._extension, name, self._timeout, self._readonly)
 
     def __dir__(self):
         return [method.name for method in self._extension.methods]
@@ -146,7 +150,7 @@ class Options(Api):
 
     @property
     def sync(self):
-        return Api(self._extension, SyncMethod, self._timeout)
+        return Api(self._extension, SyncMethod, self._timeout, self._readonly)
 
 
 class Pending:
@@ -203,9 +207,14 @@ class Extension:
         """The methods for code that is not async: each waits for its result."""
         return Api(self, SyncMethod)
 
-    def options(self, timeout=None):
-        """The methods with options: a deadline in seconds."""
-        return Options(self, timeout=EXTENSIONS_TIMEOUT if timeout is None else float(timeout))
+    def options(self, timeout=None, readonly=False):
+        """The methods with options.
+
+        timeout: a deadline in seconds. readonly: the extension cannot change the memory of the
+        arrays that it gets; those that are not shared as read-only are copied.
+        """
+        timeout = EXTENSIONS_TIMEOUT if timeout is None else float(timeout)
+        return Options(self, timeout=timeout, readonly=readonly)
 
     def _check(self, name):
         if name.startswith("_") or (self._methods and name not in self._methods):
@@ -218,21 +227,21 @@ class Extension:
     def _info(self, name):
         return self._methods.get(name)
 
-    def _call(self, name, args, kwargs, timeout):
+    def _call(self, name, args, kwargs, timeout, readonly=False):
         if not self._loaded:
-            return self._load_and_call(name, args, kwargs, timeout)
+            return self._load_and_call(name, args, kwargs, timeout, readonly)
         self._manager._adopt_loop()
-        return self._calls.call(self, name, args, kwargs, timeout)
+        return self._calls.call(self, name, args, kwargs, timeout, readonly)
 
-    async def _load_and_call(self, name, args, kwargs, timeout):
+    async def _load_and_call(self, name, args, kwargs, timeout, readonly):
         await self._ensure_loaded()
-        return await self._calls.call(self, name, args, kwargs, timeout)
+        return await self._calls.call(self, name, args, kwargs, timeout, readonly)
 
-    def _call_sync(self, name, args, kwargs, timeout):
+    def _call_sync(self, name, args, kwargs, timeout, readonly=False):
         self._manager._adopt_loop()
         if not self._loaded:
             _bridge.wait_for(self._load())
-        return self._calls.call_sync(self, name, args, kwargs, timeout)
+        return self._calls.call_sync(self, name, args, kwargs, timeout, readonly)
 
     # ---- its life ----
 

@@ -333,7 +333,7 @@ def _name_fits(served, cls):
     return _singleton.name_of(cls) == name or cls.__name__ == type(served.instance).__qualname__
 
 
-async def call(extension, name, args, kwargs, timeout):
+async def call(extension, name, args, kwargs, timeout, readonly):
     local = extension._local
     loop = asyncio.get_running_loop()
     future = loop.create_future()
@@ -353,7 +353,7 @@ async def call(extension, name, args, kwargs, timeout):
     raise value
 
 
-def call_sync(extension, name, args, kwargs, timeout):
+def call_sync(extension, name, args, kwargs, timeout, readonly):
     local = extension._local
     outcomes = []
     under_way = local._put(local.find(name), args, kwargs, timeout, outcomes.append)

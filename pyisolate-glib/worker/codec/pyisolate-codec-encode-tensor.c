@@ -27,18 +27,27 @@ _pyisolate_encoder_is_long (Encoder *self,
 
 /* The number by which the value names @memory. */
 static guint32
+take_memory (Encoder         *self,
+             PyIsolateMemory *memory)
+{
+  GPtrArray **memories = self->parcel->memories;
+
+  if (*memories == NULL)
+    *memories = g_ptr_array_new_with_free_func ((GDestroyNotify) pyisolate_memory_unref);
+  g_ptr_array_add (*memories, memory);
+  return (*memories)->len - 1;
+}
+
+static guint32
 add_memory (Encoder         *self,
             PyIsolateMemory *memory)
 {
-  GPtrArray *memories = self->parcel->memories;
-
-  for (guint i = memories->len; i > 0; i--)
+  for (guint i = encoder_count_memories (self->parcel); i > 0; i--)
     {
-      if (g_ptr_array_index (memories, i - 1) == memory)
+      if (g_ptr_array_index (*self->parcel->memories, i - 1) == memory)
         return i - 1;
     }
-  g_ptr_array_add (memories, pyisolate_memory_ref (memory));
-  return memories->len - 1;
+  return take_memory (self, pyisolate_memory_ref (memory));
 }
 
 /* -1: an exception is set. */
@@ -64,8 +73,7 @@ copy_to_memory (Encoder       *self,
       _pyisolate_share_set_error (error);
       return -1;
     }
-  g_ptr_array_add (parcel->memories, memory);
-  *index = parcel->memories->len - 1;
+  *index = take_memory (self, memory);
   return 0;
 }
 

@@ -23,8 +23,9 @@ typedef PyIsolateMemory *(*PyIsolateAllocateFunc) (gpointer               user_d
 /* What goes beside the bytes of a value, and where it comes from. */
 typedef struct {
   GArray    *fds;         /* of int; nullable: descriptors are refused */
-  GPtrArray *memories;    /* of PyIsolateMemory; nullable: all arrays are copied into the value */
-  PyIsolateAllocateFunc allocate; /* nullable: the same, but for those in shared memory already */
+  GPtrArray **memories;   /* nullable: all is copied into the value; of PyIsolateMemory, made when
+                           * there is something to put in */
+  PyIsolateAllocateFunc allocate; /* nullable: the same, but for what is in shared memory already */
   gpointer   user_data;
   gboolean   may_wait;    /* allocate() may have to ask another process */
   gboolean   readonly;    /* the receiver must not write to what it gets */

@@ -80,14 +80,13 @@ _pyisolate_encoder_unpack (Encoder *self,
                            guint    n_memories)
 {
   GArray *fds = self->parcel != NULL ? self->parcel->fds : NULL;
-  GPtrArray *memories = self->parcel != NULL ? self->parcel->memories : NULL;
 
   for (guint i = n_fds; fds != NULL && i < fds->len; i++)
     close (g_array_index (fds, int, i));
   if (fds != NULL)
     g_array_set_size (fds, n_fds);
-  if (memories != NULL)
-    g_ptr_array_set_size (memories, n_memories);
+  if (encoder_count_memories (self->parcel) > n_memories)
+    g_ptr_array_set_size (*self->parcel->memories, n_memories);
 }
 
 /* The UTF-8 of a string that D-Bus can carry. NULL: it holds a NUL or a lone surrogate, or, when

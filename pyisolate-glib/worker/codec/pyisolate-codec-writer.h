@@ -132,7 +132,9 @@ encoder_count_fds (const PyIsolateParcel *parcel)
 static inline guint
 encoder_count_memories (const PyIsolateParcel *parcel)
 {
-  return parcel != NULL && parcel->memories != NULL ? parcel->memories->len : 0;
+  if (parcel == NULL || parcel->memories == NULL || *parcel->memories == NULL)
+    return 0;
+  return (*parcel->memories)->len;
 }
 
 static inline gboolean
