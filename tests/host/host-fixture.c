@@ -143,19 +143,6 @@ host_program_path (const char *name)
 }
 
 gboolean
-host_is_slowed (void)
-{
-#if defined (__SANITIZE_ADDRESS__) || defined (__SANITIZE_THREAD__)
-  return TRUE;
-#else
-  g_autofree char *maps = NULL;
-
-  return g_file_get_contents ("/proc/self/maps", &maps, NULL, NULL) &&
-         (strstr (maps, "vgpreload") != NULL || strstr (maps, "clang_rt") != NULL);
-#endif
-}
-
-gboolean
 host_wants_slow (void)
 {
   return g_getenv ("PYISOLATE_TEST_SLOW") != NULL;

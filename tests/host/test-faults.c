@@ -259,7 +259,7 @@ test_flood (void)
 {
   g_autoptr (Scene) scene = scene_new ();
   PyIsolateExtension *extension = scene_load (scene);
-  const char *megabytes = host_is_slowed () ? "4" : "50";
+  const char *megabytes = test_util_is_slowed () ? "4" : "50";
   gsize before = get_resident ();
   g_auto (GStrv) tail = NULL;
   gsize length = 0;
@@ -328,7 +328,7 @@ test_does_not_read (void)
   calls.target = N_LARGE_CALLS - 512 / 48 - 1; /* one is about to be written */
   test_util_assert_until (are_done, &calls, HOST_TEST_TIMEOUT_MS);
   g_test_message ("%" G_GSIZE_FORMAT " MiB more", (get_resident () - before) >> 20);
-  if (!host_is_slowed ())
+  if (!test_util_is_slowed ())
     g_assert_cmpuint (get_resident () - before, <, 600 * 1024 * 1024);
   n_refused = calls.n_done;
   g_assert_cmpuint (n_refused, <, N_LARGE_CALLS - 2); /* a lane keeps 64 MiB, D-Bus more */

@@ -34,7 +34,7 @@ restart_without_caches (char *argv[])
 {
   const char *tunables = "glibc.malloc.tcache_count=0";
 
-  if (host_is_slowed () || g_strcmp0 (g_getenv ("GLIBC_TUNABLES"), tunables) == 0)
+  if (test_util_is_slowed () || g_strcmp0 (g_getenv ("GLIBC_TUNABLES"), tunables) == 0)
     return;
 
   g_setenv ("GLIBC_TUNABLES", tunables, TRUE);
@@ -55,7 +55,7 @@ assert_not_grown (gsize n_bytes)
   gsize n_now = count_bytes ();
 
   g_test_message ("%" G_GSIZE_FORMAT " bytes, then %" G_GSIZE_FORMAT, n_bytes, n_now);
-  if (!host_is_slowed ())
+  if (!test_util_is_slowed ())
     g_assert_cmpuint (n_now, <, n_bytes + MAX_GROWTH);
 }
 
@@ -204,7 +204,7 @@ test_calls (void)
   g_autoptr (HostTest) test = host_test_new ();
   g_autoptr (PyIsolateProxiedSingleton) db = pyisolate_proxied_singleton_new ();
   PyIsolateExtension *extension;
-  guint n_calls = host_wants_slow () ? 20000 : host_is_slowed () ? 40 : 400;
+  guint n_calls = host_wants_slow () ? 20000 : test_util_is_slowed () ? 40 : 400;
   gsize n_bytes = 0;
 
   g_assert_true (pyisolate_proxied_singleton_add_method (db, "echo", "s", NULL, on_echo, NULL, NULL, NULL));

@@ -289,7 +289,7 @@ test_hammer (gconstpointer data)
   EndBy how = (EndBy) GPOINTER_TO_INT (data);
   g_autoptr (HostTest) test = host_test_new ();
   GThreadPool *pool = g_thread_pool_new (answer_in_pool, NULL, 2, FALSE, NULL);
-  Hammer hammer = { { NULL, }, host_wants_slow () ? 5000 : host_is_slowed () ? 40 : 200, how != END_NOT, 0, 0 };
+  Hammer hammer = { { NULL, }, host_wants_slow () ? 5000 : test_util_is_slowed () ? 40 : 200, how != END_NOT, 0, 0 };
   GThread *threads[N_THREADS];
 
   load_both (test, &hammer, pool);

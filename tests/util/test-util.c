@@ -190,6 +190,27 @@ has_no_pidfd (gpointer data)
   return strstr (fds, "pidfd") == NULL;
 }
 
+gboolean
+test_util_is_slowed (void)
+{
+#if defined (__SANITIZE_ADDRESS__) || defined (__SANITIZE_THREAD__)
+  return TRUE;
+#else
+  static gsize slowed = 0;
+
+  if (g_once_init_enter (&slowed))
+    {
+      g_autofree char *maps = NULL;
+      gboolean is_slowed = g_file_get_contents ("/proc/self/maps", &maps, NULL, NULL) &&
+                           (strstr (maps, "vgpreload") != NULL || strstr (maps, "clang_rt") != NULL);
+
+      g_once_init_leave (&slowed, is_slowed ? 2 : 1);
+    }
+
+  return slowed == 2;
+#endif
+}
+
 void
 test_util_init (int    *argc,
                 char ***argv)

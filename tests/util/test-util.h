@@ -20,6 +20,9 @@
 
 G_BEGIN_DECLS
 
+/* By a sanitizer or valgrind: times say nothing, and memory little. */
+gboolean    test_util_is_slowed          (void);
+
 typedef gboolean (*TestUtilPredicate) (gpointer data);
 typedef void     (*TestUtilDataFunc)  (gconstpointer data);
 
