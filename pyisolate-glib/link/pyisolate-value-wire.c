@@ -12,6 +12,9 @@
 /* Of GVariant; a value that is deeper cannot even be made from bytes. */
 #define MAX_RECURSION 128
 
+/* How much of a way to a place an error tells. */
+#define MAX_PLACE 60
+
 static GVariant *to_wire (GVariant *value,
                           guint     recursion);
 
@@ -220,6 +223,90 @@ to_wire (GVariant *value,
     }
 }
 
+static gboolean
+has_parts (GVariant *value)
+{
+  const GVariantType *type = g_variant_get_type (value);
+
+  return g_variant_type_is_container (type) &&
+         !(g_variant_type_is_array (type) && g_variant_type_is_basic (g_variant_type_element (type)));
+}
+
+static guint
+count_levels (GVariant *value,
+              guint     recursion)
+{
+  guint deepest = 0;
+
+  if (!has_parts (value) || recursion > MAX_RECURSION)
+    return 0;
+  for (gsize i = 0; i < g_variant_n_children (value); i++)
+    {
+      g_autoptr(GVariant) child = g_variant_get_child_value (value, i);
+      guint n_levels = count_levels (child, recursion + 1);
+
+      deepest = MAX (deepest, n_levels);
+    }
+  return deepest + 1;
+}
+
+static void
+append_step (GString  *place,
+             GVariant *value,
+             GVariant *child,
+             gsize     index)
+{
+  if (g_variant_is_of_type (child, G_VARIANT_TYPE_DICT_ENTRY))
+    {
+      g_autoptr(GVariant) key = g_variant_get_child_value (child, 0);
+      g_autofree char *text = g_variant_print (key, FALSE);
+
+      g_string_append_printf (place, "[%s]", text);
+    }
+  else if (g_variant_is_of_type (value, G_VARIANT_TYPE_ARRAY) ||
+           g_variant_is_of_type (value, G_VARIANT_TYPE_TUPLE))
+    {
+      g_string_append_printf (place, "[%" G_GSIZE_FORMAT "]", index);
+    }
+}
+
+/* The way to what lies deepest, as Python writes it; its beginning, which says enough. */
+static char *
+describe_deepest (GVariant *value)
+{
+  g_autoptr(GVariant) here = g_variant_ref (value);
+  g_autoptr(GString) place = g_string_new (NULL);
+
+  while (has_parts (here) && g_variant_n_children (here) > 0)
+    {
+      g_autoptr(GVariant) deepest = NULL;
+      guint n_levels = 0;
+      gsize index = 0;
+
+      for (gsize i = 0; i < g_variant_n_children (here); i++)
+        {
+          g_autoptr(GVariant) child = g_variant_get_child_value (here, i);
+          guint n = count_levels (child, 0);
+
+          if (deepest != NULL && n <= n_levels)
+            continue;
+          g_clear_pointer (&deepest, g_variant_unref);
+          deepest = g_steal_pointer (&child);
+          n_levels = n;
+          index = i;
+        }
+      append_step (place, here, deepest, index);
+      g_variant_unref (here);
+      here = g_steal_pointer (&deepest);
+      if (place->len > MAX_PLACE)
+        {
+          g_string_append (place, "…");
+          break;
+        }
+    }
+  return g_string_free (g_steal_pointer (&place), FALSE);
+}
+
 /*< private >
  * _pyisolate_value_to_wire:
  * @value: a value of any type
@@ -257,10 +344,12 @@ _pyisolate_value_to_wire (GVariant  *value,
     }
   if (problem != NULL)
     {
+      g_autofree char *place = describe_deepest (normal);
+
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_VALUE,
-                   "Cannot send a value of the type “%s”: %s (at most %d arrays, %d structs, %d "
-                   "levels in all)",
-                   g_variant_get_type_string (value), problem, PYISOLATE_VALUE_MAX_ARRAYS,
+                   "Cannot send a value of the type “%s”: %s at %s (at most %d arrays, %d structs, "
+                   "%d levels in all)",
+                   g_variant_get_type_string (value), problem, place, PYISOLATE_VALUE_MAX_ARRAYS,
                    PYISOLATE_VALUE_MAX_STRUCTS, PYISOLATE_VALUE_MAX_LEVELS);
       return NULL;
     }

@@ -264,6 +264,25 @@ test_wire_depth (void)
     }
 }
 
+/* The error says where. */
+static void
+test_wire_place (void)
+{
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GVariant) wire = NULL;
+  g_autoptr(GError) error = NULL;
+  GVariant *deep = g_variant_new_int32 (1);
+
+  for (int depth = 0; depth < 60; depth++)
+    deep = g_variant_new_array (G_VARIANT_TYPE_VARIANT, (GVariant *[]) { g_variant_new_variant (deep) }, 1);
+  value = g_variant_ref_sink (g_variant_new_parsed ("[<1>, <{'a': <['x']>, 'key': <(@ms 'y', %v)>}>]", deep));
+  wire = _pyisolate_value_to_wire (value, &error);
+  g_assert_null (wire);
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_VALUE);
+  if (strstr (error->message, "“av”: nested too deep at [1]['key'][1][0][0]") == NULL)
+    g_error ("%s", error->message);
+}
+
 static GVariant *
 new_from_bytes (const GVariantType *type,
                 GBytes             *bytes,
@@ -466,6 +485,7 @@ main (int    argc,
   g_test_add_func ("/pyisolate/value/wire/same", test_wire_keeps_what_it_can);
   g_test_add_func ("/pyisolate/value/wire/long-tuple", test_wire_long_tuple);
   g_test_add_func ("/pyisolate/value/wire/depth", test_wire_depth);
+  g_test_add_func ("/pyisolate/value/wire/place", test_wire_place);
   g_test_add_func ("/pyisolate/value/wire/size", test_wire_size);
   g_test_add_func ("/pyisolate/value/wire/normal-form", test_wire_normalises);
   g_test_add_func ("/pyisolate/value/none", test_none);
