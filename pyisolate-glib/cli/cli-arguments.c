@@ -185,7 +185,7 @@ cli_arguments_read_kwargs (CliProgram *program,
   if (!JSON_NODE_HOLDS_OBJECT (node))
     {
       g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                   "--kwargs needs a JSON object of names and values, such as '{\"depth\": 2}'");
+                   "--kwargs needs a JSON object of names and values, such as '{“depth”: 2}'");
       return NULL;
     }
   json_object_iter_init_ordered (&iter, json_node_get_object (node));
@@ -195,7 +195,7 @@ cli_arguments_read_kwargs (CliProgram *program,
 
       if (value == NULL)
         {
-          g_autofree char *name = g_strdup_printf ("--kwargs, '%s'", key);
+          g_autofree char *name = g_strdup_printf ("--kwargs, “%s”", key);
 
           return wrong (name, word, g_steal_pointer (&cause), error);
         }

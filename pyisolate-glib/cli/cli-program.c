@@ -205,7 +205,7 @@ cli_program_dispatch (CliProgram       *self,
     return cli_program_usage_error ("a command is missing");
   command = find_command (table, rest[0]);
   if (command == NULL)
-    return cli_program_usage_error ("there is no command '%s'", rest[0]);
+    return cli_program_usage_error ("there is no command “%s”", rest[0]);
 
   name = g_strdup_printf ("%s %s", g_get_prgname (), command->name);
   g_set_prgname (name);

@@ -64,7 +64,7 @@ check_method (PyIsolateExtension *extension,
                               pyisolate_method_info_get_name (method));
     }
   g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_NO_SUCH_METHOD,
-               "Extension '%s' has no method '%s'; it has %s",
+               "Extension “%s” has no method “%s”; it has %s",
                pyisolate_extension_get_name (extension), name,
                names->len > 0 ? names->str : "none at all");
   return FALSE;

@@ -173,6 +173,6 @@ env_verify (CliProgram *program,
     }
   if (broken == NULL)
     return CLI_EXIT_DONE;
-  cli_terminal_error ("'pyisolate env repair %s' makes it anew from its lock", broken);
+  cli_terminal_error ("“pyisolate env repair %s” makes it anew from its lock", broken);
   return CLI_EXIT_ENVIRONMENT;
 }

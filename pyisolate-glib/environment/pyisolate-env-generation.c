@@ -176,7 +176,7 @@ link_torch (Making  *self,
   if (result.status != 0)
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
-                   "Cannot share the torch of \"%s\": %.1000s", lock->torch_site,
+                   "Cannot share the torch of “%s”: %.1000s", lock->torch_site,
                    g_strstrip (result.err));
       return FALSE;
     }

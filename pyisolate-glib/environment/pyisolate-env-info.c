@@ -217,11 +217,11 @@ _pyisolate_env_find_key (const char  *venv_root,
 
   if (n_found > 1)
     g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-                 "\"%s\" is the start of %u environments' keys in %s; say more of it", which,
+                 "“%s” is the start of %u environments' keys in %s; say more of it", which,
                  n_found, venv_root);
   else
     g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-                 "\"%s\" is neither an extension with an environment in %s nor the key of one",
+                 "“%s” is neither an extension with an environment in %s nor the key of one",
                  which, venv_root);
   return NULL;
 }

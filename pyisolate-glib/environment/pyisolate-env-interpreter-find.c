@@ -296,7 +296,7 @@ check_path (const char  *path,
   if (!g_path_is_absolute (path))
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-                   "The path of the Python interpreter must be absolute, not \"%s\"", path);
+                   "The path of the Python interpreter must be absolute, not “%s”", path);
       return FALSE;
     }
   if (!g_file_test (path, G_FILE_TEST_IS_REGULAR) || access (path, X_OK) != 0)
@@ -329,7 +329,7 @@ _pyisolate_env_interpreter_check (const PyIsolateEnvironmentRequest  *request,
   if (*spec == '-' || strpbrk (spec, "\n\r") != NULL)
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-                   "\"%s\" does not name a Python", spec);
+                   "“%s” does not name a Python", spec);
       return FALSE;
     }
 

@@ -55,7 +55,7 @@ refuse (const PyIsolateEnvironmentRequest  *request,
   g_autofree char *shown = _pyisolate_env_dup_shown (line);
 
   g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-               "The lock file %s cannot be used: \"%s\" %s",
+               "The lock file %s cannot be used: “%s” %s",
                request->lock_file, shown, why);
   return FALSE;
 }
@@ -81,8 +81,8 @@ check_lines (const PyIsolateEnvironmentRequest  *request,
         }
       if (strstr (lines[i], "==") == NULL && strchr (lines[i], '@') == NULL &&
           strchr (lines[i], '/') == NULL)
-        return refuse (request, lines[i], "names no version; make the file with \"uv pip compile "
-                                          "--generate-hashes\"", error);
+        return refuse (request, lines[i], "names no version; make the file with “uv pip compile "
+                                          "--generate-hashes”", error);
       if (strstr (lines[i], "${") != NULL)
         return refuse (request, lines[i], "refers to an environment variable", error);
     }
@@ -117,7 +117,7 @@ _pyisolate_env_lock_file_read (const PyIsolateEnvironmentRequest  *request,
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
                    "The lock file %s is that of a project; make one that can be installed with "
-                   "\"uv export --format pylock.toml -o pylock.toml\"", request->lock_file);
+                   "“uv export --format pylock.toml -o pylock.toml”", request->lock_file);
       return NULL;
     }
   if (_pyisolate_env_has_password (text))

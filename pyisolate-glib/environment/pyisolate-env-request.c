@@ -122,9 +122,9 @@ check_root (const char  *root,
   g_autofree char *path = g_strdup (root);
 
   if (!g_path_is_absolute (root))
-    return bad_config (error, "The venv root must be an absolute path, not \"%s\"", root);
+    return bad_config (error, "The venv root must be an absolute path, not “%s”", root);
   if (strpbrk (root, "\n\r") != NULL)
-    return bad_config (error, "The venv root \"%s\" holds a line break", root);
+    return bad_config (error, "The venv root “%s” holds a line break", root);
 
   while (!g_file_test (path, G_FILE_TEST_EXISTS))
     {
@@ -134,10 +134,10 @@ check_root (const char  *root,
       path = parent;
     }
   if (!g_file_test (path, G_FILE_TEST_IS_DIR))
-    return bad_config (error, "The venv root \"%s\" cannot be made: a part of it is no directory",
+    return bad_config (error, "The venv root “%s” cannot be made: a part of it is no directory",
                        root);
   if (access (path, W_OK | X_OK) != 0)
-    return bad_config (error, "The venv root \"%s\" is not writable", root);
+    return bad_config (error, "The venv root “%s” is not writable", root);
 
   return TRUE;
 }
@@ -151,13 +151,13 @@ check_urls (const PyIsolateEnvironmentRequest  *request,
       const char *link = request->find_links[i];
 
       if (*link == '\0' || *link == '-' || strpbrk (link, "\n\r") != NULL)
-        return bad_config (error, "\"%s\" in find-links is neither a directory nor a URL", link);
+        return bad_config (error, "“%s” in find-links is neither a directory nor a URL", link);
       if (strstr (link, "://") == NULL)
         {
           g_autofree char *path = g_canonicalize_filename (link, request->base_directory);
 
           if (!g_file_test (path, G_FILE_TEST_IS_DIR))
-            return bad_config (error, "The directory \"%s\" in find-links is not there", path);
+            return bad_config (error, "The directory “%s” in find-links is not there", path);
         }
     }
   for (guint i = 0; request->extra_index_urls != NULL && request->extra_index_urls[i] != NULL; i++)
@@ -187,7 +187,7 @@ check_requirement (const PyIsolateEnvironmentRequest  *request,
   if (requirement->path != NULL && !g_file_test (requirement->path, G_FILE_TEST_EXISTS))
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_REQUIREMENT,
-                   "Bad requirement \"%s\": there is no %s",
+                   "Bad requirement “%s”: there is no %s",
                    text, requirement->path);
       return FALSE;
     }
@@ -195,7 +195,7 @@ check_requirement (const PyIsolateEnvironmentRequest  *request,
   is_source = requirement->kind == PYISOLATE_ENV_REQUIREMENT_VCS ||
               (requirement->path != NULL && !g_str_has_suffix (requirement->path, ".whl"));
   if (is_source && !request->allow_source_builds)
-    return bad_config (error, "\"%s\" must be built from its source, which runs its code on this "
+    return bad_config (error, "“%s” must be built from its source, which runs its code on this "
                               "machine; "
                        "set allow-source-builds if it may", text);
 
@@ -210,24 +210,24 @@ check_own_environment (const PyIsolateEnvironmentRequest  *request,
   g_autofree char *python = g_build_filename (request->environment, "bin", "python", NULL);
 
   if (!is_empty (request->dependencies) || request->lock_file != NULL)
-    return bad_config (error, "The environment \"%s\" is the user's own and used as it is; "
+    return bad_config (error, "The environment “%s” is the user's own and used as it is; "
                        "dependencies or a lock file besides it cannot be met",
                        request->environment);
   if (request->torch_environment != NULL)
-    return bad_config (error, "The environment \"%s\" is the user's own and used as it is; no torch "
+    return bad_config (error, "The environment “%s” is the user's own and used as it is; no torch "
                               "can be shared with it",
                        request->environment);
   if (request->python != NULL)
-    return bad_config (error, "The environment \"%s\" has its own Python; python cannot be set "
+    return bad_config (error, "The environment “%s” has its own Python; python cannot be set "
                               "besides it",
                        request->environment);
   if (!g_path_is_absolute (request->environment))
-    return bad_config (error, "The environment must be an absolute path, not \"%s\"",
+    return bad_config (error, "The environment must be an absolute path, not “%s”",
                        request->environment);
   if (!g_file_test (request->environment, G_FILE_TEST_IS_DIR))
-    return bad_config (error, "There is no environment \"%s\"", request->environment);
+    return bad_config (error, "There is no environment “%s”", request->environment);
   if (access (python, X_OK) != 0)
-    return bad_config (error, "The environment \"%s\" has no bin/python", request->environment);
+    return bad_config (error, "The environment “%s” has no bin/python", request->environment);
 
   return TRUE;
 }
@@ -241,9 +241,9 @@ check_torch (const PyIsolateEnvironmentRequest  *request,
   if (torch == NULL)
     return TRUE;
   if (!g_path_is_absolute (torch))
-    return bad_config (error, "The torch environment must be an absolute path, not \"%s\"", torch);
+    return bad_config (error, "The torch environment must be an absolute path, not “%s”", torch);
   if (!g_file_test (torch, G_FILE_TEST_IS_DIR))
-    return bad_config (error, "There is no torch environment \"%s\"", torch);
+    return bad_config (error, "There is no torch environment “%s”", torch);
   /* It may pin another torch, and nothing resolves it again. */
   if (request->lock_file != NULL)
     return bad_config (error, "A lock file is installed exactly as it stands; no torch can be "
@@ -277,7 +277,7 @@ _pyisolate_environment_check_request (const PyIsolateEnvironmentRequest  *reques
       g_autofree char *text = NULL;
 
       if (!g_path_is_absolute (request->lock_file))
-        return bad_config (error, "The lock file must be an absolute path, not \"%s\"",
+        return bad_config (error, "The lock file must be an absolute path, not “%s”",
                            request->lock_file);
       text = _pyisolate_env_lock_file_read (request, &is_pylock, error);
       if (text == NULL)

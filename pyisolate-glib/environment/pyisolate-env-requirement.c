@@ -28,7 +28,7 @@ refuse (const char  *text,
   g_autofree char *shown = _pyisolate_env_dup_shown (text);
 
   g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_REQUIREMENT,
-               "Bad requirement \"%s\": %s", shown, why);
+               "Bad requirement “%s”: %s", shown, why);
   return FALSE;
 }
 

@@ -78,7 +78,7 @@ find_site (const char                     *directory,
       if (names[1] != NULL)
         {
           g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-                       "Cannot share the torch of \"%s\": it has both %s and %s", site, names[0],
+                       "Cannot share the torch of “%s”: it has both %s and %s", site, names[0],
                        names[1]);
           return NULL;
         }
@@ -87,7 +87,7 @@ find_site (const char                     *directory,
     }
 
   g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-               "Cannot share the torch of \"%s\": there is none for Python %s", directory, minor);
+               "Cannot share the torch of “%s”: there is none for Python %s", directory, minor);
   return NULL;
 }
 
@@ -181,7 +181,7 @@ run_reader (const PyIsolateEnvInterpreter  *interpreter,
         g_propagate_error (error, g_steal_pointer (&local_error));
       else
         g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
-                     "Cannot read the torch of \"%s\": %s", site, local_error->message);
+                     "Cannot read the torch of “%s”: %s", site, local_error->message);
       return NULL;
     }
 
@@ -190,7 +190,7 @@ run_reader (const PyIsolateEnvInterpreter  *interpreter,
   if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root))
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
-                   "Cannot read the torch of \"%s\" (exit status %d): %.1000s", site, result.status,
+                   "Cannot read the torch of “%s” (exit status %d): %.1000s", site, result.status,
                    g_strstrip (result.err));
       return NULL;
     }
@@ -221,7 +221,7 @@ resolve_closure (const PyIsolateEnvironmentRequest  *request,
     return NULL;
   if (!_pyisolate_env_uv_run (uv, argv, "torch\n", -1, NULL, &out, cancellable, error))
     {
-      g_prefix_error (error, "The torch of \"%s\" lacks what it requires: ", site);
+      g_prefix_error (error, "The torch of “%s” lacks what it requires: ", site);
       return NULL;
     }
 
@@ -254,7 +254,7 @@ read_into (const PyIsolateEnvironmentRequest  *request,
   if (_pyisolate_env_json_string (said, "problem") != NULL)
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-                   "Cannot share the torch of \"%s\": %s", site,
+                   "Cannot share the torch of “%s”: %s", site,
                    _pyisolate_env_json_string (said, "problem"));
       return FALSE;
     }

@@ -125,8 +125,8 @@ _pyisolate_environment_find_uv (const char  *uv_path,
     }
 
   g_set_error_literal (error, PYISOLATE_ERROR, PYISOLATE_ERROR_UV_MISSING,
-                       "The program uv is neither on PATH nor in ~/.local/bin; install it (\"pipx "
-                       "install uv\", or "
+                       "The program uv is neither on PATH nor in ~/.local/bin; install it (“pipx "
+                       "install uv”, or "
                        "https://docs.astral.sh/uv), or say where it is with uv-path or the "
                        "variable PYISOLATE_UV");
   return NULL;

@@ -358,7 +358,7 @@ is_outdated (const PyIsolateEnvironmentRequest *request,
   if (path == NULL)
     return FALSE;
 
-  advice = request->auto_update ? "updating" : "\"pyisolate env update\" installs it anew";
+  advice = request->auto_update ? "updating" : "“pyisolate env update” installs it anew";
   text = g_strdup_printf ("%s has changed since it was installed; %s", path, advice);
   g_message ("%s", text);
   _pyisolate_env_progress_tell (progress, PYISOLATE_ENVIRONMENT_STAGE_RESOLVING, 0, text);

@@ -90,7 +90,7 @@ launcher_options_parse (struct launcher_options *options,
     {
       if (!parse_option (options, argv[i]))
         {
-          fprintf (stderr, "pyisolate-launcher: bad option '%s'\n", argv[i]);
+          fprintf (stderr, "pyisolate-launcher: bad option “%s”\n", argv[i]);
           print_usage ();
           return false;
         }

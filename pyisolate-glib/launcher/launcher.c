@@ -134,7 +134,7 @@ on_exec_pipe (struct launcher *self)
     {
       self->start_failed = true;
       if (self->fds[POLL_CONTROL].fd < 0)
-        fprintf (stderr, "pyisolate-launcher: cannot execute '%s': %s\n",
+        fprintf (stderr, "pyisolate-launcher: cannot execute “%s”: %s\n",
                  self->options.argv[0], strerror (error));
       report (self, "error %d", error);
     }
@@ -377,7 +377,7 @@ main (int   argc,
     return LAUNCHER_EXIT_FAILED;
   if (!start (&self))
     {
-      fprintf (stderr, "pyisolate-launcher: cannot start '%s': %s\n",
+      fprintf (stderr, "pyisolate-launcher: cannot start “%s”: %s\n",
                self.options.argv[0], strerror (errno));
       report (&self, "error %d", errno);
       return LAUNCHER_EXIT_FAILED;

@@ -156,15 +156,15 @@ make_start_error (PyIsolateProcess *self)
 
   if (self->exec_error == ENOENT && g_file_test (self->program, G_FILE_TEST_EXISTS))
     return g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_SPAWN,
-                        "Cannot start the process of '%s': "
-                        "the interpreter or loader that '%s' needs does not exist",
+                        "Cannot start the process of “%s”: "
+                        "the interpreter or loader that “%s” needs does not exist",
                         self->tag, self->program);
   if (self->exec_error != 0)
     return g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_SPAWN,
-                        "Cannot start the process of '%s': cannot execute '%s': %s",
+                        "Cannot start the process of “%s”: cannot execute “%s”: %s",
                         self->tag, self->program, g_strerror (self->exec_error));
   return g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_SPAWN,
-                      "Cannot start the process of '%s': its launcher ended early%s%s",
+                      "Cannot start the process of “%s”: its launcher ended early%s%s",
                       self->tag, n_lines > 0 ? ": " : "", n_lines > 0 ? log[n_lines - 1] : "");
 }
 
@@ -218,7 +218,7 @@ on_sweep (gpointer user_data)
   if (self->n_left > 0 && g_get_monotonic_time () < self->deadline)
     return G_SOURCE_CONTINUE;
   if (self->n_left > 0)
-    g_warning ("%u processes of '%s' were killed, but did not end", self->n_left, self->tag);
+    g_warning ("%u processes of “%s” were killed, but did not end", self->n_left, self->tag);
   finish (self);
   return G_SOURCE_REMOVE;
 }
@@ -517,7 +517,7 @@ _pyisolate_process_spawn (const PyIsolateProcessSpec  *spec,
   if (self->launcher == NULL)
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_SPAWN,
-                   "Cannot start the process of '%s': %s", spec->tag, local_error->message);
+                   "Cannot start the process of “%s”: %s", spec->tag, local_error->message);
       return NULL;
     }
   watch (self);

@@ -242,7 +242,7 @@ class ExitStatus(CliTest):
 
     def test_no_such_method(self):
         err = self.fails(2, "def one():\n    pass\ndef two():\n    pass\n", "tow")
-        self.assertIn("'sample' has no method 'tow'", err)
+        self.assertIn("“sample” has no method “tow”", err)
         self.assertIn("one, two", err)
 
     def test_no_such_extension(self):

@@ -98,7 +98,7 @@ class Usage(CliTest):
                 [PROGRAM, *command.split()], capture_output=True, timeout=DEADLINE
             )
             self.assertEqual(2, done.returncode)
-            self.assertIn(b"there is no command 'fly'", done.stderr)
+            self.assertIn("there is no command “fly”".encode(), done.stderr)
 
     def test_unknown_option(self):
         for command in COMMANDS:

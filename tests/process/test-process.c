@@ -189,10 +189,10 @@ test_exec_failures (void)
   g_file_set_contents_full (script, "#!/nonexistent/python\n", -1, G_FILE_SET_CONTENTS_NONE, 0700,
                             &error);
   g_assert_no_error (error);
-  assert_cannot_start (missing, "*'subject'*/missing'*No such file*");
-  assert_cannot_start (directory, "*'subject'*Permission denied*");
-  assert_cannot_start ("/etc/passwd", "*'subject'*'/etc/passwd'*Permission denied*");
-  assert_cannot_start (script, "*'subject'*interpreter*/script'*does not exist*");
+  assert_cannot_start (missing, "*“subject”*/missing”*No such file*");
+  assert_cannot_start (directory, "*“subject”*Permission denied*");
+  assert_cannot_start ("/etc/passwd", "*“subject”*“/etc/passwd”*Permission denied*");
+  assert_cannot_start (script, "*“subject”*interpreter*/script”*does not exist*");
   test_util_remove_tree (directory);
 }
 
@@ -216,7 +216,7 @@ spawn_expecting_error (const char *launcher,
   process = _pyisolate_process_spawn (&spec, &error);
   g_assert_null (process);
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_SPAWN);
-  g_assert_nonnull (strstr (error->message, "'subject'"));
+  g_assert_nonnull (strstr (error->message, "“subject”"));
 }
 
 static void
@@ -236,7 +236,7 @@ test_launcher_that_fails (void)
   process_test_start (test, "exit", "0", NULL);
   process_test_wait_ended (test);
   g_assert_error (test->failure, PYISOLATE_ERROR, PYISOLATE_ERROR_SPAWN);
-  g_assert_nonnull (strstr (test->failure->message, "'subject'"));
+  g_assert_nonnull (strstr (test->failure->message, "“subject”"));
   g_assert_nonnull (strstr (test->failure->message, "launcher ended early: "));
   g_assert_nonnull (strstr (test->failure->message, "--help"));
 }

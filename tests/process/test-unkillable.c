@@ -77,7 +77,7 @@ test_frozen (void)
     }
 
   test_util_expect_log ("PyIsolate", G_LOG_LEVEL_WARNING,
-                        "1 processes of 'subject' were killed, but did not end");
+                        "1 processes of “subject” were killed, but did not end");
   start = g_get_monotonic_time ();
   _pyisolate_process_kill (test->process);
   process_test_wait_ended (test);
