@@ -30,8 +30,7 @@ class Appose(Adapter):
         self.views = {}
 
     def close(self):
-        for child in self.children:
-            child.close()
+        self.forget()
         self.service.close()
         self.service.wait_for()
         for block in self.views.values():

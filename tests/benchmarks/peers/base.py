@@ -40,6 +40,12 @@ class Adapter:
     def close(self):
         """End it."""
 
+    def forget(self):
+        """Nothing of a workload is kept: the workers of a ring go."""
+        for child in self.children:
+            child.close()
+        self.children.clear()
+
     # ---- what an adapter has to say ----
 
     def call(self, name, *arguments):
@@ -110,7 +116,7 @@ class Adapter:
         )
 
     def bind_ring(self, workload):
-        """More workers of this kind; they stay until the end."""
+        """More workers of this kind."""
         while len(self.children) < workload.count:
             child = type(self)()
             child.open()

@@ -62,6 +62,9 @@ class Interpreter(Adapter):
             child.stdin.close()
             child.wait()
 
+    def forget(self):
+        """Its children are idle, and stay."""
+
 
 def bare():
     """The interpreter that environments are made of."""

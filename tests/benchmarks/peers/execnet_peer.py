@@ -29,8 +29,7 @@ class Execnet(Adapter):
         self.channel = self.gateway.remote_exec(execnet_worker)
 
     def close(self):
-        for child in self.children:
-            child.close()
+        self.forget()
         self.group.terminate(timeout=1)
 
     def call(self, name, *arguments):

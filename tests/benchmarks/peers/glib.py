@@ -12,7 +12,6 @@ import pyisolate
 
 from . import glib_load, glib_singletons
 from .base import Adapter, AsyncAdapter, Bound, compare, timed_async
-from .service import timed
 
 BENCHMARKS = pathlib.Path(__file__).resolve().parents[1]
 EXTENSIONS = BENCHMARKS / "extensions"
@@ -142,6 +141,15 @@ class Await(AsyncAdapter):
         await asyncio.gather(*(extension.echo(1) for extension in chosen))
         return chosen
 
+    def forget(self):
+        """The extensions of a ring go."""
+
+        async def stop():
+            for key in [key for key in self.host.extensions if isinstance(key, tuple)]:
+                await self.host.extensions.pop(key).stop()
+
+        self.run(stop())
+
     def workers(self, number, kind):
         if "" in self.host.extensions:
             self.run(self.stop_first())
@@ -219,17 +227,16 @@ class Sync(Adapter):
         return ns
 
     def bind_ring(self, workload):
-        ring = [self.host.load("plain_functions") for _ in range(workload.count)]
+        self.children = [self.host.load("plain_functions") for _ in range(workload.count)]
+        ring = self.children[:]
         for extension in ring:
             extension.sync.echo(1)
+        return self.batches(lambda: [ext.sync.echo(1) for ext in ring], workload.count)
 
-        def sample(seconds, most):
-            times = timed(
-                lambda: [extension.sync.echo(1) for extension in ring], seconds, most // len(ring)
-            )
-            return [ns / len(ring) for ns in times]
-
-        return Bound(sample)
+    def forget(self):
+        for extension in self.children:
+            extension.stop()
+        self.children.clear()
 
 
 ADAPTERS = {"await": Await, "sync": Sync}

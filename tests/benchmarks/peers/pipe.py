@@ -26,8 +26,7 @@ class Pipe(Adapter):
         theirs.close()
 
     def close(self):
-        for child in self.children:
-            child.close()
+        self.forget()
         self.pipe.send(pipe_worker.Command("stop", ()))
         self.process.join()
         self.pipe.close()

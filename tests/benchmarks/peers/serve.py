@@ -71,6 +71,7 @@ class Server:
     def do_forget(self):
         self.bound.clear()
         self.samples = []
+        self.adapter.forget()
         gc.collect()
         return "ok"
 

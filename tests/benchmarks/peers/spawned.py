@@ -37,8 +37,7 @@ class Spawned(Adapter):
         raise NotImplementedError
 
     def close(self):
-        for child in self.children:
-            child.close()
+        self.forget()
         self.disconnect()
         self.process.kill()
         self.process.wait()
