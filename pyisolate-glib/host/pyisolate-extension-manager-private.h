@@ -6,8 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* For the two files that a manager is made of: pyisolate-extension-manager.c, the list and what belongs to it, and
- * pyisolate-extension-manager-load.c, how extensions get into it. */
+/* For the files that a manager is made of: pyisolate-extension-manager.c, the list and what belongs to it,
+ * pyisolate-extension-manager-load.c, how extensions get into it, and pyisolate-extension-manager-accessors.c. */
 
 struct _PyIsolateExtensionManager {
   GObject parent_instance;
