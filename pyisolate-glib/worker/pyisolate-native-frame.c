@@ -101,6 +101,17 @@ native_frame_get_state (PyObject *self,
   if (!_pyisolate_native_check_process ())
     return NULL;
 
+  if (strcmp (closure, "stopping") == 0)
+    {
+      gboolean stopping;
+
+      g_mutex_lock (&_pyisolate_runtime.mutex);
+      stopping = _pyisolate_runtime.stopping;
+      g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+      return PyBool_FromLong (stopping);
+    }
+
   return PyBool_FromLong (strcmp (closure, "cancelled") == 0 ? _pyisolate_in_call_is_cancelled (id)
                                                              : _pyisolate_in_call_is_open (id));
 }
@@ -198,6 +209,7 @@ static PyGetSetDef native_frame_getset[] = {
   { "name", native_frame_get_text, NULL, "The method, or the name of the error.", "name" },
   { "message", native_frame_get_text, NULL, "Of an error.", "message" },
   { "cancelled", native_frame_get_state, NULL, "Whether its caller cancelled it.", "cancelled" },
+  { "stopping", native_frame_get_state, NULL, "Whether the extension is being stopped.", "stopping" },
   { "open", native_frame_get_state, NULL, "Whether it has no answer yet.", "open" },
   { NULL, NULL, NULL, NULL, NULL },
 };

@@ -275,7 +275,8 @@ add_constants (PyObject *module)
         return FALSE;
     }
 
-  return PyModule_AddStringConstant (module, "BUILD_ID", PYISOLATE_BUILD_ID) == 0;
+  return PyModule_AddStringConstant (module, "BUILD_ID", PYISOLATE_BUILD_ID) == 0 &&
+         PyModule_AddStringConstant (module, "STOPPING", PYISOLATE_RUNTIME_STOPPING) == 0;
 }
 
 static gboolean

@@ -259,7 +259,7 @@ test_stop (const char *python)
   stop = worker_call_full (worker, "org.pyisolate.Worker", "Stop", "", "", NULL, 0);
   late = worker_call (worker, "quick", "");
   first = worker_wait (worker, running);
-  worker_assert_error (first, PYISOLATE_ERROR_FAILED, "cancelled");
+  worker_assert_error (first, PYISOLATE_ERROR_NOT_RUNNING, "*stopped*");
   second = worker_wait (worker, queued);
   worker_assert_error (second, PYISOLATE_ERROR_NOT_RUNNING, "*stopped*");
   third = worker_wait (worker, late);

@@ -111,7 +111,7 @@ on_completed (GObject      *source,
     }
   returned = PyObject_CallFunctionObjArgs (pending->callback, outcome, NULL);
   if (returned == NULL)
-    PyErr_WriteUnraisable (pending->callback);
+    _pyisolate_host_report (pending->callback);
   Py_XDECREF (returned);
   Py_XDECREF (outcome);
   Py_DECREF (pending->callback);

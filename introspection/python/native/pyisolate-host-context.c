@@ -190,7 +190,7 @@ call_function (gpointer data)
   PyObject *returned = PyObject_CallFunctionObjArgs (function, NULL);
 
   if (returned == NULL)
-    PyErr_WriteUnraisable (function);
+    _pyisolate_host_report (function);
   Py_XDECREF (returned);
   Py_DECREF (function);
   PyGILState_Release (gil);

@@ -29,6 +29,20 @@ _pyisolate_host_get_object (PyObject *wrapper,
   return pointer;
 }
 
+void
+_pyisolate_host_report (PyObject *callback)
+{
+  if (!PyErr_ExceptionMatches (PyExc_KeyboardInterrupt))
+    {
+      PyErr_WriteUnraisable (callback);
+      return;
+    }
+
+  /* Ctrl-C is for whoever waits: it is raised there, as soon as that is Python again. */
+  PyErr_Clear ();
+  PyErr_SetInterrupt ();
+}
+
 /* (domain, code, message) */
 PyObject *
 _pyisolate_host_new_error (const GError *error)

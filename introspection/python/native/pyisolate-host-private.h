@@ -13,6 +13,8 @@ G_BEGIN_DECLS
 gpointer  _pyisolate_host_get_object  (PyObject *wrapper,
                                        GType     type);
 PyObject *_pyisolate_host_new_error   (const GError *error);
+/* Deals with an exception of a callback, which nobody can be given. */
+void      _pyisolate_host_report      (PyObject *callback);
 /* The exception that a call ended with, as (type name, message, traceback, args, notes, cause, context), or None. */
 PyObject *_pyisolate_host_describe_exception (PyIsolateRemoteException *exception);
 

@@ -220,7 +220,7 @@ on_cancelled (GCancellable *cancellable,
   PyObject *returned = PyObject_CallFunction (cancel_hook, "K", (unsigned long long) (guintptr) user_data);
 
   if (returned == NULL)
-    PyErr_WriteUnraisable (cancel_hook);
+    _pyisolate_host_report (cancel_hook);
   Py_XDECREF (returned);
   PyGILState_Release (gil);
 }
@@ -286,7 +286,7 @@ pyisolate_python_singleton_handle_call (PyIsolateProxiedSingleton *singleton,
   PyObject *returned = object != NULL ? PyObject_CallFunction (call_hook, "KO", self->number, object) : NULL;
 
   if (returned == NULL)
-    PyErr_WriteUnraisable (call_hook);
+    _pyisolate_host_report (call_hook);
   Py_XDECREF (returned);
   Py_XDECREF (object);
   PyGILState_Release (gil);

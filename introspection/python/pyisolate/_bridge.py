@@ -63,11 +63,21 @@ class Bridge:
             self.seat.wait(self, is_done)
             return
         self.waiting += 1
+        task = self._current_task()
+        before = 0 if task is None else task.cancelling()
         try:
             while not is_done():
                 self.context.iterate(True)
+                if task is not None and task.cancelling() > before:
+                    # As asyncio.run() does it on Ctrl-C: the loop cannot tell the task now.
+                    raise asyncio.CancelledError("cancelled in a .sync call")
         finally:
             self.waiting -= 1
+
+    def _current_task(self):
+        """The task that waits here, where it tells of its cancellation: from Python 3.11 on."""
+        task = None if self.loop is None else asyncio.current_task(self.loop)
+        return task if hasattr(task, "cancelling") else None
 
     @property
     def closed(self):
@@ -294,6 +304,10 @@ async def until(future):
     future.add_done_callback(lambda _: bridge.context.invoke(settle))
     await waiter
     return future.result()
+
+
+def is_forked():
+    return _forked
 
 
 def _after_fork():

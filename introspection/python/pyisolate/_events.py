@@ -8,6 +8,9 @@ from gi.repository import GLib
 
 from . import _logging
 
+_tasks = set()
+"""Those of handlers that are async: an event loop itself keeps no task alive."""
+
 
 def on_event(gextension, name, value, this):
     """In the home thread."""
@@ -46,13 +49,23 @@ def _run(manager, extension, name, handler, value):
     try:
         result = handler(value)
         if hasattr(result, "__await__"):
+            awaiting = _awaiting(result, extension, name)
             if manager._bridge is None:
-                asyncio.run(_awaiting(result))
+                asyncio.run(awaiting)
             else:
-                manager._bridge.loop.create_task(_awaiting(result))
+                task = manager._bridge.loop.create_task(awaiting)
+                _tasks.add(task)
+                task.add_done_callback(_tasks.discard)
     except Exception:
-        _logging.own.exception("The handler of %r of %r failed", name, extension.name)
+        _report(extension, name)
 
 
-async def _awaiting(awaitable):
-    await awaitable
+async def _awaiting(awaitable, extension, name):
+    try:
+        await awaitable
+    except Exception:
+        _report(extension, name)
+
+
+def _report(extension, name):
+    _logging.own.exception("The handler of %r of %r failed", name, extension.name)

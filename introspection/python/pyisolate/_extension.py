@@ -251,7 +251,7 @@ class Extension:
 
     async def _ensure_loaded(self):
         self._manager._adopt_loop()
-        if not self._loaded:
+        if not self._loaded or self._stopped:
             await _bridge.until(self._load())
 
     def _load(self):

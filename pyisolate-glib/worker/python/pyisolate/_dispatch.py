@@ -103,7 +103,10 @@ def answer_exception(frame, error):
     if native.is_forked():
         leave_forked_child(1, error)
     if frame.cancelled:
-        native.reply_error(frame, "Failed", "cancelled", {})
+        if frame.stopping:
+            native.reply_error(frame, "NotRunning", native.STOPPING, {})
+        else:
+            native.reply_error(frame, "Failed", "cancelled", {})
         return
 
     try:
