@@ -213,7 +213,9 @@ run_demo() {
   meson devenv -C "$build" \
     "$build/examples/three-extensions/three-extensions" --python "$interpreter"
   say "Running a node-based application in miniature, with a host in Python"
-  meson devenv -C "$build" "$python" "$source_dir/examples/hello-node/main.py" --python "$interpreter"
+  meson devenv -C "$build" "$python" "$source_dir/examples/hello-node/main.py" \
+    --python "$interpreter" --picture "$build/hello-node.png"
+  say "The picture that a node made is build/hello-node.png"
 }
 
 # run_tests BUILD SETUP [ARG…]: a failure is remembered; the report at the end decides.

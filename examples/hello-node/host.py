@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""An application with nodes, in miniature: lists the nodes of all packs, and runs two of them."""
+"""An application with nodes, in miniature: lists the nodes of all packs, and runs three of them."""
 
 import argparse
 import asyncio
 from pathlib import Path
 
 import nodes
+import pictures
 import pyisolate
 from models import ModelManager
 
@@ -31,6 +32,15 @@ async def run_graph(pack, name):
     return signed
 
 
+async def run_picture(pack, path):
+    """A picture goes to the node, and its outlines come back."""
+    picture = pictures.draw()
+    (outlines,) = await pack.nodes["Edges"].run(image=picture)
+    print(f"Of a picture of {tuple(picture.shape)} the node made one of {tuple(outlines.shape)}")
+    if path is not None:
+        pictures.write_png(path, picture, outlines)
+
+
 async def run(arguments):
     config = pyisolate.ExtensionManagerConfig(
         venv_root_path=arguments.venv_root, python=arguments.python
@@ -43,6 +53,9 @@ async def run(arguments):
             print(f"{name} FAILED: {error}")
         if "greetings" in packs:
             print(await run_graph(packs["greetings"], arguments.name))
+        if "pictures" in packs:
+            await run_picture(packs["pictures"], arguments.picture)
+        if "greetings" in packs:
             print(f"The model manager was asked for {ModelManager().uses}")
     return 1 if failed else 0
 
@@ -52,5 +65,6 @@ def main():
     parser.add_argument("--venv-root", metavar="DIR", help="where environments are kept")
     parser.add_argument("--python", help="the interpreter of the node packs")
     parser.add_argument("--custom-nodes", type=Path, default=CUSTOM_NODES, metavar="DIR")
+    parser.add_argument("--picture", metavar="FILE", help="write a picture and its outlines there")
     parser.add_argument("name", nargs="?", default="world", help="who is greeted")
     return asyncio.run(run(parser.parse_args()))

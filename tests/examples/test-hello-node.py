@@ -5,10 +5,12 @@ import os
 import pathlib
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import unittest
+import zlib
 
 SOURCE = pathlib.Path(os.environ["PYISOLATE_TEST_SOURCE"])
 APPLICATION = SOURCE / "examples" / "hello-node"
@@ -19,6 +21,17 @@ version = "2"
 [tool.hello-node]
 {tool}
 """
+
+
+def read_png(path):
+    """Size and bytes of one that is made as the example's are: no filters, one block of data."""
+    data = path.read_bytes()
+    width, height = struct.unpack(">II", data[16:24])
+    (length,) = struct.unpack(">I", data[33:37])
+    raw = zlib.decompress(data[41 : 41 + length])
+    line = 3 * width + 1
+    rows = [raw[y * line + 1 : (y + 1) * line] for y in range(height)]
+    return (width, height), b"".join(rows)
 
 
 class HelloNode(unittest.TestCase):
@@ -57,13 +70,32 @@ class HelloNode(unittest.TestCase):
     excitement: INT = 1
   text / Signature \(Signature\) -> STRING
     text: STRING
+Pictures 1\.0, in process (\d+)
+  image / Edges \(Edges\) -> IMAGE
+    image: IMAGE
+    strength: FLOAT = 4\.0
 Hello Somebody!!! Nice to see you here\. \(jinja2 3\.\d+\.\d+, process (\d+)\)
+Of a picture of \(200, 320, 3\) the node made one of \(200, 320, 3\)
 The model manager was asked for \{'friendly': 1\}
 """,
             output,
         )
         self.assertIsNotNone(match, output)
-        self.assertEqual(match[1], match[2])
+        self.assertEqual(match[1], match[3])
+        self.assertNotEqual(match[1], match[2])
+
+    def test_the_picture_is_that_of_the_docs(self):
+        """Versions of NumPy may round otherwise, so a colour may be off by one."""
+        self.run_application("--picture", self.folder / "new.png")
+        new, shown = (
+            read_png(path) for path in (self.folder / "new.png", SOURCE / "docs" / "hello-node.png")
+        )
+        self.assertEqual(new[0], shown[0])
+        self.assertLessEqual(max(abs(a - b) for a, b in zip(new[1], shown[1])), 1)
+        # It is no blank page: ink beside the picture, and paper.
+        right = [new[1][(y * 640 + x) * 3] for y in range(200) for x in range(320, 640)]
+        self.assertLess(min(right), 60)
+        self.assertGreater(sum(value > 240 for value in right) / len(right), 0.9)
 
     def test_main_prepares_nothing(self):
         """Imported, it does nothing; run, it is executed once, in the host only."""

@@ -29,6 +29,13 @@ FOREIGN = ("PYISOLATE_", "GI_", "LD_LIBRARY_PATH", "PKG_CONFIG", "PYTHON", "VIRT
 # The version that the tests of tensors have, in the build without CUDA.
 TORCH = "torch==2.13.0"
 OTHER = "pyisolate==0.10.2"
+NAMES = """
+import pyisolate
+print(*pyisolate.__all__)
+for config in (pyisolate.ExtensionConfig, pyisolate.ExtensionManagerConfig):
+    print(*config.__annotations__)
+print(*(name for name in dir(pyisolate.ExtensionBase) if name[0] != "_"))
+"""
 
 
 def fences():
@@ -222,6 +229,13 @@ class Pip(unittest.TestCase):
         )
         self.assertRegex(done.stdout, r'^"Hello x, from Python 3', done.stderr)
 
+    def check_page(self, names):
+        """Each public name and key of the other is in the page for those who come from there."""
+        self.assertGreater(len(names), 20)
+        page = (SOURCE / "docs" / "migrating.md").read_text()
+        explained = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", page))))
+        self.assertEqual(set(), set(names) - explained)
+
     def test_beside_the_python_pyisolate(self):
         """Both are imported as `pyisolate`: the one that was installed last is there."""
         place, bin_directory = self.debian.result()
@@ -232,6 +246,7 @@ class Pip(unittest.TestCase):
         ask = f"{python} -W ignore -c 'import pyisolate; print(pyisolate.__version__)'"
         place.uv_install(bin_directory, OTHER)
         self.assertEqual(OTHER.partition("==")[2], place.run(ask).strip())
+        self.check_page(place.run(f"{python} -c '{NAMES}'").split())
         place.uv_install(bin_directory, wheel, "--no-deps --reinstall-package pyisolate-glib")
         output, errors, code = place.run_sample(python)
         self.assertEqual((EXPECTED[0], 0), (output, code), errors)
