@@ -21,6 +21,28 @@ static PyObject *decode_variant (Decoder                 *self,
 
 /* --- Lists --- */
 
+/* What long lists of numbers have in them, without the way through decode_node(). */
+static PyObject *
+decode_number (Decoder                 *self,
+               const PyIsolateTypeNode *item,
+               const guint8            *data)
+{
+  gint64 integer;
+  double number;
+
+  switch (item->code)
+    {
+    case 'x':
+      memcpy (&integer, data, sizeof integer);
+      return PyLong_FromLongLong (integer);
+    case 'd':
+      memcpy (&number, data, sizeof number);
+      return PyFloat_FromDouble (number);
+    default:
+      return decode_node (self, item, data, item->fixed_size);
+    }
+}
+
 static PyObject *
 decode_fixed_items (Decoder                 *self,
                     const PyIsolateTypeNode *item,
@@ -36,7 +58,7 @@ decode_fixed_items (Decoder                 *self,
   list = PyList_New (n_items);
   for (gsize i = 0; list != NULL && i < n_items; i++)
     {
-      PyObject *object = decode_node (self, item, data + i * item->fixed_size, item->fixed_size);
+      PyObject *object = decode_number (self, item, data + i * item->fixed_size);
 
       if (object == NULL || PyList_SetItem (list, i, object) < 0)
         Py_CLEAR (list);
@@ -81,8 +103,7 @@ decode_key (Decoder      *self,
             gsize         size)
 {
   guint hash = 5381;
-  PyObject **slot;
-  const char *known;
+  DecoderKey *slot;
   Py_ssize_t length;
 
   if (size == 0 || size > SHORT_KEY || self->n_dicts < 2)
@@ -91,20 +112,25 @@ decode_key (Decoder      *self,
   for (gsize i = 0; i < size - 1; i++)
     hash = hash * 33 + data[i];
   slot = &self->keys[hash % DECODER_N_KEYS];
-  if (*slot != NULL)
+  if (slot->size == size && memcmp (slot->text, data, size) == 0)
     {
-      known = PyUnicode_AsUTF8AndSize (*slot, &length);
-      if (known != NULL && (gsize) length + 1 == size && memcmp (known, data, size) == 0)
-        {
-          Py_INCREF (*slot);
-          return *slot;
-        }
+      Py_INCREF (slot->object);
+      return slot->object;
     }
 
-  Py_XDECREF (*slot);
-  *slot = _pyisolate_decoder_string (data, size);
-  Py_XINCREF (*slot);
-  return *slot;
+  Py_XDECREF (slot->object);
+  slot->size = 0;
+  slot->object = _pyisolate_decoder_string (data, size);
+  slot->text = slot->object != NULL ? PyUnicode_AsUTF8AndSize (slot->object, &length) : NULL;
+  if (slot->text == NULL)
+    {
+      Py_CLEAR (slot->object);
+      return NULL;
+    }
+
+  slot->size = size;
+  Py_INCREF (slot->object);
+  return slot->object;
 }
 
 static gboolean
@@ -414,9 +440,15 @@ decode_short_type (Decoder      *self,
     {
     case 's':
       return _pyisolate_decoder_string (data, size);
+    case 'o': /* None, most of the time */
+      return _pyisolate_decoder_object_path (data, size);
     case 'x':
     case 'd':
       if (size == 8)
+        return _pyisolate_decoder_fixed (self, type, data);
+      break;
+    case 'b':
+      if (size == 1)
         return _pyisolate_decoder_fixed (self, type, data);
       break;
     default:
@@ -478,7 +510,7 @@ static void
 decoder_clear (Decoder *self)
 {
   for (guint i = 0; i < DECODER_N_KEYS; i++)
-    Py_XDECREF (self->keys[i]);
+    Py_XDECREF (self->keys[i].object);
   for (guint i = 0; self->fd_objects != NULL && i < self->contents.n_fds; i++)
     Py_XDECREF (self->fd_objects[i]);
   g_free (self->fd_objects);

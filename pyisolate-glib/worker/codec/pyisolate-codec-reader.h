@@ -9,11 +9,17 @@ G_BEGIN_DECLS
 #define DECODER_N_KEYS 64
 
 typedef struct {
+  PyObject   *object;
+  const char *text; /* its own */
+  gsize       size; /* with the NUL; 0: none */
+} DecoderKey;
+
+typedef struct {
   PyIsolateContents contents;
   PyObject     **fd_objects; /* nullable; as they are asked for */
   PyIsolateDepth depth;
   guint          n_dicts;
-  PyObject      *keys[DECODER_N_KEYS]; /* some that were seen */
+  DecoderKey     keys[DECODER_N_KEYS]; /* some that were seen */
 } Decoder;
 
 PyObject *_pyisolate_decoder_string      (const guint8 *data,
