@@ -136,6 +136,13 @@ get_contents (PyIsolateFrame    *frame,
   return TRUE;
 }
 
+/* Decoded once, the arrays keep what they need: what the method drops is given back with its answer. */
+static void
+drop_memories (PyIsolateFrame *frame)
+{
+  g_clear_pointer (&frame->memories, g_ptr_array_unref);
+}
+
 /* The arguments of a call: a tuple and a dict. -1: an exception is set. */
 int
 _pyisolate_native_frame_decode_call (PyObject  *object,
@@ -147,10 +154,14 @@ _pyisolate_native_frame_decode_call (PyObject  *object,
   const guint8 *data = g_bytes_get_data (frame->body, &size);
   PyIsolateContents contents;
 
+  int result;
+
   if (!get_contents (frame, &contents))
     return -1;
 
-  return _pyisolate_codec_decode_call (data, size, &contents, args, kwargs);
+  result = _pyisolate_codec_decode_call (data, size, &contents, args, kwargs);
+  drop_memories (frame);
+  return result;
 }
 
 /* What a call gave back. */
@@ -161,8 +172,14 @@ _pyisolate_native_frame_decode_value (PyObject *object)
   gsize size;
   const guint8 *data = g_bytes_get_data (frame->body, &size);
   PyIsolateContents contents;
+  PyObject *value;
 
-  return get_contents (frame, &contents) ? _pyisolate_codec_decode_value (data, size, &contents) : NULL;
+  if (!get_contents (frame, &contents))
+    return NULL;
+
+  value = _pyisolate_codec_decode_value (data, size, &contents);
+  drop_memories (frame);
+  return value;
 }
 
 static PyObject *

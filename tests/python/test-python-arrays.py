@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: MIT
+"""Arrays between a host with NumPy 2 and torch and extensions with other sets of packages."""
+
+import gc
+import os
+import random
+import signal
+import sys
+import time
+import unittest
+
+import pyisolate
+from host_helper import HostTest
+
+# The first test looks whether these were needed before it.
+assert "numpy" not in sys.modules
+assert "torch" not in sys.modules
+
+SEED = int(os.environ.get("PYISOLATE_TEST_SEED") or random.SystemRandom().getrandbits(32))
+SLOW = os.environ.get("PYISOLATE_TEST_SLOW") == "1"
+N_CASES = 2000 if SLOW else 300
+N_PASSES = 10_000 if SLOW else 1000
+
+EXTENSION = """
+import gc
+import os
+import sys
+
+import pyisolate
+
+kept = []
+
+
+def imported():
+    return [name for name in ("numpy", "torch") if name in sys.modules]
+
+
+def versions():
+    import importlib.metadata
+
+    found = {}
+    for name in ("numpy", "torch"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            pass
+    return found
+
+
+def echo(value):
+    return value
+
+
+def describe(value):
+    strides = getattr(value, "strides", None)
+    if callable(getattr(value, "stride", None)):
+        strides = value.stride()
+    return f"{type(value).__module__}.{type(value).__name__}", str(value.dtype), strides
+
+
+def add(value, n):
+    value += n
+
+
+def keep(value):
+    kept.append(value)
+
+
+def take():
+    return kept.pop()
+
+
+def make(n):
+    import numpy
+
+    value = pyisolate.zeros(n, "float32")
+    value[:] = numpy.arange(n)
+    kept.append(value)
+    return value, numpy.arange(n, dtype="float64")
+
+
+def count():
+    gc.collect()
+    with open("/proc/self/maps") as maps:
+        mappings = sum("memfd:pyisolate" in line for line in maps)
+    with open("/proc/self/statm") as statm:
+        return mappings, len(os.listdir("/proc/self/fd")), int(statm.read().split()[1])
+
+
+def where():
+    import torch
+
+    return os.path.realpath(torch.__file__)
+"""
+
+
+def count():
+    gc.collect()
+    with open("/proc/self/maps") as maps:
+        mappings = sum("memfd:pyisolate" in line for line in maps)
+    with open("/proc/self/statm") as statm:
+        return mappings, len(os.listdir("/proc/self/fd")), int(statm.read().split()[1])
+
+
+class Arrays(HostTest):
+    @classmethod
+    def setUpClass(cls):
+        print(f"# PYISOLATE_TEST_SEED={SEED}", flush=True)
+
+    def setUp(self):
+        super().setUp()
+        import faulthandler
+
+        # Packages are installed here, and torch is imported.
+        faulthandler.dump_traceback_later(600, exit=True)
+
+    def load_one(self, *dependencies, **config):
+        extension = self.load(
+            self.make_manager(), EXTENSION, dependencies=list(dependencies), **config
+        )
+        return extension, extension.sync
+
+    def test_0_nothing_is_imported_early(self):
+        _, plain = self.load_one("numpy==1.26.4")
+        self.assertEqual([1, {"a": b"b"}], plain.echo([1, {"a": b"b"}]))
+        self.assertEqual([], plain.imported())
+        self.assertNotIn("numpy", sys.modules)
+        self.assertNotIn("torch", sys.modules)
+        import numpy as np
+
+        self.assertEqual([1.0], plain.echo(np.ones(1)).tolist())
+        self.assertEqual(["numpy"], plain.imported())
+        self.assertNotIn("torch", sys.modules)
+
+    def test_numpy_1_without_torch(self):
+        """torch and NumPy 2 here, NumPy 1.26 and no torch there."""
+        import numpy as np
+        import torch
+
+        self.assertTrue(np.__version__.startswith("2."))
+        _, ext = self.load_one("numpy==1.26.4")
+        self.assertEqual({"numpy": "1.26.4"}, ext.versions())
+
+        tensor = torch.arange(60_000.0).reshape(200, 300).t()
+        self.assertEqual(("numpy.ndarray", "float32", (4, 1200)), ext.describe(tensor))
+        again = ext.echo({"x": [tensor]})["x"][0]
+        self.assertIs(torch.Tensor, type(again))
+        self.assertEqual(tensor.stride(), again.stride())
+        self.assertTrue(torch.equal(tensor, again))
+
+        shared = pyisolate.share(torch.zeros(1000, requires_grad=True))
+        self.assertTrue(shared.requires_grad)
+        shared = shared.detach()
+        ext.add(shared, 2)
+        self.assertEqual(2, shared[7])
+        again = ext.echo(shared[5:])
+        again[2] = 5
+        self.assertEqual(5, shared[7])
+        self.assertEqual(shared[5:].data_ptr(), again.data_ptr())
+
+        half = pyisolate.zeros((4, 4), torch.bfloat16)
+        self.assertEqual(("pyisolate.Tensor", "bfloat16", (4, 1)), ext.describe(half))
+        again = ext.echo(half)
+        again.fill_(3)
+        self.assertEqual(3, half[0, 0])
+
+        array = np.arange(50_000.0)[::-2]
+        self.assertEqual(("numpy.ndarray", "float64", (-16,)), ext.describe(array))
+        self.assertTrue((array == ext.echo(array)).all())
+
+        mine, private = ext.make(50_000)
+        self.assertIs(np.ndarray, type(mine))
+        self.assertEqual(49_999, private[-1])
+        mine[0] = 7
+        self.assertEqual(7, ext.take()[0])
+
+    def test_random_arrays(self):
+        import numpy as np
+
+        source = random.Random(SEED)
+        _, ext = self.load_one("numpy==1.26.4")
+        for number in range(N_CASES):
+            shape = [source.choice((0, 1, 2, 3, 7, 40)) for _ in range(source.randrange(4))]
+            dtype = source.choice("?bhilqBHILQefdFD")
+            array = np.ones(shape, dtype, order=source.choice("CF"))
+            array = np.asarray(array * source.randrange(2)).astype(dtype)
+            if array.ndim:
+                array = array[:: source.choice((1, 2, -1))].transpose()
+            if source.random() < 0.3:
+                array = pyisolate.share(array)
+            again = ext.echo([array])[0]
+            with self.subTest(number=number, dtype=dtype, shape=shape):
+                self.assertEqual(array.dtype, again.dtype)
+                self.assertEqual(array.strides, again.strides)
+                self.assertEqual(array.tobytes(), again.tobytes())
+                if pyisolate.is_shared(array):
+                    self.assertEqual(array.ctypes.data, again.ctypes.data)
+
+    def test_share_torch(self):
+        import torch
+
+        _, ext = self.load_one("numpy==1.26.4", share_torch=True)
+        self.assertEqual(
+            {"numpy": "1.26.4", "torch": torch.__version__},
+            ext.versions(),
+        )
+        self.assertEqual(os.path.realpath(torch.__file__), ext.where())
+        tensor = torch.ones(3, 5, dtype=torch.bfloat16).t()
+        self.assertEqual(("torch.Tensor", "torch.bfloat16", (1, 5)), ext.describe(tensor))
+        self.assertTrue(torch.equal(tensor, ext.echo(tensor)))
+
+    def test_neither_there(self):
+        import numpy as np
+        import torch
+
+        _, ext = self.load_one()
+        for value, kind in [(np.ones((2, 3)), np.ndarray), (torch.ones(2, 3), torch.Tensor)]:
+            self.assertEqual("pyisolate.Tensor", ext.describe(value)[0])
+            again = ext.echo(value)
+            self.assertIs(kind, type(again))
+            self.assertEqual(value.tolist(), again.tolist())
+
+    def test_stopped_receiver(self):
+        """What was sent and dropped is there when the receiver goes on."""
+        import asyncio
+
+        import numpy as np
+
+        extension, _ = self.load_one("numpy==1.26.4")
+
+        async def main():
+            await extension.echo(np.zeros(1))
+            os.kill(extension.pid, signal.SIGSTOP)
+            calls = []
+            for number in range(10):
+                for array in (np.full(100_000, number), pyisolate.share(np.full(10, number))):
+                    calls.append(asyncio.ensure_future(extension.keep(array)))
+                    await asyncio.sleep(0)
+                    array = None
+            gc.collect()
+            if SLOW:
+                await asyncio.sleep(10)
+            os.kill(extension.pid, signal.SIGCONT)
+            await asyncio.gather(*calls)
+            return [await extension.take() for _ in calls]
+
+        seen = self.run_async(main())
+        wanted = [(number, size) for number in range(10) for size in (100_000, 10)]
+        self.assertEqual(wanted, sorted(((int(a[0]), a.size) for a in seen), key=wanted.index))
+        for array in seen:
+            self.assertTrue((array == array[0]).all())
+
+    def test_many_passes(self):
+        import numpy as np
+
+        source = random.Random(SEED)
+        _, ext = self.load_one("numpy==1.26.4")
+
+        def once():
+            array = np.empty(source.randrange(1, 60_000), "u1")
+            if source.random() < 0.5:
+                array = pyisolate.share(array)
+            self.assertEqual(array.size, ext.echo(array).size)
+
+        for _ in range(N_PASSES // 4):
+            once()
+        before = ext.count(), count()
+        for _ in range(N_PASSES):
+            once()
+        after = ext.count(), count()
+        for (mappings, fds, pages), (more_mappings, more_fds, more_pages) in zip(before, after):
+            self.assertLess(more_mappings, mappings + 20)
+            self.assertLess(more_fds, fds + 20)
+            # 8 MiB
+            self.assertLess(more_pages, pages + 2048)
+
+    def test_killed_at_random_moments(self):
+        import numpy as np
+
+        source = random.Random(SEED)
+        n_kills = 200 if SLOW else 5
+        manager = self.make_manager()
+        config = {"dependencies": ["numpy==1.26.4"], "module_path": self.write(EXTENSION)}
+        before = None
+        for number in range(n_kills):
+            extension = manager.load_extension(
+                pyisolate.ExtensionConfig(name=f"e{number}", **config)
+            )
+            pid = extension.sync.echo(os.getpid()) and extension.pid
+            array = pyisolate.share(np.zeros(50_000))
+            extension.sync.keep(array)
+            end = time.monotonic() + source.random() * 0.05
+
+            async def main(extension=extension, array=array, pid=pid, end=end):
+                import asyncio
+
+                calls = [asyncio.ensure_future(extension.echo(array)) for _ in range(3)]
+                await asyncio.sleep(max(0, end - time.monotonic()))
+                os.kill(pid, signal.SIGKILL)
+                calls.append(asyncio.ensure_future(extension.echo(np.ones(40_000))))
+                return await asyncio.gather(*calls, return_exceptions=True)
+
+            for outcome in self.run_async(main()):
+                if not isinstance(outcome, np.ndarray):
+                    self.assertIsInstance(outcome, pyisolate.Error)
+            array = outcome = extension = None
+            manager.stop_extension(f"e{number}")
+            if number == 2:
+                before = count()
+        after = count()
+        self.assertLess(after[0], before[0] + 5)
+        self.assertLess(after[1], before[1] + 10)
+        self.assertEqual([], [name for name in os.listdir("/dev/shm") if "pyisolate" in name])
+
+
+if __name__ == "__main__":
+    unittest.main()
