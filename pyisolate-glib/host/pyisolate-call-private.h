@@ -10,6 +10,10 @@ G_BEGIN_DECLS
 /* A call of the library's own to the worker's runtime. */
 PyIsolateCall  *_pyisolate_call_new_control          (const char               *method);
 
+/* The body of a call with these arguments; both may be NULL. */
+GBytes         *_pyisolate_call_body_new             (GVariant                 *args,
+                                                      GVariant                 *kwargs,
+                                                      GError                  **error);
 /* Makes the frame of a call that is about to be made; a call is made once. */
 PyIsolateFrame *_pyisolate_call_make_frame           (PyIsolateCall            *self,
                                                       PyIsolateMemoryBook      *memory,

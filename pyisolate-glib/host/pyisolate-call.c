@@ -279,87 +279,17 @@ new_call_frame (PyIsolateCall *self)
   return frame;
 }
 
-/* The tuple as an array of variants, each in the form in which it travels. */
-static GVariant *
-wire_args (GVariant  *args,
-           GError   **error)
-{
-  g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("av"));
-
-  for (gsize i = 0; args != NULL && i < g_variant_n_children (args); i++)
-    {
-      g_autoptr (GVariant) child = g_variant_get_child_value (args, i);
-      g_autoptr (GVariant) wire = _pyisolate_value_to_wire (child, error);
-
-      if (wire == NULL)
-        {
-          g_prefix_error (error, "Argument %" G_GSIZE_FORMAT ": ", i + 1);
-          return NULL;
-        }
-      g_variant_builder_add (&builder, "v", wire);
-    }
-
-  return g_variant_ref_sink (g_variant_builder_end (&builder));
-}
-
-static GVariant *
-wire_kwargs (GVariant  *kwargs,
-             GError   **error)
-{
-  g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
-  GVariantIter iter;
-  const char *key;
-  GVariant *value;
-
-  if (kwargs != NULL)
-    {
-      g_variant_iter_init (&iter, kwargs);
-      while (g_variant_iter_next (&iter, "{&sv}", &key, &value))
-        {
-          g_autoptr (GVariant) child = value;
-          g_autoptr (GVariant) wire = _pyisolate_value_to_wire (child, error);
-
-          if (wire == NULL)
-            {
-              g_prefix_error (error, "Argument “%s”: ", key);
-              return NULL;
-            }
-          g_variant_builder_add (&builder, "{sv}", key, wire);
-        }
-    }
-
-  return g_variant_ref_sink (g_variant_builder_end (&builder));
-}
-
 static gboolean
 set_body (PyIsolateCall   *self,
           PyIsolateFrame  *frame,
           GError         **error)
 {
-  g_autoptr (GVariant) args = NULL;
-  g_autoptr (GVariant) kwargs = NULL;
-
   if (self->body != NULL)
-    {
-      frame->body = g_bytes_ref (self->body);
-    }
+    frame->body = g_bytes_ref (self->body);
   else
-    {
-      GVariant *children[2];
+    frame->body = _pyisolate_call_body_new (self->args, self->kwargs, error);
 
-      args = wire_args (self->args, error);
-      if (args == NULL)
-        return FALSE;
-      kwargs = wire_kwargs (self->kwargs, error);
-      if (kwargs == NULL)
-        return FALSE;
-
-      children[0] = args;
-      children[1] = kwargs;
-      _pyisolate_frame_set_variant (frame, g_variant_new_tuple (children, G_N_ELEMENTS (children)));
-    }
-
-  return _pyisolate_value_check_size (g_bytes_get_size (frame->body), error);
+  return frame->body != NULL && _pyisolate_value_check_size (g_bytes_get_size (frame->body), error);
 }
 
 static gboolean

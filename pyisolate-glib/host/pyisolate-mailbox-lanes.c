@@ -36,7 +36,7 @@ dispatch_lane (GSource     *source,
   gboolean more;
 
   _pyisolate_mailbox_set_served (self->mailbox, PYISOLATE_SERVED_AWAKE);
-  more = _pyisolate_lane_receive (lane, FRAMES_AT_ONCE);
+  more = _pyisolate_lane_receive_ready (lane, FRAMES_AT_ONCE);
   _pyisolate_mailbox_set_served (self->mailbox, PYISOLATE_SERVED_NOT);
   if (more || g_source_get_ready_time (source) >= 0)
     g_source_set_ready_time (source, more ? 0 : -1);
@@ -183,7 +183,7 @@ take_snapshot (PyIsolateMailbox    *self,
 static void
 read_lane (PyIsolateLaneSource *lane_source)
 {
-  while (_pyisolate_lane_receive (lane_source->lane, FRAMES_AT_ONCE))
+  while (_pyisolate_lane_receive_ready (lane_source->lane, FRAMES_AT_ONCE))
     ;
   if (_pyisolate_lane_is_ended (lane_source->lane))
     g_source_destroy (&lane_source->source);

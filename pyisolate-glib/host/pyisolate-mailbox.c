@@ -314,7 +314,12 @@ _pyisolate_mailbox_post (PyIsolateMailbox *self,
 static gboolean
 may_serve (GMainContext *context)
 {
-  return context != g_main_context_default () || g_main_context_is_owner (context) || gettid () == getpid ();
+  static _Thread_local enum { UNKNOWN, MAIN, OTHER } thread;
+
+  if (thread == UNKNOWN)
+    thread = gettid () == getpid () ? MAIN : OTHER;
+
+  return context != g_main_context_default () || thread == MAIN || g_main_context_is_owner (context);
 }
 
 /* Returns the mailbox of the caller's own context, when the caller is who iterates it. A thread without a context of its

@@ -15,6 +15,7 @@
 #include "pyisolate-error-private.h"
 
 typedef struct {
+  guint64 id; /* its key in the book */
   gatomicrefcount ref_count;
   PyIsolateTransport *transport; /* by which it went; only to be compared, or while its lane is in the book */
   PyIsolateReplyFunc func; /* NULL: cancelled */
@@ -114,10 +115,9 @@ handle_reply (PyIsolateEndpoint  *self,
 {
   g_autoptr (PyIsolateFrame) frame = frame_to_take;
   Pending *pending = NULL;
-  g_autofree gpointer key = NULL;
 
   g_mutex_lock (&self->mutex);
-  if (!g_hash_table_steal_extended (self->pending, &frame->id, &key, (gpointer *) &pending))
+  if (!g_hash_table_steal_extended (self->pending, &frame->id, NULL, (gpointer *) &pending))
     pending = NULL;
   g_mutex_unlock (&self->mutex);
 
@@ -372,7 +372,7 @@ _pyisolate_endpoint_init (PyIsolateEndpoint *self)
 {
   g_mutex_init (&self->mutex);
   self->budget = _pyisolate_budget_new ();
-  self->pending = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, pending_unref);
+  self->pending = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, pending_unref);
   self->calls_in = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, call_in_free);
 }
 
@@ -580,11 +580,10 @@ forget_pending (PyIsolateEndpoint *self,
                 guint64            id)
 {
   Pending *pending = NULL;
-  g_autofree gpointer key = NULL;
   gboolean waited;
 
   g_mutex_lock (&self->mutex);
-  waited = g_hash_table_steal_extended (self->pending, &id, &key, (gpointer *) &pending);
+  waited = g_hash_table_steal_extended (self->pending, &id, NULL, (gpointer *) &pending);
   g_mutex_unlock (&self->mutex);
 
   if (waited)
@@ -614,6 +613,7 @@ _pyisolate_endpoint_call (PyIsolateEndpoint   *self,
   Pending *pending = g_new0 (Pending, 1);
   guint64 id = frame->id;
 
+  pending->id = id;
   g_atomic_ref_count_init (&pending->ref_count);
   pending->transport = lane != NULL ? PYISOLATE_TRANSPORT (lane) : self->transport;
   pending->func = func;
@@ -628,7 +628,7 @@ _pyisolate_endpoint_call (PyIsolateEndpoint   *self,
       pending_unref (pending);
       return FALSE;
     }
-  g_hash_table_insert (self->pending, g_memdup2 (&id, sizeof id), pending);
+  g_hash_table_insert (self->pending, &pending->id, pending);
   g_mutex_unlock (&self->mutex);
 
   /* If the link is closed already, then fail() is about to come, and knows why. */
@@ -667,10 +667,11 @@ _pyisolate_endpoint_cancel (PyIsolateEndpoint *self,
     {
       Pending *forgotten = g_new0 (Pending, 1);
 
+      forgotten->id = id;
       g_atomic_ref_count_init (&forgotten->ref_count);
       forgotten->transport = pending->transport;
       pending_ref (pending);
-      g_hash_table_replace (self->pending, g_memdup2 (&id, sizeof id), forgotten);
+      g_hash_table_replace (self->pending, &forgotten->id, forgotten);
       withdrawn = withdraw (self, pending, id);
       if (withdrawn)
         g_hash_table_remove (self->pending, &id);
@@ -776,7 +777,7 @@ _pyisolate_endpoint_fail (PyIsolateEndpoint *self,
   if (self->failure == NULL)
     self->failure = g_error_copy (error);
   pending = g_steal_pointer (&self->pending);
-  self->pending = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, pending_unref);
+  self->pending = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, pending_unref);
   g_mutex_unlock (&self->mutex);
 
   g_hash_table_iter_init (&iter, pending);

@@ -92,5 +92,9 @@ void           _pyisolate_lane_set_budget    (PyIsolateLane            *self,
  * this thread. TRUE: there may be more, about which the socket says nothing; ask again. */
 gboolean       _pyisolate_lane_receive       (PyIsolateLane            *self,
                                               guint                     max_frames);
+/* The same for who has just been told that the socket is readable, and will ask again: it does not look for a second message
+ * where mostly there is none. */
+gboolean       _pyisolate_lane_receive_ready (PyIsolateLane            *self,
+                                              guint                     max_frames);
 
 G_END_DECLS

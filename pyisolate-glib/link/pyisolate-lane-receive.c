@@ -18,6 +18,9 @@
 /* A body from this size on is not copied out of the buffer: the buffer goes with it. */
 #define LARGE_BODY 8192
 
+/* After so many messages that came alone it is only every so many that a second one is looked for. */
+#define PATIENCE 8
+
 static void
 close_fds (PyIsolateLane *self)
 {
@@ -342,20 +345,59 @@ _pyisolate_lane_is_ended (PyIsolateLane *self)
   return g_atomic_int_get (&self->ended);
 }
 
-gboolean
-_pyisolate_lane_receive (PyIsolateLane *self,
-                         guint          max_frames)
+/* With the lock held: gives the frames of one message to the handler. */
+static guint
+emit_message (PyIsolateLane *self,
+              guint          max_frames)
 {
   PyIsolateFrameView view;
   guint n_frames = 0;
 
-  _pyisolate_lane_lock (self);
-  while (n_frames < max_frames && _pyisolate_lane_next (self, &view))
+  do
     {
+      if (!_pyisolate_lane_next (self, &view))
+        break;
       _pyisolate_transport_emit_frame (PYISOLATE_TRANSPORT (self), _pyisolate_lane_steal_frame (self));
       n_frames++;
     }
+  while (n_frames < max_frames && _pyisolate_lane_has_buffered (self));
+
+  return n_frames;
+}
+
+gboolean
+_pyisolate_lane_receive (PyIsolateLane *self,
+                         guint          max_frames)
+{
+  guint n_frames = 0;
+  guint n = 1;
+
+  _pyisolate_lane_lock (self);
+  while (n > 0 && n_frames < max_frames)
+    n_frames += n = emit_message (self, max_frames - n_frames);
   _pyisolate_lane_unlock (self);
 
-  return n_frames == max_frames;
+  return n_frames >= max_frames;
+}
+
+gboolean
+_pyisolate_lane_receive_ready (PyIsolateLane *self,
+                               guint          max_frames)
+{
+  guint n_messages = 0;
+  guint n_frames = 0;
+  guint n;
+
+  _pyisolate_lane_lock (self);
+  do
+    {
+      n = emit_message (self, max_frames - n_frames);
+      n_frames += n;
+      n_messages += n > 0;
+    }
+  while (n > 0 && n_frames < max_frames && (n_messages > 1 || self->n_lone < PATIENCE || self->n_lone % PATIENCE == 0));
+  self->n_lone = n_messages == 1 ? self->n_lone + 1 : 0;
+  _pyisolate_lane_unlock (self);
+
+  return n_frames >= max_frames;
 }

@@ -43,6 +43,7 @@ struct _PyIsolateLane {
   gsize n_assembled;
   gsize assembled_cost; /* in the budget */
   gboolean is_partial;
+  guint n_lone;        /* how many messages in a row came alone */
   int ended;           /* atomic */
   gboolean told;       /* the handler knows */
 };
