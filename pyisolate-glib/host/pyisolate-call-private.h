@@ -14,6 +14,11 @@ PyIsolateCall  *_pyisolate_call_new_control          (const char               *
 GBytes         *_pyisolate_call_body_new             (GVariant                 *args,
                                                       GVariant                 *kwargs,
                                                       GError                  **error);
+/* The frame of a call that has nothing else. */
+PyIsolateFrame *_pyisolate_call_new_plain_frame      (const char               *method,
+                                                      GVariant                 *args,
+                                                      GVariant                 *kwargs,
+                                                      GError                  **error);
 /* Makes the frame of a call that is about to be made; a call is made once. */
 PyIsolateFrame *_pyisolate_call_make_frame           (PyIsolateCall            *self,
                                                       PyIsolateMemoryBook      *memory,

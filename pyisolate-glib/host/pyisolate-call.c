@@ -264,19 +264,51 @@ pyisolate_call_init (PyIsolateCall *self)
   g_array_set_clear_func (self->fds, clear_fd);
 }
 
+/* NULL: it is nested too deep. */
 static PyIsolateFrame *
-new_call_frame (PyIsolateCall *self)
+new_call_frame (const char           *target,
+                const char           *method,
+                PyIsolateInvocation  *parent,
+                GError              **error)
 {
-  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, _pyisolate_endpoint_new_id ());
+  g_autoptr (PyIsolateFrame) frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, _pyisolate_endpoint_new_id ());
   gsize n_chain = 0;
-  g_autofree guint64 *chain = NULL;
+  g_autofree guint64 *chain = _pyisolate_invocation_dup_chain (parent, &n_chain);
 
-  chain = _pyisolate_invocation_dup_chain (self->parent, &n_chain);
-  _pyisolate_frame_set_chain (frame, chain, n_chain);
-  frame->target = g_strdup (self->target != NULL ? self->target : "");
-  frame->name = g_strdup (self->method);
+  if (n_chain > PYISOLATE_MAX_CHAIN)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+                   "The call of “%s” is nested deeper than %d calls", method, PYISOLATE_MAX_CHAIN);
+      return NULL;
+    }
+  if (n_chain > 0)
+    _pyisolate_frame_set_chain (frame, chain, n_chain);
+  frame->target = g_strdup (target != NULL ? target : "");
+  frame->name = g_strdup (method);
 
-  return frame;
+  return g_steal_pointer (&frame);
+}
+
+static gboolean
+check_body (PyIsolateFrame  *frame,
+            GError         **error)
+{
+  return frame->body != NULL && _pyisolate_value_check_size (g_bytes_get_size (frame->body), error);
+}
+
+PyIsolateFrame *
+_pyisolate_call_new_plain_frame (const char  *method,
+                                 GVariant    *args,
+                                 GVariant    *kwargs,
+                                 GError     **error)
+{
+  g_autoptr (PyIsolateFrame) frame = new_call_frame (NULL, method, NULL, error);
+
+  if (frame == NULL)
+    return NULL;
+
+  frame->body = _pyisolate_call_body_new (args, kwargs, error);
+  return check_body (frame, error) ? g_steal_pointer (&frame) : NULL;
 }
 
 static gboolean
@@ -289,7 +321,7 @@ set_body (PyIsolateCall   *self,
   else
     frame->body = _pyisolate_call_body_new (self->args, self->kwargs, error);
 
-  return frame->body != NULL && _pyisolate_value_check_size (g_bytes_get_size (frame->body), error);
+  return check_body (frame, error);
 }
 
 static gboolean
@@ -332,13 +364,9 @@ _pyisolate_call_make_frame (PyIsolateCall        *self,
     }
   self->made = TRUE;
 
-  frame = new_call_frame (self);
-  if (frame->n_chain > PYISOLATE_MAX_CHAIN)
-    {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
-                   "The call of “%s” is nested deeper than %d calls", self->method, PYISOLATE_MAX_CHAIN);
-      return NULL;
-    }
+  frame = new_call_frame (self->target, self->method, self->parent, error);
+  if (frame == NULL)
+    return NULL;
   if (!set_body (self, frame, error) || !move_fds (self, frame, error) ||
       !_pyisolate_attachments_move (self->attachments, memory, frame, error))
     return NULL;

@@ -99,6 +99,92 @@ call_and_wait (PyIsolateExtension  *self,
   return waiting.result;
 }
 
+static void
+complete_plain_task (GVariant *value,
+                     GError   *error,
+                     gpointer  user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+
+  if (error != NULL)
+    g_task_return_error (task, error);
+  else
+    g_task_return_pointer (task, value, (GDestroyNotify) g_variant_unref);
+}
+
+static void
+start_plain_call (PyIsolateExtension *self,
+                  const char         *method,
+                  GVariant           *args,
+                  GVariant           *kwargs,
+                  GTask              *task_to_take)
+{
+  g_autoptr (GTask) task = task_to_take;
+  g_autoptr (PyIsolateEndpoint) endpoint = NULL;
+  g_autoptr (PyIsolateMailbox) mailbox = NULL;
+  GError *error = NULL;
+
+  endpoint = _pyisolate_extension_dup_endpoint (self, &error);
+  if (endpoint == NULL)
+    {
+      g_task_return_error (task, error);
+      return;
+    }
+
+  g_task_set_check_cancellable (task, FALSE);
+  mailbox = _pyisolate_mailbox_ref_for_context (g_task_get_context (task));
+  _pyisolate_operation_start_plain (self, endpoint, method, args, kwargs,
+                                    pyisolate_extension_config_get_call_timeout (pyisolate_extension_get_config (self)),
+                                    mailbox, PYISOLATE_JOB_NOTIFICATION, g_task_get_cancellable (task),
+                                    complete_plain_task, g_object_ref (task));
+}
+
+typedef struct {
+  gboolean done;
+  GVariant *value;
+  GError *error;
+} PlainWaiting;
+
+static void
+complete_plain_wait (GVariant *value,
+                     GError   *error,
+                     gpointer  user_data)
+{
+  PlainWaiting *waiting = user_data;
+
+  waiting->value = value;
+  waiting->error = error;
+  waiting->done = TRUE;
+}
+
+static GVariant *
+call_plain_and_wait (PyIsolateExtension  *self,
+                     const char          *method,
+                     GVariant            *args,
+                     GVariant            *kwargs,
+                     GCancellable        *cancellable,
+                     GError             **error)
+{
+  g_autoptr (PyIsolateEndpoint) endpoint = _pyisolate_extension_dup_endpoint (self, error);
+  PyIsolateMailbox *mailbox;
+  PlainWaiting waiting = { FALSE, NULL, NULL };
+
+  if (endpoint == NULL)
+    return NULL;
+
+  mailbox = _pyisolate_mailbox_begin_wait ();
+  _pyisolate_operation_start_plain (self, endpoint, method, args, kwargs,
+                                    pyisolate_extension_config_get_call_timeout (pyisolate_extension_get_config (self)),
+                                    mailbox, PYISOLATE_JOB_CALL, cancellable, complete_plain_wait, &waiting);
+  _pyisolate_mailbox_wait (mailbox, &waiting.done);
+  _pyisolate_mailbox_end_wait (mailbox);
+
+  if (waiting.error != NULL)
+    g_propagate_error (error, waiting.error);
+
+  return waiting.value;
+}
+
 /**
  * pyisolate_extension_start_call_async:
  * @self: an extension
@@ -191,19 +277,6 @@ pyisolate_extension_start_call_sync (PyIsolateExtension  *self,
   return call_and_wait (self, call, cancellable, error);
 }
 
-static PyIsolateCall *
-new_simple_call (const char *method,
-                 GVariant   *args,
-                 GVariant   *kwargs)
-{
-  PyIsolateCall *call = pyisolate_call_new (method);
-
-  pyisolate_call_set_args (call, args);
-  pyisolate_call_set_kwargs (call, kwargs);
-
-  return call;
-}
-
 /**
  * pyisolate_extension_call_async:
  * @self: an extension
@@ -228,7 +301,8 @@ pyisolate_extension_call_async (PyIsolateExtension  *self,
                                 GAsyncReadyCallback  callback,
                                 gpointer             user_data)
 {
-  g_autoptr (PyIsolateCall) call = NULL;
+  g_autoptr (GVariant) owned_args = NULL;
+  g_autoptr (GVariant) owned_kwargs = NULL;
   GTask *task;
 
   g_return_if_fail (PYISOLATE_IS_EXTENSION (self));
@@ -237,11 +311,12 @@ pyisolate_extension_call_async (PyIsolateExtension  *self,
   g_return_if_fail (kwargs == NULL || g_variant_is_of_type (kwargs, G_VARIANT_TYPE_VARDICT));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  call = new_simple_call (method, args, kwargs);
+  owned_args = args != NULL ? g_variant_ref_sink (args) : NULL;
+  owned_kwargs = kwargs != NULL ? g_variant_ref_sink (kwargs) : NULL;
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, pyisolate_extension_call_async);
   g_task_set_name (task, "[pyisolate] call");
-  start_call (self, call, task);
+  start_plain_call (self, method, owned_args, owned_kwargs, task);
 }
 
 /**
@@ -261,15 +336,12 @@ pyisolate_extension_call_finish (PyIsolateExtension  *self,
                                  GAsyncResult        *result,
                                  GError             **error)
 {
-  g_autoptr (PyIsolateCallResult) call_result = NULL;
-
   g_return_val_if_fail (PYISOLATE_IS_EXTENSION (self), NULL);
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
   g_return_val_if_fail (g_async_result_is_tagged (result, pyisolate_extension_call_async), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  call_result = g_task_propagate_pointer (G_TASK (result), error);
-  return call_result != NULL ? g_variant_ref (pyisolate_call_result_get_value (call_result)) : NULL;
+  return g_task_propagate_pointer (G_TASK (result), error);
 }
 
 /**
@@ -296,8 +368,8 @@ pyisolate_extension_call_sync (PyIsolateExtension  *self,
                                GCancellable        *cancellable,
                                GError             **error)
 {
-  g_autoptr (PyIsolateCall) call = NULL;
-  g_autoptr (PyIsolateCallResult) result = NULL;
+  g_autoptr (GVariant) owned_args = NULL;
+  g_autoptr (GVariant) owned_kwargs = NULL;
 
   g_return_val_if_fail (PYISOLATE_IS_EXTENSION (self), NULL);
   g_return_val_if_fail (method != NULL, NULL);
@@ -306,10 +378,10 @@ pyisolate_extension_call_sync (PyIsolateExtension  *self,
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  call = new_simple_call (method, args, kwargs);
-  result = call_and_wait (self, call, cancellable, error);
+  owned_args = args != NULL ? g_variant_ref_sink (args) : NULL;
+  owned_kwargs = kwargs != NULL ? g_variant_ref_sink (kwargs) : NULL;
 
-  return result != NULL ? g_variant_ref (pyisolate_call_result_get_value (result)) : NULL;
+  return call_plain_and_wait (self, method, owned_args, owned_kwargs, cancellable, error);
 }
 
 /**

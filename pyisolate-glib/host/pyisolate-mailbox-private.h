@@ -27,6 +27,9 @@ void              _pyisolate_mailbox_post            (PyIsolateMailbox *self,
 PyIsolateLane    *_pyisolate_mailbox_ref_lane        (PyIsolateMailbox  *self,
                                                       PyIsolateEndpoint *endpoint);
 
+/* Whether this thread is a blocked caller that reads the mailbox's lanes, and has done all jobs before. */
+gboolean          _pyisolate_mailbox_is_at_hand      (PyIsolateMailbox  *self);
+
 /* A blocked caller: begin, then wait until what it waits for has happened in a job, then end. */
 PyIsolateMailbox *_pyisolate_mailbox_begin_wait      (void);
 void              _pyisolate_mailbox_wait            (PyIsolateMailbox *self,

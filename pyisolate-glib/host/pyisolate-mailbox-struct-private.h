@@ -30,6 +30,7 @@ struct _PyIsolateMailbox {
   GSource *source;      /* owned; attached to the context, and will do the jobs */
   gboolean over;        /* there was no context, and the caller blocks no more */
   PyIsolateServed served;
+  GThread *blocked;     /* the caller that does the jobs, while it is not doing one */
   int wake_fd;          /* an eventfd that wakes a blocked caller, or -1 */
   GPtrArray *lanes;     /* of PyIsolateLaneSource, not owned: each takes itself out; NULL until there is one */
 };

@@ -335,12 +335,21 @@ _pyisolate_mailbox_begin_wait (void)
   return _pyisolate_mailbox_ref_for_context (context);
 }
 
+gboolean
+_pyisolate_mailbox_is_at_hand (PyIsolateMailbox *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+
+  return self->served == PYISOLATE_SERVED_AWAKE && self->blocked == g_thread_self () && self->calls.length == 0;
+}
+
 /* With the lock held. While a job runs, nobody serves the mailbox: it may run a main loop, which must find what is left and
  * what comes. */
 static void
 leave_to_context (PyIsolateMailbox *self)
 {
   self->served = PYISOLATE_SERVED_NOT;
+  self->blocked = NULL;
   if (self->calls.length + self->notifications.length > 0)
     schedule (self);
 }
@@ -355,6 +364,7 @@ _pyisolate_mailbox_wait (PyIsolateMailbox *self,
     {
       Job *job = g_queue_pop_head (&self->calls);
 
+      self->blocked = g_thread_self ();
       if (job != NULL)
         {
           leave_to_context (self);

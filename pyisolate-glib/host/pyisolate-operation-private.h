@@ -15,6 +15,11 @@ typedef void (*PyIsolateOperationFunc) (PyIsolateCallResult *result,
                                         GError              *error,
                                         gpointer             user_data);
 
+/* The same for who wants no more than the value (transfer full). */
+typedef void (*PyIsolateValueFunc)     (GVariant *value,
+                                        GError   *error,
+                                        gpointer  user_data);
+
 void _pyisolate_operation_start (PyIsolateExtension     *extension,
                                  PyIsolateEndpoint      *endpoint,
                                  PyIsolateCall          *call,
@@ -24,6 +29,19 @@ void _pyisolate_operation_start (PyIsolateExtension     *extension,
                                  GCancellable           *cancellable,
                                  PyIsolateOperationFunc  func,
                                  gpointer                user_data);
+
+/* A call of nothing but a method with arguments: a PyIsolateCall is made of it only if somebody asks for that. */
+void _pyisolate_operation_start_plain (PyIsolateExtension *extension,
+                                       PyIsolateEndpoint  *endpoint,
+                                       const char         *method,
+                                       GVariant           *args,
+                                       GVariant           *kwargs,
+                                       gint64              timeout,
+                                       PyIsolateMailbox   *mailbox,
+                                       PyIsolateJobKind    job_kind,
+                                       GCancellable       *cancellable,
+                                       PyIsolateValueFunc  func,
+                                       gpointer            user_data);
 
 /* The call under way with this id, and the mailbox of who made it; FALSE if there is none (any more). */
 gboolean _pyisolate_operation_lookup (guint64            id,

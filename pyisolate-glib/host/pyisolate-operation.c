@@ -22,7 +22,10 @@ typedef struct {
 
   PyIsolateExtension *extension;
   PyIsolateEndpoint *endpoint;
-  PyIsolateCall *call;
+  PyIsolateCall *call; /* of a plain one: guarded by `all_mutex`, NULL until it is asked for */
+  char *method;        /* of a plain one; else NULL, like the next two */
+  GVariant *args;
+  GVariant *kwargs;
   PyIsolateMailbox *mailbox;
   PyIsolateJobKind job_kind;
   GCancellable *cancellable;
@@ -37,6 +40,7 @@ typedef struct {
   GError *error;
 
   PyIsolateOperationFunc func;
+  PyIsolateValueFunc value_func; /* of a plain one */
   gpointer user_data;
 } Operation;
 
@@ -55,6 +59,34 @@ operation_ref (Operation *self)
   g_atomic_ref_count_inc (&self->ref_count);
 
   return self;
+}
+
+static const char *
+get_method (Operation *self)
+{
+  return self->method != NULL ? self->method : pyisolate_call_get_method (self->call);
+}
+
+/* With the lock held. */
+static PyIsolateCall *
+get_call_locked (Operation *self)
+{
+  if (self->call == NULL)
+    {
+      self->call = pyisolate_call_new (self->method);
+      pyisolate_call_set_args (self->call, self->args);
+      pyisolate_call_set_kwargs (self->call, self->kwargs);
+    }
+
+  return self->call;
+}
+
+static PyIsolateCall *
+get_call (Operation *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
+
+  return get_call_locked (self);
 }
 
 static void
@@ -88,6 +120,9 @@ operation_unref (gpointer data)
   g_clear_object (&self->extension);
   g_clear_object (&self->endpoint);
   g_clear_object (&self->call);
+  g_clear_pointer (&self->method, g_free);
+  g_clear_pointer (&self->args, g_variant_unref);
+  g_clear_pointer (&self->kwargs, g_variant_unref);
   g_clear_object (&self->cancellable);
   g_clear_pointer (&self->mailbox, _pyisolate_mailbox_unref);
   g_clear_pointer (&self->deadline, g_source_unref);
@@ -108,17 +143,16 @@ _pyisolate_operation_lookup (guint64            id,
   if (self == NULL)
     return FALSE;
 
-  *call = g_object_ref (self->call);
+  *call = g_object_ref (get_call_locked (self));
   *mailbox = _pyisolate_mailbox_ref (self->mailbox);
   return TRUE;
 }
 
-static PyIsolateCallResult *
+static GVariant *
 parse_return (Operation  *self,
               GError    **error)
 {
   g_autoptr (GVariant) body = NULL;
-  g_autoptr (GVariant) value = NULL;
 
   if (self->reply->memory_error != NULL)
     {
@@ -128,8 +162,7 @@ parse_return (Operation  *self,
   if (!_pyisolate_value_check_bytes (self->reply->body, G_VARIANT_TYPE (PYISOLATE_BODY_VALUE), &body, error))
     return NULL;
 
-  value = g_variant_get_variant (body);
-  return _pyisolate_call_result_new (value, self->reply);
+  return g_variant_get_variant (body);
 }
 
 static GError *
@@ -142,7 +175,7 @@ parse_error (Operation *self)
     return error;
 
   error = _pyisolate_frame_to_error (self->reply, details);
-  if (error->domain == PYISOLATE_ERROR && error->code == PYISOLATE_ERROR_REMOTE_EXCEPTION)
+  if (self->method == NULL && error->domain == PYISOLATE_ERROR && error->code == PYISOLATE_ERROR_REMOTE_EXCEPTION)
     {
       g_autoptr (PyIsolateRemoteException) exception = pyisolate_error_dup_remote_exception (error);
 
@@ -152,12 +185,12 @@ parse_error (Operation *self)
   return error;
 }
 
-static PyIsolateCallResult *
+static GVariant *
 take_outcome (Operation  *self,
               GError    **error)
 {
   g_autoptr (GError) own_error = NULL;
-  PyIsolateCallResult *result = NULL;
+  GVariant *result = NULL;
 
   if (self->reply == NULL)
     own_error = g_steal_pointer (&self->error);
@@ -170,7 +203,7 @@ take_outcome (Operation  *self,
   if (self->reply != NULL && g_error_matches (own_error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE))
     {
       _pyisolate_endpoint_close (self->endpoint, own_error);
-      g_prefix_error (&own_error, "“%s” of the extension “%s”: ", pyisolate_call_get_method (self->call),
+      g_prefix_error (&own_error, "“%s” of the extension “%s”: ", get_method (self),
                       pyisolate_extension_get_name (self->extension));
     }
 
@@ -185,7 +218,7 @@ static void
 finish (gpointer data)
 {
   Operation *self = data;
-  PyIsolateCallResult *result;
+  GVariant *value;
   GError *error = NULL;
 
   g_mutex_lock (&self->mutex);
@@ -197,8 +230,15 @@ finish (gpointer data)
     g_source_destroy (self->deadline);
   remove_from_all (self);
 
-  result = take_outcome (self, &error);
-  self->func (result, error, self->user_data);
+  value = take_outcome (self, &error);
+  if (self->value_func != NULL)
+    {
+      self->value_func (value, error, self->user_data);
+      return;
+    }
+
+  self->func (value != NULL ? _pyisolate_call_result_new (value, self->reply) : NULL, error, self->user_data);
+  g_clear_pointer (&value, g_variant_unref);
 }
 
 static gboolean
@@ -215,7 +255,10 @@ settle (Operation      *self,
 
   self->reply = reply;
   self->error = error;
-  _pyisolate_mailbox_post (self->mailbox, self->job_kind, finish, operation_ref (self), operation_unref);
+  if (self->job_kind == PYISOLATE_JOB_CALL && _pyisolate_mailbox_is_at_hand (self->mailbox))
+    finish (self); /* of this very thread, which is reading and has nothing else to do before */
+  else
+    _pyisolate_mailbox_post (self->mailbox, self->job_kind, finish, operation_ref (self), operation_unref);
 
   return TRUE;
 }
@@ -253,14 +296,14 @@ emit_part (gpointer data)
       const char *text;
 
       g_variant_get (body, "(d&s)", &fraction, &text);
-      _pyisolate_call_emit_progress (self->call, fraction, text);
-      _pyisolate_extension_post_progress (self->extension, self->call, fraction, text);
+      _pyisolate_call_emit_progress (get_call (self), fraction, text);
+      _pyisolate_extension_post_progress (self->extension, get_call (self), fraction, text);
     }
   else
     {
       g_autoptr (GVariant) value = g_variant_get_variant (body);
 
-      _pyisolate_call_emit_event (self->call, frame->name, value);
+      _pyisolate_call_emit_event (get_call (self), frame->name, value);
     }
 }
 
@@ -272,7 +315,7 @@ refuse_parts (Operation *self)
 
   error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
                        "“%s” sent more than %d reports of progress and events that nobody has taken yet",
-                       pyisolate_call_get_method (self->call), MAX_PARTS);
+                       get_method (self), MAX_PARTS);
   _pyisolate_endpoint_close (self->endpoint, error);
 }
 
@@ -318,7 +361,7 @@ on_cancelled (GCancellable *cancellable,
   GError *error;
 
   error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "The call of “%s” was cancelled",
-                       pyisolate_call_get_method (self->call));
+                       get_method (self));
   if (settle (self, NULL, error))
     _pyisolate_endpoint_cancel (self->endpoint, self->id);
 }
@@ -331,7 +374,7 @@ on_deadline (gpointer user_data)
   GError *error;
 
   error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_TIMED_OUT, "“%s” of the extension “%s” did not answer in time",
-                       pyisolate_call_get_method (self->call), pyisolate_extension_get_name (self->extension));
+                       get_method (self), pyisolate_extension_get_name (self->extension));
   if (settle (self, NULL, error))
     {
       _pyisolate_endpoint_cancel (self->endpoint, self->id);
@@ -369,7 +412,10 @@ send_call (Operation *self,
       return;
     }
 
-  frame = _pyisolate_call_make_frame (self->call, _pyisolate_endpoint_get_memory (self->endpoint), &error);
+  if (self->method != NULL)
+    frame = _pyisolate_call_new_plain_frame (self->method, self->args, self->kwargs, &error);
+  else
+    frame = _pyisolate_call_make_frame (self->call, _pyisolate_endpoint_get_memory (self->endpoint), &error);
   if (frame == NULL)
     {
       settle (self, NULL, error);
@@ -393,6 +439,39 @@ send_call (Operation *self,
                                                 operation_unref);
 }
 
+static Operation *
+operation_new (PyIsolateExtension *extension,
+               PyIsolateEndpoint  *endpoint,
+               PyIsolateMailbox   *mailbox,
+               PyIsolateJobKind    job_kind,
+               GCancellable       *cancellable,
+               gpointer            user_data)
+{
+  Operation *self = g_new0 (Operation, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->extension = g_object_ref (extension);
+  self->endpoint = g_object_ref (endpoint);
+  self->mailbox = _pyisolate_mailbox_ref (mailbox);
+  self->job_kind = job_kind;
+  self->cancellable = cancellable != NULL ? g_object_ref (cancellable) : NULL;
+  self->user_data = user_data;
+  g_mutex_init (&self->mutex);
+
+  return self;
+}
+
+static void
+start (Operation *self,
+       gint64     timeout)
+{
+  g_mutex_lock (&self->mutex);
+  send_call (self, timeout);
+  g_mutex_unlock (&self->mutex);
+
+  operation_unref (self);
+}
+
 /*< private >
  * @timeout: milliseconds, or -1
  * @mailbox: where @func is called, and the signals of @call are emitted
@@ -409,23 +488,35 @@ _pyisolate_operation_start (PyIsolateExtension     *extension,
                             PyIsolateOperationFunc  func,
                             gpointer                user_data)
 {
-  Operation *self = g_new0 (Operation, 1);
+  Operation *self = operation_new (extension, endpoint, mailbox, job_kind, cancellable, user_data);
 
-  g_atomic_ref_count_init (&self->ref_count);
-  self->extension = g_object_ref (extension);
-  self->endpoint = g_object_ref (endpoint);
   self->call = g_object_ref (call);
-  self->mailbox = _pyisolate_mailbox_ref (mailbox);
-  self->job_kind = job_kind;
-  self->cancellable = cancellable != NULL ? g_object_ref (cancellable) : NULL;
   self->func = func;
-  self->user_data = user_data;
+  start (self, timeout);
+}
 
-  g_mutex_init (&self->mutex);
+/*< private >
+ * @args: (nullable): a tuple; consumed if it is floating
+ * @kwargs: (nullable): the same, `a{sv}`
+ */
+void
+_pyisolate_operation_start_plain (PyIsolateExtension *extension,
+                                  PyIsolateEndpoint  *endpoint,
+                                  const char         *method,
+                                  GVariant           *args,
+                                  GVariant           *kwargs,
+                                  gint64              timeout,
+                                  PyIsolateMailbox   *mailbox,
+                                  PyIsolateJobKind    job_kind,
+                                  GCancellable       *cancellable,
+                                  PyIsolateValueFunc  func,
+                                  gpointer            user_data)
+{
+  Operation *self = operation_new (extension, endpoint, mailbox, job_kind, cancellable, user_data);
 
-  g_mutex_lock (&self->mutex);
-  send_call (self, timeout);
-  g_mutex_unlock (&self->mutex);
-
-  operation_unref (self);
+  self->method = g_strdup (method);
+  self->args = args != NULL ? g_variant_ref_sink (args) : NULL;
+  self->kwargs = kwargs != NULL ? g_variant_ref_sink (kwargs) : NULL;
+  self->value_func = func;
+  start (self, timeout);
 }
