@@ -253,8 +253,8 @@ _pyisolate_lane_next (PyIsolateLane      *self,
     {
       if (self->fds != NULL)
         close_fds (self);
-      if (self->assembled != NULL)
-        clear_assembled (self);
+      if (self->assembled_cost > 0)
+        clear_assembled (self); /* its memory may have gone with the frame, its cost is the frame's now */
     }
   if (!find_next (self))
     return FALSE;

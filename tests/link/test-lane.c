@@ -87,6 +87,27 @@ assert_refused (Half       *half,
   g_assert_cmpint (recv (half->peer, &code, sizeof code, 0), ==, 0);
 }
 
+static PyIsolateFrame *
+make_call (guint64 id,
+           gsize   size,
+           guint   n_fds)
+{
+  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, id);
+  guint8 *body = g_malloc (size);
+  int *fds = g_new (int, n_fds);
+
+  for (gsize i = 0; i < size; i++)
+    body[i] = (guint8) (i * 31 + id);
+  for (guint i = 0; i < n_fds; i++)
+    fds[i] = _pyisolate_dup_fd (0, NULL);
+  frame->target = g_strdup ("");
+  frame->name = g_strdup ("name");
+  frame->body = g_bytes_new_take (body, size);
+  _pyisolate_frame_take_fds (frame, fds, n_fds);
+
+  return frame;
+}
+
 /* A frame's head and what follows it, as it is sent: @payload has @size bytes. */
 static void
 send_raw (Half                      *half,
@@ -343,6 +364,38 @@ test_parts_over_budget (void)
   _pyisolate_budget_unref (budget);
 }
 
+/* And counts no more when the frame has been taken, whoever has its memory. */
+static void
+test_parts_and_budget (void)
+{
+  PyIsolateBudget *budget = _pyisolate_budget_new ();
+  g_autoptr (PyIsolateLane) peer = NULL;
+  Half half;
+
+  half_init (&half);
+  peer = _pyisolate_lane_new (_pyisolate_steal_fd (&half.peer));
+  _pyisolate_lane_set_budget (peer, budget);
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autoptr (PyIsolateFrame) frame = NULL;
+      PyIsolateFrameView view;
+
+      g_assert_true (_pyisolate_transport_send (PYISOLATE_TRANSPORT (half.lane), make_call (i, 300000, 0), NULL));
+      _pyisolate_lane_lock (peer);
+      while (!_pyisolate_lane_next (peer, &view))
+        _pyisolate_lane_flush (half.lane);
+      g_assert_cmpuint (budget->bytes, >, 300000);
+      if (i > 0)
+        frame = _pyisolate_lane_steal_frame (peer);
+      g_assert_false (_pyisolate_lane_next (peer, &view));
+      g_assert_cmpuint (budget->bytes, ==, 0);
+      _pyisolate_lane_unlock (peer);
+    }
+  half_clear (&half);
+  g_clear_object (&peer);
+  _pyisolate_budget_unref (budget);
+}
+
 static void
 test_no_fds_left (void)
 {
@@ -388,27 +441,6 @@ test_end (void)
       g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED);
       half_clear (&half);
     }
-}
-
-static PyIsolateFrame *
-make_call (guint64 id,
-           gsize   size,
-           guint   n_fds)
-{
-  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, id);
-  guint8 *body = g_malloc (size);
-  int *fds = g_new (int, n_fds);
-
-  for (gsize i = 0; i < size; i++)
-    body[i] = (guint8) (i * 31 + id);
-  for (guint i = 0; i < n_fds; i++)
-    fds[i] = _pyisolate_dup_fd (0, NULL);
-  frame->target = g_strdup ("");
-  frame->name = g_strdup ("name");
-  frame->body = g_bytes_new_take (body, size);
-  _pyisolate_frame_take_fds (frame, fds, n_fds);
-
-  return frame;
 }
 
 static void
@@ -698,6 +730,7 @@ main (int   argc,
     { "parts-too-many", test_parts_too_many },
     { "parts-too-few", test_parts_too_few },
     { "parts-over-budget", test_parts_over_budget },
+    { "parts-and-budget", test_parts_and_budget },
     { "no-fds-left", test_no_fds_left },
     { "end", test_end },
     { "sizes", test_sizes },
