@@ -187,6 +187,32 @@ class Manager(HostTest):
         self.assertLessEqual(max(starting for _, starting in most), 3)
         self.assertEqual(1.0, overall[-1])
 
+    def test_load_error(self):
+        """Tells where in the extension it was, and what led to it."""
+        source = """
+            def inner():
+                try:
+                    {}["k"]
+                except KeyError as error:
+                    raise ValueError("at import", 7) from error
+
+            inner()
+        """
+        for isolated in (True, False):
+            with self.subTest(isolated=isolated):
+                name = f"broken_{isolated}"
+                ext = self.load(self.make_manager(), source, name, isolated=isolated)
+                with self.assertRaisesRegex(
+                    pyisolate.LoadError, "ValueError: .*at import"
+                ) as raised:
+                    ext.sync.anything()
+                cause = raised.exception.__cause__
+                self.assertIs(ValueError, type(cause))
+                self.assertEqual(("at import", 7), cause.args)
+                self.assertIsInstance(cause.__cause__, KeyError)
+                self.assertRegex(raised.exception.remote_traceback, "__init__.py.*in inner")
+                self.assertEqual("failed", ext.state)
+
     def test_logs(self):
         """Records have the level, the time and the logger that they have in the extension."""
         times = []

@@ -126,7 +126,27 @@ host_decode_value (PyObject *module,
   return _pyisolate_codec_decode_value ((const guint8 *) data, size, NULL);
 }
 
+/* describe_last_error(extension): the exception that its last error carries, or None. */
+static PyObject *
+host_describe_last_error (PyObject *module,
+                          PyObject *extension_object)
+{
+  PyIsolateExtension *extension = _pyisolate_host_get_object (extension_object, PYISOLATE_TYPE_EXTENSION);
+  g_autoptr (PyIsolateRemoteException) exception = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (extension == NULL)
+    return NULL;
+
+  error = pyisolate_extension_dup_last_error (extension);
+  if (error != NULL)
+    exception = pyisolate_error_dup_remote_exception (error);
+
+  return _pyisolate_host_describe_exception (exception);
+}
+
 static PyMethodDef functions[] = {
+  { "describe_last_error", host_describe_last_error, METH_O, "The exception that an extension's last error carries." },
   { "encoded_size", host_encoded_size, METH_O, "The size of a value on its way." },
   { "decode_value", host_decode_value, METH_O, "A value from the form in which it travels." },
   { NULL }

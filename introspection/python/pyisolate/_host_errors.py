@@ -54,6 +54,9 @@ class SandboxUnavailableError(Error, ValueError):
     """A sandbox is asked for that cannot be had: SANDBOX_UNAVAILABLE."""
 
 
+for _class in [Error, *Error.__subclasses__()]:
+    _class.__module__ = "pyisolate"  # where users know it from
+
 # After these the extension has no process any more.
 ENDED = (ProcessEndedError, NotRunningError)
 
@@ -112,6 +115,15 @@ def of_gerror(domain, code, message):
 def of_glib(error):
     """From a GLib.Error of PyGObject's."""
     return of_gerror(error.domain, error.code, error.message)
+
+
+def of_load(error, described):
+    """From the GLib.Error of a load, with the exception that was raised in the extension."""
+    raised = of_glib(error)
+    if described is not None:
+        raised.__cause__ = _restore(described)
+        raised.remote_traceback = described[2]
+    return raised
 
 
 def of_outcome(outcome):

@@ -227,6 +227,8 @@ class Local:
         self._object_method = Method(_objects.CALL, self._call_callee)
 
     def _load_error(self, failure):
+        from . import _errors
+
         if not isinstance(failure, _contents.LoadError):
             return failure
         error = failure.error
@@ -237,6 +239,7 @@ class Local:
             f"The extension “{self.name}” could not be loaded ({failure.stage}): {text}",
         )
         raised.__cause__ = error
+        raised.remote_traceback = _errors.format_traceback(error)
         return raised
 
     def stop(self, future):

@@ -263,7 +263,7 @@ class ExtensionManager:
                     gextension = gmanager.load_extension_finish(result)
                     extension._set_loaded(gextension)
                 except GLib.Error as error:
-                    future.set_exception(_host_errors.of_glib(error))
+                    future.set_exception(self._load_error(extension.name, error))
                 except BaseException as error:
                     future.set_exception(error)
                 else:
@@ -275,6 +275,11 @@ class ExtensionManager:
             )
 
         return _bridge.home().start(start)
+
+    def _load_error(self, name, error):
+        gextension = self._find(name)
+        described = None if gextension is None else native.describe_last_error(gextension)
+        return _host_errors.of_load(error, described)
 
     async def load_all(self, configs):
         """Load many at once. The result tells which failed and why, while the others run."""
