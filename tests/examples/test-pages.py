@@ -47,6 +47,17 @@ class Page:
             "XDG_STATE_HOME": str(folder / "state"),
         }
 
+    def install(self, requirement):
+        """From PyPI, beside what the system's interpreter has."""
+        venv = self.folder / "venv"
+        self.run("uv", "venv", "-q", "--python", sys.executable, "--system-site-packages", venv)
+        self.run("uv", "pip", "install", "-q", "--python", venv / "bin" / "python3", requirement)
+        link = self.folder / "bin" / "python3"
+        link.unlink()
+        # A link to it would be the system's interpreter again.
+        link.write_text(f'#!/bin/sh\nexec "{venv}/bin/python3" "$@"\n')
+        link.chmod(0o755)
+
     def run(self, *command):
         done = subprocess.run(
             [str(part) for part in command],
@@ -122,6 +133,8 @@ class Pages(unittest.TestCase):
         output = None
         with tempfile.TemporaryDirectory(prefix="pyisolate-page-") as folder:
             page = Page(pathlib.Path(folder))
+            if any("-m pytest" in snippet.code for snippet in snippets):
+                page.install("pytest>=8,<10")
             for snippet in snippets:
                 if snippet.kind == "output":
                     self.assertIsNotNone(output, f"{snippet.where}: nothing was run before it")
