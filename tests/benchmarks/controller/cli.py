@@ -56,6 +56,7 @@ def parse(arguments):
     add("--no-memory", dest="memory", action="store_false", help="leave the pass for memory out")
     add("--memory-only", action="store_true", help="nothing but the pass for memory")
     add("--rounds", type=int, metavar="N")
+    add("--minutes", type=float, metavar="M", help="no further round if it would end later")
     add("--seconds", type=float, metavar="S", help="for one subject on one workload in one round")
     add("--most", type=int, metavar="N", default=20_000, help="samples of one measurement")
     add("--seed", type=int, default=1, help="for the order of things")

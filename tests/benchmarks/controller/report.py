@@ -3,6 +3,8 @@
 
 import pathlib
 import re
+import shutil
+import tempfile
 
 from . import plot
 
@@ -197,15 +199,18 @@ def whole(results):
 
 
 def write_docs(results, docs, build):
-    """Replace what stands between the marks of docs/benchmarks.md, and its plots."""
-    names = plot.make(results, docs / "benchmarks", build)
-    images = "\n\n".join(f"![{title}](benchmarks/{name}.svg)" for name, title in names.items())
-    page = pathlib.Path(docs) / "benchmarks.md"
-    text = page.read_text()
+    """Replace what stands between the marks of docs/benchmarks.md, and its plots beside it."""
+    with tempfile.TemporaryDirectory() as folder:
+        titles = plot.make(results, folder, build)
+        for old in docs.glob("benchmarks-*.svg"):
+            old.unlink()
+        for name in titles:
+            shutil.copy(pathlib.Path(folder) / f"{name}.svg", docs / f"benchmarks-{name}.svg")
+    images = "\n\n".join(f"![{title}](benchmarks-{name}.svg)" for name, title in titles.items())
+    # One level below the heading of that section.
+    tables = re.sub("^#", "##", whole(results), flags=re.MULTILINE)
     begin, end = MARKS.format("begin"), MARKS.format("end")
-    # One level below the heading of that section; the plots there are the SVG files.
-    inside = "\n\n".join([re.sub("^#", "##", whole(results), flags=re.MULTILINE), images])
-    for name in names:
-        (docs / "benchmarks" / f"{name}.png").unlink()
     pattern = re.compile(re.escape(begin) + ".*" + re.escape(end), re.DOTALL)
-    page.write_text(pattern.sub(lambda _: f"{begin}\n\n{inside}\n\n{end}", text))
+    page = docs / "benchmarks.md"
+    text = f"{begin}\n\n{tables}\n\n### Plots\n\n{images}\n\n{end}"
+    page.write_text(pattern.sub(lambda _: text, page.read_text()))

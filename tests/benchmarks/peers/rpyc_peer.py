@@ -16,6 +16,7 @@ from rpyc.core.channel import Channel
 from rpyc.utils.server import ThreadedServer
 
 from . import service
+from .base import CannotError
 from .spawned import Spawned, ready
 
 NEVER = 1 << 62
@@ -36,12 +37,21 @@ class Service(rpyc.Service):
         return pickle.dumps(service.timed(lambda: answer(1), seconds, most))
 
 
+# 64 MiB take 14 s: for each packet, what is left to send is copied.
+LARGEST = 16 << 20
+
+
 class Rpyc(Spawned):
     module = "rpyc_peer"
     cannot = {  # noqa: RUF012
         "shared_in": "it has no shared memory",
         "shared_echo": "it has no shared memory",
     }
+
+    def bind(self, workload):
+        if workload.n_bytes > LARGEST:
+            raise CannotError("takes 14 s for 64 MiB, as it copies what is left for each packet")
+        return super().bind(workload)
 
     def connect(self):
         self.connection = self.new_connection()

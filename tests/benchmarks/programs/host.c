@@ -121,7 +121,8 @@ prepare_echo (Host           *self,
     return FALSE;
   if (!g_variant_equal (reply, self->value))
     {
-      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_FAILED, "came back different");
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "came back different: as %.40s instead of %.40s",
+                   g_variant_get_type_string (reply), g_variant_get_type_string (self->value));
       return FALSE;
     }
   return TRUE;
