@@ -305,7 +305,7 @@ give_back_calls_locked (PyIsolateInbox *from)
 {
   PyIsolateFrame *frame;
 
-  while ((frame = g_queue_pop_head (&from->frames)) != NULL)
+  while ((frame = _pyisolate_inbox_pop_locked (from)) != NULL)
     {
       if (frame->kind == PYISOLATE_FRAME_CALL)
         {
@@ -314,7 +314,7 @@ give_back_calls_locked (PyIsolateInbox *from)
 
           if (call != NULL)
             call->queued = inbox;
-          _pyisolate_inbox_push_locked (inbox, frame, NULL);
+          _pyisolate_inbox_push_call_locked (inbox, frame, call != NULL ? call->lane : NULL, NULL);
         }
       else
         {
@@ -343,7 +343,7 @@ _pyisolate_out_call_end (guint64 id)
         {
           give_back_calls_locked (out->inbox);
           /* The wait may have read the wake-up that was for the main inbox. */
-          if (out->runner == runtime->main_runner && !g_queue_is_empty (&main_inbox->frames))
+          if (out->runner == runtime->main_runner && _pyisolate_inbox_has_frames_locked (main_inbox))
             _pyisolate_inbox_wake_locked (main_inbox);
         }
     }
@@ -450,17 +450,7 @@ drop_queued_call_locked (PyIsolateInCall *call)
   g_autoptr (PyIsolateLane) lane = dup_lane_of_call_locked (call->id);
   guint64 id = call->id;
 
-  for (GList *l = call->queued->frames.head; l != NULL; l = l->next)
-    {
-      PyIsolateFrame *frame = l->data;
-
-      if (frame->kind == PYISOLATE_FRAME_CALL && frame->id == id)
-        {
-          g_queue_delete_link (&call->queued->frames, l);
-          _pyisolate_frame_free (frame);
-          break;
-        }
-    }
+  _pyisolate_inbox_drop_call_locked (call->queued, id);
   forget_in_call_locked (id);
   _pyisolate_runtime_send_by (lane, _pyisolate_frame_new_error (id, error), NULL);
 }
@@ -470,8 +460,7 @@ interrupt_runner_locked (PyIsolateRunner *runner,
                          PyIsolateInCall *call)
 {
   if (runner->n_waits > 0)
-    _pyisolate_inbox_push_locked (runner->inbox,
-                                  _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, call->id), NULL);
+    _pyisolate_inbox_push_cancel_locked (runner->inbox, call->id);
 
   /* Around another def that it serves meanwhile it is told when that one has ended. */
   if (runner->top != call)
@@ -480,8 +469,7 @@ interrupt_runner_locked (PyIsolateRunner *runner,
   if (runner == _pyisolate_runtime.main_runner)
     pthread_kill (runner->thread, PYISOLATE_RUNTIME_SIGNAL);
   else
-    _pyisolate_inbox_push_locked (_pyisolate_runtime.interrupts,
-                                  _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, call->id), NULL);
+    _pyisolate_inbox_push_cancel_locked (_pyisolate_runtime.interrupts, call->id);
 }
 
 static void
@@ -509,8 +497,7 @@ cancel_in_call_locked (PyIsolateInCall *call)
   if (call->runner != NULL)
     interrupt_runner_locked (call->runner, call);
   else
-    _pyisolate_inbox_push_locked (_pyisolate_runtime.inboxes[PYISOLATE_HOME_MAIN],
-                                  _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, call->id), NULL);
+    _pyisolate_inbox_push_cancel_locked (_pyisolate_runtime.inboxes[PYISOLATE_HOME_MAIN], call->id);
 }
 
 /* FALSE: there is no such call; it was answered, or has not come yet. */

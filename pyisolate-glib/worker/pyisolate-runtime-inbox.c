@@ -8,6 +8,23 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+typedef struct {
+  PyIsolateLane *lane; /* not owned: which it is, NULL for D-Bus */
+  GQueue frames;
+} CallQueue;
+
+/* Those of lanes that are gone are not kept longer than there is room for. */
+#define MAX_EMPTY_QUEUES 8
+
+static void
+free_call_queue (gpointer data)
+{
+  CallQueue *queue = data;
+
+  g_queue_clear_full (&queue->frames, (GDestroyNotify) _pyisolate_frame_free);
+  g_free (queue);
+}
+
 static PyIsolateInbox *
 new_inbox (int      wake_fd,
            int      wait_fd,
@@ -17,6 +34,7 @@ new_inbox (int      wake_fd,
 
   g_atomic_ref_count_init (&inbox->ref_count);
   g_queue_init (&inbox->frames);
+  inbox->calls = g_ptr_array_new_with_free_func (free_call_queue);
   g_cond_init (&inbox->arrived);
   inbox->wake_fd = wake_fd;
   inbox->wait_fd = wait_fd;
@@ -88,6 +106,7 @@ _pyisolate_inbox_unref (PyIsolateInbox *inbox)
     }
 
   g_queue_clear_full (&inbox->frames, (GDestroyNotify) _pyisolate_frame_free);
+  g_ptr_array_unref (inbox->calls);
   g_cond_clear (&inbox->arrived);
   if (inbox->wait_fd >= 0 && inbox->owns_fds)
     _pyisolate_lanes_free_set (inbox->wait_fd);
@@ -110,8 +129,16 @@ _pyisolate_inbox_wake_locked (PyIsolateInbox *inbox)
   g_cond_broadcast (&inbox->arrived);
 }
 
+static void
+wake_unless_awake_locked (PyIsolateInbox *inbox,
+                          PyIsolateInbox *awake)
+{
+  if (awake == NULL || inbox->wake_fd < 0 || inbox->wake_fd != awake->wake_fd)
+    _pyisolate_inbox_wake_locked (inbox);
+}
+
 /*< private >
- * @frame: (transfer full): the frame
+ * @frame: (transfer full): the frame, not the call of a method
  * @awake: (nullable): an inbox of the calling thread, which looks into all that are its own anyway
  */
 void
@@ -120,8 +147,112 @@ _pyisolate_inbox_push_locked (PyIsolateInbox *inbox,
                               PyIsolateInbox *awake)
 {
   g_queue_push_tail (&inbox->frames, frame);
-  if (awake == NULL || inbox->wake_fd < 0 || inbox->wake_fd != awake->wake_fd)
-    _pyisolate_inbox_wake_locked (inbox);
+  wake_unless_awake_locked (inbox, awake);
+}
+
+static CallQueue *
+get_call_queue_locked (PyIsolateInbox *inbox,
+                       PyIsolateLane  *lane)
+{
+  CallQueue *queue;
+
+  for (guint i = 0; i < inbox->calls->len; i++)
+    {
+      queue = g_ptr_array_index (inbox->calls, i);
+      if (queue->lane == lane)
+        return queue;
+    }
+
+  queue = g_new0 (CallQueue, 1);
+  queue->lane = lane;
+  g_queue_init (&queue->frames);
+  g_ptr_array_add (inbox->calls, queue);
+
+  return queue;
+}
+
+/*< private >
+ * @frame: (transfer full): the call of a method
+ * @lane: (nullable): by which it came
+ */
+void
+_pyisolate_inbox_push_call_locked (PyIsolateInbox *inbox,
+                                   PyIsolateFrame *frame,
+                                   PyIsolateLane  *lane,
+                                   PyIsolateInbox *awake)
+{
+  g_queue_push_tail (&get_call_queue_locked (inbox, lane)->frames, frame);
+  wake_unless_awake_locked (inbox, awake);
+}
+
+/* By turns of one lane and another. */
+static PyIsolateFrame *
+pop_call_locked (PyIsolateInbox *inbox)
+{
+  for (guint i = 0; i < inbox->calls->len; i++)
+    {
+      guint at = (inbox->next_calls + i) % inbox->calls->len;
+      CallQueue *queue = g_ptr_array_index (inbox->calls, at);
+      PyIsolateFrame *frame = g_queue_pop_head (&queue->frames);
+
+      if (frame == NULL)
+        continue;
+
+      inbox->next_calls = at + 1;
+      if (inbox->calls->len > MAX_EMPTY_QUEUES && g_queue_is_empty (&queue->frames))
+        g_ptr_array_remove_index_fast (inbox->calls, at);
+      return frame;
+    }
+
+  return NULL;
+}
+
+void
+_pyisolate_inbox_drop_call_locked (PyIsolateInbox *inbox,
+                                   guint64         id)
+{
+  for (guint i = 0; i < inbox->calls->len; i++)
+    {
+      CallQueue *queue = g_ptr_array_index (inbox->calls, i);
+
+      for (GList *l = queue->frames.head; l != NULL; l = l->next)
+        {
+          PyIsolateFrame *frame = l->data;
+
+          if (frame->id == id)
+            {
+              g_queue_delete_link (&queue->frames, l);
+              _pyisolate_frame_free (frame);
+              return;
+            }
+        }
+    }
+}
+
+gboolean
+_pyisolate_inbox_has_frames_locked (PyIsolateInbox *inbox)
+{
+  if (!g_queue_is_empty (&inbox->frames))
+    return TRUE;
+
+  for (guint i = 0; i < inbox->calls->len; i++)
+    {
+      CallQueue *queue = g_ptr_array_index (inbox->calls, i);
+
+      if (!g_queue_is_empty (&queue->frames))
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+/* Before what waits there: a cancellation is not to wait for calls. Its own call has left the inbox. */
+void
+_pyisolate_inbox_push_cancel_locked (PyIsolateInbox *inbox,
+                                     guint64         id)
+{
+  g_queue_push_head (&inbox->frames, _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, id));
+  _pyisolate_inbox_wake_locked (inbox);
 }
 
 static gboolean
@@ -136,22 +267,21 @@ static PyIsolateFrame *
 pop_locked (PyIsolateInbox *inbox,
             guint64         reply_id)
 {
-  PyIsolateFrame *frame = NULL;
+  PyIsolateFrame *frame;
   PyIsolateInCall *call;
 
   for (GList *l = inbox->frames.head; l != NULL; l = l->next)
     {
-      PyIsolateFrame *candidate = l->data;
-
-      if (reply_id == 0 || !is_reply (candidate) || candidate->id == reply_id)
+      frame = l->data;
+      if (reply_id == 0 || !is_reply (frame) || frame->id == reply_id)
         {
-          frame = candidate;
           g_queue_delete_link (&inbox->frames, l);
-          break;
+          return frame;
         }
     }
 
-  if (frame != NULL && frame->kind == PYISOLATE_FRAME_CALL)
+  frame = pop_call_locked (inbox);
+  if (frame != NULL)
     {
       call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &frame->id);
       if (call != NULL)
@@ -159,6 +289,12 @@ pop_locked (PyIsolateInbox *inbox,
     }
 
   return frame;
+}
+
+PyIsolateFrame *
+_pyisolate_inbox_pop_locked (PyIsolateInbox *inbox)
+{
+  return pop_locked (inbox, 0);
 }
 
 /* What is there now, or NULL. */
@@ -180,7 +316,7 @@ _pyisolate_inbox_has_frames (PyIsolateInbox *inbox)
   gboolean has_frames;
 
   g_mutex_lock (&_pyisolate_runtime.mutex);
-  has_frames = !g_queue_is_empty (&inbox->frames);
+  has_frames = _pyisolate_inbox_has_frames_locked (inbox);
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 
   return has_frames;

@@ -27,8 +27,10 @@
 /* A host has fewer, but may open one before this side knows that another is closed. */
 #define MAX_LANES 1024
 
-/* A reader takes so many frames of a lane before it looks at the next. */
-#define FRAMES_PER_TURN 64
+/* A reader takes so many frames of a lane, or so many bytes, before it looks at the others and has done what these are
+ * about: so a call by one lane does not wait for all that has been called by another. */
+#define FRAMES_PER_TURN 32
+#define BYTES_PER_TURN (32 * 1024)
 
 /* How long the lanes are left to a main thread that is busy. */
 #define PATIENCE_MS 1
@@ -45,12 +47,15 @@
 static struct {
   PyIsolateLane *lanes[MAX_LANES];
   int fds[MAX_LANES]; /* atomic: of the same, for a forked child */
+  gint left[MAX_LANES]; /* atomic: a message was not read to its end */
+  gint n_left;        /* atomic: how many of them */
   guint n_lanes;      /* atomic */
   guint n_numbers;    /* atomic: more than any that was ever in use */
   GArray *sets;       /* of int: epoll sets that have all lanes */
   int guard_set;
   guint n_turns;      /* atomic: how often lanes were read */
   guint guard_turn;   /* link's thread: the turn when it found something to read */
+  gint guard_reminded; /* atomic: it looks after what was left, too */
 } all = { .guard_set = -1 };
 
 static gboolean
@@ -231,6 +236,15 @@ _pyisolate_lanes_add (int take_fd)
   return added;
 }
 
+/* Of what is left in a message that has been received the socket does not tell. */
+static void
+set_left (guint    number,
+          gboolean left)
+{
+  if (g_atomic_int_compare_and_exchange (&all.left[number], !left, left))
+    g_atomic_int_add (&all.n_left, left ? 1 : -1);
+}
+
 /* Nobody will answer what went by it. */
 static void
 end_calls_locked (PyIsolateLane *lane)
@@ -266,6 +280,7 @@ remove_lane (guint          number,
         epoll_ctl (g_array_index (all.sets, int, i), EPOLL_CTL_DEL, _pyisolate_lane_get_fd (lane), NULL);
       all.lanes[number] = NULL;
       g_atomic_int_set (&all.fds[number], -1);
+      set_left (number, FALSE);
       g_atomic_int_add (&all.n_lanes, -1);
       end_calls_locked (lane);
       removed = TRUE;
@@ -308,12 +323,37 @@ dup_lane (guint number)
   return lane;
 }
 
-/* Whether to look for a further message after one. While others wait for the link's thread nothing may be left in a
- * lane whose reader has been woken for it, for nobody else will be. */
+/* Whether to look for a further message after one. While others wait for the link's thread nothing is left in a lane
+ * unknown to it: whoever was woken for a message is the only one. */
 static gboolean
 look_for_more (guint turn)
 {
   return turn % PROBE_INTERVAL == 0 || g_atomic_int_get (&all.guard_set) >= 0;
+}
+
+static gboolean
+on_reminded (gpointer user_data)
+{
+  g_atomic_int_set (&all.guard_reminded, FALSE);
+  if ((guint) g_atomic_int_get (&all.n_turns) == GPOINTER_TO_UINT (user_data))
+    _pyisolate_lanes_drain ();
+
+  return G_SOURCE_REMOVE;
+}
+
+/* Something is left in a lane, of which the guard's set knows nothing: see to it that it is not left for long. */
+static void
+remind_guard (void)
+{
+  g_autoptr (GSource) source = NULL;
+
+  if (g_atomic_int_get (&all.guard_set) < 0 ||
+      !g_atomic_int_compare_and_exchange (&all.guard_reminded, FALSE, TRUE))
+    return;
+
+  source = g_timeout_source_new (PATIENCE_MS);
+  g_source_set_callback (source, on_reminded, GUINT_TO_POINTER ((guint) g_atomic_int_get (&all.n_turns)), NULL);
+  g_source_attach (source, _pyisolate_runtime.context);
 }
 
 /*< private >
@@ -329,6 +369,8 @@ read_lane (guint           number,
   g_autoptr (PyIsolateLane) lane = dup_lane (number);
   guint turn = (guint) g_atomic_int_add (&all.n_turns, 1);
   guint n_frames = 0;
+  gsize n_bytes = 0;
+  gboolean left = FALSE;
   gboolean more = everything || g_atomic_int_get (&many) || look_for_more (turn);
   PyIsolateFrameView view;
 
@@ -337,21 +379,44 @@ read_lane (guint           number,
 
   awake = reader;
   _pyisolate_lane_lock (lane);
-  while (_pyisolate_lane_has_buffered (lane) || n_frames == 0 ||
-         (more && (everything || n_frames < FRAMES_PER_TURN)))
+  while (n_frames == 0 || more || _pyisolate_lane_has_buffered (lane))
     {
-      if (!_pyisolate_lane_next (lane, &view))
+      left = !everything && (n_frames >= FRAMES_PER_TURN || n_bytes >= BYTES_PER_TURN);
+      if (left || !_pyisolate_lane_next (lane, &view))
         break;
-      _pyisolate_transport_emit_frame (PYISOLATE_TRANSPORT (lane), _pyisolate_lane_steal_frame (lane));
+
+      n_bytes += view.body_size;
       n_frames++;
+      _pyisolate_transport_emit_frame (PYISOLATE_TRANSPORT (lane), _pyisolate_lane_steal_frame (lane));
     }
+  set_left (number, _pyisolate_lane_has_buffered (lane));
   _pyisolate_lane_unlock (lane);
   awake = NULL;
 
   if (more)
     g_atomic_int_set (&many, n_frames > 1);
+  if (left)
+    remind_guard ();
   if (_pyisolate_lane_is_ended (lane))
     remove_lane (number, lane);
+}
+
+/* Goes on with messages that were not read to their end, unless it was just done. */
+static guint
+read_left (PyIsolateInbox *reader)
+{
+  guint n_read = 0;
+
+  for (guint i = 0; i < (guint) g_atomic_int_get (&all.n_numbers); i++)
+    {
+      if (g_atomic_int_get (&all.left[i]))
+        {
+          read_lane (i, reader, FALSE);
+          n_read++;
+        }
+    }
+
+  return n_read;
 }
 
 /* Reads all that has been sent by now. */
@@ -454,7 +519,8 @@ _pyisolate_lanes_wait (int             set,
                        gboolean       *other)
 {
   struct epoll_event events[8];
-  int n = epoll_wait (set, events, G_N_ELEMENTS (events), timeout);
+  gboolean is_left = g_atomic_int_get (&all.n_left) > 0;
+  int n = epoll_wait (set, events, G_N_ELEMENTS (events), is_left ? 0 : timeout);
 
   *n_events = 0;
   if (n < 0)
@@ -480,6 +546,8 @@ _pyisolate_lanes_wait (int             set,
         read_lane (number, inbox, FALSE);
     }
   *n_events = n;
+  if (is_left)
+    *n_events += read_left (inbox);
 
   return TRUE;
 }

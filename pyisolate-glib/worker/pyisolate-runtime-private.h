@@ -26,10 +26,13 @@ G_BEGIN_DECLS
 /* What a call is told that was not begun before the host's Stop. */
 #define PYISOLATE_RUNTIME_STOPPING "The extension is being stopped"
 
-/* Frames in the order in which they came, for one or more threads or one event loop. */
+/* What came for one or more threads or one event loop. Calls wait for the others of their own lane only, and nothing else
+ * waits for calls. */
 typedef struct {
   gatomicrefcount ref_count;
-  GQueue frames;
+  GQueue frames;    /* but calls of methods, in the order in which they came */
+  GPtrArray *calls; /* of queues, one for each lane */
+  guint next_calls; /* whose turn it is */
   GCond arrived;
   /* fixed: an eventfd, or -1: then `arrived` is used */
   int wake_fd;
@@ -170,6 +173,16 @@ void             _pyisolate_inbox_unref         (PyIsolateInbox  *inbox);
 void             _pyisolate_inbox_push_locked   (PyIsolateInbox  *inbox,
                                                  PyIsolateFrame  *frame /* transfer full */,
                                                  PyIsolateInbox  *awake);
+void             _pyisolate_inbox_push_call_locked (PyIsolateInbox *inbox,
+                                                 PyIsolateFrame  *frame /* transfer full */,
+                                                 PyIsolateLane   *lane,
+                                                 PyIsolateInbox  *awake);
+void             _pyisolate_inbox_drop_call_locked (PyIsolateInbox *inbox,
+                                                 guint64          id);
+PyIsolateFrame  *_pyisolate_inbox_pop_locked    (PyIsolateInbox  *inbox);
+gboolean         _pyisolate_inbox_has_frames_locked (PyIsolateInbox *inbox);
+void             _pyisolate_inbox_push_cancel_locked (PyIsolateInbox *inbox,
+                                                 guint64          id);
 PyIsolateFrame  *_pyisolate_inbox_pop           (PyIsolateInbox  *inbox);
 gboolean         _pyisolate_inbox_has_frames    (PyIsolateInbox  *inbox);
 void             _pyisolate_inbox_wake_locked   (PyIsolateInbox  *inbox);

@@ -166,7 +166,7 @@ receive_method_call (PyIsolateFrame *frame,
       call->lane = lane != NULL ? g_object_ref (lane) : NULL;
       call->queued = _pyisolate_runtime_route_locked (frame);
       g_hash_table_replace (_pyisolate_runtime.calls_in, &call->id, call);
-      _pyisolate_inbox_push_locked (call->queued, frame, awake);
+      _pyisolate_inbox_push_call_locked (call->queued, frame, lane, awake);
     }
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 

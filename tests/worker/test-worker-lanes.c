@@ -117,6 +117,62 @@ test_closed (const char *python)
   worker_finish (worker);
 }
 
+static gint64
+take_integer (PyIsolateLane *lane,
+              guint64        id)
+{
+  struct pollfd pollfd = { .fd = _pyisolate_lane_get_fd (lane), .events = POLLIN };
+  g_autoptr (PyIsolateFrame) frame = NULL;
+  g_autoptr (GVariant) value = NULL;
+  g_autoptr (GVariant) inner = NULL;
+  PyIsolateFrameView view;
+
+  g_assert_cmpint (poll (&pollfd, 1, WORKER_DEADLINE_MS), ==, 1);
+  _pyisolate_lane_lock (lane);
+  if (_pyisolate_lane_next (lane, &view))
+    frame = _pyisolate_lane_steal_frame (lane);
+  _pyisolate_lane_unlock (lane);
+  g_assert_nonnull (frame);
+  g_assert_cmpuint (frame->id, ==, id);
+  value = worker_dup_body (frame, PYISOLATE_BODY_VALUE);
+
+  inner = g_variant_get_variant (value);
+
+  return g_variant_get_int64 (inner);
+}
+
+/* Many calls by one lane do not hold up one by another, nor a cancellation. */
+static void
+test_fair (const char *python)
+{
+  enum { N_TURNS = 1000 };
+  Worker *worker = worker_new (python, "asynchronous.py");
+  g_autoptr (PyIsolateLane) second = open_lane (worker);
+  guint64 waiting = worker_call (worker, "cleanup", "");
+  g_autoptr (PyIsolateFrame) cancelled = NULL;
+  guint64 first = 0;
+  guint64 last = 0;
+
+  for (guint i = 0; i < N_TURNS; i++)
+    {
+      last = worker_call (worker, "take_turn", "<0.0005>");
+      if (i == 0)
+        first = last;
+    }
+  worker_assert_answer (worker, first, "1");
+  send_call (second, 2001, "get_turns", "(@av [], @a{sv} {})");
+  g_assert_cmpint (take_integer (second, 2001), <, N_TURNS / 2);
+
+  worker_cancel (worker, waiting);
+  cancelled = worker_wait (worker, waiting);
+  worker_assert_error (cancelled, PYISOLATE_ERROR_FAILED, "cancelled");
+  send_call (second, 2002, "get_turns", "(@av [], @a{sv} {})");
+  g_assert_cmpint (take_integer (second, 2002), <, N_TURNS);
+
+  worker_assert_answer (worker, last, "1000");
+  worker_finish (worker);
+}
+
 static void
 test_limit (const char *python)
 {
@@ -163,6 +219,7 @@ main (int   argc,
 
   worker_add_test ("lanes/open", test_open);
   worker_add_test ("lanes/closed", test_closed);
+  worker_add_test ("lanes/fair", test_fair);
   worker_add_test ("lanes/limit", test_limit);
   worker_add_test ("lanes/no-descriptor", test_no_descriptor);
 

@@ -197,6 +197,17 @@ connect_host (Worker *worker,
                               (GDestroyNotify) g_async_queue_unref);
 }
 
+/* A test waits until the worker has read what it sends. */
+static void
+flush_lane (PyIsolateLane *lane,
+            gpointer       data)
+{
+  struct pollfd pollfd = { .fd = _pyisolate_lane_get_fd (lane), .events = POLLOUT };
+
+  while (_pyisolate_lane_wants_write (lane) && poll (&pollfd, 1, WORKER_DEADLINE_MS) == 1)
+    _pyisolate_lane_flush (lane);
+}
+
 /* The lane that a worker has from its start. */
 static void
 make_lane (Worker              *worker,
@@ -212,6 +223,7 @@ make_lane (Worker              *worker,
   g_subprocess_launcher_take_fd (launcher, fds[1], 4);
   g_subprocess_launcher_setenv (launcher, "PYISOLATE_LANE_FD", "4", TRUE);
   worker->lane = _pyisolate_lane_new (fds[0]);
+  _pyisolate_lane_set_waiting_func (worker->lane, flush_lane, NULL);
   _pyisolate_transport_start (PYISOLATE_TRANSPORT (worker->lane), &handler, worker, NULL);
   worker->lane_reader = g_thread_new ("lane", read_lane, worker);
 }

@@ -6,6 +6,7 @@ import contextvars
 import functools
 import sys
 import threading
+import time
 
 import pyisolate
 
@@ -158,3 +159,20 @@ async def wrapped(value):
 
 async def stream():
     yield 1
+
+
+n_turns = 0
+
+
+async def take_turn(seconds):
+    """Keeps the loop for so long."""
+    global n_turns
+    n_turns += 1
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+    return n_turns
+
+
+async def get_turns():
+    return n_turns
