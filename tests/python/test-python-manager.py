@@ -3,6 +3,7 @@
 
 import asyncio
 import gc
+import inspect
 import logging
 import os
 import pty
@@ -311,7 +312,6 @@ class Manager(HostTest):
 
     def test_discovery(self):
         """What a REPL looks at starts nothing, and does not wait."""
-        import inspect
         import pydoc
         import rlcompleter
 
@@ -325,8 +325,11 @@ class Manager(HostTest):
 
         text, found, shown = look()
         self.assertIn("once it is loaded", text)
-        self.assertIn("ext.stop()", found)
+        self.assertIn("add(a, b=2)\n        Add.", text)
+        self.assertTrue({"ext.stop()", "ext.add("} <= {*found}, found)
         self.assertIn("new", shown)
+        self.assertEqual("(a, b=2)", str(inspect.signature(ext.add)))
+        self.assertEqual("Add.", inspect.getdoc(ext.sync.add))
         self.assertEqual("new", ext.state)
         self.assertIsNone(ext.pid)
         self.assertEqual("(*args, **kwargs)", str(inspect.signature(ext.anything)))
@@ -340,6 +343,66 @@ class Manager(HostTest):
         self.assertEqual("<method sample.add(a, b=2)>", repr(ext.add))
         self.assertIn("Add.", pydoc.render_doc(ext.add, renderer=pydoc.plaintext))
         ext.kill()
+
+    def test_outline_is_what_is_loaded(self):
+        """What the source says before it is loaded is what the extension says then."""
+        sources = {
+            "functions": """
+                from os.path import join
+                def plain(a, /, b: int, *rest: str, c=1, d: "list[int]" = [], **more) -> dict: ...
+                async def later(*, key): "Later."
+                def _private(): ...
+                class Other: ...
+            """,
+            "listed": """
+                __all__ = ["one", "three"]
+                def one(x=(1, 2)): ...
+                def two(): ...
+                three = 3
+            """,
+            "class": """
+                from pyisolate import ExtensionBase
+                class _Base(ExtensionBase):
+                    def inherited(self, a=1): ...
+                    def both(self): ...
+                class Mine(_Base):
+                    '''Mine.'''
+                    def on_module_loaded(self, module): ...
+                    async def both(self, /, x, *, y=2):
+                        '''Both.
+
+                            Indented.
+                        '''
+                    @staticmethod
+                    def static(a, b): ...
+                    @classmethod
+                    def of_class(cls, a): ...
+                    @property
+                    def value(self): ...
+            """,
+        }
+
+        def shown(ext):
+            return [
+                (
+                    name,
+                    str(inspect.signature(getattr(ext, name))),
+                    inspect.getdoc(getattr(ext, name)),
+                )
+                for name in dir(ext.api)
+            ]
+
+        manager = self.make_manager()
+        for name, source in sources.items():
+            with self.subTest(name=name):
+                ext = self.load(manager, source, name)
+                before = shown(ext)
+                self.assertEqual("new", ext.state)
+                self.assertTrue(before)
+                self.run_async(manager._extensions[name]._ensure_loaded())
+                self.assertEqual(sorted(shown(ext)), sorted(before))
+        for name, source in {"broken": "def (", "entry": "def extension_entrypoint(): ..."}.items():
+            self.assertEqual([], dir(self.load(manager, source, name).api))
 
     def test_names_of_the_host(self):
         """ext.api.x is always the extension's; ext.x is the host's where it has such a name."""
@@ -357,8 +420,6 @@ class Manager(HostTest):
         self.run_async(main())
 
     def test_signature(self):
-        import inspect
-
         async def main():
             async with self.make_manager() as manager:
                 ext = await self.load(manager, EXTENSION)

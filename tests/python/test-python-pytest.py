@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """pyisolate.testing as a plug-in of pytest, in a venv beside the system's PyGObject."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -9,42 +10,64 @@ import unittest
 
 from testing_extension import EXTENSION, TESTS
 
+# What the page's tests are about.
+PAGE_EXTENSION = """
+import pyisolate
+from shared import DatabaseAPI
+
+
+class Stats(pyisolate.ExtensionBase):
+    async def add(self, a, b):
+        assert await DatabaseAPI().get("limit") == 3
+        self.emit_event("added", a + b)
+        return a + b
+"""
+
 
 class Plugin(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="pyisolate-pytest-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+        cls.python = cls.folder / "venv" / "bin" / "python"
+        venv = [sys.executable, "-m", "venv", "--system-site-packages", cls.folder / "venv"]
+        subprocess.run(venv, check=True)
+        pip = [cls.python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        subprocess.run([*pip, "pytest>=8,<10"], check=True, stdout=subprocess.DEVNULL)
+
+    def run_pytest(self, name, extension, tests):
+        folder = self.folder / name
+        (folder / "extensions" / "stats").mkdir(parents=True)
+        (folder / "extensions" / "stats" / "__init__.py").write_text(extension)
+        (folder / "test_stats.py").write_text(tests)
+        done = subprocess.run(
+            [self.python, "-m", "pytest", "-p", "pyisolate.testing", "-v", "--color=no", "."],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return done.returncode, done.stdout
+
     def test_fixtures(self):
-        with tempfile.TemporaryDirectory(prefix="pyisolate-pytest-") as folder:
-            folder = pathlib.Path(folder)
-            python = folder / "venv" / "bin" / "python"
-            venv = [sys.executable, "-m", "venv", "--system-site-packages", folder / "venv"]
-            subprocess.run(venv, check=True)
-            pip = [
-                python,
-                "-m",
-                "pip",
-                "install",
-                "-q",
-                "--disable-pip-version-check",
-                "pytest>=8,<10",
-            ]
-            subprocess.run(pip, check=True, stdout=subprocess.DEVNULL)
-            (folder / "extensions" / "stats").mkdir(parents=True)
-            (folder / "extensions" / "stats" / "__init__.py").write_text(EXTENSION)
-            (folder / "test_stats.py").write_text(TESTS)
-            done = subprocess.run(
-                [python, "-m", "pytest", "-p", "pyisolate.testing", "-v", "--color=no", "."],
-                cwd=folder,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        self.assertEqual(1, done.returncode, done.stdout)
+        code, out = self.run_pytest("fixtures", EXTENSION, TESTS)
+        self.assertEqual(1, code, out)
         for name in ("add", "events", "own_singletons", "fails"):
             good = "FAILED" if name == "fails" else "PASSED"
             for isolated in ("True", "False"):
-                self.assertIn(f"test_stats.py::test_{name}[{isolated}] {good}", done.stdout)
+                self.assertIn(f"test_stats.py::test_{name}[{isolated}] {good}", out)
         for name in ("stopped_at_the_end", "own_singletons_again"):
-            self.assertIn(f"test_stats.py::test_{name} PASSED", done.stdout)
-        self.assertIn("2 failed, 8 passed", done.stdout)
+            self.assertIn(f"test_stats.py::test_{name} PASSED", out)
+        self.assertIn("2 failed, 8 passed", out)
+
+    def test_the_page(self):
+        page = (pathlib.Path(os.environ["PYISOLATE_TEST_SOURCE"]) / "docs/python.md").read_text()
+        mark = "```python tested-by=tests/python/test-python-pytest.py\n"
+        tests = page.partition(mark)[2].partition("```")[0]
+        code, out = self.run_pytest("page", PAGE_EXTENSION, tests)
+        self.assertEqual(0, code, out)
+        self.assertIn("2 passed", out)
 
 
 if __name__ == "__main__":

@@ -101,8 +101,16 @@ def main_sync():
                 ext.sync.block(0.01)
 
 
+def main_glib():
+    import pyisolate.glib
+    from gi.repository import GLib
+
+    pyisolate.glib.start(main())
+    GLib.MainLoop().run()
+
+
 print("begun", flush=True)
-main_sync() if how == "sync" else asyncio.run(main())
+{"sync": main_sync, "glib": main_glib}.get(how, lambda: asyncio.run(main()))()
 """
 
 LOOSE = """
@@ -276,7 +284,7 @@ class Hosts(HostTest):
         chance = random.Random(seed)
         venvs = self.folder / "venvs"
         for number in range(rounds):
-            how = ["async", "sync in a loop", "sync"][number % 3]
+            how = ["async", "sync in a loop", "sync", "glib"][number % 4]
             process = self.start(BUSY, path, venvs, how)
             self.assertEqual("begun\n", process.stdout.readline())
             if chance.random() < 0.6:

@@ -11,7 +11,7 @@ import unittest
 
 import pyisolate
 import shared_api
-from host_helper import DEADLINE, HostTest
+from host_helper import DEADLINE, HostTest, run_program
 from shared_api import HostAPI, Inner
 
 EXTENSION = '''
@@ -106,6 +106,39 @@ def unasked(key):
 def local():
     return HostAPI().local()
 '''
+
+
+MAIN = """
+import asyncio, sys
+import pyisolate
+
+print("the main module runs")
+
+
+class Table(pyisolate.ProxiedSingleton):
+    def look_up(self, key):
+        return f"value of {key}"
+
+
+async def main():
+    async with pyisolate.ExtensionManager(None, {"venv_root_path": "./venvs"}) as manager:
+        ext = manager.load_extension({"name": "a", "module_path": sys.argv[1], "apis": [Table]})
+        print(await ext.look_up("k"))
+
+
+asyncio.run(main())
+"""
+
+OF_MAIN = """
+import pyisolate
+
+
+async def look_up(key):
+    try:
+        from __main__ import Table
+    except ImportError:
+        return await pyisolate.singleton("Table").look_up(key)
+"""
 
 
 class Singletons(HostTest):
@@ -279,6 +312,14 @@ class Singletons(HostTest):
         ext.sync.unasked("a")
         self.assertTrue(answered.wait(DEADLINE / 2))
         self.assertRegex(watch.text, "RuntimeError: get.* event loop .* is closed")
+
+    def test_main_runs_once(self):
+        """A class of the main module's is had by its name; that module is imported nowhere."""
+        main = self.folder / "main.py"
+        main.write_text(MAIN)
+        done = run_program(main, self.write(OF_MAIN, "a"), cwd=self.folder)
+        self.assertEqual("", done.stderr)
+        self.assertEqual("the main module runs\nvalue of k\n", done.stdout)
 
     def test_two_names(self):
         self.assertIsNot(HostAPI(), Inner())

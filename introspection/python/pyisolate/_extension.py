@@ -139,7 +139,7 @@ class Api:
         return self._method(self._extension, name, self._timeout, self._readonly)
 
     def __dir__(self):
-        return [method.name for method in self._extension.methods]
+        return list(self._extension._seen())
 
     def __repr__(self):
         return f"<methods of {self._extension!r}>"
@@ -189,6 +189,7 @@ class Extension:
         self._stopped = False
         self._ended = False
         self._methods = {}
+        self._outline = None
         self._handlers = {}
         self._registered = {}
 
@@ -225,7 +226,18 @@ class Extension:
             raise AttributeError(f"The extension {self.name!r} has no method {name!r}; {hint}")
 
     def _info(self, name):
-        return self._methods.get(name)
+        return self._seen().get(name)
+
+    def _seen(self):
+        """The methods as they are known, or as the source of what is not loaded yet has them."""
+        if self._methods or self._loaded:
+            return self._methods
+        if self._outline is None:
+            from . import _outline
+
+            methods = _outline.outline(self._config.module_path)
+            self._outline = {method["name"]: MethodInfo.of_dict(method) for method in methods}
+        return self._outline
 
     def _call(self, name, args, kwargs, timeout, readonly=False):
         if not self._loaded:
@@ -357,16 +369,16 @@ class Extension:
 
     def _help(self):
         lines = [f"The extension {self.name!r}, which is {self.state}.", ""]
-        if not self._methods:
-            lines.append("Its methods are known once it is loaded: `await ext`.")
-        for method in self._methods.values():
+        if not self._loaded:
+            lines += ["By its source; for certain it is known once it is loaded: `await ext`.", ""]
+        for method in self._seen().values():
             lines.append(f"{'async ' if method.is_async else ''}{method.name}{method.signature}")
             lines += [f"    {line}".rstrip() for line in method.doc.splitlines()]
         lines += ["", "Of the host: " + ", ".join(sorted(HOST_NAMES))]
         return "\n".join(lines)
 
     def __dir__(self):
-        return sorted({*HOST_NAMES, *self._methods})
+        return sorted({*HOST_NAMES, *self._seen()})
 
     def __repr__(self):
         return f"<pyisolate.Extension {self.name!r} ({self.state})>"
