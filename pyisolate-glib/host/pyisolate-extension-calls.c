@@ -7,9 +7,9 @@
 #include "pyisolate-memory-book-private.h"
 #include "pyisolate-operation-private.h"
 
-static gint64
-get_timeout (PyIsolateExtension *self,
-             PyIsolateCall      *call)
+gint64
+_pyisolate_extension_get_call_timeout (PyIsolateExtension *self,
+                                       PyIsolateCall      *call)
 {
   gint64 timeout = pyisolate_call_get_timeout (call);
 
@@ -52,7 +52,7 @@ start_call (PyIsolateExtension *self,
   /* The cancellable ends the operation itself; the task must not give another answer than it does. */
   g_task_set_check_cancellable (task, FALSE);
   mailbox = _pyisolate_mailbox_ref_for_context (g_task_get_context (task));
-  _pyisolate_operation_start (self, endpoint, call, get_timeout (self, call), mailbox, PYISOLATE_JOB_NOTIFICATION,
+  _pyisolate_operation_start (self, endpoint, call, _pyisolate_extension_get_call_timeout (self, call), mailbox, PYISOLATE_JOB_NOTIFICATION,
                               g_task_get_cancellable (task), complete_task, g_object_ref (task));
 }
 
@@ -88,7 +88,7 @@ call_and_wait (PyIsolateExtension  *self,
     return NULL;
 
   mailbox = _pyisolate_mailbox_begin_wait ();
-  _pyisolate_operation_start (self, endpoint, call, get_timeout (self, call), mailbox, PYISOLATE_JOB_CALL, cancellable,
+  _pyisolate_operation_start (self, endpoint, call, _pyisolate_extension_get_call_timeout (self, call), mailbox, PYISOLATE_JOB_CALL, cancellable,
                               complete_wait, &waiting);
   _pyisolate_mailbox_wait (mailbox, &waiting.done);
   _pyisolate_mailbox_end_wait (mailbox);

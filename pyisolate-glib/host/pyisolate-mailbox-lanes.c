@@ -189,6 +189,41 @@ read_lane (PyIsolateLaneSource *lane_source)
     g_source_destroy (&lane_source->source);
 }
 
+gboolean
+_pyisolate_mailbox_poll_lanes (PyIsolateMailbox *self)
+{
+  PyIsolateLaneSource **lane_sources;
+  struct pollfd *fds;
+  gboolean more = FALSE;
+  guint n_lanes;
+
+  g_mutex_lock (&self->mutex);
+  n_lanes = self->lanes != NULL ? self->lanes->len : 0;
+  lane_sources = g_newa (PyIsolateLaneSource *, n_lanes + 1);
+  fds = g_newa (struct pollfd, n_lanes + 1);
+  if (n_lanes > 0)
+    take_snapshot (self, lane_sources, fds);
+  g_mutex_unlock (&self->mutex);
+
+  /* One lane need not be asked whether there is something: it says so when it is read. */
+  if (n_lanes == 1)
+    fds[0].revents = POLLIN;
+  else if (n_lanes > 1 && poll (fds, n_lanes, 0) < 0)
+    n_lanes = 0;
+  for (guint i = 0; i < n_lanes; i++)
+    {
+      if (fds[i].revents != 0)
+        {
+          more = _pyisolate_lane_receive_ready (lane_sources[i]->lane, FRAMES_AT_ONCE) || more;
+          if (more)
+            g_source_set_ready_time (&lane_sources[i]->source, 0);
+        }
+      g_source_unref (&lane_sources[i]->source);
+    }
+
+  return more;
+}
+
 static void
 clear_wake_fd (int wake_fd)
 {

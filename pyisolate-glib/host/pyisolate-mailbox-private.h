@@ -27,6 +27,9 @@ void              _pyisolate_mailbox_post            (PyIsolateMailbox *self,
 PyIsolateLane    *_pyisolate_mailbox_ref_lane        (PyIsolateMailbox  *self,
                                                       PyIsolateEndpoint *endpoint);
 
+/* In the context's thread: reads its lanes and does the jobs. TRUE: there were some, and none are left. */
+gboolean          _pyisolate_mailbox_serve           (PyIsolateMailbox  *self);
+
 /* Whether this thread is a blocked caller that reads the mailbox's lanes, and has done all jobs before. */
 gboolean          _pyisolate_mailbox_is_at_hand      (PyIsolateMailbox  *self);
 

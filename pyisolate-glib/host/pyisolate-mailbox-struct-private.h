@@ -55,5 +55,7 @@ void     _pyisolate_mailbox_do_jobs          (PyIsolateMailbox *self);
 /* pyisolate-mailbox-lanes.c: sleeps until a lane has something or the mailbox is woken, and reads. With the lock held, which
  * it lets go meanwhile. FALSE: there is no lane to sleep on. */
 gboolean _pyisolate_mailbox_read_lanes       (PyIsolateMailbox *self);
+/* Reads what is there now. TRUE: there may be more. */
+gboolean _pyisolate_mailbox_poll_lanes       (PyIsolateMailbox *self);
 
 G_END_DECLS

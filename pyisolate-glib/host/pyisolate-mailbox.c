@@ -262,6 +262,30 @@ _pyisolate_mailbox_set_served (PyIsolateMailbox *self,
   g_mutex_unlock (&self->mutex);
 }
 
+static gboolean
+has_jobs (PyIsolateMailbox *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+
+  return self->calls.length + self->notifications.length > 0;
+}
+
+gboolean
+_pyisolate_mailbox_serve (PyIsolateMailbox *self)
+{
+  gboolean more, had_jobs;
+
+  _pyisolate_mailbox_set_served (self, PYISOLATE_SERVED_AWAKE);
+  more = _pyisolate_mailbox_poll_lanes (self);
+  _pyisolate_mailbox_set_served (self, PYISOLATE_SERVED_NOT);
+
+  had_jobs = has_jobs (self);
+  if (had_jobs)
+    _pyisolate_mailbox_do_jobs (self);
+
+  return had_jobs && !more && !has_jobs (self);
+}
+
 /* FALSE: nobody will ever look into this one. */
 static gboolean
 push (PyIsolateMailbox *self,

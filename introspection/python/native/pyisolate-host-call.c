@@ -63,19 +63,17 @@ new_failure (PyIsolateCall *call,
                         _pyisolate_host_describe_exception (exception));
 }
 
-/* Consumes @result, if there is one. */
 static PyObject *
 new_outcome (PyIsolateCall       *call,
              PyIsolateCallResult *result,
              const GError        *error)
 {
-  g_autoptr (PyIsolateCallResult) owned = result;
   PyObject *value;
 
-  if (owned == NULL)
+  if (result == NULL)
     return new_failure (call, error);
 
-  value = decode_result (owned);
+  value = decode_result (result);
   if (value == NULL)
     return NULL;
 
@@ -84,20 +82,17 @@ new_outcome (PyIsolateCall       *call,
 
 /* In the context in which the call was made. */
 static void
-on_completed (GObject      *source,
-              GAsyncResult *result,
-              gpointer      user_data)
+on_completed (PyIsolateExtension  *extension,
+              PyIsolateCallResult *result,
+              const GError        *error,
+              gpointer             user_data)
 {
   Pending *pending = user_data;
-  g_autoptr (GError) error = NULL;
-  PyIsolateCallResult *call_result;
   PyGILState_STATE gil;
   PyObject *outcome, *returned;
 
-  call_result = pyisolate_extension_start_call_finish (PYISOLATE_EXTENSION (source), result, &error);
-
   gil = PyGILState_Ensure ();
-  outcome = new_outcome (pending->call, call_result, error);
+  outcome = new_outcome (pending->call, result, error);
   if (outcome == NULL)
     {
       PyObject *type, *value, *traceback;
@@ -246,7 +241,7 @@ host_start_call (PyObject *module,
 
   Py_BEGIN_ALLOW_THREADS
   g_main_context_push_thread_default (context);
-  pyisolate_extension_start_call_async (extension, call, ((Call *) handle)->cancellable, on_completed, pending);
+  pyisolate_extension_begin_call (extension, call, ((Call *) handle)->cancellable, on_completed, pending);
   g_main_context_pop_thread_default (context);
   Py_END_ALLOW_THREADS
 

@@ -8,8 +8,12 @@
 #include "pyisolate-host-private.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+
+/* One turn of a loop handles so much before it looks at anything else. */
+#define TURNS 64
 
 typedef struct {
   PyObject_HEAD
@@ -167,6 +171,56 @@ context_iterate (PyObject *object,
   Py_RETURN_NONE;
 }
 
+/* With the GIL released, and when the descriptor says that there is something. */
+static void
+serve (Context *self)
+{
+  guint n_turns = 0;
+
+  if (pyisolate_serve_context (self->context))
+    return;
+
+  do
+    iterate (self, FALSE);
+  while (++n_turns < TURNS && g_main_context_pending (self->context));
+  if (n_turns == TURNS)
+    g_main_context_wakeup (self->context);
+}
+
+/* serve(): do what there is to do, but come back before long. */
+static PyObject *
+context_serve (PyObject *object,
+               PyObject *unused)
+{
+  Py_INCREF (object);
+  Py_BEGIN_ALLOW_THREADS
+  serve ((Context *) object);
+  Py_END_ALLOW_THREADS
+  Py_DECREF (object);
+
+  Py_RETURN_NONE;
+}
+
+/* wait(): the same, once there is something. A signal ends the waiting. */
+static PyObject *
+context_wait (PyObject *object,
+              PyObject *unused)
+{
+  Context *self = (Context *) object;
+  struct pollfd fd = { self->fd, POLLIN, 0 };
+
+  Py_INCREF (object);
+  Py_BEGIN_ALLOW_THREADS
+  if (poll (&fd, 1, -1) > 0)
+    serve (self);
+  Py_END_ALLOW_THREADS
+  Py_DECREF (object);
+
+  if (PyErr_CheckSignals () < 0)
+    return NULL;
+  Py_RETURN_NONE;
+}
+
 static PyObject *
 context_pending (PyObject *object,
                  PyObject *unused)
@@ -234,6 +288,8 @@ context_pop (PyObject *object,
 static PyMethodDef context_methods[] = {
   { "fileno", context_fileno, METH_NOARGS, "The descriptor that is readable when there is something to do." },
   { "iterate", context_iterate, METH_O, "Do what there is to do; wait for it first if the argument is true." },
+  { "serve", context_serve, METH_NOARGS, "Do what there is to do, for one turn of an event loop." },
+  { "wait", context_wait, METH_NOARGS, "Wait until there is something to do, and do it." },
   { "pending", context_pending, METH_NOARGS, "Whether there is something to do." },
   { "wakeup", context_wakeup, METH_NOARGS, "End the waiting of iterate()." },
   { "invoke", context_invoke, METH_O, "Have a function called in this context." },

@@ -5,8 +5,18 @@ gpointer
 _pyisolate_host_get_object (PyObject *wrapper,
                             GType     type)
 {
-  PyObject *capsule = PyObject_GetAttrString (wrapper, "__gpointer__");
+  PyObject *capsule = NULL;
   gpointer pointer = NULL;
+
+  if (PyCapsule_CheckExact (wrapper)) /* who asks often has taken it out already */
+    {
+      capsule = wrapper;
+      Py_INCREF (capsule);
+    }
+  else
+    {
+      capsule = PyObject_GetAttrString (wrapper, "__gpointer__");
+    }
 
   if (capsule == NULL)
     {

@@ -15,15 +15,13 @@ import concurrent.futures
 import contextvars
 import itertools
 import os
+import selectors
 import threading
 
 import _pyisolate_host as native
 from gi.repository import GLib
 
 from . import _host_errors
-
-# One turn of a loop handles so much before it looks at anything else.
-TURNS = 64
 
 _numbers = itertools.count(1)
 _origins: dict = {}
@@ -48,14 +46,8 @@ class Bridge:
         self.waiting = 0
         self.seat = getattr(_of_thread, "seat", None)
         if loop is not None:
-            loop.add_reader(self.context.fileno(), self._serve)
-
-    def _serve(self):
-        for _ in range(TURNS):
-            self.context.iterate(False)
-            if not self.context.pending():
-                return
-        self.context.wakeup()
+            loop.add_reader(self.context.fileno(), self.context.serve)
+            _serve_in_select(loop, self.context)
 
     def wait(self, is_done):
         """Block until is_done(), and serve what belongs to this context meanwhile."""
@@ -67,7 +59,7 @@ class Bridge:
         before = 0 if task is None else task.cancelling()
         try:
             while not is_done():
-                self.context.iterate(True)
+                self.context.wait()
                 if task is not None and task.cancelling() > before:
                     # As asyncio.run() does it on Ctrl-C: the loop cannot tell the task now.
                     raise asyncio.CancelledError("cancelled in a .sync call")
@@ -82,6 +74,28 @@ class Bridge:
     @property
     def closed(self):
         return self.loop is not None and self.loop.is_closed()
+
+
+def _serve_in_select(loop, context):
+    """Serve the context where the loop finds out that it has to be: what is woken by it then runs
+    in the same turn of the loop, not in the next. Only for asyncio's own loop; others call back."""
+    if type(loop) is not asyncio.SelectorEventLoop or loop.get_debug():
+        return
+    selector = loop._selector
+    if type(selector) is not selectors.DefaultSelector:
+        return
+    select, fd, serve = selector.select, context.fileno(), context.serve
+
+    def select_and_serve(timeout=None):
+        ready = select(timeout)
+        for i, (key, _) in enumerate(ready):
+            if key.fd == fd:
+                del ready[i]
+                serve()
+                break
+        return ready
+
+    selector.select = select_and_serve
 
 
 def current():
@@ -110,7 +124,7 @@ def _new_for_loop(loop):
         bridge = _by_loop.pop(other, None)
         if bridge is not None:
             # Whoever still waits for an answer from there gets one: a closed loop cannot run it.
-            bridge._serve()
+            bridge.context.serve()
     bridge = _by_loop[loop] = Bridge(loop)
     return bridge
 
@@ -170,7 +184,7 @@ def _start(bridge, extension, method, args, kwargs, timeout, readonly, number, d
     parent = None if running is None else running[0]
     return native.start_call(
         bridge.context,
-        extension._gextension,
+        extension._pointer,
         method,
         args,
         kwargs,

@@ -106,7 +106,13 @@ class Method:
         info = extension._info(name)
         if info is not None:
             self.__doc__ = info.doc
-            self.__signature__ = info.to_signature()
+
+    def __getattr__(self, name):
+        info = self._extension._info(self.__name__) if name == "__signature__" else None
+        if info is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self.__signature__ = signature = info.to_signature()
+        return signature
 
     def __call__(self, *args, **kwargs):
         return self._extension._call(self.__name__, args, kwargs, self._timeout, self._readonly)
@@ -184,6 +190,7 @@ class Extension:
         self._manager = manager
         self._config = config
         self._gextension = None
+        self._pointer = None
         self._loaded = False
         self._loading = None
         self._stopped = False
@@ -282,6 +289,7 @@ class Extension:
         self._methods = {
             method.props.name: MethodInfo.of_object(method) for method in gextension.get_methods()
         }
+        self._pointer = gextension.__gpointer__  # what each call needs of it
         self._gextension = gextension
         self._loaded = True
 

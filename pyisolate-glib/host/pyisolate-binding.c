@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* The shortest ways, for language bindings that have an event loop of their own. */
+#include "config.h"
+
+#include "pyisolate-binding.h"
+
+#include "pyisolate-extension-private.h"
+#include "pyisolate-mailbox-private.h"
+#include "pyisolate-operation-private.h"
+
+typedef struct {
+  PyIsolateExtension *extension;
+  GError *error; /* why the call cannot even begin */
+  PyIsolateCallFunc func;
+  gpointer user_data;
+} Beginning;
+
+static void
+complete (PyIsolateCallResult *result_to_take,
+          GError              *error_to_take,
+          gpointer             user_data)
+{
+  Beginning *beginning = user_data;
+  g_autoptr (PyIsolateCallResult) result = result_to_take;
+  g_autoptr (GError) error = error_to_take;
+
+  beginning->func (beginning->extension, result, error, beginning->user_data);
+  g_object_unref (beginning->extension);
+  g_free (beginning);
+}
+
+static void
+complete_with_error (gpointer data)
+{
+  Beginning *beginning = data;
+
+  complete (NULL, g_steal_pointer (&beginning->error), beginning);
+}
+
+/**
+ * pyisolate_extension_begin_call:
+ * @self: an extension
+ * @call: what to call; it is made once
+ * @cancellable: (nullable): cancels the call, and the method with it
+ * @func: (scope async) (closure user_data): called when the call has completed
+ * @user_data: data for @func
+ *
+ * Does what [method@PyIsolate.Extension.start_call_async] does, without an object for the result of an asynchronous function:
+ * @func gets the result itself, in the thread-default main context of the caller and never from inside of this function.
+ * This is for language bindings.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_extension_begin_call (PyIsolateExtension *self,
+                                PyIsolateCall      *call,
+                                GCancellable       *cancellable,
+                                PyIsolateCallFunc   func,
+                                gpointer            user_data)
+{
+  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+  g_autoptr (PyIsolateMailbox) mailbox = _pyisolate_mailbox_ref_for_context (context);
+  g_autoptr (PyIsolateEndpoint) endpoint = NULL;
+  Beginning *beginning;
+
+  g_return_if_fail (PYISOLATE_IS_EXTENSION (self));
+  g_return_if_fail (PYISOLATE_IS_CALL (call));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+  g_return_if_fail (func != NULL);
+
+  beginning = g_new0 (Beginning, 1);
+  beginning->extension = g_object_ref (self);
+  beginning->func = func;
+  beginning->user_data = user_data;
+
+  endpoint = _pyisolate_extension_dup_endpoint (self, &beginning->error);
+  if (endpoint == NULL)
+    _pyisolate_mailbox_post (mailbox, PYISOLATE_JOB_NOTIFICATION, complete_with_error, beginning, NULL);
+  else
+    _pyisolate_operation_start (self, endpoint, call, _pyisolate_extension_get_call_timeout (self, call), mailbox,
+                                PYISOLATE_JOB_NOTIFICATION, cancellable, complete, beginning);
+}
+
+/**
+ * pyisolate_serve_context:
+ * @context: a main context that the caller's thread iterates
+ *
+ * Does in @context what is there to do for this library, and nothing else: it reads what extensions have sent because of
+ * calls made there, and does what waits, without iterating the context.
+ *
+ * This is for language bindings whose event loop watches the context's descriptors itself.
+ *
+ * Returns: %TRUE if it has done something and nothing is left; %FALSE if the context should be iterated
+ *
+ * Since: 0.1
+ */
+gboolean
+pyisolate_serve_context (GMainContext *context)
+{
+  g_autoptr (PyIsolateMailbox) mailbox = NULL;
+  gboolean done;
+
+  g_return_val_if_fail (context != NULL, FALSE);
+
+  if (!g_main_context_acquire (context))
+    return FALSE;
+
+  mailbox = _pyisolate_mailbox_ref_for_context (context);
+  done = _pyisolate_mailbox_serve (mailbox);
+  g_main_context_release (context);
+
+  return done;
+}
