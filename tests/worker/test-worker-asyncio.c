@@ -58,6 +58,26 @@ test_task (const char *python)
   worker_finish (worker);
 }
 
+/* What it is while the host is called. */
+static void
+test_awaiting (const char *python)
+{
+  Worker *worker = worker_new (python, "asynchronous.py");
+  g_autoptr (PyIsolateRemoteException) cancelled = NULL;
+  g_autoptr (PyIsolateRemoteException) left = NULL;
+
+  worker_assert_result (worker, "awaits_as_a_task", "",
+                        "[<true>, <'mine'>, <[<int64 0>, <int64 1>, <int64 2>, <(int64 1, (int64 2, int64 3))>]>, <true>]");
+  worker_assert_result (worker, "uses_generator", "", "[<[int64 0, 1, 2]>, <'closed'>]");
+  worker_assert_result (worker, "gives_up", "", "[<'timed out'>, <'cancelled'>, <'shielded'>, <['x']>]");
+  worker_assert_result (worker, "sub_task_inherits", "", "['inherited', 'sub']");
+  cancelled = worker_assert_raises (worker, "cancels_itself", "", "asyncio.exceptions.CancelledError", "");
+  left = worker_assert_raises (worker, "fails_later", "", "SystemExit", "5");
+  worker_assert_result (worker, "add", "<int64 1>, <int64 2>", "3");
+
+  worker_finish (worker);
+}
+
 static void
 test_contexts (const char *python)
 {
@@ -240,6 +260,7 @@ main (int   argc,
 
   worker_add_test ("asyncio/coroutines", test_coroutines);
   worker_add_test ("asyncio/task", test_task);
+  worker_add_test ("asyncio/awaiting", test_awaiting);
   worker_add_test ("asyncio/contexts", test_contexts);
   worker_add_test ("asyncio/concurrent", test_concurrent);
   worker_add_test ("asyncio/first-step", test_first_step);

@@ -2,6 +2,7 @@
 """Coroutines."""
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import sys
@@ -176,3 +177,76 @@ async def take_turn(seconds):
 
 async def get_turns():
     return n_turns
+
+
+async def awaits_as_a_task():
+    """What is there before is there after the host has answered."""
+    host = pyisolate.singleton("host")
+    task = asyncio.current_task()
+    variable.set("mine")
+    answers = [await host.echo(n) for n in range(3)]
+    answers.append(await host.echo((1, (2, 3))))
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(host.echo, 1)
+    same = asyncio.current_task() is task and task in asyncio.all_tasks()
+    return [same, variable.get(), answers, asyncio.get_running_loop() is task.get_loop()]
+
+
+async def numbers(n):
+    try:
+        for i in range(n):
+            yield await pyisolate.singleton("host").echo(i)
+    finally:
+        steps.append("closed")
+
+
+async def uses_generator():
+    found = []
+    generator = numbers(10)
+    async for number in generator:
+        found.append(number)
+        if number == 2:
+            break
+    await generator.aclose()
+    return [found, steps.pop()]
+
+
+async def gives_up():
+    """The host never answers: time-outs and cancellations of one's own."""
+    host = pyisolate.singleton("host")
+    outcomes = []
+    try:
+        await asyncio.wait_for(host.silent(), 0.01)
+    except asyncio.TimeoutError:
+        outcomes.append("timed out")
+    task = asyncio.ensure_future(host.silent())
+    await asyncio.sleep(0)
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        outcomes.append("cancelled")
+    outcomes.append(await asyncio.shield(host.echo("shielded")))
+    done, pending = await asyncio.wait([asyncio.ensure_future(host.echo("x"))], timeout=10)
+    outcomes.append([task.result() for task in done] + list(pending))
+    return outcomes
+
+
+async def sub_task_inherits():
+    """A task of one's own calls the host for the same call."""
+    variable.set("inherited")
+
+    async def inner():
+        return [variable.get(), await pyisolate.singleton("host").echo("sub")]
+
+    return await asyncio.ensure_future(inner())
+
+
+async def cancels_itself():
+    asyncio.current_task().cancel()
+    await asyncio.sleep(0)
+
+
+async def fails_later():
+    await asyncio.sleep(0)
+    raise SystemExit(5)
