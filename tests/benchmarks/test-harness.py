@@ -13,8 +13,9 @@ BENCHMARKS = pathlib.Path(os.environ["PYISOLATE_TEST_SOURCE"]) / "tests" / "benc
 sys.path.insert(0, str(BENCHMARKS))
 
 from controller import cli, figures, report, verdict  # noqa: E402
+from controller.rounds import Rounds  # noqa: E402
 from controller.subject import CannotError, FailedError, Measured, Subject  # noqa: E402
-from controller.subjects import Spec, memory_needed  # noqa: E402
+from controller.subjects import Spec, is_for, memory_needed  # noqa: E402
 from workloads import all_workloads, values  # noqa: E402
 from workloads.model import KINDS  # noqa: E402
 
@@ -30,6 +31,33 @@ for line in sys.stdin:
     answers = {"no": "cannot do this", "bad": "failed OSError: broken"}
     print(answers.get(word, "10 20 30"), flush=True)
 """
+
+
+# Answers as a subject does, but for what its name says.
+PRETENDER = """
+import sys
+print("ok", flush=True)
+for line in sys.stdin:
+    word = line.split()[0]
+    if word == "stop":
+        break
+    if word == "measure" and sys.argv[1] == "dies":
+        sys.exit("no more")
+    answers = {"samples": "1000 3000 2000", "measure": "ok 3"}
+    refusals = {"fails": "failed OSError: broken", "cannot": "cannot do it"}
+    if word == "prepare":
+        print(refusals.get(sys.argv[1], "ok"), flush=True)
+    else:
+        print(answers.get(word, "ok"), flush=True)
+"""
+
+
+class Pretenders:
+    def names(self):
+        return ["good", "fails", "cannot", "dies"]
+
+    def spec(self, name):
+        return Spec(name, [sys.executable, "-c", PRETENDER, name])
 
 
 def figure(median, medians=None, **more):
@@ -152,6 +180,46 @@ class SubjectTest(unittest.TestCase):
         self.assertFalse(self.subject.alive)
 
 
+class RoundsTest(unittest.TestCase):
+    def run_rounds(self, *arguments):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        options = cli.parse(["--rounds", "3", "--seconds", "0.01", *arguments])
+        workloads = [w for w in all_workloads() if w.name in ("int", "str-100")]
+        said = []
+        rounds = Rounds(
+            Pretenders(),
+            workloads,
+            dict(os.environ),
+            pathlib.Path(folder.name),
+            options,
+            lambda text, part=None: said.append(text),
+        )
+        try:
+            rounds.run()
+        finally:
+            rounds.stop()
+        return rounds, said
+
+    def test_nothing_is_hidden(self):
+        rounds, said = self.run_rounds()
+        for name in ("int", "str-100"):
+            summary = rounds.figures["good", name].summary()
+            self.assertEqual((summary["rounds"], summary["median"]), (3, 2000))
+            self.assertEqual(summary["times_raw"], 1)
+            self.assertEqual(rounds.failed["fails", name], "OSError: broken")
+            self.assertEqual(rounds.cannot["cannot", name], "do it")
+            # After its end it was started again for the other workload.
+            self.assertEqual(rounds.failed["dies", name], "ended with status 1: no more")
+        self.assertEqual(len(rounds.figures), 2)
+        self.assertTrue(any("failed: OSError: broken" in text for text in said))
+        self.assertTrue(any("round 3 of 3" in text for text in said))
+
+    def test_no_round_begins_that_would_end_too_late(self):
+        rounds, _ = self.run_rounds("--minutes", "0.0001")
+        self.assertEqual(rounds.figures["good", "int"].summary()["rounds"], 1)
+
+
 class WorkloadsTest(unittest.TestCase):
     def test_names_and_kinds(self):
         workloads = all_workloads()
@@ -176,6 +244,15 @@ class WorkloadsTest(unittest.TestCase):
         model = next(w for w in all_workloads() if w.name == "numpy-in-6g")
         self.assertEqual(memory_needed("python await", model), 12 << 30)
         self.assertEqual(memory_needed("pipe", model), 36 << 30)
+
+    def test_who_takes_part(self):
+        by_name = {workload.name: workload for workload in all_workloads()}
+        self.assertTrue(is_for("interpreter", by_name["start-def"]))
+        self.assertFalse(is_for("interpreter", by_name["int"]))
+        self.assertTrue(is_for("rpyc", by_name["ring-4"]))
+        self.assertFalse(is_for("rpyc", by_name["ring-64"]))
+        self.assertTrue(is_for("python await", by_name["numpy-in-6g"]))
+        self.assertFalse(is_for("python sync", by_name["numpy-in-6g"]))
 
     def test_every_row_of_the_verdict_names_a_workload(self):
         names = {workload.name for workload in all_workloads()}
