@@ -70,6 +70,22 @@ async def unencodable():
     return object()
 
 
+async def work():
+    for n in range(3):
+        pyisolate.progress(n / 2, f"step {n}")
+        await asyncio.sleep(0)
+    return "worked"
+
+
+def work_def():
+    pyisolate.progress(0.5)
+    return "worked"
+
+
+def block(seconds):
+    time.sleep(seconds)
+
+
 def die():
     import os
 
@@ -243,6 +259,55 @@ class Calls(HostTest):
                 with self.assertRaisesRegex(TypeError, "'object'"):
                     await ext.unencodable()
                 self.assertEqual(1, await ext.echo(1))
+
+        self.run_async(main())
+
+    def test_progress(self):
+        """Comes where the call was made, in order with its answer."""
+        told = []
+
+        def on_progress(fraction, text):
+            told.append((fraction, text, threading.get_ident()))
+
+        async def main():
+            async with self.make_manager() as manager:
+                for isolated in (True, False):
+                    ext = self.load(manager, EXTENSION, f"e{isolated}", isolated=isolated)
+                    options = ext.options(on_progress=on_progress)
+                    self.assertEqual("worked", await options.work())
+                    here = threading.get_ident()
+                    steps = [(0.0, "step 0", here), (0.5, "step 1", here), (1.0, "step 2", here)]
+                    self.assertEqual(steps, told)
+                    self.assertEqual("worked", options.sync.work_def())
+                    self.assertEqual([*steps, (0.5, "", here)], told)
+                    self.assertEqual("worked", await ext.work())
+                    self.assertEqual(4, len(told))
+                    told.clear()
+                    with self.assertLogs("pyisolate", "ERROR") as logs:
+                        bad = ext.options(on_progress=lambda *progress: 1 / 0)
+                        self.assertEqual("worked", await bad.work())
+                    self.assertEqual(3, len(logs.output))
+                    self.assertIn("ZeroDivisionError", logs.output[0])
+
+        self.run_async(main())
+
+    def test_ping(self):
+        async def main():
+            async with self.make_manager() as manager:
+                ext = self.load(manager, EXTENSION)
+                with self.assertRaises(pyisolate.NotRunningError):
+                    ext.ping()
+                await ext
+                busy = asyncio.ensure_future(ext.block(1))
+                await asyncio.wait_for(ext.ping(), 30)
+                self.assertFalse(busy.done())
+                await busy
+                here = self.load(manager, EXTENSION, "here", isolated=False)
+                await here
+                await here.ping()
+                await ext.stop()
+                with self.assertRaises(pyisolate.NotRunningError):
+                    ext.ping()
 
         self.run_async(main())
 

@@ -11,6 +11,8 @@ typedef struct {
   PyObject_HEAD
   PyIsolateCall *call;
   GCancellable *cancellable;
+  PyObject *watcher;
+  gulong handler;
 } Call;
 
 typedef struct {
@@ -255,6 +257,9 @@ call_dealloc (PyObject *object)
   PyTypeObject *type = Py_TYPE (object);
   freefunc release = (freefunc) PyType_GetSlot (type, Py_tp_free);
 
+  if (self->handler != 0)
+    g_signal_handler_disconnect (self->call, self->handler);
+  Py_CLEAR (self->watcher);
   g_clear_object (&self->call);
   g_clear_object (&self->cancellable);
   release (object);
@@ -275,7 +280,59 @@ call_cancel (PyObject *object,
   Py_RETURN_NONE;
 }
 
+static void
+on_progress (PyIsolateCall *call,
+             double         fraction,
+             const char    *text,
+             gpointer       user_data)
+{
+  PyGILState_STATE gil = PyGILState_Ensure ();
+  PyObject *returned = PyObject_CallFunction (user_data, "ds", fraction, text);
+
+  if (returned == NULL)
+    _pyisolate_host_report (user_data);
+  Py_XDECREF (returned);
+  PyGILState_Release (gil);
+}
+
+/* watch(function): have function(fraction, text) called in the context of the call, as the handle lives. */
+static PyObject *
+call_watch (PyObject *object,
+            PyObject *function)
+{
+  Call *self = (Call *) object;
+
+  if (self->handler != 0)
+    {
+      PyErr_SetString (PyExc_RuntimeError, "the call is watched already");
+      return NULL;
+    }
+
+  Py_INCREF (function);
+  self->watcher = function;
+  self->handler = g_signal_connect (self->call, "progress", G_CALLBACK (on_progress), function);
+
+  Py_RETURN_NONE;
+}
+
+/* unwatch(): it holds a reference to Python's function, which nothing in the library may drop. */
+static PyObject *
+call_unwatch (PyObject *object,
+              PyObject *unused)
+{
+  Call *self = (Call *) object;
+
+  if (self->handler != 0)
+    g_signal_handler_disconnect (self->call, self->handler);
+  self->handler = 0;
+  Py_CLEAR (self->watcher);
+
+  Py_RETURN_NONE;
+}
+
 static PyMethodDef call_methods[] = {
+  { "unwatch", call_unwatch, METH_NOARGS, "Undo watch()." },
+  { "watch", call_watch, METH_O, "Have a function called with the fraction and the text of the call's progress." },
   { "cancel", call_cancel, METH_NOARGS, "Give the call up, and cancel the method." },
   { NULL }
 };

@@ -134,7 +134,7 @@ def origin_of(invocation):
     return _origins.get(invocation.origin)
 
 
-async def call(extension, method, args, kwargs, timeout, readonly):
+async def call(extension, method, args, kwargs, timeout, readonly, on_progress=None):
     bridge = current()
     future = bridge.loop.create_future()
 
@@ -145,17 +145,22 @@ async def call(extension, method, args, kwargs, timeout, readonly):
     number = _note_origin(bridge)
     try:
         under_way = _start(bridge, extension, method, args, kwargs, timeout, readonly, number, done)
+        if on_progress is not None:
+            under_way.watch(on_progress)
         try:
             outcome = await future
         except BaseException:
             under_way.cancel()
             raise
+        finally:
+            if on_progress is not None:
+                under_way.unwatch()
     finally:
         del _origins[number]
     return _result_of(extension, outcome)
 
 
-def call_sync(extension, method, args, kwargs, timeout, readonly):
+def call_sync(extension, method, args, kwargs, timeout, readonly, on_progress=None):
     bridge = current()
     outcomes = []
     number = _note_origin(bridge)
@@ -163,11 +168,16 @@ def call_sync(extension, method, args, kwargs, timeout, readonly):
         under_way = _start(
             bridge, extension, method, args, kwargs, timeout, readonly, number, outcomes.append
         )
+        if on_progress is not None:
+            under_way.watch(on_progress)
         try:
             bridge.wait(lambda: outcomes)
         except BaseException:
             under_way.cancel()
             raise
+        finally:
+            if on_progress is not None:
+                under_way.unwatch()
     finally:
         del _origins[number]
     return _result_of(extension, outcomes[0])

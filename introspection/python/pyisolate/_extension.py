@@ -3,7 +3,7 @@
 
 import inspect
 
-from . import _bridge, _callees, _host_errors, _objects, _singleton
+from . import _bridge, _callees, _host_errors, _logging, _objects, _singleton
 
 # Of the extension's methods, these are had as `ext.api.x` only.
 HOST_NAMES = frozenset(
@@ -18,6 +18,7 @@ HOST_NAMES = frozenset(
         "name",
         "options",
         "pid",
+        "ping",
         "register_callee",
         "register_event_handler",
         "state",
@@ -97,10 +98,11 @@ class _Text(str):
 class Method:
     """One method of an extension; calling it returns an awaitable."""
 
-    def __init__(self, extension, name, timeout, readonly=False):
+    def __init__(self, extension, name, timeout, readonly=False, on_progress=None):
         self._extension = extension
         self._timeout = timeout
         self._readonly = readonly
+        self._on_progress = on_progress
         self.__name__ = name
         self.__qualname__ = f"{extension.name}.{name}"
         info = extension._info(name)
@@ -115,7 +117,9 @@ class Method:
         return signature
 
     def __call__(self, *args, **kwargs):
-        return self._extension._call(self.__name__, args, kwargs, self._timeout, self._readonly)
+        return self._extension._call(
+            self.__name__, args, kwargs, self._timeout, self._readonly, self._on_progress
+        )
 
     def __repr__(self):
         info = self._extension._info(self.__name__)
@@ -127,22 +131,22 @@ class SyncMethod(Method):
 
     def __call__(self, *args, **kwargs):
         return self._extension._call_sync(
-            self.__name__, args, kwargs, self._timeout, self._readonly
+            self.__name__, args, kwargs, self._timeout, self._readonly, self._on_progress
         )
 
 
 class Api:
     """`ext.api`, `ext.sync`: nothing but the extension's methods."""
 
-    def __init__(self, extension, method=Method, timeout=EXTENSIONS_TIMEOUT, readonly=False):
+    def __init__(self, extension, method=Method, timeout=EXTENSIONS_TIMEOUT, *options):
         self._extension = extension
         self._method = method
         self._timeout = timeout
-        self._readonly = readonly
+        self._options = options  # what Method takes after the timeout
 
     def __getattr__(self, name):
         self._extension._check(name)
-        return self._method(self._extension, name, self._timeout, self._readonly)
+        return self._method(self._extension, name, self._timeout, *self._options)
 
     def __dir__(self):
         return list(self._extension._seen())
@@ -156,7 +160,7 @@ class Options(Api):
 
     @property
     def sync(self):
-        return Api(self._extension, SyncMethod, self._timeout, self._readonly)
+        return Api(self._extension, SyncMethod, self._timeout, *self._options)
 
 
 class Pending:
@@ -215,14 +219,17 @@ class Extension:
         """The methods for code that is not async: each waits for its result."""
         return Api(self, SyncMethod)
 
-    def options(self, timeout=None, readonly=False):
+    def options(self, timeout=None, readonly=False, on_progress=None):
         """The methods with options.
 
         timeout: a deadline in seconds. readonly: the extension cannot change the memory of the
-        arrays that it gets; those that are not shared as read-only are copied.
+        arrays that it gets; those that are not shared as read-only are copied. on_progress: is
+        called, where the call was made, with the fraction and the text of pyisolate.progress().
         """
         timeout = EXTENSIONS_TIMEOUT if timeout is None else float(timeout)
-        return Options(self, timeout=timeout, readonly=readonly)
+        if on_progress is not None:
+            on_progress = _logging.guarded(on_progress, "The handler of a call's progress failed")
+        return Options(self, Method, timeout, readonly, on_progress)
 
     def _check(self, name):
         if name.startswith("_") or (self._methods and name not in self._methods):
@@ -246,21 +253,21 @@ class Extension:
             self._outline = {method["name"]: MethodInfo.of_dict(method) for method in methods}
         return self._outline
 
-    def _call(self, name, args, kwargs, timeout, readonly=False):
+    def _call(self, name, args, kwargs, timeout, readonly=False, on_progress=None):
         if not self._loaded:
-            return self._load_and_call(name, args, kwargs, timeout, readonly)
+            return self._load_and_call(name, args, kwargs, timeout, readonly, on_progress)
         self._manager._adopt_loop()
-        return self._calls.call(self, name, args, kwargs, timeout, readonly)
+        return self._calls.call(self, name, args, kwargs, timeout, readonly, on_progress)
 
-    async def _load_and_call(self, name, args, kwargs, timeout, readonly):
+    async def _load_and_call(self, name, args, kwargs, timeout, readonly, on_progress):
         await self._ensure_loaded()
-        return await self._calls.call(self, name, args, kwargs, timeout, readonly)
+        return await self._calls.call(self, name, args, kwargs, timeout, readonly, on_progress)
 
-    def _call_sync(self, name, args, kwargs, timeout, readonly=False):
+    def _call_sync(self, name, args, kwargs, timeout, readonly=False, on_progress=None):
         self._manager._adopt_loop()
         if not self._loaded:
             _bridge.wait_for(self._load())
-        return self._calls.call_sync(self, name, args, kwargs, timeout, readonly)
+        return self._calls.call_sync(self, name, args, kwargs, timeout, readonly, on_progress)
 
     # ---- its life ----
 
@@ -310,6 +317,16 @@ class Extension:
     def stop(self):
         """Stop it: its calls are cancelled, its stop() hook runs, its process ends."""
         return self._manager.stop_extension(self.name, self)
+
+    def ping(self):
+        """Ask whether its process is there: await it. Answered whatever its Python does."""
+        if self._stopped or not self._loaded:
+            raise _host_errors.not_running(f"The extension {self.name!r} does not run")
+        return self._manager._pending([self._begin_ping])
+
+    def _begin_ping(self, future):
+        gextension = self._gextension
+        gextension.ping_async(None, _bridge.settle(future, gextension.ping_finish))
 
     def kill(self):
         """End its process at once."""

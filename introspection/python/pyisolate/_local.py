@@ -303,8 +303,8 @@ class Local:
 
     # ---- calls ----
 
-    def _put(self, method, args, kwargs, timeout, done):
-        call = Call(self, method, args, kwargs, done)
+    def _put(self, method, args, kwargs, timeout, done, on_progress):
+        call = Call(self, method, args, kwargs, done, on_progress)
         self.calls.add(call)
         if self.state != "running":
             self.calls.discard(call)
@@ -336,7 +336,7 @@ def _name_fits(served, cls):
     return _singleton.name_of(cls) == name or cls.__name__ == type(served.instance).__qualname__
 
 
-async def call(extension, name, args, kwargs, timeout, readonly):
+async def call(extension, name, args, kwargs, timeout, readonly, on_progress=None):
     local = extension._local
     loop = asyncio.get_running_loop()
     future = loop.create_future()
@@ -345,7 +345,7 @@ async def call(extension, name, args, kwargs, timeout, readonly):
         if not future.done() and not loop.is_closed():
             future.set_result(outcome)
 
-    under_way = local._put(local.find(name), args, kwargs, timeout, done)
+    under_way = local._put(local.find(name), args, kwargs, timeout, done, on_progress)
     try:
         good, value = await future
     except BaseException:
@@ -356,10 +356,10 @@ async def call(extension, name, args, kwargs, timeout, readonly):
     raise value
 
 
-def call_sync(extension, name, args, kwargs, timeout, readonly):
+def call_sync(extension, name, args, kwargs, timeout, readonly, on_progress=None):
     local = extension._local
     outcomes = []
-    under_way = local._put(local.find(name), args, kwargs, timeout, outcomes.append)
+    under_way = local._put(local.find(name), args, kwargs, timeout, outcomes.append, on_progress)
     try:
         _bridge.current().wait(lambda: outcomes)
     except BaseException:
@@ -385,6 +385,8 @@ class CallCancelled(BaseException):
 
 
 def _progress(fraction, text=""):
-    """In a worker it tells the caller how far the running call is."""
-    if _local_singleton.current.get() is None:
+    """Tell the caller how far the running call is."""
+    call = _local_singleton.current.get()
+    if call is None:
         raise RuntimeError("pyisolate.progress() tells of a call, and no call is running here")
+    call.tell(float(fraction), text)

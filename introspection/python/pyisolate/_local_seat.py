@@ -21,7 +21,7 @@ _lock = threading.Lock()
 class Call:
     """A call of a method, from when it is made to its outcome."""
 
-    def __init__(self, local, method, args, kwargs, done):
+    def __init__(self, local, method, args, kwargs, done, on_progress=None):
         self.local = local
         self.method = method
         self.args = args
@@ -32,6 +32,12 @@ class Call:
         self.task = None
         self.timer = None
         self._done = done
+        self._on_progress = on_progress
+
+    def tell(self, fraction, text):
+        """How far it is, as long as somebody waits for it."""
+        if self._on_progress is not None and not self.ended:
+            self.bridge.context.invoke(lambda: self._on_progress(fraction, text))
 
     @property
     def ended(self):

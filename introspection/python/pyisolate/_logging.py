@@ -16,3 +16,15 @@ def on_log(gextension, level, logger, message):
         target = target.getChild(logger)
     if target.isEnabledFor(int(level)):
         target.log(int(level), "%s", message, extra={"extension": gextension.props.name})
+
+
+def guarded(function, text):
+    """The function, but what it raises is logged."""
+
+    def guard(*args):
+        try:
+            function(*args)
+        except Exception:
+            own.exception("%s", text)
+
+    return guard

@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 
-from ._logging import own
+from ._logging import guarded, own
 
 MAKING = ("resolving", "downloading", "installing")
 WIDTH = 24
@@ -71,10 +71,7 @@ class Reporter:
             progress.text,
         )
         for handler in list(self.handlers):
-            try:
-                handler(progress)
-            except Exception:
-                own.exception("A handler of progress failed")
+            guarded(handler, "A handler of progress failed")(progress)
         self._draw(progress)
 
     def _draw(self, progress):
