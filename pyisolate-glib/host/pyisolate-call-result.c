@@ -18,6 +18,7 @@ struct _PyIsolateCallResult {
   GObject parent_instance;
 
   GVariant *value;
+  GVariant *expanded; /* atomic: the same with all that is in shared memory, made when it is asked for */
   GBytes *body;
   int *fds; /* owned */
   guint n_fds;
@@ -45,7 +46,7 @@ pyisolate_call_result_get_property (GObject    *object,
   switch (prop_id)
     {
     case PROP_VALUE:
-      g_value_set_variant (value, self->value);
+      g_value_set_variant (value, pyisolate_call_result_get_value (self));
       break;
 
     default:
@@ -59,6 +60,7 @@ pyisolate_call_result_finalize (GObject *object)
   PyIsolateCallResult *self = PYISOLATE_CALL_RESULT (object);
 
   g_clear_pointer (&self->value, g_variant_unref);
+  g_clear_pointer (&self->expanded, g_variant_unref);
   g_clear_pointer (&self->body, g_bytes_unref);
   for (guint i = 0; i < self->n_fds; i++)
     _pyisolate_clear_fd (&self->fds[i]);
@@ -123,9 +125,18 @@ _pyisolate_call_result_new (GVariant       *value,
 GVariant *
 pyisolate_call_result_get_value (PyIsolateCallResult *self)
 {
+  g_autoptr (GVariant) expanded = NULL;
+
   g_return_val_if_fail (PYISOLATE_IS_CALL_RESULT (self), NULL);
 
-  return self->value;
+  if (g_atomic_pointer_get (&self->expanded) == NULL)
+    {
+      expanded = _pyisolate_value_expand (self->value, self->memories);
+      if (g_atomic_pointer_compare_and_exchange (&self->expanded, NULL, expanded))
+        expanded = NULL; /* it has it now */
+    }
+
+  return self->expanded;
 }
 
 /**

@@ -36,6 +36,9 @@ struct _PyIsolateInvocation {
   GVariant *args;   /* a tuple */
   GVariant *kwargs; /* a{sv} */
 
+  GMutex mutex;         /* of what follows */
+  gboolean is_expanded; /* the arguments have all that is in shared memory, which they get when somebody asks for them */
+
   PyIsolateAttachments *attachments; /* of the answer that is being made, or NULL */
   int answered; /* atomic */
 };
@@ -95,11 +98,11 @@ pyisolate_invocation_get_property (GObject    *object,
       break;
 
     case PROP_ARGS:
-      g_value_set_variant (value, self->args);
+      g_value_set_variant (value, pyisolate_invocation_get_args (self));
       break;
 
     case PROP_KWARGS:
-      g_value_set_variant (value, self->kwargs);
+      g_value_set_variant (value, pyisolate_invocation_get_kwargs (self));
       break;
 
     case PROP_CANCELLABLE:
@@ -135,6 +138,7 @@ pyisolate_invocation_finalize (GObject *object)
   g_clear_pointer (&self->args, g_variant_unref);
   g_clear_pointer (&self->kwargs, g_variant_unref);
   g_clear_pointer (&self->attachments, _pyisolate_attachments_free);
+  g_mutex_clear (&self->mutex);
 
   G_OBJECT_CLASS (pyisolate_invocation_parent_class)->finalize (object);
 }
@@ -206,6 +210,7 @@ static void
 pyisolate_invocation_init (PyIsolateInvocation *self)
 {
   self->cancellable = g_cancellable_new ();
+  g_mutex_init (&self->mutex);
 }
 
 /* The innermost call of this host's in the chain that is still under way. */
@@ -280,6 +285,28 @@ parse_body (PyIsolateInvocation  *self,
 }
 
 static void
+expand_arguments (PyIsolateInvocation *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  g_autoptr (GVariant) args = NULL;
+  g_autoptr (GVariant) kwargs = NULL;
+
+  if (self->is_expanded || self->args == NULL)
+    return;
+
+  self->is_expanded = TRUE;
+  args = _pyisolate_value_expand (self->args, self->frame->memories);
+  kwargs = _pyisolate_value_expand (self->kwargs, self->frame->memories);
+  if (!g_variant_is_of_type (args, G_VARIANT_TYPE_TUPLE)) /* arguments that look like one such value */
+    return;
+
+  g_variant_unref (self->args);
+  self->args = g_steal_pointer (&args);
+  g_variant_unref (self->kwargs);
+  self->kwargs = g_steal_pointer (&kwargs);
+}
+
+static void
 run_method (gpointer data)
 {
   PyIsolateInvocation *self = PYISOLATE_INVOCATION (data);
@@ -340,6 +367,7 @@ _pyisolate_invocation_coerce_args (PyIsolateInvocation *self,
   g_autoptr (GVariant) args = NULL;
   g_autoptr (GError) error = NULL;
 
+  expand_arguments (self);
   args = _pyisolate_value_coerce (self->args, G_VARIANT_TYPE (type_string), &error);
   if (args == NULL)
     {
@@ -483,6 +511,7 @@ pyisolate_invocation_get_args (PyIsolateInvocation *self)
 {
   g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
 
+  expand_arguments (self);
   return self->args;
 }
 
@@ -501,6 +530,7 @@ pyisolate_invocation_get_kwargs (PyIsolateInvocation *self)
 {
   g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
 
+  expand_arguments (self);
   return self->kwargs;
 }
 

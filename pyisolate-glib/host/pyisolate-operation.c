@@ -233,6 +233,10 @@ finish (gpointer data)
   value = take_outcome (self, &error);
   if (self->value_func != NULL)
     {
+      g_autoptr (GVariant) given = g_steal_pointer (&value);
+
+      if (given != NULL)
+        value = _pyisolate_value_expand (given, self->reply->memories);
       self->value_func (value, error, self->user_data);
       return;
     }

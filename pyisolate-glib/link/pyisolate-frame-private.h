@@ -28,6 +28,7 @@ typedef enum {
   PYISOLATE_MEMORY_ACK,     /* host → worker: number; argument: so many references to it have arrived */
   PYISOLATE_MEMORY_FORGET,  /* host → worker: number, which will not be used again */
   PYISOLATE_MEMORY_REQUEST, /* worker → host: number of the request; argument: the size that is wanted */
+  PYISOLATE_MEMORY_BODY,    /* argument: so many bytes of the last piece that is used are the body of the frame */
   PYISOLATE_MEMORY_ANSWER,  /* host → worker: number of the request; argument: of the piece granted before, or 0: refused */
 } PyIsolateMemoryRecordKind;
 
@@ -108,6 +109,8 @@ void            _pyisolate_frame_take_fds   (PyIsolateFrame     *frame,
                                              guint               n_fds);
 void            _pyisolate_frame_take_memories (PyIsolateFrame  *frame,
                                              GPtrArray          *memories);
+void            _pyisolate_frame_add_memory  (PyIsolateFrame    *frame,
+                                             PyIsolateMemory    *memory /* transfer full */);
 void            _pyisolate_frame_set_variant (PyIsolateFrame    *frame,
                                              GVariant           *body);
 /* Counts the frame until it is freed, and returns how many bytes are counted now. */

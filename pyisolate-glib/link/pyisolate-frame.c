@@ -119,6 +119,18 @@ _pyisolate_frame_take_memories (PyIsolateFrame *frame,
 }
 
 /*< private >
+ * @memory: (transfer full): the next that the body names
+ */
+void
+_pyisolate_frame_add_memory (PyIsolateFrame  *frame,
+                             PyIsolateMemory *memory)
+{
+  if (frame->memories == NULL)
+    frame->memories = g_ptr_array_new_with_free_func ((GDestroyNotify) pyisolate_memory_unref);
+  g_ptr_array_add (frame->memories, memory);
+}
+
+/*< private >
  * @body: the body; sunk if floating
  */
 void

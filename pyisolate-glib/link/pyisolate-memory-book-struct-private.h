@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Between pyisolate-memory-book.c and pyisolate-memory-pool.c. Everything here is guarded by the one mutex. */
+/* Between the files of a book: pyisolate-memory-book.c has its life, -send.c and -receive.c its two directions, and
+ * pyisolate-memory-pool.c what nobody uses. Everything here is guarded by the one mutex. */
 #pragma once
 
 #include "pyisolate-memory-book-private.h"
@@ -20,6 +21,8 @@ struct _PyIsolateMemoryEntry {
 
   guint64 received;  /* worker: references to give back when nobody here uses it any more */
   guint64 in_flight; /* worker: times that it was sent and has not arrived yet */
+
+  gsize body_size; /* what it holds of bodies that the other side may not have read yet */
 
   /* What waits to be told. */
   gboolean is_dirty;
@@ -46,6 +49,8 @@ struct _PyIsolateMemoryBook {
   gboolean is_host;
   gboolean is_closed;
 
+  gsize body_size; /* sum of those of the entries */
+
   GHashTable *entries; /* number → PyIsolateMemoryEntry, owned */
   guint64 last_number;
 
@@ -58,7 +63,8 @@ struct _PyIsolateMemoryBook {
   GQueue free;
   guint64 limit;
   guint64 size;
-  guint n_granted;   /* host: with `is_granted` */
+  GHashTable *granted; /* host: size → number of pieces with `is_granted` */
+  guint64 granted_size;
   guint n_requests;  /* host: being served by a thread */
 
   GQueue requests; /* worker: of PyIsolateMemoryRequest, not owned */
@@ -77,14 +83,20 @@ PyIsolateMemoryEntry *_pyisolate_memory_book_add_locked    (PyIsolateMemoryBook 
 void                  _pyisolate_memory_book_remove_locked (PyIsolateMemoryEntry *entry);
 PyIsolateMemoryEntry *_pyisolate_memory_book_find_locked   (PyIsolateMemoryBook  *self,
                                                             PyIsolateMemory      *memory);
+void                  _pyisolate_memory_book_set_granted_locked (PyIsolateMemoryEntry *entry,
+                                                                 gboolean              granted);
 void                  _pyisolate_memory_book_pass_locked   (PyIsolateMemoryEntry *entry);
+PyIsolateMemoryEntry *_pyisolate_memory_book_lookup_locked (PyIsolateMemoryBook  *self,
+                                                            guint64               number);
+/* It has something to tell. */
+void                  _pyisolate_memory_book_mark_dirty_locked (PyIsolateMemoryEntry *entry);
+void                  _pyisolate_memory_book_let_go_locked (PyIsolateMemoryEntry *entry,
+                                                            GSList              **garbage);
 void                  _pyisolate_memory_book_arm_locked    (PyIsolateMemoryBook  *self,
                                                             gint64                when);
 void                  _pyisolate_memory_book_send_news     (PyIsolateMemoryBook  *self);
 
 /* pyisolate-memory-pool.c */
-#define PYISOLATE_MEMORY_MAX_GRANTED 4
-
 void                  _pyisolate_memory_pool_add_locked    (PyIsolateMemoryBook  *self,
                                                             PyIsolateMemory      *memory,
                                                             GSList              **garbage);

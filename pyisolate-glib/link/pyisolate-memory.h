@@ -23,6 +23,15 @@ typedef enum {
 PYISOLATE_AVAILABLE_IN_0_1
 GType pyisolate_memory_flags_get_type (void) G_GNUC_CONST;
 
+/**
+ * PyIsolateMemory:
+ *
+ * A piece of memory that processes share.
+ *
+ * It can neither grow nor shrink, and lives as long as anybody uses it, on either side of a link; docs/tensors.md tells how.
+ *
+ * Since: 0.1
+ */
 typedef struct _PyIsolateMemory PyIsolateMemory;
 
 #define PYISOLATE_TYPE_MEMORY (pyisolate_memory_get_type ())

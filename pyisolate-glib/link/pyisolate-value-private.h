@@ -4,6 +4,7 @@
 #pragma once
 
 #include "pyisolate-error.h"
+#include "pyisolate-memory.h"
 #include "pyisolate-value-layout-private.h"
 #include "pyisolate-value.h"
 
@@ -26,6 +27,8 @@ const char *_pyisolate_value_find_problem (const char    *type,
                                            gsize          size,
                                            PyIsolateDepth outer);
 
+GVariant   *_pyisolate_value_expand       (GVariant      *value,
+                                           GPtrArray     *memories);
 const char *_pyisolate_value_untag        (GVariant      *value,
                                            GVariant     **payload);
 GVariant   *_pyisolate_value_unbox        (GVariant      *value);

@@ -84,6 +84,7 @@ _pyisolate_value_unbox (GVariant *value)
 static const char *const tags[] = {
   PYISOLATE_TAG_INT,
   PYISOLATE_TAG_STR,
+  PYISOLATE_TAG_BYTES,
   PYISOLATE_TAG_BYTEARRAY,
   PYISOLATE_TAG_MEMORYVIEW,
   PYISOLATE_TAG_TUPLE,

@@ -133,10 +133,38 @@ test_bad_values (void)
   error = host_call_error (extension, "deep", "(100,)", PYISOLATE_ERROR_REMOTE_EXCEPTION);
   host_assert_message (error, "ValueError: *");
   g_clear_error (&error);
-  error = host_call_error (extension, "big", "(67108864,)", PYISOLATE_ERROR_REMOTE_EXCEPTION);
+  error = host_call_error (extension, "numbers", "(8388608,)", PYISOLATE_ERROR_REMOTE_EXCEPTION);
   host_assert_message (error, "ValueError: *");
 
   host_assert_result (extension, "deep", "(3,)", "[<[<[int64 1]>]>]");
+}
+
+/* Where they lie in shared memory is for no C host to know: bytes are bytes, at any depth, and strings strings. */
+static void
+test_long_bytes (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "basic");
+  g_autoptr (GVariant) result = host_call (extension, "long_values", "(1000000,)");
+  g_autoptr (GVariant) bytes = NULL;
+  g_autoptr (GVariant) text = NULL;
+  g_autoptr (GVariant) array = NULL;
+  g_autoptr (GVariant) inner = NULL;
+  g_autoptr (GVariant) other = NULL;
+  const char *tag;
+
+  g_assert_cmpstr (g_variant_get_type_string (result), ==, "a{sv}");
+  bytes = g_variant_lookup_value (result, "bytes", G_VARIANT_TYPE_BYTESTRING);
+  g_assert_cmpuint (g_variant_get_size (bytes), ==, 1000000);
+  g_assert_cmpint (((const char *) g_variant_get_data (bytes))[999999], ==, 'b');
+  text = g_variant_lookup_value (result, "text", G_VARIANT_TYPE_STRING);
+  g_assert_cmpuint (strlen (g_variant_get_string (text, NULL)), ==, 2000000);
+  array = g_variant_lookup_value (result, "list", G_VARIANT_TYPE ("av"));
+  g_variant_get_child (array, 1, "v", &inner);
+  g_assert_cmpstr (g_variant_get_type_string (inner), ==, "(ayx)");
+  other = g_variant_lookup_value (result, "bytearray", G_VARIANT_TYPE ("(ov)"));
+  g_variant_get (other, "(&ov)", &tag, NULL);
+  g_assert_cmpstr (tag, ==, "/pyisolate/bytearray");
 }
 
 static void
@@ -799,6 +827,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/calls/values", test_values);
   test_util_add_func ("/pyisolate/calls/odd-floats", test_odd_floats);
   test_util_add_func ("/pyisolate/calls/bad-values", test_bad_values);
+  test_util_add_func ("/pyisolate/calls/long-bytes", test_long_bytes);
   test_util_add_func ("/pyisolate/calls/big", test_big);
   test_util_add_func ("/pyisolate/calls/kwargs", test_kwargs);
   test_util_add_func ("/pyisolate/calls/fds", test_fds);

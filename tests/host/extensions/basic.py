@@ -98,3 +98,16 @@ def deep(levels):
 
 def big(size):
     return b"x" * size
+
+
+def numbers(count):
+    return [1] * count
+
+
+def long_values(size):
+    return {
+        "bytes": b"b" * size,
+        "text": "ä" * size,
+        "list": ["short", (b"c" * size, 7)],
+        "bytearray": bytearray(size),
+    }

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+/* What goes to the other side: pieces that frames give, and what waited to be told. */
+#include "config.h"
+
+#include "pyisolate-memory-book-struct-private.h"
+
+#include "pyisolate-fd-private.h"
+
+#include <string.h>
+
+/* How many pieces of a class a worker has in stock, and bytes of all classes beyond one of each. */
+#define MAX_GRANTED 3
+#define MAX_GRANTED_SIZE ((gsize) 256 << 20)
+
+/* From this size on a body costs less in a piece of memory than beside its frame. */
+#define BODY_SIZE ((gsize) 32 * 1024)
+
+/* More of them do not wait for the other side to read: then the transport says whether there is room. */
+#define MAX_BODIES ((gsize) 64 << 20)
+
+typedef struct {
+  PyIsolateFrame *frame;
+  GArray *records;
+  GArray *fds; /* new ones, of int */
+} Filling;
+
+static void
+add_record (Filling *filling,
+            guint32  kind,
+            guint32  flags,
+            guint64  number,
+            guint64  argument)
+{
+  PyIsolateMemoryRecord record = { kind, flags, number, argument };
+
+  g_array_append_val (filling->records, record);
+}
+
+static gboolean
+has_room (Filling *filling)
+{
+  return filling->records->len < PYISOLATE_MAX_RECORDS;
+}
+
+/* Says which piece it is, and gives its descriptor where the worker may not have it. */
+static gboolean
+add_piece_locked (PyIsolateMemoryEntry *entry,
+                  guint32               kind,
+                  Filling              *filling,
+                  GError              **error)
+{
+  guint32 flags = entry->memory->flags & PYISOLATE_MEMORY_READ_ONLY ? PYISOLATE_MEMORY_RECORD_READ_ONLY : 0;
+
+  if (!entry->is_known)
+    {
+      int fd = _pyisolate_dup_fd (entry->memory->fd, error);
+
+      if (fd < 0)
+        return FALSE;
+      g_array_append_val (filling->fds, fd);
+      flags |= PYISOLATE_MEMORY_RECORD_FD;
+    }
+
+  add_record (filling, kind, flags, entry->number, entry->memory->size);
+  return TRUE;
+}
+
+static gboolean
+use_as_host_locked (PyIsolateMemoryBook  *self,
+                    PyIsolateMemory      *memory,
+                    Filling              *filling,
+                    GError              **error)
+{
+  PyIsolateMemoryEntry *entry = _pyisolate_memory_book_find_locked (self, memory);
+
+  /* What more than one worker has seen is not used again for anything else. */
+  if (memory->home != NULL && memory->home != self)
+    _pyisolate_memory_pool_leave_locked (memory);
+  if (entry == NULL)
+    entry = _pyisolate_memory_book_add_locked (self, memory, 0);
+
+  if (!add_piece_locked (entry, PYISOLATE_MEMORY_USE, filling, error))
+    return FALSE;
+  _pyisolate_memory_book_pass_locked (entry);
+
+  return TRUE;
+}
+
+static gboolean
+use_as_worker_locked (PyIsolateMemoryBook  *self,
+                      PyIsolateMemory      *memory,
+                      Filling              *filling,
+                      GError              **error)
+{
+  PyIsolateMemoryEntry *entry = _pyisolate_memory_book_find_locked (self, memory);
+
+  if (entry == NULL)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_TENSOR,
+                   "A piece of memory is not from the host, and cannot be sent to it");
+      return FALSE;
+    }
+
+  if (entry->in_flight++ == 0)
+    _pyisolate_memory_ref_locked (memory);
+  add_record (filling, PYISOLATE_MEMORY_USE, 0, entry->number, memory->size);
+
+  return TRUE;
+}
+
+static gboolean
+add_uses_locked (PyIsolateMemoryBook  *self,
+                 Filling              *filling,
+                 GError              **error)
+{
+  GPtrArray *memories = filling->frame->memories;
+
+  if (memories == NULL)
+    return TRUE;
+  if (self->is_closed)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED, "The link is closed");
+      return FALSE;
+    }
+  if (memories->len > PYISOLATE_MAX_RECORDS)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+                   "%u pieces of shared memory cannot travel together, only %d", memories->len, PYISOLATE_MAX_RECORDS);
+      return FALSE;
+    }
+
+  for (guint i = 0; i < memories->len; i++)
+    {
+      PyIsolateMemory *memory = g_ptr_array_index (memories, i);
+
+      if (!(self->is_host ? use_as_host_locked (self, memory, filling, error)
+                          : use_as_worker_locked (self, memory, filling, error)))
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* A body that is large goes as a piece of memory, if one can be had: the receiver copies it before it looks at it. */
+static gboolean
+may_move (PyIsolateMemoryBook *self,
+          gsize                size)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&_pyisolate_memory_mutex);
+
+  return self->body_size == 0 || self->body_size + size <= MAX_BODIES;
+}
+
+static gsize
+move_body (PyIsolateMemoryBook *self,
+           PyIsolateFrame      *frame)
+{
+  g_autoptr (PyIsolateMemory) memory = NULL;
+  gconstpointer data;
+  gsize size;
+
+  if (frame->body == NULL || g_bytes_get_size (frame->body) < BODY_SIZE)
+    return 0;
+
+  data = g_bytes_get_data (frame->body, &size);
+  if (!may_move (self, size))
+    return 0;
+  memory = _pyisolate_memory_book_allocate (self, size, PYISOLATE_MEMORY_NONE, NULL);
+  if (memory == NULL || !pyisolate_memory_write (memory, 0, data, size, NULL))
+    return 0;
+
+  _pyisolate_frame_add_memory (frame, g_steal_pointer (&memory));
+  g_clear_pointer (&frame->body, g_bytes_unref);
+  return size;
+}
+
+static void
+add_body_locked (PyIsolateMemoryBook *self,
+                 Filling             *filling,
+                 gsize                size)
+{
+  GPtrArray *memories = filling->frame->memories;
+  PyIsolateMemoryEntry *entry;
+
+  entry = _pyisolate_memory_book_find_locked (self, g_ptr_array_index (memories, memories->len - 1));
+  entry->body_size += size;
+  self->body_size += size;
+  add_record (filling, PYISOLATE_MEMORY_BODY, 0, 0, size);
+}
+
+static gboolean
+may_grant_locked (PyIsolateMemoryBook *self,
+                  gsize                size)
+{
+  guint n = GPOINTER_TO_UINT (g_hash_table_lookup (self->granted, GSIZE_TO_POINTER (size)));
+
+  return n < MAX_GRANTED && (n == 0 || self->granted_size + size <= MAX_GRANTED_SIZE);
+}
+
+/* What the worker will want next, if it wants what it wanted before: then it need not ask. */
+static void
+add_grants_locked (PyIsolateMemoryBook *self,
+                   Filling             *filling)
+{
+  GList *next;
+
+  for (GList *l = self->free.head; l != NULL; l = next)
+    {
+      PyIsolateMemory *memory = l->data;
+      PyIsolateMemoryEntry *entry = _pyisolate_memory_book_find_locked (self, memory);
+
+      next = l->next;
+      if (!entry->for_worker || !entry->is_known || !has_room (filling) || !may_grant_locked (self, memory->size))
+        continue;
+
+      g_queue_delete_link (&self->free, l);
+      add_piece_locked (entry, PYISOLATE_MEMORY_GRANT, filling, NULL);
+      _pyisolate_memory_book_pass_locked (entry);
+      _pyisolate_memory_book_set_granted_locked (entry, TRUE);
+    }
+}
+
+static void
+add_answers_locked (PyIsolateMemoryBook  *self,
+                    Filling              *filling,
+                    GSList              **garbage)
+{
+  while (filling->records->len + 2 <= PYISOLATE_MAX_RECORDS &&
+         filling->frame->n_fds + filling->fds->len < PYISOLATE_MAX_FDS && !g_queue_is_empty (&self->answers))
+    {
+      PyIsolateMemoryAnswer *answer = g_queue_pop_head (&self->answers);
+      PyIsolateMemoryEntry *entry = NULL;
+
+      if (answer->memory != NULL)
+        {
+          entry = _pyisolate_memory_book_find_locked (self, answer->memory);
+          if (add_piece_locked (entry, PYISOLATE_MEMORY_GRANT, filling, NULL))
+            _pyisolate_memory_book_pass_locked (entry);
+          else
+            entry = NULL;
+          _pyisolate_memory_unref_locked (answer->memory, garbage);
+        }
+      add_record (filling, PYISOLATE_MEMORY_ANSWER, 0, answer->id, entry != NULL ? entry->number : 0);
+      g_free (answer);
+    }
+}
+
+static void
+add_dirty_locked (PyIsolateMemoryBook *self,
+                  Filling             *filling)
+{
+  while (filling->records->len + 3 <= PYISOLATE_MAX_RECORDS && !g_queue_is_empty (&self->dirty))
+    {
+      PyIsolateMemoryEntry *entry = g_queue_pop_head (&self->dirty);
+
+      entry->is_dirty = FALSE;
+      if (entry->to_know)
+        add_record (filling, PYISOLATE_MEMORY_KNOWN, 0, entry->number, 0);
+      if (entry->to_ack > 0)
+        add_record (filling, PYISOLATE_MEMORY_ACK, 0, entry->number, entry->to_ack);
+      if (entry->to_release > 0)
+        add_record (filling, PYISOLATE_MEMORY_RELEASE, 0, entry->number, entry->to_release);
+      entry->to_know = FALSE;
+      entry->to_ack = 0;
+      entry->to_release = 0;
+    }
+}
+
+static void
+add_news_locked (PyIsolateMemoryBook  *self,
+                 Filling              *filling,
+                 GSList              **garbage)
+{
+  guint n_forgotten;
+
+  if (self->is_closed)
+    return;
+
+  add_answers_locked (self, filling, garbage);
+  add_dirty_locked (self, filling);
+  n_forgotten = MIN (self->forgotten->len, PYISOLATE_MAX_RECORDS - filling->records->len);
+  for (guint i = 0; i < n_forgotten; i++)
+    add_record (filling, PYISOLATE_MEMORY_FORGET, 0, g_array_index (self->forgotten, guint64, i), 0);
+  g_array_remove_range (self->forgotten, 0, n_forgotten);
+  if (self->is_host)
+    add_grants_locked (self, filling);
+
+  g_atomic_int_set (&self->has_news, !g_queue_is_empty (&self->answers) || !g_queue_is_empty (&self->dirty) ||
+                                       self->forgotten->len > 0);
+}
+
+static void
+append_fds (PyIsolateFrame *frame,
+            GArray         *fds)
+{
+  if (fds->len == 0)
+    return;
+
+  frame->fds = g_renew (int, frame->fds, frame->n_fds + fds->len);
+  memcpy (frame->fds + frame->n_fds, fds->data, fds->len * sizeof (int));
+  frame->n_fds += fds->len;
+}
+
+static void
+unfill_locked (PyIsolateMemoryBook         *self,
+               const PyIsolateMemoryRecord *records,
+               guint                        n_records,
+               GSList                     **garbage)
+{
+  for (guint i = 0; i < n_records; i++)
+    {
+      PyIsolateMemoryEntry *entry = NULL;
+
+      if (records[i].kind == PYISOLATE_MEMORY_USE || records[i].kind == PYISOLATE_MEMORY_GRANT)
+        entry = _pyisolate_memory_book_lookup_locked (self, records[i].number);
+      if (entry == NULL)
+        continue;
+
+      if (records[i].kind == PYISOLATE_MEMORY_GRANT)
+        _pyisolate_memory_book_set_granted_locked (entry, FALSE);
+      if (--*(self->is_host ? &entry->passed : &entry->in_flight) == 0)
+        _pyisolate_memory_book_let_go_locked (entry, garbage);
+    }
+}
+
+/* Whether something waits for a frame to take it along. */
+gboolean
+_pyisolate_memory_book_has_news (PyIsolateMemoryBook *self)
+{
+  return g_atomic_int_get (&self->has_news);
+}
+
+/*< private >
+ * @frame: one that is about to be sent
+ *
+ * Writes down what @frame gives to the other side, and adds what waited to be told.
+ *
+ * Returns: FALSE with an error of that frame alone, which must not be sent then
+ */
+gboolean
+_pyisolate_memory_book_fill (PyIsolateMemoryBook  *self,
+                             PyIsolateFrame       *frame,
+                             GError              **error)
+{
+  gboolean takes_news = frame->kind == PYISOLATE_FRAME_CALL || frame->kind == PYISOLATE_FRAME_RETURN ||
+                        frame->kind == PYISOLATE_FRAME_MEMORY;
+  Filling filling = { frame, NULL, NULL };
+  GSList *garbage = NULL;
+  gboolean filled;
+  gsize body_size = takes_news ? move_body (self, frame) : 0;
+
+  if (frame->memories == NULL && (!takes_news || !g_atomic_int_get (&self->has_news)))
+    return TRUE;
+
+  filling.records = g_array_new (FALSE, FALSE, sizeof (PyIsolateMemoryRecord));
+  filling.fds = g_array_new (FALSE, FALSE, sizeof (int));
+  g_array_append_vals (filling.records, frame->records, frame->n_records);
+  g_clear_pointer (&frame->records, g_free);
+
+  g_mutex_lock (&_pyisolate_memory_mutex);
+  filled = add_uses_locked (self, &filling, error);
+  if (filled && body_size > 0)
+    add_body_locked (self, &filling, body_size);
+  if (filled && takes_news)
+    add_news_locked (self, &filling, &garbage);
+  if (!filled)
+    unfill_locked (self, (PyIsolateMemoryRecord *) (void *) filling.records->data, filling.records->len, &garbage);
+  g_mutex_unlock (&_pyisolate_memory_mutex);
+  _pyisolate_memory_free_garbage (garbage);
+
+  append_fds (frame, filling.fds); /* also if it failed: the frame closes them */
+  g_array_unref (filling.fds);
+  frame->n_records = filled ? filling.records->len : 0;
+  frame->records = (PyIsolateMemoryRecord *) (void *) g_array_free (filling.records, !filled || frame->n_records == 0);
+
+  return filled;
+}
+
+/* Of a frame that could not be sent: what it gave is taken back. What it told is lost with the link. */
+void
+_pyisolate_memory_book_unfill (PyIsolateMemoryBook         *self,
+                               const PyIsolateMemoryRecord *records,
+                               guint                        n_records)
+{
+  GSList *garbage = NULL;
+
+  g_mutex_lock (&_pyisolate_memory_mutex);
+  unfill_locked (self, records, n_records, &garbage);
+  g_mutex_unlock (&_pyisolate_memory_mutex);
+  _pyisolate_memory_free_garbage (garbage);
+}
