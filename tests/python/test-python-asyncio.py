@@ -79,7 +79,7 @@ class Asyncio(HostTest):
 
     def setUp(self):
         super().setUp()
-        scope = pyisolate.singleton_scope()
+        scope = pyisolate.singleton_scope(fresh=True)
         scope.__enter__()
         self.addCleanup(scope.__exit__, None, None, None)
 

@@ -177,7 +177,7 @@ def where():
 class Local(HostTest):
     def setUp(self):
         super().setUp()
-        scope = pyisolate.singleton_scope()
+        scope = pyisolate.singleton_scope(fresh=True)
         scope.__enter__()
         self.addCleanup(scope.__exit__, None, None, None)
 

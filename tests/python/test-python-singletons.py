@@ -144,7 +144,7 @@ async def look_up(key):
 class Singletons(HostTest):
     def setUp(self):
         super().setUp()
-        scope = pyisolate.singleton_scope()
+        scope = pyisolate.singleton_scope(fresh=True)
         scope.__enter__()
         self.addCleanup(scope.__exit__, None, None, None)
 
@@ -321,10 +321,25 @@ class Singletons(HostTest):
         self.assertEqual("", done.stderr)
         self.assertEqual("the main module runs\nvalue of k\n", done.stdout)
 
-    def test_two_names(self):
-        self.assertIsNot(HostAPI(), Inner())
+    def test_scopes(self):
+        before = HostAPI()
+        self.assertIsNot(before, Inner())
         with pyisolate.singleton_scope():
-            self.assertIsNot(HostAPI(), HostAPI.nested)
+            self.assertIs(before, HostAPI())
+
+            class Made(pyisolate.ProxiedSingleton):
+                pass
+
+            inside = Made()
+            self.assertIs(inside, Made())
+        self.assertIsNot(inside, Made())
+        made = Made()
+        with self.assertRaises(LookupError), pyisolate.singleton_scope(fresh=True):
+            self.assertIsNot(before, HostAPI())
+            self.assertIsNot(made, Made())
+            raise LookupError
+        self.assertIs(before, HostAPI())
+        self.assertIs(made, Made())
 
 
 if __name__ == "__main__":

@@ -56,11 +56,15 @@ class ProxiedSingleton(metaclass=_Meta):
 
 
 @contextlib.contextmanager
-def singleton_scope():
-    """Inside, every class has no object yet; afterwards it has the one that it had before."""
+def singleton_scope(fresh=False):
+    """What objects are made inside is forgotten at the end; every class has then what it had.
+
+    fresh: inside, no class has an object yet.
+    """
     global _instances
     with _lock:
-        outer, _instances = _instances, {}
+        outer = _instances
+        _instances = {} if fresh else dict(outer)
     try:
         yield
     finally:

@@ -59,7 +59,7 @@ class Events:
 @contextlib.contextmanager
 def managing(**config):
     """A manager, with singletons of its own; what it has loaded is stopped at the end."""
-    with singleton_scope():
+    with singleton_scope(fresh=True):
         manager = ExtensionManager(ExtensionBase, ExtensionManagerConfig(**config))
         try:
             yield manager
