@@ -12,6 +12,7 @@
 A fence without a language is a drawing or a form, and no code.
 """
 
+import pathlib
 import re
 import shlex
 
@@ -36,6 +37,24 @@ def read(path):
         Snippet(path.name, text.count("\n", 0, fence.start()) + 1, fence["info"], fence["code"])
         for fence in FENCE.finditer(text)
     ]
+
+
+def used_by_none(snippets):
+    """Files that no other snippet which is run, or written, speaks of."""
+    unused = []
+    for snippet in snippets:
+        path = pathlib.PurePath(snippet.value)
+        name = path.parent.name if path.stem == "__init__" else path.stem
+        others = [
+            other.code
+            for other in snippets
+            if other is not snippet and other.kind in ("run", "file")
+        ]
+        # Tests are found by pytest.
+        found = name.startswith("test_") or any(name in code for code in others)
+        if snippet.kind == "file" and not found:
+            unused.append(snippet.where)
+    return unused
 
 
 def matches(expected, output):

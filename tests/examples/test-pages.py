@@ -130,6 +130,7 @@ class Pages(unittest.TestCase):
 
     def check_page(self, path):
         snippets = page_snippets.read(path)
+        self.assertEqual([], page_snippets.used_by_none(snippets))
         output = None
         with tempfile.TemporaryDirectory(prefix="pyisolate-page-") as folder:
             page = Page(pathlib.Path(folder))
