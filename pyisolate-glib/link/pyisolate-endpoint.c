@@ -226,15 +226,17 @@ mark_cancelled (PyIsolateEndpoint *self,
   return TRUE;
 }
 
-/* Once for each call, however often it comes; after the answer it is late. */
+/* Once for each call, however often it comes; after the answer it is late. On a lane, where none should come, it is ahead of
+ * nothing; and who reads a lane must not read it meanwhile. */
 static void
-handle_cancel (PyIsolateEndpoint *self,
-               PyIsolateFrame    *frame_to_take)
+handle_cancel (PyIsolateEndpoint  *self,
+               PyIsolateTransport *transport,
+               PyIsolateFrame     *frame_to_take)
 {
   g_autoptr (PyIsolateFrame) frame = frame_to_take;
   gboolean is_news = FALSE;
 
-  if (!mark_cancelled (self, frame->id, &is_news))
+  if (!mark_cancelled (self, frame->id, &is_news) && transport == self->transport)
     {
       _pyisolate_endpoint_drain (self);
       mark_cancelled (self, frame->id, &is_news);
@@ -290,7 +292,7 @@ on_frame (PyIsolateTransport *transport,
       break;
 
     case PYISOLATE_FRAME_CANCEL:
-      handle_cancel (self, frame);
+      handle_cancel (self, transport, frame);
       break;
 
     case PYISOLATE_FRAME_LOG:

@@ -9,13 +9,17 @@
 #include "pyisolate-build-id.h"
 #include "pyisolate-dbus-transport-private.h"
 #include "pyisolate-frame-private.h"
+#include "pyisolate-lane-private.h"
 
 #include <fcntl.h>
 #include <gio/gunixfdlist.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define LINK_FD 3
+#define LANE_FD 4
 #define LINK_INTERFACE "org.pyisolate.Link1"
 #define UNKNOWN_LINK 0xffffffffu
 
@@ -180,6 +184,8 @@ say_hello (void)
   g_variant_dict_insert (&dict, "build", "s", way_is ("wrong-build") ? "0.0.0-other" : PYISOLATE_BUILD_ID);
   g_variant_dict_insert (&dict, "python", "s", "3.11.7");
   g_variant_dict_insert (&dict, "pid", "x", (gint64) getpid ());
+  if (g_str_has_prefix (way, "lane-"))
+    g_variant_dict_insert (&dict, "lanes", "x", (gint64) 1);
   if (way_is ("hello-of-strings"))
     {
       g_variant_dict_insert (&dict, "protocol", "s", "1");
@@ -439,6 +445,106 @@ be_odd (GDBusMessage *go)
   return TRUE;
 }
 
+/* ---- On a lane ---- */
+
+static void
+send_on_lane (PyIsolateLane      *lane,
+              PyIsolateFrameKind  kind,
+              guint64             id,
+              const char         *name,
+              const char         *body)
+{
+  g_autoptr (GVariant) value = g_variant_ref_sink (body != NULL ? g_variant_new_bytestring (body)
+                                                                : g_variant_new_variant (g_variant_new_boolean (TRUE)));
+  PyIsolateFrameView view = {
+    .kind = kind,
+    .id = id,
+    .target = kind == PYISOLATE_FRAME_CALL ? "listed" : NULL,
+    .name = name,
+    .body = g_variant_get_data (value),
+    .body_size = g_variant_get_size (value),
+  };
+
+  if (kind == PYISOLATE_FRAME_CANCEL)
+    view.body_size = 0;
+  _pyisolate_lane_send_view (lane, &view, NULL);
+}
+
+static void
+flood_lane (PyIsolateLane *lane)
+{
+  while (TRUE)
+    {
+      struct pollfd fd = { LANE_FD, POLLOUT, 0 };
+
+      send_on_lane (lane, PYISOLATE_FRAME_EVENT, 0, "flood", NULL);
+      if (_pyisolate_lane_wants_write (lane) && poll (&fd, 1, -1) > 0)
+        _pyisolate_lane_flush (lane);
+    }
+}
+
+static void
+misbehave_on_lane (PyIsolateLane *lane,
+                   guint64        go_id)
+{
+  if (way_is ("lane-garbage"))
+    g_assert_cmpint (send (LANE_FD, "garbage", 7, 0), ==, 7);
+  else if (way_is ("lane-reply-to-nothing"))
+    send_on_lane (lane, PYISOLATE_FRAME_RETURN, 4711, NULL, NULL);
+  else if (way_is ("lane-two-replies"))
+    {
+      send_on_lane (lane, PYISOLATE_FRAME_RETURN, go_id, NULL, NULL);
+      send_on_lane (lane, PYISOLATE_FRAME_RETURN, go_id, NULL, NULL);
+    }
+  else if (way_is ("lane-reply-of-nonsense"))
+    send_on_lane (lane, PYISOLATE_FRAME_RETURN, go_id, NULL, "nonsense");
+  else if (way_is ("lane-progress-of-nonsense"))
+    send_on_lane (lane, PYISOLATE_FRAME_PROGRESS, go_id, NULL, "bad");
+  else if (way_is ("lane-foreign-id"))
+    send_on_lane (lane, PYISOLATE_FRAME_CALL, ((guint64) (link_number + 1) << 32) | 1, "keep", NULL);
+  else if (way_is ("lane-call-of-nonsense"))
+    send_on_lane (lane, PYISOLATE_FRAME_CALL, next_id (), "keep", "nonsense");
+  else if (way_is ("lane-closed"))
+    shutdown (LANE_FD, SHUT_RDWR);
+  else if (way_is ("lane-event-flood"))
+    flood_lane (lane);
+  else if (way_is ("lane-stray-parts"))
+    {
+      send_on_lane (lane, PYISOLATE_FRAME_PROGRESS, 12345, NULL, NULL);
+      send_on_lane (lane, PYISOLATE_FRAME_EVENT, 12345, "stray", NULL);
+      send_on_lane (lane, PYISOLATE_FRAME_CANCEL, 12345, NULL, NULL);
+      send_on_lane (lane, PYISOLATE_FRAME_RETURN, go_id, NULL, NULL);
+    }
+  else
+    _exit (8);
+}
+
+static void G_GNUC_NORETURN
+serve_lane (void)
+{
+  PyIsolateLane *lane = _pyisolate_lane_new (LANE_FD);
+
+  while (TRUE)
+    {
+      struct pollfd fd = { LANE_FD, POLLIN, 0 };
+      PyIsolateFrameView view;
+      guint64 go_id = 0;
+
+      if (_pyisolate_lane_is_ended (lane))
+        wait_for_the_end ();
+      poll (&fd, 1, -1);
+      _pyisolate_lane_lock (lane);
+      while (_pyisolate_lane_next (lane, &view))
+        {
+          if (g_str_equal (view.name, "go"))
+            go_id = view.id;
+        }
+      _pyisolate_lane_unlock (lane);
+      if (go_id != 0)
+        misbehave_on_lane (lane, go_id);
+    }
+}
+
 static void
 handle_go (GDBusMessage *go)
 {
@@ -512,6 +618,8 @@ main (int   argc,
   if (way_is ("hello-twice"))
     say_hello ();
   say_ready ();
+  if (g_str_has_prefix (way, "lane-"))
+    serve_lane ();
 
   while (TRUE)
     {

@@ -124,6 +124,16 @@ static const Case late[] = {
   { "huge-message", PYISOLATE_ERROR_BAD_MESSAGE, "*" },
 };
 
+static const Case on_lane[] = {
+  { "lane-garbage", PYISOLATE_ERROR_BAD_MESSAGE, "*On a lane: a frame without a head*" },
+  { "lane-reply-to-nothing", PYISOLATE_ERROR_BAD_MESSAGE, "*4711*waits for none*" },
+  { "lane-reply-of-nonsense", PYISOLATE_ERROR_BAD_MESSAGE, "*malformed*" },
+  { "lane-progress-of-nonsense", PYISOLATE_ERROR_BAD_MESSAGE, "*malformed*" },
+  { "lane-foreign-id", PYISOLATE_ERROR_BAD_MESSAGE, "*not the worker's to give*" },
+  { "lane-call-of-nonsense", PYISOLATE_ERROR_BAD_MESSAGE, "*malformed*" },
+  { "lane-closed", PYISOLATE_ERROR_DIED, "*closed its connection*" },
+};
+
 static void
 wait_failed (PyIsolateExtension *extension,
              HostNews           *news,
@@ -178,7 +188,7 @@ test_late (gconstpointer data)
 
 /* The first reply counts, the second one ends it. */
 static void
-test_two_replies (void)
+test_two_replies (gconstpointer way)
 {
   g_autoptr (GPtrArray) kept = g_ptr_array_new_with_free_func (g_object_unref);
   g_autoptr (HostTest) test = host_test_new ();
@@ -188,7 +198,7 @@ test_two_replies (void)
   PyIsolateExtension *extension;
 
   add_singletons (test, kept);
-  extension = host_test_load_config (test, hostile_config ("two-replies"));
+  extension = host_test_load_config (test, hostile_config (way));
   news = host_news_new (extension);
   host_begin (extension, "wait", NULL, NULL, &result);
   host_assert_result (extension, "go", NULL, "true");
@@ -226,21 +236,29 @@ test_flood (gconstpointer way)
 
 /* What is odd and does no harm ends nobody. */
 static void
+check_odd (const char *way)
+{
+  g_autoptr (GPtrArray) kept = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension;
+
+  add_singletons (test, kept);
+  extension = host_test_load_config (test, hostile_config (way));
+  host_assert_result (extension, "go", NULL, "true");
+  g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_RUNNING);
+}
+
+static void
 test_odd (void)
 {
-  const char *const ways[] = { "stray-parts", "stray-cancel" };
+  check_odd ("stray-parts");
+  check_odd ("stray-cancel");
+}
 
-  for (guint i = 0; i < G_N_ELEMENTS (ways); i++)
-    {
-      g_autoptr (GPtrArray) kept = g_ptr_array_new_with_free_func (g_object_unref);
-      g_autoptr (HostTest) test = host_test_new ();
-      PyIsolateExtension *extension;
-
-      add_singletons (test, kept);
-      extension = host_test_load_config (test, hostile_config (ways[i]));
-      host_assert_result (extension, "go", NULL, "true");
-      g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_RUNNING);
-    }
+static void
+test_odd_on_lane (gconstpointer way)
+{
+  check_odd (way);
 }
 
 static void
@@ -366,12 +384,19 @@ main (int   argc,
 
   add_cases ("handshake", early, G_N_ELEMENTS (early), test_early);
   add_cases ("messages", late, G_N_ELEMENTS (late), test_late);
-  test_util_add_func ("/pyisolate/hostile/messages/two-replies", test_two_replies);
+  test_util_add_data_func ("/pyisolate/hostile/messages/two-replies", "two-replies", test_two_replies);
   /* GDBus takes minutes for 65536 messages under valgrind. test-outbox.c and test-operation.c have the limits there. */
   if (!test_util_is_slowed ())
     {
       test_util_add_data_func ("/pyisolate/hostile/flood/events", "event-flood", test_flood);
       test_util_add_data_func ("/pyisolate/hostile/flood/progress", "progress-flood", test_flood);
+    }
+  if (g_strcmp0 (g_getenv ("PYISOLATE_TRANSPORT"), "dbus") != 0)
+    {
+      add_cases ("lanes", on_lane, G_N_ELEMENTS (on_lane), test_late);
+      test_util_add_data_func ("/pyisolate/hostile/lanes/two-replies", "lane-two-replies", test_two_replies);
+      test_util_add_data_func ("/pyisolate/hostile/lanes/flood", "lane-event-flood", test_flood);
+      test_util_add_data_func ("/pyisolate/hostile/lanes/odd", "lane-stray-parts", test_odd_on_lane);
     }
   test_util_add_func ("/pyisolate/hostile/odd", test_odd);
   test_util_add_func ("/pyisolate/hostile/unlisted", test_unlisted);
