@@ -29,7 +29,7 @@
 
 /* A reader takes so many frames of a lane, or so many bytes, before it looks at the others and has done what these are
  * about: so a call by one lane does not wait for all that has been called by another. */
-#define FRAMES_PER_TURN 32
+#define FRAMES_PER_TURN 16
 #define BYTES_PER_TURN (32 * 1024)
 
 /* How long the lanes are left to a main thread that is busy. */
