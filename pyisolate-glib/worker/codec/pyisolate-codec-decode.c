@@ -111,6 +111,8 @@ decode_key (Decoder      *self,
 
   for (gsize i = 0; i < size - 1; i++)
     hash = hash * 33 + data[i];
+  if (self->keys == NULL)
+    self->keys = g_new0 (DecoderKey, DECODER_N_KEYS);
   slot = &self->keys[hash % DECODER_N_KEYS];
   if (slot->size == size && memcmp (slot->text, data, size) == 0)
     {
@@ -509,8 +511,9 @@ decoder_init (Decoder                 *self,
 static void
 decoder_clear (Decoder *self)
 {
-  for (guint i = 0; i < DECODER_N_KEYS; i++)
+  for (guint i = 0; self->keys != NULL && i < DECODER_N_KEYS; i++)
     Py_XDECREF (self->keys[i].object);
+  g_free (self->keys);
   for (guint i = 0; self->fd_objects != NULL && i < self->contents.n_fds; i++)
     Py_XDECREF (self->fd_objects[i]);
   g_free (self->fd_objects);
@@ -538,7 +541,7 @@ decode_call (const guint8 *data,
              gsize         size,
              const PyIsolateContents *contents)
 {
-  PyIsolateTypeNode nodes[8];
+  static PyIsolateTypeNode nodes[8]; /* the same each time; guarded by the GIL */
   Decoder decoder;
   PyObject *call;
 
@@ -546,8 +549,9 @@ decode_call (const guint8 *data,
     return _pyisolate_decoder_malformed ("%" G_GSIZE_FORMAT " bytes are too many", size);
 
   decoder_init (&decoder, contents);
-  _pyisolate_type_parse (PYISOLATE_VALUE_CALL_TYPE, strlen (PYISOLATE_VALUE_CALL_TYPE),
-                         decoder.depth, nodes);
+  if (nodes[0].span == 0)
+    _pyisolate_type_parse (PYISOLATE_VALUE_CALL_TYPE, strlen (PYISOLATE_VALUE_CALL_TYPE),
+                           decoder.depth, nodes);
   call = decode_node (&decoder, nodes, data, size);
   decoder_clear (&decoder);
   return call;

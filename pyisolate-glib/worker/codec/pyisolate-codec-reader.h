@@ -19,7 +19,7 @@ typedef struct {
   PyObject     **fd_objects; /* nullable; as they are asked for */
   PyIsolateDepth depth;
   guint          n_dicts;
-  DecoderKey     keys[DECODER_N_KEYS]; /* some that were seen */
+  DecoderKey    *keys; /* some that were seen, NULL while there is only one dict */
 } Decoder;
 
 PyObject *_pyisolate_decoder_string      (const guint8 *data,
