@@ -94,6 +94,15 @@ def where():
 """
 
 
+def wait_until(condition):
+    """For what the other process gives back on its own."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("did not happen")
+        time.sleep(0.01)
+
+
 def count():
     gc.collect()
     with open("/proc/self/maps") as maps:
@@ -205,9 +214,40 @@ class Arrays(HostTest):
             ext.versions(),
         )
         self.assertEqual(os.path.realpath(torch.__file__), ext.where())
+        self.check_moved(ext)
         tensor = torch.ones(3, 5, dtype=torch.bfloat16).t()
         self.assertEqual(("torch.Tensor", "torch.bfloat16", (1, 5)), ext.describe(tensor))
         self.assertTrue(torch.equal(tensor, ext.echo(tensor)))
+
+    def check_moved(self, ext):
+        """A storage of the host's moves into shared memory when it is passed first."""
+        import torch
+
+        before = count()[:2]
+        tensor = torch.arange(50_000.0)
+        view = tensor[100:].reshape(-1, 100)
+        self.assertFalse(pyisolate.is_shared(tensor))
+        ext.add(view, 1)
+        self.assertTrue(pyisolate.is_shared(tensor))
+        self.assertEqual([99, 101], [tensor[99], tensor[100]])
+        self.assertTrue(torch.equal(view, torch.arange(101.0, 50_001).reshape(-1, 100)))
+        ext.keep(tensor)
+        tensor[0] = 7
+        self.assertEqual(7, ext.take()[0])
+        again = ext.echo(tensor)
+        again[1] = 8
+        self.assertEqual(8, tensor[1])
+        # What torch itself would pass to another process is the same memory.
+        self.assertTrue(tensor.is_shared())
+        fd, size = tensor.untyped_storage()._share_fd_cpu_()
+        self.assertIn("memfd:pyisolate", os.readlink(f"/proc/self/fd/{fd}"))
+        self.assertEqual(tensor.nbytes, size)
+        parameter = torch.nn.Parameter(torch.ones(20_000))
+        ext.echo(parameter)
+        self.assertTrue(pyisolate.is_shared(parameter))
+        self.assertTrue(parameter.requires_grad)
+        del tensor, view, again, parameter
+        wait_until(lambda: count()[:2] <= before)
 
     def test_neither_there(self):
         import numpy as np

@@ -269,6 +269,15 @@ class Torch(Arrays):
         for view in (tensor, tensor.t(), tensor[3:5], tensor[::7, ::3]):
             self.check(view)
 
+    def test_offset(self):
+        shared = codec.share(torch.arange(100.0).reshape(10, 10))
+        view = shared[2:, ::3]
+        again = pass_on(view, True)
+        self.assertEqual(20, again.storage_offset())
+        self.assertEqual(view.stride(), again.stride())
+        again[1, 1] = -1
+        self.assertEqual(-1, shared[3, 3])
+
     def test_parameter(self):
         again = pass_on(torch.nn.Parameter(torch.ones(3)))
         self.assertIs(torch.Tensor, type(again))

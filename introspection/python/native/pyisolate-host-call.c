@@ -127,6 +127,13 @@ _pyisolate_host_allocate_memory (gpointer               extension,
   return pyisolate_extension_allocate_memory (extension, size, flags, error);
 }
 
+/* Then torch's storages are passed as torch's own multiprocessing passes them: they move. */
+gboolean
+_pyisolate_host_shares_torch (PyIsolateExtension *extension)
+{
+  return pyisolate_extension_config_get_share_torch (pyisolate_extension_get_config (extension));
+}
+
 static PyIsolateCall *
 new_call (PyIsolateExtension *extension,
           const char         *method,
@@ -143,6 +150,7 @@ new_call (PyIsolateExtension *extension,
     .allocate = _pyisolate_host_allocate_memory,
     .user_data = extension,
     .readonly = readonly,
+    .move_storages = _pyisolate_host_shares_torch (extension),
   };
   g_autoptr (GBytes) body = _pyisolate_codec_encode_call (args, kwargs, &parcel);
   g_autoptr (PyIsolateCall) call = NULL;

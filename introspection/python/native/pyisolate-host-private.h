@@ -34,6 +34,8 @@ PyIsolateMemory *_pyisolate_host_allocate_memory (gpointer               extensi
                                                   PyIsolateMemoryFlags   flags,
                                                   GError               **error);
 
+gboolean         _pyisolate_host_shares_torch    (PyIsolateExtension    *extension);
+
 /* The number that Python gave a call, to know it again when a singleton is called because of it. */
 GQuark    _pyisolate_host_call_quark    (void);
 

@@ -142,6 +142,7 @@ invocation_return_value (PyObject *object,
     .memories = &memories,
     .allocate = _pyisolate_host_allocate_memory,
     .user_data = pyisolate_invocation_get_extension (invocation),
+    .move_storages = _pyisolate_host_shares_torch (pyisolate_invocation_get_extension (invocation)),
   };
   g_autoptr (GBytes) body = _pyisolate_codec_encode_value (value, "result", &parcel);
 

@@ -188,16 +188,52 @@ has_negative_stride (const CodecArray *self)
 }
 
 static PyObject *
+import_capsule (const CodecArray *self,
+                const CodecStore *store)
+{
+  PyObject *capsule = _pyisolate_dlpack_export (self, store, FALSE);
+  PyObject *tensor = NULL;
+
+  if (capsule != NULL)
+    tensor = PyObject_CallFunctionObjArgs (from_dlpack, capsule, NULL);
+  Py_XDECREF (capsule);
+  return tensor;
+}
+
+/* A view of all of the memory, so that its storage begins where the sender's does. */
+static PyObject *
+import_view (const CodecArray *self,
+             const CodecStore *store,
+             guint8           *start)
+{
+  CodecArray all = { .info = self->info, .data = start, .n_dims = 1 };
+  PyObject *base, *shape, *strides, *offset, *name, *view = NULL;
+
+  all.shape[0] = store->size / self->info->size;
+  all.strides[0] = 1;
+  base = import_capsule (&all, store);
+  shape = new_tuple (self->shape, self->n_dims, 1);
+  strides = new_tuple (self->strides, self->n_dims, 1);
+  offset = PyLong_FromSsize_t ((self->data - start) / self->info->size);
+  name = PyUnicode_InternFromString ("as_strided");
+  if (base != NULL && shape != NULL && strides != NULL && offset != NULL && name != NULL)
+    view = PyObject_CallMethodObjArgs (base, name, shape, strides, offset, NULL);
+  Py_XDECREF (base);
+  Py_XDECREF (shape);
+  Py_XDECREF (strides);
+  Py_XDECREF (offset);
+  Py_XDECREF (name);
+  return view;
+}
+
+static PyObject *
 make_torch (const CodecArray *self,
             const CodecStore *store)
 {
-  PyObject *capsule = _pyisolate_dlpack_export (self, store, FALSE);
-  PyObject *tensor;
+  guint8 *start = store->memory != NULL ? pyisolate_memory_map (store->memory, NULL) : self->data;
+  PyObject *tensor =
+    start != self->data ? import_view (self, store, start) : import_capsule (self, store);
 
-  if (capsule == NULL)
-    return NULL;
-  tensor = PyObject_CallFunctionObjArgs (from_dlpack, capsule, NULL);
-  Py_DECREF (capsule);
   if (tensor != NULL && (self->flags & PYISOLATE_TENSOR_REQUIRES_GRAD) != 0)
     {
       PyObject *result = _pyisolate_codec_call (tensor, "requires_grad_", NULL);

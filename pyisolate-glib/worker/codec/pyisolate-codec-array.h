@@ -89,9 +89,18 @@ gboolean    _pyisolate_dlpack_read      (PyObject          *capsule,
 /* --- Shared memory for Python code (pyisolate-codec-share.c) --- */
 
 gboolean    _pyisolate_share_init       (PyObject          *module);
+/* @start: where the memory begins, as the array sees it */
 PyIsolateMemory *_pyisolate_array_find_memory (const CodecArray *array,
                                                gint64            low,
-                                               gint64            high);
+                                               gint64            high,
+                                               const guint8    **start);
+
+/* --- torch's storages (pyisolate-codec-storage.c) --- */
+
+PyIsolateMemory *_pyisolate_storage_find      (const guint8     *address,
+                                               gsize             size,
+                                               const guint8    **start);
+PyIsolateMemory *_pyisolate_storage_move      (PyObject         *tensor);
 /* Sets an exception for what shared memory failed with. */
 void        _pyisolate_share_set_error  (const GError      *error);
 

@@ -179,22 +179,46 @@ find_memory (Encoder          *self,
              guint32          *index)
 {
   g_autoptr(PyIsolateMemory) memory = NULL;
+  const guint8 *start;
 
   if (self->parcel == NULL || self->parcel->memories == NULL)
     return FALSE;
-  memory = _pyisolate_array_find_memory (array, low, high);
+  memory = _pyisolate_array_find_memory (array, low, high, &start);
   if (memory == NULL || (self->parcel->readonly && !pyisolate_memory_is_read_only (memory)))
     return FALSE;
-  *offset = array->data - pyisolate_memory_map (memory, NULL);
+  *offset = array->data - start;
   if (*offset % array->info->size != 0)
     return FALSE;
   *index = add_memory (self, memory);
   return TRUE;
 }
 
+/* @tensor: nullable; whose storage may be moved, which changes where the data is, also if it failed
+ * half-way. FALSE with an exception. */
+static gboolean
+move_storage (Encoder    *self,
+              CodecArray *array,
+              PyObject   *tensor)
+{
+  g_autoptr(PyIsolateMemory) memory = NULL;
+  g_autofree char *problem = NULL;
+
+  if (tensor == NULL || self->parcel == NULL || !self->parcel->move_storages
+      || self->parcel->readonly)
+    return TRUE;
+  memory = _pyisolate_storage_move (tensor);
+  _pyisolate_array_clear (array);
+  if (_pyisolate_array_read (array, tensor, KIND_TORCH_TENSOR, &problem))
+    return TRUE;
+  if (problem != NULL)
+    _pyisolate_encoder_fail (self, PyExc_TypeError, "cannot send %s", problem);
+  return FALSE;
+}
+
 static EncodedShape
 encode_array (Encoder    *self,
-              CodecArray *array)
+              CodecArray *array,
+              PyObject   *tensor)
 {
   gboolean readonly = self->parcel != NULL && self->parcel->readonly;
   gint64 low, high, n_items;
@@ -211,6 +235,11 @@ encode_array (Encoder    *self,
   if (find_memory (self, array, low, high, &offset, &index))
     return put_tensor (self, array, offset, index, NULL, 0);
 
+  if (high - low > MAX_INLINE && !move_storage (self, array, tensor))
+    return -1;
+  if (tensor != NULL && find_memory (self, array, low, high, &offset, &index))
+    return put_tensor (self, array, offset, index, NULL, 0);
+
   window = n_items > 0 ? array->data + low : (const guint8 *) "";
   size = high - low;
   if (size <= MAX_INLINE || self->parcel == NULL || self->parcel->allocate == NULL)
@@ -225,12 +254,13 @@ _pyisolate_encoder_array (Encoder   *self,
                           PyObject  *value,
                           CodecKind  kind)
 {
+  gboolean is_torch = kind == KIND_TORCH_TENSOR || kind == KIND_TORCH_PARAMETER;
   CodecArray array;
   g_autofree char *problem = NULL;
   EncodedShape shape = -1;
 
   if (_pyisolate_array_read (&array, value, kind, &problem))
-    shape = encode_array (self, &array);
+    shape = encode_array (self, &array, is_torch ? value : NULL);
   else if (problem != NULL)
     _pyisolate_encoder_fail (self, PyExc_TypeError, "cannot send %s", problem);
   _pyisolate_array_clear (&array);

@@ -29,6 +29,7 @@ typedef struct {
   gpointer   user_data;
   gboolean   may_wait;    /* allocate() may have to ask another process */
   gboolean   readonly;    /* the receiver must not write to what it gets */
+  gboolean   move_storages; /* torch's, into shared memory, where they are to be copied else */
 } PyIsolateParcel;
 
 /* What came beside them. */

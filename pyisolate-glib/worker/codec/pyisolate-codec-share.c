@@ -194,9 +194,18 @@ read_array (CodecArray *array,
 PyIsolateMemory *
 _pyisolate_array_find_memory (const CodecArray *array,
                               gint64            low,
-                              gint64            high)
+                              gint64            high,
+                              const guint8    **start)
 {
-  return high > low ? pyisolate_memory_find (array->data + low, high - low) : NULL;
+  PyIsolateMemory *memory;
+
+  if (high <= low)
+    return NULL;
+  memory = pyisolate_memory_find (array->data + low, high - low);
+  if (memory == NULL)
+    return _pyisolate_storage_find (array->data + low, high - low, start);
+  *start = pyisolate_memory_map (memory, NULL);
+  return memory;
 }
 
 static PyObject *
@@ -229,6 +238,7 @@ share_object (PyObject *object,
 {
   g_autofree CodecArray *array = g_new (CodecArray, 1);
   g_autoptr(PyIsolateMemory) memory = NULL;
+  const guint8 *start;
   PyObject *result = NULL;
   gint64 low, high, n_items;
 
@@ -236,7 +246,7 @@ share_object (PyObject *object,
     {
       _pyisolate_layout_window (array->n_dims, array->shape, array->strides, array->info->size, &low,
                                 &high, &n_items);
-      memory = _pyisolate_array_find_memory (array, low, high);
+      memory = _pyisolate_array_find_memory (array, low, high, &start);
       if (memory != NULL && (!readonly || pyisolate_memory_is_read_only (memory)))
         {
           Py_INCREF (object);
@@ -282,6 +292,7 @@ share_is_shared (PyObject *module,
 {
   g_autofree CodecArray *array = g_new (CodecArray, 1);
   g_autoptr(PyIsolateMemory) memory = NULL;
+  const guint8 *start;
   gint64 low, high, n_items;
   gboolean known = read_array (array, object);
 
@@ -289,7 +300,7 @@ share_is_shared (PyObject *module,
     {
       _pyisolate_layout_window (array->n_dims, array->shape, array->strides, array->info->size, &low,
                                 &high, &n_items);
-      memory = _pyisolate_array_find_memory (array, low, high);
+      memory = _pyisolate_array_find_memory (array, low, high, &start);
     }
   _pyisolate_array_clear (array);
   return known ? PyBool_FromLong (memory != NULL) : NULL;
