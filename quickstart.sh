@@ -128,6 +128,11 @@ install_missing() {
   local become=()
   if [ "$(id -u)" -ne 0 ]; then
     become=(sudo -n)
+    if ! command -v sudo >/dev/null; then
+      fail "these packages are missing, and only root can install them, with
+  apt-get update && ${command[*]}
+Then start again."
+    fi
     if ! sudo -n true 2>/dev/null; then
       fail "these packages are missing, and installing them needs your password:
   sudo apt-get update && sudo ${command[*]}

@@ -65,6 +65,15 @@ class Quickstart(unittest.TestCase):
         )
         self.assertFalse((self.folder / "apt-was-run").exists())
 
+    def test_without_sudo_it_prints_what_root_must_do(self):
+        self.program("id", "echo 1000")
+        self.program("apt-get", f"touch {self.folder}/apt-was-run")
+        done = self.run_script()
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"(?m)^  apt-get update && apt-get install -y .*\bmeson\b")
+        self.assertNotIn("sudo", done.stderr)
+        self.assertFalse((self.folder / "apt-was-run").exists())
+
     def test_with_rights_it_installs_each_once(self):
         log = self.folder / "apt"
         for user, prefix in (("0", ""), ("1000", "sudo ")):
