@@ -273,7 +273,8 @@ test_flood (void)
   host_assert_result (extension, "fine", NULL, "'fine'");
   g_assert_true (pyisolate_extension_stop_sync (extension, NULL, NULL));
   g_test_message ("%" G_GSIZE_FORMAT " KiB more", (get_resident () - MIN (before, get_resident ())) / 1024);
-  g_assert_cmpuint (get_resident (), <, before + 64 * 1024 * 1024);
+  if (!test_util_is_slowed ())
+    g_assert_cmpuint (get_resident (), <, before + 64 * 1024 * 1024);
 
   tail = pyisolate_extension_dup_log_tail (extension);
   for (guint i = 0; tail[i] != NULL; i++)
