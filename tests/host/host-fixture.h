@@ -36,7 +36,8 @@
  *   OUT_OF_MEMORY     faults/out-of-memory
  *   BAD_MESSAGE       hostile/messages, hostile/handshake
  *   NOT_RUNNING       calls/not-running
- *   LIMIT             singleton/chain-limit, singleton/calls-limit, hostile/flood
+ *   BAD_TENSOR        tests/link/test-memory-link.c, test-tensor.c
+ *   LIMIT             tensors/limit, singleton/chain-limit, singleton/calls-limit, hostile/flood
  *   G_IO_ERROR_CANCELLED  calls/cancel, loading/cancel
  */
 #pragma once
