@@ -21,6 +21,11 @@ def fail():
 def remember(text):
     pyisolate.singleton("memory").sync.keep(text)
     return pyisolate.extension_name
+
+def invert(tensor):
+    view = memoryview(tensor).cast("B")
+    view[0] = 255 - view[0]
+    return {"tensor": tensor}
 `;
 const DEADLINE_SECONDS = 60;
 
@@ -88,6 +93,29 @@ const tests = {
     const name = await extension.call_async('remember', new GLib.Variant('(s)', ['this']), null, null);
     assertEqual(name.recursiveUnpack(), 'script');
     assertEqual(kept, ['this']);
+  },
+
+  // The typed array is the memory that the extension writes to.
+  async tensor(extension) {
+    const tensor = PyIsolate.Tensor.new_for_shape(PyIsolate.Dtype.UINT8, [1024, 1024], PyIsolate.MemoryFlags.NONE);
+    const pixels = tensor.get_bytes().toArray();
+    assertEqual([pixels.length, pixels[0]], [1024 * 1024, 0]);
+    const call = PyIsolate.Call.new('invert');
+    call.set_args(GLib.Variant.new_tuple([call.add_tensor(tensor)]));
+    const result = await extension.start_call_async(call, null);
+    assertEqual(pixels[0], 255);
+
+    const value = result.get_value().lookup_value('tensor', null);
+    assertEqual(PyIsolate.value_is_tensor(value), true);
+    const back = result.dup_tensor(value);
+    assertEqual([back.get_dtype(), back.get_shape()], [PyIsolate.Dtype.UINT8, [1024, 1024]]);
+    pixels[1] = 17;
+    assertEqual(back.get_bytes().toArray()[1], 17);
+
+    const copied = PyIsolate.Tensor.new_from_bytes(new Uint8Array([1, 2, 3, 4]), PyIsolate.Dtype.UINT16, [2]);
+    assertEqual(copied.get_shape(), [2]);
+    await assertFails((async () => copied.is_contiguous() && PyIsolate.Tensor.new_from_bytes(new Uint8Array(3),
+      PyIsolate.Dtype.UINT16, [2]))(), PyIsolate.Error.BAD_TENSOR);
   },
 };
 
