@@ -132,9 +132,9 @@ class Rounds:
             subject.pin({self.cores[-1]} if workload.pinned else set(self.cores))
             begin = time.monotonic()
             subject.prepare(workload)
-            # Caches, branch predictors and pools are warm before anything counts. What took long
-            # when its value was checked is warm by that.
-            if time.monotonic() - begin < WARM:
+            # Caches, branch predictors and pools are warm before anything counts. An array that
+            # took long when it was checked is warm by that.
+            if not workload.is_array or time.monotonic() - begin < WARM:
                 subject.measure(workload, self.options.seconds / 5, self.options.most)
             measured = subject.measure(workload, self.options.seconds, self.options.most)
             subject.command("forget")

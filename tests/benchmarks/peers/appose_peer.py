@@ -76,6 +76,7 @@ class Appose(Adapter):
                 lost = sum(not task.status.is_finished() for task in tasks)
                 raise TimeoutError(f"{lost} of {count} replies never came")
             time.sleep(0.0002)
+        return [task.outputs.get("result") for task in tasks]
 
 
 ADAPTERS = {"appose": Appose}

@@ -56,7 +56,7 @@ class Adapter:
         raise self.refusal("bounce")
 
     def many(self, count, name, *arguments):
-        """Have so many calls in flight, and wait for all."""
+        """Have so many calls in flight; their results."""
         raise self.refusal("many")
 
     def share(self, array):
@@ -102,10 +102,10 @@ class Adapter:
         return self.timed(lambda: self.call("echo", array), array)
 
     def bind_many(self, workload):
-        return self.batches(lambda: self.many(workload.count, "echo", 1), workload.count)
+        return self.batches(lambda: self.many(workload.count, "echo", 1), 1, workload.count)
 
     def bind_sleep(self, workload):
-        return self.batches(lambda: self.many(workload.count, "sleep", 0.01), workload.count)
+        return self.batches(lambda: self.many(workload.count, "sleep", 0.01), 0.01, workload.count)
 
     def bind_bounce(self, workload):
         return Bound(self.bounce)
@@ -122,7 +122,7 @@ class Adapter:
             child.open()
             self.children.append(child)
         ring = self.children[: workload.count]
-        return self.batches(lambda: [child.call("echo", 1) for child in ring], workload.count)
+        return self.batches(lambda: [child.call("echo", 1) for child in ring], 1, workload.count)
 
     def bind_loaded(self, workload):
         raise self.refusal("loaded")
@@ -165,12 +165,14 @@ class Adapter:
     def once(self, call, tensor):
         return call(tensor)
 
-    def batches(self, call, count):
+    def batches(self, call, expected, count):
+        """`call` makes `count` calls, each of which is to return what is expected."""
+
         def sample(seconds, most):
             times = service.timed(call, seconds, max(1, most // count))
             return [ns / count for ns in times]
 
-        return Bound(sample)
+        return Bound(sample, lambda: compare(list(call()), [expected] * count))
 
     def refusal(self, kind):
         return CannotError(self.cannot.get(kind) or f"has no way for it ({kind})")
@@ -222,16 +224,16 @@ class AsyncAdapter(Adapter):
 
     def many(self, count, name, *arguments):
         async def all_of_them():
-            await asyncio.gather(*(self.call(name, *arguments) for _ in range(count)))
+            return await asyncio.gather(*(self.call(name, *arguments) for _ in range(count)))
 
         return all_of_them()
 
-    def batches(self, call, count):
+    def batches(self, call, expected, count):
         def sample(seconds, most):
             times = self.run(timed_async(call, seconds, max(1, most // count)))
             return [ns / count for ns in times]
 
-        return Bound(sample)
+        return Bound(sample, lambda: compare(list(self.run(call())), [expected] * count))
 
     def bind_ring(self, workload):
         raise self.refusal("ring")

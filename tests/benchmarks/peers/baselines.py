@@ -18,7 +18,9 @@ class InProcess(AsyncAdapter):
     cannot = dict.fromkeys((*CALLS, *OTHERS), "nothing is sent inside one process")
 
     async def call(self, name, *arguments):
-        return await (asyncio.sleep(*arguments) if name == "sleep" else self.echo(*arguments))
+        if name == "sleep":
+            return await asyncio.sleep(*arguments, result=arguments[0])
+        return await self.echo(*arguments)
 
     async def echo(self, value):
         return value

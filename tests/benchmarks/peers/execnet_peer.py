@@ -47,8 +47,7 @@ class Execnet(Adapter):
         """The channel is a queue: the worker answers one after another."""
         for _ in range(count):
             self.channel.send((name, arguments))
-        for _ in range(count):
-            self.channel.receive()
+        return [self.channel.receive() for _ in range(count)]
 
     def bounce(self, seconds, most):
         self.channel.send(("bounce", (seconds, most)))

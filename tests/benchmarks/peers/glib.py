@@ -93,9 +93,9 @@ class Await(AsyncAdapter):
         extension = self.extension
 
         async def all_of_them():
-            await asyncio.gather(*(extension.echo(1) for _ in range(workload.count)))
+            return await asyncio.gather(*(extension.echo(1) for _ in range(workload.count)))
 
-        return self.batches(all_of_them, workload.count)
+        return self.batches(all_of_them, 1, workload.count)
 
     def share(self, array):
         return self.host.share(array)
@@ -125,10 +125,9 @@ class Await(AsyncAdapter):
         ring = self.run(self.more("plain_functions", workload.count))
 
         async def once_round():
-            for extension in ring:
-                await extension.echo(1)
+            return [await extension.echo(1) for extension in ring]
 
-        return self.batches(once_round, workload.count)
+        return self.batches(once_round, 1, workload.count)
 
     async def more(self, module, count):
         """So many extensions of this module, all of them running."""
@@ -231,7 +230,7 @@ class Sync(Adapter):
         ring = self.children[:]
         for extension in ring:
             extension.sync.echo(1)
-        return self.batches(lambda: [ext.sync.echo(1) for ext in ring], workload.count)
+        return self.batches(lambda: [ext.sync.echo(1) for ext in ring], 1, workload.count)
 
     def forget(self):
         for extension in self.children:

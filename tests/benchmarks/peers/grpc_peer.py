@@ -63,8 +63,8 @@ class Grpc(Spawned):
         return self.unary((name, arguments))
 
     def many(self, count, name, *arguments):
-        for future in [self.unary.future((name, arguments)) for _ in range(count)]:
-            future.result()
+        futures = [self.unary.future((name, arguments)) for _ in range(count)]
+        return [future.result() for future in futures]
 
     def bounce(self, seconds, most):
         requests = queue.SimpleQueue()

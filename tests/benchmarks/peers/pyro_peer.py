@@ -87,10 +87,9 @@ class Pyro(Spawned):
         def one():
             if not hasattr(self.own, "proxy"):
                 self.own.proxy = Pyro5.api.Proxy(self.uri)
-            getattr(self.own.proxy, name)(*arguments)
+            return getattr(self.own.proxy, name)(*arguments)
 
-        for done in [self.threads.submit(one) for _ in range(count)]:
-            done.result()
+        return [done.result() for done in [self.threads.submit(one) for _ in range(count)]]
 
     def bounce(self, seconds, most):
         if self.daemon is None:

@@ -74,12 +74,10 @@ class Rpyc(Spawned):
 
     def many(self, count, name, *arguments):
         if name == "sleep":
-            self.in_threads(count, name, *arguments)
-            return
+            return self.in_threads(count, name, *arguments)
         later = rpyc.async_(getattr(self.root, name))
         results = [later(*arguments) for _ in range(count)]
-        for result in results:
-            result.wait()
+        return [result.value for result in results]
 
     def in_threads(self, count, name, *arguments):
         """A connection serves one call after another: so many connections, each with its thread."""
@@ -90,10 +88,9 @@ class Rpyc(Spawned):
             if not hasattr(self.own, "root"):
                 self.own.connection = self.new_connection()
                 self.own.root = self.own.connection.root
-            getattr(self.own.root, name)(*arguments)
+            return getattr(self.own.root, name)(*arguments)
 
-        for done in [self.threads.submit(one) for _ in range(count)]:
-            done.result()
+        return [done.result() for done in [self.threads.submit(one) for _ in range(count)]]
 
     def bounce(self, seconds, most):
         return pickle.loads(self.root.bounce(lambda value: value, seconds, most))

@@ -58,8 +58,7 @@ class ZeroMQ(Spawned):
     def many(self, count, name, *arguments):
         for _ in range(count):
             send(self.pair, (name, arguments))
-        for _ in range(count):
-            receive(self.pair)
+        return [receive(self.pair) for _ in range(count)]
 
     def bounce(self, seconds, most):
         send(self.pair, ("bounce", (seconds, most)))

@@ -142,9 +142,15 @@ prepare (const Workload *workload,
     return TRUE;
   if (g_str_equal (workload->kind, "many") || g_str_equal (workload->kind, "sleep"))
     {
+      g_autoptr (GVariant) reply = NULL;
+
       if (!self->is_async)
-        *cannot = "one blocked caller has one call";
-      return TRUE;
+        {
+          *cannot = "one blocked caller has one call";
+          return TRUE;
+        }
+      reply = host_call (self, "echo", g_variant_new ("(x)", G_GINT64_CONSTANT (1)), error);
+      return reply != NULL;
     }
   *cannot = "the hosts in Python tell it";
   return TRUE;
