@@ -94,9 +94,10 @@ receive_message (PyIsolateLane *self)
   message.msg_control = control.buffer;
   message.msg_controllen = sizeof control.buffer;
 
+  /* That the other side went without reading everything is told once, and before what it had sent. */
   do
     size = recvmsg (self->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  while (size < 0 && errno == EINTR);
+  while (size < 0 && (errno == EINTR || errno == ECONNRESET));
 
   if (size < 0 && (errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS))
     return FALSE;
