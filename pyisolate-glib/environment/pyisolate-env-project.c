@@ -79,6 +79,7 @@ metadata_from_json (JsonObject *object,
   self->python = g_strdup (json_object_get_string_member_with_default (object, "python", NULL));
   self->allow_source_builds = optional_boolean (object, "allow-source-builds");
   self->auto_update = optional_boolean (object, "auto-update");
+  self->share_torch = optional_boolean (object, "share-torch");
   self->kill_on_timeout = optional_boolean (object, "kill-on-timeout");
   self->call_timeout = optional_time (object, "call-timeout");
   self->start_timeout = optional_time (object, "start-timeout");

@@ -197,6 +197,7 @@ typedef struct {
   char *python;
   int allow_source_builds;    /* -1: not said */
   int auto_update;            /* -1: not said */
+  int share_torch;            /* -1: not said */
   int kill_on_timeout;        /* -1: not said */
   gint64 call_timeout;        /* milliseconds, -1: no limit, PYISOLATE_PROJECT_UNSET: not said */
   gint64 start_timeout;

@@ -28,6 +28,7 @@ KEYS = {
     "python": "string",
     "allow-source-builds": "boolean",
     "auto-update": "boolean",
+    "share-torch": "boolean",
     "kill-on-timeout": "boolean",
     "call-timeout": "seconds",
     "start-timeout": "seconds",

@@ -220,6 +220,8 @@ set_flags (PyIsolateExtensionConfig *self,
     pyisolate_extension_config_set_allow_source_builds (self, metadata->allow_source_builds);
   if (metadata->auto_update >= 0)
     pyisolate_extension_config_set_auto_update (self, metadata->auto_update);
+  if (metadata->share_torch >= 0)
+    pyisolate_extension_config_set_share_torch (self, metadata->share_torch);
   if (metadata->kill_on_timeout >= 0)
     pyisolate_extension_config_set_kill_on_timeout (self, metadata->kill_on_timeout);
 }

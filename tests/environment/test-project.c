@@ -73,6 +73,7 @@ test_pyproject (void)
   g_assert_cmpint (project->allow_source_builds, ==, TRUE);
   g_assert_cmpint (project->kill_on_timeout, ==, FALSE);
   g_assert_cmpint (project->auto_update, ==, -1);
+  g_assert_cmpint (project->share_torch, ==, -1);
   g_assert_cmpint (project->call_timeout, ==, 1500);
   g_assert_cmpint (project->start_timeout, ==, -1);
   g_assert_cmpint (project->stop_timeout, ==, 0);

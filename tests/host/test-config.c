@@ -507,6 +507,7 @@ static const char pyproject[] =
   "lock-file = \"locked.txt\"\n"
   "allow-source-builds = true\n"
   "auto-update = true\n"
+  "share-torch = true\n"
   "kill-on-timeout = true\n"
   "call-timeout = 1.5\n"
   "start-timeout = 2\n"
@@ -540,6 +541,7 @@ test_from_directory (void)
   g_assert_cmpstr (pyisolate_extension_config_get_lock_file (config), ==, lock);
   g_assert_true (pyisolate_extension_config_get_allow_source_builds (config));
   g_assert_true (pyisolate_extension_config_get_auto_update (config));
+  g_assert_true (pyisolate_extension_config_get_share_torch (config));
   g_assert_true (pyisolate_extension_config_get_kill_on_timeout (config));
   g_assert_cmpint (pyisolate_extension_config_get_call_timeout (config), ==, 1500);
   g_assert_cmpint (pyisolate_extension_config_get_start_timeout (config), ==, 2000);

@@ -15,6 +15,7 @@ dependencies = ["six>=1.16"]
 call-timeout = 2.5
 stop-timeout = -1
 source-paths = ["lib"]
+share-torch = true
 """
 
 
@@ -35,6 +36,7 @@ class Directory(HostTest):
         self.assertEqual(2.5, config.call_timeout)
         self.assertIsNone(config.stop_timeout)
         self.assertEqual(60, config.start_timeout)
+        self.assertTrue(config.share_torch)
         self.assertTrue(config.isolated)
 
     def test_what_is_given_comes_before_it(self):

@@ -203,6 +203,7 @@ _OF_DIRECTORY = (
     "lock_file",
     "allow_source_builds",
     "auto_update",
+    "share_torch",
     "call_timeout",
     "start_timeout",
     "stop_timeout",
