@@ -321,7 +321,8 @@ on_environment (gpointer data)
 {
   Load *load = data;
 
-  if (load->error != NULL)
+  /* Who cancelled it while the pool had it left it alone. */
+  if (load->error != NULL || g_cancellable_is_cancelled (load->cancellable))
     {
       fail_before_start (load);
       return G_SOURCE_REMOVE;

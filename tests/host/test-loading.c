@@ -317,6 +317,33 @@ test_cancel (gconstpointer data)
   host_test_load_config (test, host_config ("it", "basic"));
 }
 
+/* At moments from the pool's to those in the queue behind one that starts: no such load outlives the next iterations. */
+static void
+test_cancel_around_queue (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  g_autofree char *fifo = make_fifo ();
+  g_autoptr (GCancellable) other_cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) other = NULL;
+
+  pyisolate_extension_manager_set_max_parallel_starts (test->manager, 1);
+  begin_load (test, slow_config ("other", fifo), other_cancellable, &other);
+  wait_importing (test, "other");
+  for (guint i = 0; i < (test_util_is_slowed () ? 60u : 300u); i++)
+    {
+      g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+      g_autoptr (GAsyncResult) result = NULL;
+      gint64 moment = g_get_monotonic_time () + i % 100 * 5;
+
+      begin_load (test, slow_config ("it", fifo), cancellable, &result);
+      while (g_get_monotonic_time () < moment)
+        ;
+      assert_cancelled (test, "it", cancellable, &result);
+      g_assert_null (other);
+    }
+  assert_cancelled (test, "other", other_cancellable, &other);
+}
+
 /* Once it runs, the cancellable of its loading means nothing. */
 static void
 test_cancel_late (void)
@@ -598,6 +625,7 @@ main (int   argc,
   test_util_add_data_func ("/pyisolate/loading/cancel/for-uv", GINT_TO_POINTER (CANCEL_FOR_UV), test_cancel);
   test_util_add_data_func ("/pyisolate/loading/cancel/in-queue", GINT_TO_POINTER (CANCEL_IN_QUEUE), test_cancel);
   test_util_add_data_func ("/pyisolate/loading/cancel/in-import", GINT_TO_POINTER (CANCEL_IN_IMPORT), test_cancel);
+  test_util_add_func ("/pyisolate/loading/cancel/around-queue", test_cancel_around_queue);
   test_util_add_func ("/pyisolate/loading/cancel/late", test_cancel_late);
   test_util_add_func ("/pyisolate/loading/cancel/sync", test_cancel_sync);
   test_util_add_func ("/pyisolate/loading/other-thread", test_other_thread);
