@@ -20,6 +20,8 @@ DOCS = SOURCE / "docs"
 # Rounds and seconds per measurement.
 QUICK = (3, 0.05)
 FULL = (7, 0.2)
+# A run for the page, with peers and the pass for memory, is to take a quarter of an hour.
+DOCS_MINUTES = 10
 
 
 def parse(arguments):
@@ -194,6 +196,8 @@ def main(arguments=None):
             print(f"{workload.name:24} {workload.title}{' (quick)' if workload.quick else ''}")
         return 0
     rounds, seconds = QUICK if options.quick or options.only else FULL
+    if options.docs and not options.loaded:
+        seconds, options.minutes = seconds / 2, options.minutes or DOCS_MINUTES
     options.rounds = options.rounds or rounds
     options.seconds = options.seconds or seconds
     results = (
