@@ -178,7 +178,14 @@ class Pip(unittest.TestCase):
         return place, bin_directory
 
     def test_python_3_9(self):
-        self.check_venv_with_numpy("3.9")
+        """The oldest one: with the application with nodes, too."""
+        place, bin_directory = self.check_venv_with_numpy("3.9")
+        place.uv_install(bin_directory, "tomli")
+        output = place.run(
+            f"{bin_directory}/python examples/hello-node/main.py --venv-root {place.folder}/venvs"
+        )
+        self.assertIn("Hello World!!!", output)
+        self.assertIn("the node made one of (200, 320, 3)", output)
 
     def test_python_3_10(self):
         self.check_venv_with_numpy("3.10")
