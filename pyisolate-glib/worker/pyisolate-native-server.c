@@ -567,9 +567,11 @@ server_select (PyObject *object,
   Py_ssize_t n_scheduled;
   gint64 deadline;
 
-  if (!_pyisolate_native_check_process () || !PyArg_ParseTuple (args, "|O:select", &timeout) ||
-      get_timeout (timeout, &deadline) < 0)
+  if (!PyArg_ParseTuple (args, "|O:select", &timeout) || get_timeout (timeout, &deadline) < 0)
     return NULL;
+  /* A child that the extension forked goes on with what it does, but nobody calls it. */
+  if (_pyisolate_runtime_is_forked ())
+    return PyObject_CallFunctionObjArgs (self->select, timeout, NULL);
 
   scheduled = PyObject_GetAttr (self->loop, names.scheduled);
   if (scheduled == NULL)
@@ -613,8 +615,8 @@ server_serve_ready (PyObject *object,
   gboolean more;
   guint n_events;
 
-  if (!_pyisolate_native_check_process ())
-    return NULL;
+  if (_pyisolate_runtime_is_forked ())
+    Py_RETURN_NONE;
 
   _pyisolate_lanes_wait (self->inbox->wait_fd, self->inbox, 0, &n_events, NULL);
   if (!handle_frames (self, &more))

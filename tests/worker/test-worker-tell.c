@@ -143,6 +143,17 @@ test_forks (const char *python)
 }
 
 static void
+test_fork_in_coroutine (const char *python)
+{
+  Worker *worker = worker_new (python, "forks_async.py");
+
+  worker_assert_result (worker, "fork_and_await", "", "7");
+  worker_assert_result (worker, "fork_and_await", "", "7");
+
+  worker_finish (worker);
+}
+
+static void
 test_spawned_children (const char *python)
 {
   Worker *worker = worker_new (python, "forks.py");
@@ -164,6 +175,7 @@ main (int   argc,
   worker_add_test ("tell/log-from-threads", test_log_from_threads);
   worker_add_test ("tell/output", test_output);
   worker_add_test ("children/forks", test_forks);
+  worker_add_test ("children/fork-in-coroutine", test_fork_in_coroutine);
   worker_add_test ("children/spawned", test_spawned_children);
 
   return g_test_run ();

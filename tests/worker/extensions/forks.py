@@ -5,6 +5,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import stat
 import sys
 
 import pyisolate
@@ -49,15 +50,16 @@ def fork_and_use_link():
 
 
 def fork_holds_link():
-    """Whether the child still has the link's descriptor."""
-    link = os.fstat(3).st_ino
+    """Whether the child still has a descriptor of the link's, or of its lane's."""
+    status = [os.fstat(fd) for fd in (3, 4)]
+    links = {one.st_ino for one in status if stat.S_ISSOCK(one.st_mode)}
     pid = os.fork()
     if pid == 0:
         inodes = set()
         for name in os.listdir("/proc/self/fd"):
             with contextlib.suppress(OSError):  # the one that listed them
                 inodes.add(os.fstat(int(name)).st_ino)
-        os._exit(link in inodes)
+        os._exit(bool(links & inodes))
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
