@@ -386,8 +386,8 @@ class Local(HostTest):
             self.assertFalse("sample" in sys.modules)
             with self.assertRaises(pyisolate.NotRunningError):
                 await ext.echo(1)
-            names = [thread.name for thread in threading.enumerate()]
-            self.assertFalse([name for name in names if name.startswith("pyisolate-sample")])
+            while any(t.name.startswith("pyisolate-sample") for t in threading.enumerate()):
+                await asyncio.sleep(0.01)  # what has told of its end is about to
             again = manager.load_extension(ext.config)
             self.assertEqual(2, await again.echo(2))
             await manager.stop_all_extensions()

@@ -410,6 +410,33 @@ class Errors(HostTest):
 class ErrorsInThisProcess(Errors):
     isolated = False
 
+    def test_loading_takes_too_long(self):
+        """The wait ends; the import goes on, and nothing is loaded in the end."""
+        go_on = self.folder / "go-on"
+        source = f"""
+            import pathlib
+            import time
+
+            while not pathlib.Path({str(go_on)!r}).exists():
+                time.sleep(0.01)
+        """
+
+        async def main():
+            async with self.make_manager() as manager:
+                ext = self.load(manager, source, isolated=False, start_timeout=0.1)
+                with self.assertRaisesRegex(pyisolate.CallTimeoutError, "start-timeout of 0.1 s"):
+                    await ext
+                with self.assertRaisesRegex(pyisolate.NotRunningError, "still being loaded"):
+                    await ext.anything()
+                go_on.touch()
+                while ext.state == "starting":
+                    await asyncio.sleep(0.01)
+                self.assertEqual("failed", ext.state)
+                self.assertIs(ext, await ext)
+                self.assertEqual("running", ext.state)
+
+        self.run_async(main())
+
 
 class Values(HostTest):
     def test_places(self):

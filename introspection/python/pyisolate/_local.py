@@ -64,7 +64,7 @@ class Local:
         self._callees = {}
         self._loop = None
         self._main = Seat()
-        self._second = None
+        self._second = self._second_thread = None
         self._imports = Imports(os.path.abspath(config.module_path), self._names())
 
     # ---- what the extension sees of the host ----
@@ -157,25 +157,50 @@ class Local:
     def start(self, loaded):
         """The future of its loading, which begins now; loaded(methods) is called in between."""
         future = concurrent.futures.Future()
+        if self.state == "starting":
+            text = f"The extension “{self.name}” is still being loaded, longer than it may take"
+            future.set_exception(_host_errors.not_running(text))
+            return future
+        self.state = "starting"
+        timer = threading.Timer(self.config.start_timeout, self._give_up_loading, (future,))
+        timer.daemon = True
+        timer.start()
         threading.Thread(
-            target=self._run, args=(future, loaded), name=f"pyisolate-{self.name}", daemon=True
+            target=self._run,
+            args=(future, loaded, timer),
+            name=f"pyisolate-{self.name}",
+            daemon=True,
         ).start()
         return future
 
-    def _run(self, future, loaded):
+    def _give_up_loading(self, future):
+        error = _host_errors.CallTimeoutError(
+            _host_errors.DOMAIN,
+            _host_errors.TIMED_OUT,
+            f"The extension “{self.name}” was not loaded within its start-timeout of "
+            f"{self.config.start_timeout:g} s",
+        )
+        with contextlib.suppress(concurrent.futures.InvalidStateError):
+            future.set_exception(error)
+
+    def _run(self, future, loaded, timer):
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
         self._main.sit()
-        self.state = "starting"
         try:
-            self._load(loaded)
+            described = self._load()
+            timer.cancel()
+            if not future.done():  # else it came too late
+                loaded(described)
+            self.state = "running"
+            future.set_result(self)
         except BaseException as failure:
+            timer.cancel()
             self.state = "failed"
             self._close()
-            future.set_exception(self._load_error(failure))
+            with contextlib.suppress(concurrent.futures.InvalidStateError):
+                future.set_exception(self._load_error(failure))
             return
-        self.state = "running"
-        future.set_result(self)
         while not self._ending:
             try:
                 self._loop.run_forever()
@@ -183,7 +208,7 @@ class Local:
                 sys.excepthook(type(error), error, error.__traceback__)
         self._finish()
 
-    def _load(self, loaded):
+    def _load(self):
         stage, run_hook = _contents.stage, _contents.run_hook
         run = self._loop.run_until_complete
         run(self._sit_on_loop())
@@ -198,7 +223,7 @@ class Local:
             stage("on_module_loaded", run_hook, run, self.instance.on_module_loaded, module)
         functions = stage("describe", _contents.functions_of, module, self.instance)
         self._open({name: Method(name, function) for name, function in functions.items()})
-        loaded([_describe.describe(method) for method in self.methods.values()])
+        return [_describe.describe(method) for method in self.methods.values()]
 
     async def _sit_on_loop(self):
         self._main.sit()
@@ -216,12 +241,13 @@ class Local:
         if any(method.runs_on == "second" for method in methods.values()):
             self._second = Seat()
             ready = threading.Event()
-            threading.Thread(
+            self._second_thread = threading.Thread(
                 target=self._second.run_thread,
                 args=(ready,),
                 name=f"pyisolate-{self.name}-second",
                 daemon=True,
-            ).start()
+            )
+            self._second_thread.start()
             ready.wait()
         self.methods = methods
         self._object_method = Method(_objects.CALL, self._call_callee)
@@ -299,6 +325,7 @@ class Local:
         loop.close()
         if self._second is not None:
             self._second.leave()
+            self._second_thread.join(END_SECONDS)
         self._imports.unload()
 
     # ---- calls ----
