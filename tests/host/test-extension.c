@@ -455,6 +455,76 @@ test_ping (void)
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING);
 }
 
+typedef struct {
+  gboolean done;
+  gint64 sum;
+  GError *error;
+} Begun;
+
+static void
+on_begun (PyIsolateExtension  *extension,
+          PyIsolateCallResult *result,
+          const GError        *error,
+          gpointer             user_data)
+{
+  Begun *begun = user_data;
+
+  g_assert_true ((result == NULL) == (error != NULL));
+  begun->done = TRUE;
+  if (result != NULL)
+    begun->sum = g_variant_get_int64 (pyisolate_call_result_get_value (result));
+  else
+    begun->error = g_error_copy (error);
+}
+
+/* What a language binding does: it is told by the context's descriptors that there is something, and never runs the loop if
+ * serving was enough. */
+static void
+begin_and_serve (PyIsolateExtension *extension,
+                 const char         *args,
+                 Begun              *begun,
+                 guint              *n_served)
+{
+  g_autoptr (PyIsolateCall) call = pyisolate_call_new ("add");
+  g_autoptr (GVariant) tuple = host_parse (args);
+
+  pyisolate_call_set_args (call, tuple);
+  pyisolate_extension_begin_call (extension, call, NULL, on_begun, begun);
+  g_assert_false (begun->done);
+  while (!begun->done)
+    {
+      if (pyisolate_serve_context (g_main_context_default ()))
+        (*n_served)++;
+      else
+        g_main_context_iteration (NULL, FALSE);
+    }
+}
+
+static void
+test_binding (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "basic");
+  guint n_served = 0;
+  Begun late = { FALSE, 0, NULL };
+
+  for (gint64 i = 0; i < 100; i++)
+    {
+      g_autofree char *args = g_strdup_printf ("(%d, 2)", (int) i);
+      Begun begun = { FALSE, 0, NULL };
+
+      begin_and_serve (extension, args, &begun, &n_served);
+      g_assert_no_error (begun.error);
+      g_assert_cmpint (begun.sum, ==, i + 2);
+    }
+  g_assert_cmpuint (n_served, >, 0);
+
+  g_assert_true (pyisolate_extension_stop_sync (extension, NULL, NULL));
+  begin_and_serve (extension, "(1, 2)", &late, &n_served);
+  g_assert_error (late.error, PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING);
+  g_clear_error (&late.error);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -473,6 +543,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/extension/state-directory", test_state_directory);
   test_util_add_func ("/pyisolate/extension/variables", test_variables);
   test_util_add_func ("/pyisolate/extension/ping", test_ping);
+  test_util_add_func ("/pyisolate/extension/binding", test_binding);
 
   return host_test_run ();
 }
