@@ -133,6 +133,24 @@ class Tensors(HostTest):
         memoryview(again)[1] = 2
         self.assertEqual([b"\1\2\7"], self.sync.look())
 
+    def test_between_extensions(self):
+        """What one extension made another one can have, and keep when the first has ended."""
+        other = self.load(self.ext._manager, EXTENSION, name="other", apis=[Host])
+        tensor = self.sync.make(50_000)
+        other.sync.keep(tensor)
+        memoryview(tensor)[0] = 1
+        self.assertEqual([b"\1\7\7"], self.sync.look())
+        self.assertEqual([b"\1\7\7"], other.sync.look())
+        self.ext._manager.stop_extension("sample")
+        memoryview(tensor)[1] = 2
+        self.assertEqual([b"\1\2\7"], other.sync.look())
+        del tensor
+        gc.collect()
+        self.assertEqual([b"\1\2\7"], other.sync.look())
+        again = other.sync.echo(pyisolate.zeros(50_000, "uint8"))
+        self.assertEqual(bytes(50_000), bytes(again))
+        self.assertEqual([b"\1\2\7"], other.sync.look())
+
     def test_life(self):
         tensor = pyisolate.zeros(50_000, "uint8")
         memoryview(tensor)[0] = 4
