@@ -217,7 +217,7 @@ class RoundsTest(unittest.TestCase):
 
     def test_no_round_begins_that_would_end_too_late(self):
         rounds, _ = self.run_rounds("--minutes", "0.0001")
-        self.assertEqual(rounds.figures["good", "int"].summary()["rounds"], 1)
+        self.assertEqual(rounds.figures["good", "int"].summary()["rounds"], 2)
 
 
 class WorkloadsTest(unittest.TestCase):

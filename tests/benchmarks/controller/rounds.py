@@ -27,6 +27,8 @@ MOST_RESTARTS = 5
 # What takes a subject so many seconds, all in all, is measured in the first round only.
 SLOW = 2
 WARM = 0.5
+# One says nothing about how rounds differ.
+LEAST_ROUNDS = 2
 
 
 class Rounds:
@@ -97,8 +99,8 @@ class Rounds:
                 self.block(workload)
 
     def has_time(self, begin, done):
-        """Whether another round would end in time; the first one is always run."""
-        if not self.options.minutes or not done:
+        """Whether another round would end in time."""
+        if not self.options.minutes or done < LEAST_ROUNDS:
             return True
         used = time.monotonic() - begin
         # What was slow is not done again.
