@@ -488,7 +488,7 @@ send_view (PyIsolateLane            *self,
            GError                  **error)
 {
   g_autoptr (GError) own_error = NULL;
-  gboolean waited, ok;
+  gboolean waited, ok, is_full;
 
   if (!check_frame (view, error))
     return FALSE;
@@ -496,6 +496,7 @@ send_view (PyIsolateLane            *self,
   g_mutex_lock (&self->send_mutex);
   waited = g_atomic_int_get (&self->wants_write);
   ok = send_locked (self, view, frame, &own_error);
+  is_full = self->queued_bytes > 0;
   g_mutex_unlock (&self->send_mutex);
 
   if (!waited && g_atomic_int_get (&self->wants_write) && self->waiting_func != NULL)
@@ -504,8 +505,7 @@ send_view (PyIsolateLane            *self,
     return TRUE;
 
   /* An answer that cannot even wait is none that anybody gets. */
-  if (is_answer (view->kind) && g_error_matches (own_error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT) &&
-      self->queued_bytes > 0)
+  if (is_answer (view->kind) && g_error_matches (own_error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT) && is_full)
     _pyisolate_lane_fail (self, g_error_copy (own_error));
   g_propagate_error (error, g_steal_pointer (&own_error));
   return FALSE;
