@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """pyisolate.testing as a plug-in of pytest, in a venv beside the system's PyGObject."""
 
-import os
 import pathlib
 import subprocess
 import sys
@@ -9,19 +8,6 @@ import tempfile
 import unittest
 
 from testing_extension import EXTENSION, TESTS
-
-# What the page's tests are about.
-PAGE_EXTENSION = """
-import pyisolate
-from shared import DatabaseAPI
-
-
-class Stats(pyisolate.ExtensionBase):
-    async def add(self, a, b):
-        assert await DatabaseAPI().get("limit") == 3
-        self.emit_event("added", a + b)
-        return a + b
-"""
 
 
 class Plugin(unittest.TestCase):
@@ -60,14 +46,6 @@ class Plugin(unittest.TestCase):
         for name in ("stopped_at_the_end", "own_singletons_again"):
             self.assertIn(f"test_stats.py::test_{name} PASSED", out)
         self.assertIn("2 failed, 8 passed", out)
-
-    def test_the_page(self):
-        page = (pathlib.Path(os.environ["PYISOLATE_TEST_SOURCE"]) / "docs/python.md").read_text()
-        mark = "```python tested-by=tests/python/test-python-pytest.py\n"
-        tests = page.partition(mark)[2].partition("```")[0]
-        code, out = self.run_pytest("page", PAGE_EXTENSION, tests)
-        self.assertEqual(0, code, out)
-        self.assertIn("2 passed", out)
 
 
 if __name__ == "__main__":
