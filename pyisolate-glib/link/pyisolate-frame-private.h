@@ -30,6 +30,7 @@ typedef enum {
   PYISOLATE_MEMORY_REQUEST, /* worker → host: number of the request; argument: the size that is wanted */
   PYISOLATE_MEMORY_BODY,    /* argument: so many bytes of the last piece that is used are the body of the frame */
   PYISOLATE_MEMORY_ANSWER,  /* host → worker: number of the request; argument: of the piece granted before, or 0: refused */
+  PYISOLATE_MEMORY_SHOW,    /* host → worker: number of a piece that the next frame uses; argument: its size */
 } PyIsolateMemoryRecordKind;
 
 enum {

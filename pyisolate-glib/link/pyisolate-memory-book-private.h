@@ -30,6 +30,9 @@ gboolean             _pyisolate_memory_book_has_news   (PyIsolateMemoryBook  *se
 gboolean             _pyisolate_memory_book_fill       (PyIsolateMemoryBook  *self,
                                                         PyIsolateFrame       *frame,
                                                         GError              **error);
+/* More descriptors than can travel together: those of memory go in frames of their own before it, which this gives one by
+ * one. NULL: there is nothing to be sent first. */
+PyIsolateFrame      *_pyisolate_memory_book_split      (PyIsolateFrame       *frame);
 void                 _pyisolate_memory_book_unfill     (PyIsolateMemoryBook  *self,
                                                         const PyIsolateMemoryRecord *records,
                                                         guint                 n_records);

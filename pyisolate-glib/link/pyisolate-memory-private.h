@@ -15,6 +15,7 @@ struct _PyIsolateMemory {
 
   gsize size;                 /* fixed: of the file */
   PyIsolateMemoryFlags flags; /* fixed */
+  gboolean drops_fd;          /* fixed: once it is mapped nobody here needs the descriptor any more */
   gboolean is_foreign;        /* fixed: another process made it, so that read-only is meant for this one */
   int fd;                     /* -1: not needed any more */
   guint8 *data;               /* atomic; NULL: not mapped; once set it stays until the end */

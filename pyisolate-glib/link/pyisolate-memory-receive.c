@@ -101,6 +101,7 @@ receive_locked (PyIsolateMemoryBook         *self,
       if (record->flags & PYISOLATE_MEMORY_RECORD_READ_ONLY)
         flags |= PYISOLATE_MEMORY_READ_ONLY;
       memory = _pyisolate_memory_new_foreign (_pyisolate_steal_fd (&fd), record->argument, flags);
+      memory->drops_fd = TRUE;
       entry = _pyisolate_memory_book_add_locked (self, memory, record->number);
       entry->received = 1;
       entry->to_know = TRUE;
@@ -117,6 +118,18 @@ receive_locked (PyIsolateMemoryBook         *self,
   entry->received++;
   _pyisolate_memory_ref_locked (entry->memory); /* it may have been 0 */
   return entry->memory;
+}
+
+/* It was shown, and not given yet. */
+static void
+unreceive_locked (PyIsolateMemoryBook  *self,
+                  guint64               number,
+                  GSList              **garbage)
+{
+  PyIsolateMemoryEntry *entry = _pyisolate_memory_book_lookup_locked (self, number);
+
+  entry->received--;
+  _pyisolate_memory_unref_locked (entry->memory, garbage);
 }
 
 static gboolean
@@ -223,6 +236,12 @@ take_record_as_worker_locked (PyIsolateMemoryBook         *self,
     case PYISOLATE_MEMORY_BODY:
       return take_body_record (record, taking, error);
 
+    case PYISOLATE_MEMORY_SHOW:
+      memory = receive_locked (self, record, taking);
+      if (memory != NULL)
+        unreceive_locked (self, record->number, &taking->garbage);
+      return TRUE;
+
     case PYISOLATE_MEMORY_ANSWER:
       entry = _pyisolate_memory_book_lookup_locked (self, record->argument);
       _pyisolate_memory_pool_answer_locked (self, record->number, entry != NULL ? entry->memory : NULL);
@@ -258,7 +277,8 @@ find_fds (PyIsolateFrame  *frame,
   for (guint i = 0; i < frame->n_records; i++)
     {
       const PyIsolateMemoryRecord *record = &frame->records[i];
-      gboolean may_have = record->kind == PYISOLATE_MEMORY_USE || record->kind == PYISOLATE_MEMORY_GRANT;
+      gboolean may_have = record->kind == PYISOLATE_MEMORY_USE || record->kind == PYISOLATE_MEMORY_GRANT ||
+                          record->kind == PYISOLATE_MEMORY_SHOW;
 
       if (record->flags & PYISOLATE_MEMORY_RECORD_FD && !may_have)
         return bad_message (error, "A descriptor does not go with %u", record->kind);

@@ -352,7 +352,7 @@ _pyisolate_memory_book_fill (PyIsolateMemoryBook  *self,
   if (frame->memories == NULL && (!takes_news || !g_atomic_int_get (&self->has_news)))
     return TRUE;
 
-  filling.records = g_array_new (FALSE, FALSE, sizeof (PyIsolateMemoryRecord));
+  filling.records = g_array_sized_new (FALSE, FALSE, sizeof (PyIsolateMemoryRecord), 8);
   filling.fds = g_array_new (FALSE, FALSE, sizeof (int));
   g_array_append_vals (filling.records, frame->records, frame->n_records);
   g_clear_pointer (&frame->records, g_free);
@@ -374,6 +374,55 @@ _pyisolate_memory_book_fill (PyIsolateMemoryBook  *self,
   frame->records = (PyIsolateMemoryRecord *) (void *) g_array_free (filling.records, !filled || frame->n_records == 0);
 
   return filled;
+}
+
+/* The next of the records that has a descriptor. */
+static PyIsolateMemoryRecord *
+next_with_fd (PyIsolateFrame *frame,
+              guint          *at)
+{
+  while (*at < frame->n_records)
+    {
+      PyIsolateMemoryRecord *record = &frame->records[(*at)++];
+
+      if (record->flags & PYISOLATE_MEMORY_RECORD_FD)
+        return record;
+    }
+
+  return NULL;
+}
+
+PyIsolateFrame *
+_pyisolate_memory_book_split (PyIsolateFrame *frame)
+{
+  PyIsolateFrame *first;
+  PyIsolateMemoryRecord *record;
+  guint n_own = frame->n_fds; /* those that are not of memory */
+  guint n_moved = 0;
+  guint at = 0;
+
+  if (frame->n_fds <= PYISOLATE_MAX_FDS)
+    return NULL;
+  while (next_with_fd (frame, &at) != NULL)
+    n_own--;
+  if (n_own > PYISOLATE_MAX_FDS)
+    return NULL;
+
+  first = _pyisolate_frame_new (PYISOLATE_FRAME_MEMORY, 0);
+  first->records = g_new (PyIsolateMemoryRecord, PYISOLATE_MAX_FDS);
+  first->fds = g_new (int, PYISOLATE_MAX_FDS);
+  for (at = 0; n_moved < PYISOLATE_MAX_FDS && (record = next_with_fd (frame, &at)) != NULL; n_moved++)
+    {
+      first->records[n_moved] = *record;
+      first->records[n_moved].kind = PYISOLATE_MEMORY_SHOW;
+      first->fds[n_moved] = frame->fds[n_own + n_moved];
+      record->flags &= ~(guint32) PYISOLATE_MEMORY_RECORD_FD;
+    }
+  first->n_records = first->n_fds = n_moved;
+  frame->n_fds -= n_moved;
+  memmove (frame->fds + n_own, frame->fds + n_own + n_moved, (frame->n_fds - n_own) * sizeof (int));
+
+  return first;
 }
 
 /* Of a frame that could not be sent: what it gave is taken back. What it told is lost with the link. */

@@ -424,6 +424,40 @@ map_file (PyIsolateMemory *self)
   return data != MAP_FAILED ? data : NULL;
 }
 
+static void
+set_mapped_locked (PyIsolateMemory *self,
+                   guint8          *data)
+{
+  if (mapped == NULL)
+    mapped = g_tree_new (compare_addresses);
+  g_tree_insert (mapped, data, self);
+  g_atomic_pointer_set (&self->data, data);
+}
+
+/* One at a time where the descriptor goes afterwards. */
+static guint8 *
+map_and_drop (PyIsolateMemory *self)
+{
+  static GMutex mutex;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&mutex);
+  guint8 *data = g_atomic_pointer_get (&self->data);
+  guint8 *fresh;
+
+  if (data != NULL)
+    return data;
+
+  fresh = map_file (self);
+  if (fresh == NULL)
+    return NULL;
+
+  g_mutex_lock (&_pyisolate_memory_mutex);
+  set_mapped_locked (self, fresh);
+  g_mutex_unlock (&_pyisolate_memory_mutex);
+  _pyisolate_clear_fd (&self->fd);
+
+  return fresh;
+}
+
 /**
  * pyisolate_memory_map: (skip)
  * @self: a piece of memory
@@ -451,6 +485,14 @@ pyisolate_memory_map (PyIsolateMemory  *self,
   if (data != NULL)
     return data;
 
+  if (self->drops_fd)
+    {
+      data = map_and_drop (self);
+      if (data == NULL)
+        set_errno_error (error, errno, "mapped", self->size);
+      return data;
+    }
+
   if (!make_warm (self, error))
     return NULL;
   fresh = map_file (self);
@@ -464,10 +506,7 @@ pyisolate_memory_map (PyIsolateMemory  *self,
   data = self->data;
   if (data == NULL)
     {
-      if (mapped == NULL)
-        mapped = g_tree_new (compare_addresses);
-      g_tree_insert (mapped, fresh, self);
-      g_atomic_pointer_set (&self->data, fresh);
+      set_mapped_locked (self, fresh);
       data = g_steal_pointer (&fresh);
     }
   g_mutex_unlock (&_pyisolate_memory_mutex);

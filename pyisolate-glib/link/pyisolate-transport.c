@@ -115,6 +115,26 @@ send_frame (PyIsolateTransport  *self,
   return PYISOLATE_TRANSPORT_GET_CLASS (self)->send (self, frame, error);
 }
 
+/* Consumes @frame if that fails. */
+static gboolean
+send_before (PyIsolateTransport  *self,
+             PyIsolateFrame      *frame,
+             GError             **error)
+{
+  PyIsolateFrame *first;
+
+  while ((first = _pyisolate_memory_book_split (frame)) != NULL)
+    {
+      if (!send_frame (self, first, error))
+        {
+          _pyisolate_frame_free (frame);
+          return FALSE;
+        }
+    }
+
+  return TRUE;
+}
+
 /*< private >
  * @frame: (transfer full): what to send, consumed also on failure
  *
@@ -144,7 +164,7 @@ _pyisolate_transport_send (PyIsolateTransport  *self,
   if (n_records > 0)
     records = g_memdup2 (frame->records, n_records * sizeof *records);
 
-  if (send_frame (self, frame, error))
+  if (send_before (self, frame, error) && send_frame (self, frame, error))
     return TRUE;
 
   if (n_records > 0)

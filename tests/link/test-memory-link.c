@@ -7,6 +7,7 @@
 
 #include "link-pair.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #define LIMIT ((guint64) 64 * 1024 * 1024)
@@ -117,6 +118,38 @@ test_echo (gconstpointer data)
       g_assert_true (g_ptr_array_index (back->memories, 0) == memory);
       _pyisolate_frame_free (back);
     }
+  test_util_assert_until (is_level, shared, LINK_TIMEOUT_MS);
+}
+
+/* More pieces than descriptors can travel together, and the worker's own descriptors do not stay open. */
+static void
+test_many_pieces (gconstpointer data)
+{
+  g_autoptr (Shared) shared = shared_new (GPOINTER_TO_UINT (data));
+  g_autoptr (PyIsolateFrame) frame = link_frame_call (1, "m");
+  PyIsolateFrame *arrived;
+  int *fds = g_new (int, 1);
+  guint n_fds;
+
+  fds[0] = open ("/dev/null", O_RDONLY | O_CLOEXEC);
+  _pyisolate_frame_take_fds (frame, fds, 1);
+  for (guint i = 0; i < 600; i++)
+    {
+      PyIsolateMemory *memory = pyisolate_memory_new (4096, PYISOLATE_MEMORY_NONE, NULL);
+
+      memcpy (pyisolate_memory_map (memory, NULL), &i, sizeof i);
+      _pyisolate_frame_add_memory (frame, memory);
+    }
+  link_side_send (&shared->pair->host, g_steal_pointer (&frame));
+
+  arrived = link_box_take (shared->pair->worker.box);
+  g_assert_cmpuint (arrived->n_fds, ==, 1);
+  g_assert_cmpuint (arrived->memories->len, ==, 600);
+  n_fds = test_util_count_fds ();
+  for (guint i = 0; i < 600; i++)
+    g_assert_cmpmem (pyisolate_memory_map (g_ptr_array_index (arrived->memories, i), NULL), sizeof i, &i, sizeof i);
+  g_assert_cmpuint (test_util_count_fds (), ==, n_fds - 600);
+  _pyisolate_frame_free (arrived);
   test_util_assert_until (is_level, shared, LINK_TIMEOUT_MS);
 }
 
@@ -316,6 +349,7 @@ main (int   argc,
 
   add_for_each ("pass", test_pass);
   add_for_each ("echo", test_echo);
+  add_for_each ("many-pieces", test_many_pieces);
   add_for_each ("body", test_body);
   add_for_each ("body-beyond-limit", test_body_beyond_limit);
   add_for_each ("hostile", test_hostile);
