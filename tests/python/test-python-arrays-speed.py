@@ -27,7 +27,7 @@ async def echo(value):
 """
 
 
-async def medians(*calls, n=300):
+async def medians(*calls, n=300, pick=statistics.median):
     """Of each, in microseconds; in turn, so that what else runs is the same for all."""
     times = [[] for _ in calls]
     for _ in range(n):
@@ -35,7 +35,7 @@ async def medians(*calls, n=300):
             start = time.perf_counter()
             await call()
             found.append(time.perf_counter() - start)
-    return [statistics.median(found) * 1e6 for found in times]
+    return [pick(found) * 1e6 for found in times]
 
 
 class Speed(HostTest):
@@ -87,7 +87,9 @@ class Speed(HostTest):
 
         async def measure():
             await medians(lambda: ext.take(array), n=5)
-            copied, passed = await medians(copy, lambda: ext.take(array), n=15)
+            # A pass waits for the other process to be run: where others want the processors, too,
+            # only the best ones tell what it costs.
+            copied, passed = await medians(copy, lambda: ext.take(array), n=15, pick=min)
             return [("64 MiB of a warm pool, as a copy", passed / copied, 1.3)]
 
         self.attempt(measure)
