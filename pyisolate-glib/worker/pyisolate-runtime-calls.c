@@ -12,6 +12,9 @@
 
 #include "pyisolate-error-private.h"
 
+/* Below this a body is in its frame. */
+#define LARGE_BODY 4096
+
 static void
 free_runner (gpointer data)
 {
@@ -201,6 +204,14 @@ find_lane_locked (PyIsolateFrame *frame)
   return NULL;
 }
 
+/* A large body goes into memory of the host's, for which the sender may have to wait: never with the mutex, without which
+ * nothing is received. */
+static gboolean
+may_wait_for_memory (PyIsolateFrame *frame)
+{
+  return g_bytes_get_size (frame->body) > LARGE_BODY;
+}
+
 static void
 free_out_call (PyIsolateOutCall *out)
 {
@@ -248,7 +259,16 @@ _pyisolate_out_call_begin (PyIsolateFrame   *frame,
   if (lane != NULL)
     {
       out->lane = g_object_ref (lane);
-      sent = _pyisolate_runtime_send_by (lane, frame, error);
+      if (may_wait_for_memory (frame))
+        {
+          g_mutex_unlock (&runtime->mutex);
+          sent = _pyisolate_runtime_send_by (out->lane, frame, error);
+          g_mutex_lock (&runtime->mutex);
+        }
+      else
+        {
+          sent = _pyisolate_runtime_send_by (lane, frame, error);
+        }
       if (!sent)
         {
           g_hash_table_remove (runtime->calls_out, &id);
@@ -407,6 +427,7 @@ _pyisolate_in_call_tell (PyIsolateFrame  *frame,
 {
   g_autoptr (PyIsolateLane) lane = NULL;
   gboolean sent = TRUE;
+  gboolean late;
   gboolean open;
 
   _pyisolate_lanes_send_gathered ();
@@ -414,10 +435,13 @@ _pyisolate_in_call_tell (PyIsolateFrame  *frame,
   g_mutex_lock (&_pyisolate_runtime.mutex);
   open = g_hash_table_contains (_pyisolate_runtime.calls_in, &frame->id);
   lane = dup_lane_of_call_locked (frame->id);
-  if (lane != NULL)
+  late = lane != NULL && may_wait_for_memory (frame);
+  if (lane != NULL && !late)
     sent = _pyisolate_runtime_send_by (lane, frame, error);
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 
+  if (late)
+    return _pyisolate_runtime_send_by (lane, frame, error);
   if (lane != NULL)
     return sent;
 

@@ -232,6 +232,9 @@ _pyisolate_lanes_add (int take_fd)
     }
   g_mutex_unlock (&_pyisolate_runtime.mutex);
   g_object_unref (lane);
+  /* The main thread also waits for memory that the host grants, and the grant may come by a lane. */
+  if (added)
+    _pyisolate_lanes_guard ();
 
   return added;
 }
