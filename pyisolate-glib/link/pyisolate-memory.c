@@ -317,6 +317,8 @@ pyisolate_memory_find (gconstpointer address,
  * pyisolate_memory_ref:
  * @self: a piece of memory
  *
+ * Takes a reference. May be called from any thread.
+ *
  * Returns: (transfer full): @self
  *
  * Since: 0.1
