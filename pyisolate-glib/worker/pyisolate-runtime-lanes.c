@@ -55,8 +55,11 @@ static struct {
   int guard_set;
   guint n_turns;      /* atomic: how often lanes were read */
   guint guard_turn;   /* link's thread: the turn when it found something to read */
+  gint others_wait;   /* atomic: threads without descriptors have waited */
   gint guard_reminded; /* atomic: it looks after what was left, too */
 } all = { .guard_set = -1 };
+
+static void start_guard (void);
 
 static gboolean
 add_lane_to_set (int   set,
@@ -234,7 +237,7 @@ _pyisolate_lanes_add (int take_fd)
   g_object_unref (lane);
   /* The main thread also waits for memory that the host grants, and the grant may come by a lane. */
   if (added)
-    _pyisolate_lanes_guard ();
+    start_guard ();
 
   return added;
 }
@@ -326,12 +329,12 @@ dup_lane (guint number)
   return lane;
 }
 
-/* Whether to look for a further message after one. While others wait for the link's thread nothing is left in a lane
+/* Whether to look for a further message after one. Where others wait for the link's thread nothing is left in a lane
  * unknown to it: whoever was woken for a message is the only one. */
 static gboolean
 look_for_more (guint turn)
 {
-  return turn % PROBE_INTERVAL == 0 || g_atomic_int_get (&all.guard_set) >= 0;
+  return turn % PROBE_INTERVAL == 0 || g_atomic_int_get (&all.others_wait);
 }
 
 static gboolean
@@ -596,8 +599,8 @@ watch_guard_set (void)
 }
 
 /* From now on the link's thread looks after lanes that nobody reads. */
-void
-_pyisolate_lanes_guard (void)
+static void
+start_guard (void)
 {
   static gsize begun;
 
@@ -608,4 +611,12 @@ _pyisolate_lanes_guard (void)
   if (all.guard_set >= 0)
     watch_guard_set ();
   g_once_init_leave (&begun, 1);
+}
+
+/* A thread waits that reads no lanes itself. */
+void
+_pyisolate_lanes_guard (void)
+{
+  g_atomic_int_set (&all.others_wait, TRUE);
+  start_guard ();
 }
