@@ -276,7 +276,10 @@ add_news_locked (PyIsolateMemoryBook  *self,
   if (self->is_closed)
     return;
 
-  add_answers_locked (self, filling, garbage);
+  /* Whoever asked waits, and perhaps keeps the thread from reading that this frame is for. A frame of its own goes by the
+   * link, which nothing keeps from being read. */
+  if (filling->frame->kind == PYISOLATE_FRAME_MEMORY)
+    add_answers_locked (self, filling, garbage);
   add_dirty_locked (self, filling);
   n_forgotten = MIN (self->forgotten->len, PYISOLATE_MAX_RECORDS - filling->records->len);
   for (guint i = 0; i < n_forgotten; i++)
