@@ -97,7 +97,7 @@ find_missing_for_build() {
 }
 
 has_gtk() {
-  "$python" -c 'import gi; gi.require_version("Gtk", "3.0")'
+  "$python" -c "import gi; gi.require_version('Gtk', '$1')"
 }
 
 find_missing_for_tests() {
@@ -109,7 +109,8 @@ find_missing_for_tests() {
   need binutils has_program nm
   need xvfb has_program xvfb-run
   need xauth has_program xauth
-  need gir1.2-gtk-3.0 has_gtk
+  need gir1.2-gtk-3.0 has_gtk 3.0
+  need gir1.2-gtk-4.0 has_gtk 4.0
   # PyGObject is built from its sources for the other Pythons.
   need libcairo2-dev has_pkg cairo
 }

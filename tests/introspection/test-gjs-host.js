@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A host in gjs: load, call, listen, stop, by the typelib alone.
 imports.gi.versions.PyIsolate = '1';
+imports.gi.versions.Gdk = '4.0';
 const {Gio, GLib, PyIsolate} = imports.gi;
 
 Gio._promisify(PyIsolate.ExtensionManager.prototype, 'load_extension_async', 'load_extension_finish');
@@ -116,6 +117,19 @@ const tests = {
     assertEqual(copied.get_shape(), [2]);
     await assertFails((async () => copied.is_contiguous() && PyIsolate.Tensor.new_from_bytes(new Uint8Array(3),
       PyIsolate.Dtype.UINT16, [2]))(), PyIsolate.Error.BAD_TENSOR);
+  },
+
+  // A texture of GTK's is not a copy: it shows what is written later.
+  async texture() {
+    const Gdk = imports.gi.Gdk;
+    const tensor = PyIsolate.Tensor.new_for_shape(PyIsolate.Dtype.UINT8, [16, 32, 4], PyIsolate.MemoryFlags.NONE);
+    const bytes = tensor.get_bytes();
+    const texture = Gdk.MemoryTexture.new(32, 16, Gdk.MemoryFormat.R8G8B8A8, bytes, 32 * 4);
+    const picture = () => GLib.compute_checksum_for_bytes(GLib.ChecksumType.SHA256, texture.save_to_png_bytes());
+    const black = picture();
+    assertEqual([texture.get_width(), texture.get_height(), picture()], [32, 16, black]);
+    bytes.toArray().fill(255);
+    assertEqual(picture() === black, false);
   },
 };
 
