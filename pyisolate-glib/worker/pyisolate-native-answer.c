@@ -119,13 +119,37 @@ call_back (Answer *self)
   return result != NULL;
 }
 
+/* loop.call_soon(callback, self, context=context) */
+static gboolean
+call_back_soon (Answer *self)
+{
+  PyObject *call_soon = PyObject_GetAttrString (self->loop, "call_soon");
+  PyObject *args = PyTuple_Pack (2, self->callback, (PyObject *) self);
+  PyObject *kwargs = PyDict_New ();
+  PyObject *handle = NULL;
+
+  if (call_soon != NULL && args != NULL && kwargs != NULL &&
+      (self->context == NULL || PyDict_SetItemString (kwargs, "context", self->context) == 0))
+    handle = PyObject_Call (call_soon, args, kwargs);
+  Py_XDECREF (call_soon);
+  Py_XDECREF (args);
+  Py_XDECREF (kwargs);
+  Py_XDECREF (handle);
+  Py_CLEAR (self->callback);
+  Py_CLEAR (self->context);
+
+  return handle != NULL;
+}
+
 /*< private >
  * @frame: a RETURN or ERROR
+ * @at_once: nothing waits for its turn in the loop, before which this would come
  *
  * Goes on with what awaits it. FALSE: an exception is set that is none of the task's.
  */
 gboolean
-_pyisolate_native_answer_take (PyObject *frame)
+_pyisolate_native_answer_take (PyObject *frame,
+                               gboolean  at_once)
 {
   guint64 id = _pyisolate_native_frame_get (frame)->id;
   Answer *self = g_hash_table_lookup (waited_for, &id);
@@ -138,7 +162,7 @@ _pyisolate_native_answer_take (PyObject *frame)
   end_wait (self);
   self->frame = frame;
   Py_INCREF (frame);
-  ok = call_back (self);
+  ok = at_once || self->callback == NULL ? call_back (self) : call_back_soon (self);
   Py_DECREF ((PyObject *) self);
 
   return ok;
@@ -285,28 +309,6 @@ answer_add_done_callback (PyObject *object,
   self->context = context;
 
   Py_RETURN_NONE;
-}
-
-/* loop.call_soon(callback, self, context=context) */
-static gboolean
-call_back_soon (Answer *self)
-{
-  PyObject *call_soon = PyObject_GetAttrString (self->loop, "call_soon");
-  PyObject *args = PyTuple_Pack (2, self->callback, (PyObject *) self);
-  PyObject *kwargs = PyDict_New ();
-  PyObject *handle = NULL;
-
-  if (call_soon != NULL && args != NULL && kwargs != NULL &&
-      (self->context == NULL || PyDict_SetItemString (kwargs, "context", self->context) == 0))
-    handle = PyObject_Call (call_soon, args, kwargs);
-  Py_XDECREF (call_soon);
-  Py_XDECREF (args);
-  Py_XDECREF (kwargs);
-  Py_XDECREF (handle);
-  Py_CLEAR (self->callback);
-  Py_CLEAR (self->context);
-
-  return handle != NULL;
 }
 
 /* By task.cancel(), which goes on itself in the loop's next turn. */

@@ -78,7 +78,8 @@ PyObject       *_pyisolate_native_call_elsewhere (PyObject     *args);
 gboolean        _pyisolate_native_answer_init  (PyObject       *module);
 PyObject       *_pyisolate_native_answer_new   (guint64         id,
                                                 PyObject       *loop);
-gboolean        _pyisolate_native_answer_take  (PyObject       *frame);
+gboolean        _pyisolate_native_answer_take  (PyObject       *frame,
+                                                gboolean        at_once);
 gboolean        _pyisolate_native_answers_fail (void);
 PyObject       *_pyisolate_native_get_asyncio  (const char     *module_name,
                                                 const char     *name);

@@ -446,7 +446,10 @@ handle (Server         *self,
   object = _pyisolate_native_frame_new (frame);
   if (object == NULL)
     return FALSE;
-  ok = kind == PYISOLATE_FRAME_CALL ? handle_call (self, object) : _pyisolate_native_answer_take (object);
+  if (kind == PYISOLATE_FRAME_CALL)
+    ok = handle_call (self, object);
+  else
+    ok = _pyisolate_native_answer_take (object, self->ready != NULL && PyObject_Size (self->ready) == 0);
   Py_DECREF (object);
 
   return ok;

@@ -232,6 +232,22 @@ async def gives_up():
     return outcomes
 
 
+async def answers_in_turn():
+    """What came into the loop before an answer of the host's runs before it."""
+    order = []
+
+    async def ask():
+        await pyisolate.singleton("host").echo("x")
+        order.append("answered")
+
+    task = asyncio.ensure_future(ask())
+    await asyncio.sleep(0)
+    await take_turn(0.05)  # The answer comes meanwhile.
+    asyncio.get_running_loop().call_soon(order.append, "before")
+    await task
+    return order
+
+
 async def sub_task_inherits():
     """A task of one's own calls the host for the same call."""
     variable.set("inherited")
