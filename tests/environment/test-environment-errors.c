@@ -297,7 +297,7 @@ test_uv_errors (void)
   } cases[] = {
     { "Resolved 3 packages\nerror: Couldn't parse requirement in `-` at position 0",
       PYISOLATE_ERROR_BAD_REQUIREMENT },
-    { "error: Failed to fetch: `https://pypi.org/simple/x/`\n  Caused by: operation timed out",
+    { "error: Failed to fetch: `https://index.example/simple/x/`\n  Caused by: operation timed out",
       PYISOLATE_ERROR_NETWORK },
     { "error: Git operation failed\n  cause: failed to fetch", PYISOLATE_ERROR_NETWORK },
     { "error: No solution found when resolving dependencies", PYISOLATE_ERROR_UNSOLVABLE },
