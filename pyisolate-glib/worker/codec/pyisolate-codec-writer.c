@@ -238,7 +238,7 @@ _pyisolate_encoder_too_deep (Encoder *self)
 {
   return _pyisolate_encoder_fail (self, PyExc_ValueError,
                                   "nested deeper than can be sent: at most %d arrays, %d structs, "
-                                  "%d levels in all",
+                                  "%d levels in all; something that contains itself has no end",
                                   PYISOLATE_VALUE_MAX_ARRAYS, PYISOLATE_VALUE_MAX_STRUCTS,
                                   PYISOLATE_VALUE_MAX_LEVELS);
 }
