@@ -21,23 +21,21 @@ def on_event(gextension, name, value, this):
 
 
 def deliver(manager, extension_name, name, get_value):
-    """Call the handlers of an event on the manager's loop."""
+    """Call the handler of an event on the manager's loop."""
     extension = manager._extensions.get(extension_name)
-    handlers = [] if extension is None else list(extension._handlers.get(name, ()))
-    if not handlers:
+    handler = None if extension is None else extension._handlers.get(name)
+    if handler is None:
         return
 
     def run():
-        value = get_value()
-        for handler in handlers:
-            _run(manager, extension, name, handler, value)
+        _run(manager, extension, name, handler, get_value())
 
     bridge = manager._bridge
     if bridge is None:
         manager._run_in_thread(run)
     elif bridge.closed:
         _logging.own.warning(
-            "The event %r of the extension %r has handlers on an event loop that is closed",
+            "The event %r of the extension %r has a handler on an event loop that is closed",
             name,
             extension.name,
         )

@@ -373,8 +373,11 @@ class Extension:
         return gextension.dup_log_tail() if gextension is not None else []
 
     def register_event_handler(self, name, handler):
-        """Have handler(value) called on the manager's loop for events of this name."""
-        self._handlers.setdefault(name, []).append(handler)
+        """Have handler(value) called on the manager's loop for events of this name.
+
+        It replaces the one that was registered before.
+        """
+        self._handlers[name] = handler
 
     def register_callee(self, object_instance, object_id):
         """Let the extension call the object's public methods, by its create_caller()."""
