@@ -12,8 +12,8 @@
 
 #include "pyisolate-env-generation-private.h"
 
-#include "pyisolate-env-child-private.h"
 #include "pyisolate-env-manifest-private.h"
+#include "pyisolate-env-script-private.h"
 #include "pyisolate-env-store-private.h"
 #include "pyisolate-env-tree-private.h"
 #include "pyisolate-env-util-private.h"
@@ -137,6 +137,32 @@ install (Making  *self,
          check_installed (self, error);
 }
 
+/* With the base interpreter, under the lock. */
+static gboolean
+run_script (Making                    *self,
+            const char                *name,
+            const char *const         *arguments,
+            PyIsolateEnvLineFunc       out_line,
+            const char                *complaint,
+            GError                   **error)
+{
+  PyIsolateEnvScript script = {
+    .name = name,
+    .python = self->interpreter->path,
+    .arguments = arguments,
+    .environment = self->uv->environment,
+    .launcher_path = self->request->launcher_path,
+    .lock_fd = self->lock_fd,
+    .timeout = -1,
+    .out_line = out_line,
+    .user_data = self->progress,
+    .error_code = PYISOLATE_ERROR_ENVIRONMENT,
+    .complaint = complaint,
+  };
+
+  return _pyisolate_env_script_run (&script, self->cancellable, error);
+}
+
 /* Links to the packages of the torch that is shared, behind the environment's own. */
 static gboolean
 link_torch (Making  *self,
@@ -148,40 +174,20 @@ link_torch (Making  *self,
   g_autofree char *folder = g_build_filename (self->temporary, "torch", NULL);
   g_autofree char *pth = g_build_filename (self->temporary, "lib", python, "site-packages",
                                            "pyisolate-torch.pth", NULL);
-  g_autofree char *script = _pyisolate_env_dup_script ("link-torch.py");
-  g_autoptr (GPtrArray) argv = g_ptr_array_new ();
-  g_auto (PyIsolateEnvChildResult) result = { 0 };
-  PyIsolateEnvChild child = {
-    .environment = self->uv->environment,
-    .input = script,
-    .launcher_path = self->request->launcher_path,
-    .lock_fd = self->lock_fd,
-    .timeout = -1,
-  };
-  const char *const fixed[] = { self->interpreter->path, "-I", "-S", "-", lock->torch_site,
-                                lock->torch_record, folder, pth };
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  g_auto (GStrv) arguments = NULL;
+  g_autofree char *complaint = NULL;
 
   if (lock->torch_site == NULL)
     return TRUE;
 
-  for (guint i = 0; i < G_N_ELEMENTS (fixed); i++)
-    g_ptr_array_add (argv, (char *) fixed[i]);
-  for (guint i = 0; lock->torch_lent[i] != NULL; i++)
-    g_ptr_array_add (argv, lock->torch_lent[i]);
-  g_ptr_array_add (argv, NULL);
-  child.argv = (const char *const *) argv->pdata;
+  g_strv_builder_add_many (builder, lock->torch_site, lock->torch_record, folder, pth, NULL);
+  g_strv_builder_addv (builder, (const char **) lock->torch_lent);
+  arguments = g_strv_builder_end (builder);
+  complaint = g_strdup_printf ("Cannot share the torch of “%s”", lock->torch_site);
 
-  if (!_pyisolate_env_child_run (&child, &result, self->cancellable, error))
-    return FALSE;
-  if (result.status != 0)
-    {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
-                   "Cannot share the torch of “%s”: %.1000s", lock->torch_site,
-                   g_strstrip (result.err));
-      return FALSE;
-    }
-
-  return TRUE;
+  return run_script (self, "link-torch.py", (const char *const *) arguments, NULL, complaint,
+                     error);
 }
 
 static void
@@ -197,40 +203,10 @@ finish (Making  *self,
         GError **error)
 {
   g_autofree char *manifest = _pyisolate_env_generation_file (self->temporary, "manifest");
-  const char *const argv[] = { self->interpreter->path, "-I", "-S", "-", self->temporary,
-                               self->final, manifest, NULL };
-  g_autofree char *script = _pyisolate_env_dup_script ("finish-generation.py");
-  g_auto (PyIsolateEnvChildResult) result = { 0 };
-  g_autoptr (GError) local_error = NULL;
-  PyIsolateEnvChild child = {
-    .argv = argv,
-    .environment = self->uv->environment,
-    .input = script,
-    .launcher_path = self->request->launcher_path,
-    .lock_fd = self->lock_fd,
-    .timeout = -1,
-    .out_line = on_finish_line,
-    .user_data = self->progress,
-  };
+  const char *const arguments[] = { self->temporary, self->final, manifest, NULL };
 
-  if (!_pyisolate_env_child_run (&child, &result, self->cancellable, &local_error))
-    {
-      if (g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-        g_propagate_error (error, g_steal_pointer (&local_error));
-      else
-        g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT, "Cannot run %s: %s",
-                     self->interpreter->path, local_error->message);
-      return FALSE;
-    }
-  if (result.status != 0)
-    {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
-                   "Cannot compile the bytecode of an environment (exit status %d): %.1000s",
-                   result.status, g_strstrip (result.err));
-      return FALSE;
-    }
-
-  return TRUE;
+  return run_script (self, "finish-generation.py", arguments, on_finish_line,
+                     "Cannot compile the bytecode of an environment", error);
 }
 
 static gboolean
@@ -311,7 +287,8 @@ _pyisolate_env_generation_make (const PyIsolateEnvironmentRequest  *request,
   _pyisolate_env_progress_tell (progress, PYISOLATE_ENVIRONMENT_STAGE_DOWNLOADING, 0.1,
                                 "Fetching packages");
   if (make_directory (&self, environment, error) && make_venv (&self, error) &&
-      install (&self, error) && link_torch (&self, error) && finish (&self, error) && publish (&self, environment, error))
+      install (&self, error) && link_torch (&self, error) && finish (&self, error) &&
+      publish (&self, environment, error))
     {
       _pyisolate_env_progress_tell (progress, PYISOLATE_ENVIRONMENT_STAGE_INSTALLING, 1,
                                     "Installed");

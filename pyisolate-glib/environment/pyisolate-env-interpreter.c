@@ -5,13 +5,12 @@
 
 #include "pyisolate-env-interpreter-private.h"
 
-#include "pyisolate-env-child-private.h"
+#include "pyisolate-env-script-private.h"
 #include "pyisolate-env-util-private.h"
 #include "pyisolate-env-uv-private.h"
 #include "pyisolate-error.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -93,43 +92,18 @@ run_query (const char    *path,
            GCancellable  *cancellable,
            GError       **error)
 {
-  const char *const argv[] = { path, "-I", "-S", "-", NULL };
-  g_autofree char *script = _pyisolate_env_dup_script ("query-interpreter.py");
-  g_auto (GStrv) environment = _pyisolate_env_clean_environ ();
-  g_auto (PyIsolateEnvChildResult) result = { 0 };
-  g_autoptr (JsonParser) parser = json_parser_new ();
-  g_autoptr (GError) local_error = NULL;
-  PyIsolateEnvChild child = {
-    .argv = argv,
-    .environment = environment,
-    .input = script,
+  g_autofree char *complaint =
+    g_strdup_printf ("%s does not answer as a Python interpreter", path);
+  PyIsolateEnvScript script = {
+    .name = "query-interpreter.py",
+    .python = path,
     .lock_fd = -1,
     .timeout = QUERY_TIMEOUT,
+    .error_code = PYISOLATE_ERROR_PYTHON_NOT_FOUND,
+    .complaint = complaint,
   };
-  JsonNode *root;
 
-  if (!_pyisolate_env_child_run (&child, &result, cancellable, &local_error))
-    {
-      if (g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-        g_propagate_error (error, g_steal_pointer (&local_error));
-      else
-        g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
-                     "Cannot run the Python interpreter %s: %s",
-                     path, local_error->message);
-      return NULL;
-    }
-
-  root = result.status == 0 && json_parser_load_from_data (parser, result.out, -1, NULL)
-    ? json_parser_get_root (parser) : NULL;
-  if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root))
-    {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
-                   "%s does not answer as a Python interpreter (exit status %d): %.500s",
-                   path, result.status, g_strstrip (result.err));
-      return NULL;
-    }
-
-  return json_node_dup_object (root);
+  return _pyisolate_env_script_read (&script, cancellable, error);
 }
 
 PyIsolateEnvInterpreter *

@@ -7,15 +7,13 @@
 
 #include "pyisolate-environment-private.h"
 
-#include "pyisolate-env-child-private.h"
 #include "pyisolate-env-interpreter-private.h"
+#include "pyisolate-env-script-private.h"
 #include "pyisolate-env-util-private.h"
 #include "pyisolate-env-uv-private.h"
 #include "pyisolate-error.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
+#define READER "read-project.py"
 #define READ_TIMEOUT 30000
 
 void
@@ -88,19 +86,14 @@ metadata_from_json (JsonObject *object,
   return self;
 }
 
-/* What the reader printed: the object inside "ok", or the error that it gave. @no_toml: it lacks
- * a TOML reader. */
+/* The object inside "ok", or the error that the reader gave. @no_toml: it lacks a TOML reader. */
 static JsonObject *
-parse_answer (const char  *out,
-              const char  *path,
-              gboolean    *no_toml,
-              GError     **error)
+take_answer (JsonObject  *answer,
+             const char  *path,
+             gboolean    *no_toml,
+             GError     **error)
 {
-  g_autoptr (JsonParser) parser = json_parser_new ();
-  JsonNode *root =
-    json_parser_load_from_data (parser, out, -1, NULL) ? json_parser_get_root (parser) : NULL;
-  JsonObject *object =
-    root != NULL && JSON_NODE_HOLDS_OBJECT (root) ? json_node_get_object (root) : NULL;
+  g_autoptr (JsonObject) object = answer;
   const char *message = object != NULL ? _pyisolate_env_json_string (object, "error") : NULL;
 
   if (object != NULL && json_object_has_member (object, "ok"))
@@ -124,38 +117,21 @@ read_with (const char    *python,
            GCancellable  *cancellable,
            GError       **error)
 {
-  const char *const argv[] = { python, "-I", "-S", "-", path, NULL };
-  g_autofree char *script = _pyisolate_env_dup_script ("read-project.py");
-  g_auto (GStrv) environment = _pyisolate_env_clean_environ ();
-  g_auto (PyIsolateEnvChildResult) result = { 0 };
-  g_autoptr (GError) local_error = NULL;
-  PyIsolateEnvChild child = {
-    .argv = argv,
-    .environment = environment,
-    .input = script,
+  const char *const arguments[] = { path, NULL };
+  g_autofree char *complaint =
+    g_strdup_printf ("Cannot read the metadata of %s with %s", path, python);
+  PyIsolateEnvScript script = {
+    .name = READER,
+    .python = python,
+    .arguments = arguments,
     .lock_fd = -1,
     .timeout = READ_TIMEOUT,
+    .error_code = PYISOLATE_ERROR_FAILED,
+    .complaint = complaint,
   };
+  JsonObject *answer = _pyisolate_env_script_read (&script, cancellable, error);
 
-  if (!_pyisolate_env_child_run (&child, &result, cancellable, &local_error))
-    {
-      if (g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-        g_propagate_error (error, g_steal_pointer (&local_error));
-      else
-        g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED,
-                     "Cannot read the metadata of %s with %s: %s",
-                     path, python, local_error->message);
-      return NULL;
-    }
-  if (result.status != 0)
-    {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED,
-                   "Cannot read the metadata of %s with %s: %.500s",
-                   path, python, g_strstrip (result.err));
-      return NULL;
-    }
-
-  return parse_answer (result.out, path, no_toml, error);
+  return answer != NULL ? take_answer (answer, path, no_toml, error) : NULL;
 }
 
 /* No interpreter here reads TOML: uv gets one a reader, or gets one. */
@@ -168,7 +144,7 @@ read_with_uv (const char    *uv_path,
   const char *const argv[] = { "run", "--no-project", "--isolated", "--with", "tomli", "-", path,
                                NULL };
   g_autoptr (PyIsolateEnvironmentRequest) request = _pyisolate_environment_request_new ("/");
-  g_autofree char *script = _pyisolate_env_dup_script ("read-project.py");
+  g_autofree char *script = _pyisolate_env_script_dup (READER);
   g_autoptr (PyIsolateEnvUv) uv = NULL;
   g_autofree char *out = NULL;
   gboolean no_toml;
@@ -181,7 +157,7 @@ read_with_uv (const char    *uv_path,
       return NULL;
     }
 
-  return parse_answer (out, path, &no_toml, error);
+  return take_answer (_pyisolate_env_json_parse (out, -1), path, &no_toml, error);
 }
 
 /* Those at hand, the default one first: it can do all but TOML if it is old. */

@@ -13,8 +13,8 @@
 
 #include "pyisolate-env-torch-private.h"
 
-#include "pyisolate-env-child-private.h"
 #include "pyisolate-env-requirement-private.h"
+#include "pyisolate-env-script-private.h"
 #include "pyisolate-env-store-private.h"
 #include "pyisolate-env-tree-private.h"
 #include "pyisolate-env-util-private.h"
@@ -23,7 +23,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define READ_TIMEOUT 60000
 
@@ -160,42 +159,19 @@ run_reader (const PyIsolateEnvInterpreter  *interpreter,
             GCancellable                   *cancellable,
             GError                        **error)
 {
-  const char *const argv[] = { interpreter->path, "-I", "-S", "-", site, folder, NULL };
-  g_autofree char *script = _pyisolate_env_dup_script ("read-torch.py");
-  g_auto (GStrv) environment = _pyisolate_env_clean_environ ();
-  g_auto (PyIsolateEnvChildResult) result = { 0 };
-  g_autoptr (JsonParser) parser = json_parser_new ();
-  g_autoptr (GError) local_error = NULL;
-  PyIsolateEnvChild child = {
-    .argv = argv,
-    .environment = environment,
-    .input = script,
+  const char *const arguments[] = { site, folder, NULL };
+  g_autofree char *complaint = g_strdup_printf ("Cannot read the torch of “%s”", site);
+  PyIsolateEnvScript script = {
+    .name = "read-torch.py",
+    .python = interpreter->path,
+    .arguments = arguments,
     .lock_fd = -1,
     .timeout = READ_TIMEOUT,
+    .error_code = PYISOLATE_ERROR_ENVIRONMENT,
+    .complaint = complaint,
   };
-  JsonNode *root;
 
-  if (!_pyisolate_env_child_run (&child, &result, cancellable, &local_error))
-    {
-      if (g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-        g_propagate_error (error, g_steal_pointer (&local_error));
-      else
-        g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
-                     "Cannot read the torch of “%s”: %s", site, local_error->message);
-      return NULL;
-    }
-
-  root = result.status == 0 && json_parser_load_from_data (parser, result.out, -1, NULL)
-    ? json_parser_get_root (parser) : NULL;
-  if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root))
-    {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
-                   "Cannot read the torch of “%s” (exit status %d): %.1000s", site, result.status,
-                   g_strstrip (result.err));
-      return NULL;
-    }
-
-  return json_node_dup_object (root);
+  return _pyisolate_env_script_read (&script, cancellable, error);
 }
 
 /* Names of torch and of what it requires: uv knows which markers hold. */

@@ -38,6 +38,9 @@ gboolean    _pyisolate_env_write_json        (const char   *path,
 /* NULL without an error where there is no such file, or where it is not one of ours: it is then
  * made again. */
 JsonObject *_pyisolate_env_read_json         (const char *path);
+/* NULL where it is not a JSON object. */
+JsonObject *_pyisolate_env_json_parse        (const char *text,
+                                              gssize      length);
 const char *_pyisolate_env_json_string       (JsonObject *object,
                                               const char *name);
 char      **_pyisolate_env_json_strv         (JsonObject *object,
@@ -57,7 +60,5 @@ void        _pyisolate_env_set_errno         (GError     **error,
                                               const char  *path);
 /* Sorted, without duplicates and surrounding blanks. */
 char      **_pyisolate_env_strv_normalize    (const char *const *strv);
-/* A Python program that is part of this library; it is given to an interpreter on its stdin. */
-char       *_pyisolate_env_dup_script        (const char *name);
 
 G_END_DECLS

@@ -4,7 +4,6 @@
 
 #include "pyisolate-env-util-private.h"
 
-#include "pyisolate-env-resources.h"
 #include "pyisolate-environment-private.h"
 #include "pyisolate-error.h"
 
@@ -91,19 +90,29 @@ _pyisolate_env_write_json (const char   *path,
 }
 
 JsonObject *
-_pyisolate_env_read_json (const char *path)
+_pyisolate_env_json_parse (const char *text,
+                           gssize      length)
 {
   g_autoptr (JsonParser) parser = json_parser_new_immutable ();
-  g_autofree char *text = NULL;
   JsonNode *root;
-  gsize length;
 
-  if (!g_file_get_contents (path, &text, &length, NULL) ||
-      !json_parser_load_from_data (parser, text, length, NULL))
+  if (!json_parser_load_from_data (parser, text, length, NULL))
     return NULL;
 
   root = json_parser_get_root (parser);
   return root != NULL && JSON_NODE_HOLDS_OBJECT (root) ? json_node_dup_object (root) : NULL;
+}
+
+JsonObject *
+_pyisolate_env_read_json (const char *path)
+{
+  g_autofree char *text = NULL;
+  gsize length;
+
+  if (!g_file_get_contents (path, &text, &length, NULL))
+    return NULL;
+
+  return _pyisolate_env_json_parse (text, length);
 }
 
 const char *
@@ -192,16 +201,4 @@ _pyisolate_env_strv_normalize (const char *const *strv)
 
   g_ptr_array_add (array, NULL);
   return (char **) g_ptr_array_steal (array, NULL);
-}
-
-char *
-_pyisolate_env_dup_script (const char *name)
-{
-  g_autofree char *path = g_strconcat ("/org/pyisolate/environment/", name, NULL);
-  g_autoptr (GBytes) script = g_resource_lookup_data (_pyisolate_env_get_resource (), path, 0,
-                                                      NULL);
-
-  g_assert (script != NULL);
-
-  return g_strndup (g_bytes_get_data (script, NULL), g_bytes_get_size (script));
 }
