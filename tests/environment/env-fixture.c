@@ -296,19 +296,6 @@ env_fixture_listing (EnvFixture *self)
   return g_string_free (listing, FALSE);
 }
 
-gboolean
-env_fixture_is_slowed (void)
-{
-#if defined (__SANITIZE_ADDRESS__) || defined (__SANITIZE_THREAD__)
-  return TRUE;
-#else
-  g_autofree char *maps = NULL;
-
-  return g_file_get_contents ("/proc/self/maps", &maps, NULL, NULL) &&
-         strstr (maps, "vgpreload") != NULL;
-#endif
-}
-
 char *
 env_assert_error (GError **error,
                   GQuark   domain,

@@ -43,8 +43,5 @@ char *env_site_packages      (PyIsolateEnvironment *environment);
 /* The names in ROOT/FOLDER/…, for a look at what is left. */
 char *env_fixture_listing    (EnvFixture *self);
 
-/* Under valgrind or a sanitizer, where times say nothing. */
-gboolean env_fixture_is_slowed (void);
-
 /* Fails; gives the message. */
 char *env_assert_error       (GError **error, GQuark domain, int code);
