@@ -3,7 +3,9 @@
 
 import errno
 import os
+import pathlib
 import pty
+import random
 import re
 import select
 import signal
@@ -40,6 +42,39 @@ STUBBORN = """
             except BaseException:
                 print("no", flush=True)
 """
+
+# A daemon by the book, begun by the import and by the method.
+FORGETFUL = """
+    import os, time
+
+    def forget():
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                os.execvp("sleep", ["sleep", "600"])
+            os._exit(0)
+        os.wait()
+
+    forget()
+
+    def run():
+        for _ in range(3):
+            forget()
+            time.sleep(0.02)
+"""
+
+
+def find_processes(mark: str) -> list:
+    """Those that have this in their environment, and are no zombies."""
+    found = []
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            # A zombie has none any more.
+            if mark.encode() in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
 
 
 class Signals(CliTest):
@@ -100,6 +135,37 @@ class Signals(CliTest):
         process.kill()
         self.assertEqual(-signal.SIGKILL, process.wait(DEADLINE))
         self.check_gone(watched)
+
+    def test_kill_at_any_moment(self):
+        """Of the program, or of one of those that work for it."""
+        extension = self.extension(FORGETFUL)
+        self.check(0, "call", extension, "run")
+        start = time.monotonic()
+        self.check(0, "call", extension, "run")
+        duration = time.monotonic() - start
+        killed = {"program": 0, "another": 0}
+        for number in range(24):
+            # The worker's home is in there, and nothing else has this name in its environment.
+            mark = str(self.folder / f"state-{number}-")
+            self.environment = {**self.environment, "XDG_STATE_HOME": mark}
+            process = self.start_cli("call", extension, "run", stderr=subprocess.DEVNULL)
+            time.sleep(random.uniform(0, duration))
+            if number % 2 == 0:
+                process.kill()
+                killed["program"] += 1
+            elif others := [pid for pid in find_processes(mark) if pid != process.pid]:
+                try:
+                    os.kill(random.choice(others), signal.SIGKILL)
+                    killed["another"] += 1
+                except ProcessLookupError:
+                    pass
+            process.wait(DEADLINE)
+            # The second that is promised, and some for a busy machine.
+            deadline = time.monotonic() + 5
+            while find_processes(mark):
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.01)
+        self.assertGreater(killed["another"], 0, killed)
 
     def test_interrupt_while_importing(self):
         extension = self.extension(
