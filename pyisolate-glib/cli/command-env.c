@@ -24,7 +24,7 @@ const CliCommand command_env_table[] = {
 static char *
 format_day (gint64 seconds)
 {
-  g_autoptr (GDateTime) when = g_date_time_new_from_unix_local (seconds);
+  g_autoptr (GDateTime) when = seconds > 0 ? g_date_time_new_from_unix_local (seconds) : NULL;
 
   return when != NULL ? g_date_time_format (when, "%Y-%m-%d") : g_strdup ("?");
 }

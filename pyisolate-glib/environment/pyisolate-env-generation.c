@@ -297,5 +297,7 @@ _pyisolate_env_generation_make (const PyIsolateEnvironmentRequest  *request,
 
   if (self.temporary != NULL)
     _pyisolate_env_tree_remove (self.temporary, NULL);
+  /* Where it has other generations, it is not empty. */
+  rmdir (environment);
   return NULL;
 }

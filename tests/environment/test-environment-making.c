@@ -239,7 +239,7 @@ test_cancel (void)
   left = test_util_wait_no_processes (entry, TIMEOUT);
   g_assert_cmpuint (left->len, ==, 0);
   listing = env_fixture_listing (fixture);
-  g_assert_null (strstr (listing, ".new-"));
+  g_assert_null (strstr (listing, "/environments/"));
 }
 
 static void
