@@ -69,23 +69,14 @@ _pyisolate_native_answer_new (guint64   id,
   return object;
 }
 
-PyObject *
-_pyisolate_native_get_asyncio (const char *module_name,
-                               const char *name)
-{
-  PyObject *module = PyImport_ImportModule (module_name);
-  PyObject *object = module != NULL ? PyObject_GetAttrString (module, name) : NULL;
-
-  Py_XDECREF (module);
-  return object;
-}
-
 static void
 raise_asyncio (const char *name,
                const char *message)
 {
-  PyObject *type = _pyisolate_native_get_asyncio ("asyncio.exceptions", name);
+  PyObject *module = PyImport_ImportModule ("asyncio.exceptions");
+  PyObject *type = module != NULL ? PyObject_GetAttrString (module, name) : NULL;
 
+  Py_XDECREF (module);
   if (type != NULL && message != NULL)
     PyErr_SetString (type, message);
   else if (type != NULL)

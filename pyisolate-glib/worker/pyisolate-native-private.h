@@ -81,8 +81,6 @@ PyObject       *_pyisolate_native_answer_new   (guint64         id,
 gboolean        _pyisolate_native_answer_take  (PyObject       *frame,
                                                 gboolean        at_once);
 gboolean        _pyisolate_native_answers_fail (void);
-PyObject       *_pyisolate_native_get_asyncio  (const char     *module_name,
-                                                const char     *name);
 
 /* pyisolate-native-server.c: the main thread's event loop */
 extern PyMethodDef _pyisolate_native_server_methods[];

@@ -9,6 +9,8 @@
 
 #include "pyisolate-native-private.h"
 
+#include "pyisolate-task-private.h"
+
 #include <math.h>
 
 /* So many frames are handled before the loop looks at anything else. */
@@ -25,15 +27,9 @@ typedef struct {
   PyObject *select;        /* its selector's */
   PyObject *on_other;      /* on_other(frame): what Python's part handles */
   PyObject *on_closed;
-  PyObject *task_type;
-  PyObject *task_kwargs;
+  PyIsolateTasks *making;  /* of tasks */
   PyObject *get_running_loop;
   PyObject *set_running_loop;
-  PyObject *first_step;    /* what a new task wanted to call soon */
-  PyObject *first_context;
-  PyObject *catch_call_soon;
-  gboolean eager;          /* tasks of this Python can run their first step themselves */
-  gboolean takes_context;  /* and be given their context */
 } Server;
 
 static PyTypeObject *server_type;
@@ -42,15 +38,8 @@ static Server *the_server; /* there is one main thread */
 static struct {
   PyObject *stopping;
   PyObject *scheduled;
-  PyObject *task_factory;
-  PyObject *create_task;
-  PyObject *call_soon;
-  PyObject *context;
-  PyObject *done;
-  PyObject *result;
   PyObject *cancel;
   PyObject *add_done_callback;
-  PyObject *cancelled_error; /* the class */
 } names;
 
 PyObject *
@@ -79,45 +68,16 @@ call_method (PyObject *object,
   return PyObject_CallMethodObjArgs (object, name, argument, NULL);
 }
 
-/* Before 3.11 a task that raised CancelledError itself gives a new one, with that as its context. */
-static void
-unwrap_cancelled_error (void)
-{
-  PyObject *type;
-  PyObject *value;
-  PyObject *traceback;
-  PyObject *original;
-
-  PyErr_Fetch (&type, &value, &traceback);
-  PyErr_NormalizeException (&type, &value, &traceback);
-  original = PyException_GetContext (value);
-  if (original == NULL || Py_TYPE (original) != Py_TYPE (value) ||
-      !PyErr_GivenExceptionMatches (value, names.cancelled_error))
-    {
-      Py_XDECREF (original);
-      PyErr_Restore (type, value, traceback);
-      return;
-    }
-
-  Py_XDECREF (traceback);
-  Py_DECREF (value);
-  PyErr_Restore (type, original, PyException_GetTraceback (original));
-}
-
 /* Answers by what has become of the task. */
 static gboolean
 answer_by_task (PyObject *frame,
                 PyObject *task)
 {
-  PyObject *value = call_method (task, names.result, NULL);
+  PyObject *value = _pyisolate_tasks_get_result (task);
   gboolean answered;
 
   if (value == NULL)
-    {
-      if (!the_server->takes_context)
-        unwrap_cancelled_error ();
-      return _pyisolate_native_answer_raised (frame);
-    }
+    return _pyisolate_native_answer_raised (frame);
 
   answered = _pyisolate_native_answer (frame, value);
   Py_DECREF (value);
@@ -154,13 +114,11 @@ follow_task (Server   *self,
              PyObject *frame,
              PyObject *task)
 {
-  PyObject *done = call_method (task, names.done, NULL);
-  gboolean is_done = done == Py_True;
+  int is_done = _pyisolate_tasks_is_done (task);
   PyObject *callback;
   PyObject *added;
 
-  Py_XDECREF (done);
-  if (done == NULL)
+  if (is_done < 0)
     return FALSE;
   if (is_done)
     return answer_by_task (frame, task);
@@ -179,134 +137,6 @@ follow_task (Server   *self,
                        task);
 
   return TRUE;
-}
-
-/* call_soon(callback, *args, context=None) of the loop, while a task is made. */
-static PyObject *
-server_catch (PyObject *object,
-              PyObject *args,
-              PyObject *kwargs)
-{
-  Server *self = (Server *) object;
-
-  Py_XDECREF (self->first_step);
-  self->first_step = PyTuple_GetItem (args, 0);
-  Py_XINCREF (self->first_step);
-  Py_XDECREF (self->first_context);
-  self->first_context = kwargs != NULL ? PyDict_GetItem (kwargs, names.context) : NULL;
-  Py_XINCREF (self->first_context);
-  if (self->first_step == NULL)
-    return NULL;
-
-  Py_RETURN_NONE;
-}
-
-static PyMethodDef catch_def = { "call_soon", (PyCFunction) (void (*) (void)) server_catch,
-                                 METH_VARARGS | METH_KEYWORDS, NULL };
-
-/* What a task raises out of its step is SystemExit or KeyboardInterrupt: the task has it as well. */
-static void
-run_first_step (Server *self)
-{
-  PyObject *step = g_steal_pointer (&self->first_step);
-  PyObject *context = g_steal_pointer (&self->first_context);
-  PyObject *result = NULL;
-
-  if (step != NULL && (context == NULL || PyContext_Enter (context) == 0))
-    {
-      result = PyObject_CallFunctionObjArgs (step, NULL);
-      if (context != NULL)
-        PyContext_Exit (context);
-    }
-  if (result == NULL)
-    PyErr_Clear ();
-  Py_XDECREF (result);
-  Py_XDECREF (step);
-  Py_XDECREF (context);
-}
-
-/* Task(coroutine, loop=…), with the context where it can be given. */
-static PyObject *
-make_task (Server   *self,
-           PyObject *coroutine,
-           PyObject *context)
-{
-  PyObject *args = PyTuple_Pack (1, coroutine);
-  PyObject *task = NULL;
-
-  if (args == NULL)
-    return NULL;
-
-  if (!self->takes_context)
-    {
-      if (PyContext_Enter (context) == 0)
-        {
-          task = PyObject_Call (self->task_type, args, self->task_kwargs);
-          PyContext_Exit (context);
-        }
-    }
-  else if (PyDict_SetItem (self->task_kwargs, names.context, context) == 0)
-    {
-      task = PyObject_Call (self->task_type, args, self->task_kwargs);
-      PyDict_SetItem (self->task_kwargs, names.context, Py_None);
-    }
-  Py_DECREF (args);
-
-  return task;
-}
-
-static PyObject *
-make_task_and_step (Server   *self,
-                    PyObject *coroutine,
-                    PyObject *context)
-{
-  PyObject *task = NULL;
-
-  if (PyObject_SetAttr (self->loop, names.call_soon, self->catch_call_soon) < 0)
-    return NULL;
-
-  task = make_task (self, coroutine, context);
-  if (PyObject_SetAttr (self->loop, names.call_soon, NULL) < 0)
-    Py_CLEAR (task);
-  if (task != NULL)
-    run_first_step (self);
-
-  return task;
-}
-
-/* The extension has its own idea of what a task is: its first step comes in the loop's next turn. */
-static PyObject *
-create_task (Server   *self,
-             PyObject *coroutine,
-             PyObject *context)
-{
-  PyObject *task = NULL;
-
-  if (PyContext_Enter (context) == 0)
-    {
-      task = call_method (self->loop, names.create_task, coroutine);
-      PyContext_Exit (context);
-    }
-
-  return task;
-}
-
-static PyObject *
-start_task (Server   *self,
-            PyObject *coroutine,
-            PyObject *context)
-{
-  PyObject *factory = self->ready != NULL ? PyObject_GetAttr (self->loop, names.task_factory) : NULL;
-
-  Py_XDECREF (factory);
-  if (factory == NULL)
-    PyErr_Clear ();
-  if (factory != Py_None)
-    return create_task (self, coroutine, context);
-  if (self->eager)
-    return make_task (self, coroutine, context);
-
-  return make_task_and_step (self, coroutine, context);
 }
 
 static gboolean
@@ -330,7 +160,7 @@ start_coroutine (Server   *self,
   if (coroutine != NULL)
     context = _pyisolate_native_new_context (frame);
   if (context != NULL)
-    task = start_task (self, coroutine, context);
+    task = _pyisolate_tasks_start (self->making, coroutine, context);
   Py_XDECREF (coroutine);
   Py_XDECREF (context);
   if (task == NULL)
@@ -662,7 +492,7 @@ server_start (PyObject *object,
     return NULL;
 
   context = _pyisolate_native_new_context (frame);
-  task = context != NULL ? start_task (self, coroutine, context) : NULL;
+  task = context != NULL ? _pyisolate_tasks_start (self->making, coroutine, context) : NULL;
   Py_XDECREF (context);
   if (task == NULL)
     return NULL;
@@ -702,12 +532,6 @@ intern_names (void)
   } all[] = {
     { &names.stopping, "_stopping" },
     { &names.scheduled, "_scheduled" },
-    { &names.task_factory, "_task_factory" },
-    { &names.create_task, "create_task" },
-    { &names.call_soon, "call_soon" },
-    { &names.context, "context" },
-    { &names.done, "done" },
-    { &names.result, "result" },
     { &names.cancel, "cancel" },
     { &names.add_done_callback, "add_done_callback" },
   };
@@ -722,8 +546,8 @@ intern_names (void)
   return TRUE;
 }
 
-/* Server(inbox, loop, asyncio, on_other, on_closed, fd, select, eager, takes_context): @fd and @select are the selector's
- * on a loop that has the usual one, else -1 and None. Lives as long as the process. */
+/* Server(inbox, loop, get_running_loop, set_running_loop, on_other, on_closed, fd, select): @fd and @select are the
+ * selector's on a loop that has the usual one, else -1 and None. Lives as long as the process. */
 static PyObject *
 server_make (PyTypeObject *type,
              PyObject     *args,
@@ -731,23 +555,19 @@ server_make (PyTypeObject *type,
 {
   allocfunc alloc = (allocfunc) PyType_GetSlot (type, Py_tp_alloc);
   Server *self = (Server *) alloc (type, 0);
-  PyObject *task_kwargs;
   int fd;
 
   if (self == NULL || !_pyisolate_native_check_process () ||
-      !PyArg_ParseTuple (args, "O&OOO!OOOOiOpp:Server", _pyisolate_native_inbox_convert, &self->inbox, &self->loop,
-                         &self->task_type, &PyDict_Type, &task_kwargs, &self->get_running_loop,
-                         &self->set_running_loop, &self->on_other, &self->on_closed, &fd, &self->select,
-                         &self->eager, &self->takes_context))
+      !PyArg_ParseTuple (args, "O&OOOOOiO:Server", _pyisolate_native_inbox_convert, &self->inbox, &self->loop,
+                         &self->get_running_loop, &self->set_running_loop, &self->on_other, &self->on_closed, &fd,
+                         &self->select))
     return NULL;
 
-  names.cancelled_error = _pyisolate_native_get_asyncio ("asyncio.exceptions", "CancelledError");
-  if (names.cancelled_error == NULL)
+  self->making = _pyisolate_tasks_new (self->loop, fd >= 0);
+  if (self->making == NULL)
     return NULL;
 
-  self->task_kwargs = task_kwargs;
   self->tasks = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, release_object);
-  self->catch_call_soon = PyCFunction_NewEx (&catch_def, (PyObject *) self, NULL);
   self->set = -1;
   if (fd >= 0)
     {
@@ -760,8 +580,6 @@ server_make (PyTypeObject *type,
     }
 
   Py_INCREF (self->loop);
-  Py_INCREF (self->task_type);
-  Py_INCREF (self->task_kwargs);
   Py_INCREF (self->get_running_loop);
   Py_INCREF (self->set_running_loop);
   Py_INCREF (self->on_other);

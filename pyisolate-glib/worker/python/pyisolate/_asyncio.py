@@ -12,10 +12,6 @@ import _pyisolate_native as native
 
 from ._dispatch import answer_exception, current, methods, serve
 
-# What a task can be given: its context, and that its first step runs at once.
-TAKES_CONTEXT = sys.version_info >= (3, 11)
-EAGER = sys.version_info >= (3, 12)
-
 # One turn of the loop handles so many frames before it looks at anything else.
 FRAMES_PER_TURN = 64
 
@@ -92,24 +88,15 @@ class MainLoop:
         self.closed = False
         self.loop = _main_thread_loop()
         selector = _usual_selector(self.loop)
-        arguments = {"loop": self.loop}
-        if TAKES_CONTEXT:
-            arguments["context"] = None
-        if EAGER:
-            arguments["eager_start"] = True
         self.server = native.Server(
             inbox,
             self.loop,
-            asyncio.Task,
-            arguments,
             asyncio._get_running_loop,
             asyncio._set_running_loop,
             self._on_other,
             self._on_closed,
             -1 if selector is None else selector.fileno(),
             None if selector is None else selector.select,
-            EAGER,
-            TAKES_CONTEXT,
         )
         if selector is None:
             self.loop.add_reader(inbox.fileno(), self.server.serve_ready)
