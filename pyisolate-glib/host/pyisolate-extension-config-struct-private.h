@@ -5,7 +5,7 @@
 
 G_BEGIN_DECLS
 
-/* For the two files of the class: the class itself, and its many accessors. */
+/* For the class and its accessors. */
 
 struct _PyIsolateExtensionConfig {
   GObject parent_instance;
@@ -58,8 +58,22 @@ enum {
   N_PROPS
 };
 
-/* Tells that a property has changed. */
-void _pyisolate_extension_config_notify (PyIsolateExtensionConfig *self,
-                                         int                       prop_id);
+/* They notify if that changes the property, whose field must be of that type. @value is copied; a
+ * NULL strv is an empty one. */
+void _pyisolate_extension_config_set_string  (PyIsolateExtensionConfig *self,
+                                              guint                     prop_id,
+                                              const char               *value);
+void _pyisolate_extension_config_set_strv    (PyIsolateExtensionConfig *self,
+                                              guint                     prop_id,
+                                              const char *const        *value);
+void _pyisolate_extension_config_set_boolean (PyIsolateExtensionConfig *self,
+                                              guint                     prop_id,
+                                              gboolean                  value);
+void _pyisolate_extension_config_set_int64   (PyIsolateExtensionConfig *self,
+                                              guint                     prop_id,
+                                              gint64                    value);
+void _pyisolate_extension_config_set_uint64  (PyIsolateExtensionConfig *self,
+                                              guint                     prop_id,
+                                              guint64                   value);
 
 G_END_DECLS

@@ -13,9 +13,128 @@
  *
  * Since: 0.1
  */
+
 static GParamSpec *properties[N_PROPS];
 
 G_DEFINE_FINAL_TYPE (PyIsolateExtensionConfig, pyisolate_extension_config, G_TYPE_OBJECT)
+
+/* Where the value of each property is; of which type it is, its GParamSpec knows. */
+#define FIELD(name) G_STRUCT_OFFSET (PyIsolateExtensionConfig, name)
+static const glong offsets[N_PROPS] = {
+  [PROP_NAME] = FIELD (name),
+  [PROP_MODULE_PATH] = FIELD (module_path),
+  [PROP_ISOLATED] = FIELD (isolated),
+  [PROP_DEPENDENCIES] = FIELD (dependencies),
+  [PROP_APIS] = FIELD (apis),
+  [PROP_PYTHON] = FIELD (python),
+  [PROP_ENVIRONMENT] = FIELD (environment),
+  [PROP_SOURCE_PATHS] = FIELD (source_paths),
+  [PROP_FIND_LINKS] = FIELD (find_links),
+  [PROP_INDEX_URL] = FIELD (index_url),
+  [PROP_EXTRA_INDEX_URLS] = FIELD (extra_index_urls),
+  [PROP_LOCK_FILE] = FIELD (lock_file),
+  [PROP_ALLOW_SOURCE_BUILDS] = FIELD (allow_source_builds),
+  [PROP_AUTO_UPDATE] = FIELD (auto_update),
+  [PROP_SHARE_TORCH] = FIELD (share_torch),
+  [PROP_ENVIRONMENT_VARIABLES] = FIELD (environment_variables),
+  [PROP_CALL_TIMEOUT] = FIELD (call_timeout),
+  [PROP_START_TIMEOUT] = FIELD (start_timeout),
+  [PROP_STOP_TIMEOUT] = FIELD (stop_timeout),
+  [PROP_KILL_ON_TIMEOUT] = FIELD (kill_on_timeout),
+  [PROP_SHARED_MEMORY_LIMIT] = FIELD (shared_memory_limit),
+};
+#undef FIELD
+
+static gpointer
+get_field (PyIsolateExtensionConfig *self,
+           guint                     prop_id)
+{
+  return G_STRUCT_MEMBER_P (self, offsets[prop_id]);
+}
+
+static void
+notify (PyIsolateExtensionConfig *self,
+        guint                     prop_id)
+{
+  g_object_notify_by_pspec (G_OBJECT (self), properties[prop_id]);
+}
+
+void
+_pyisolate_extension_config_set_string (PyIsolateExtensionConfig *self,
+                                        guint                     prop_id,
+                                        const char               *value)
+{
+  char **field = get_field (self, prop_id);
+
+  if (g_strcmp0 (*field, value) == 0)
+    return;
+
+  g_free (*field);
+  *field = g_strdup (value);
+  notify (self, prop_id);
+}
+
+void
+_pyisolate_extension_config_set_strv (PyIsolateExtensionConfig *self,
+                                      guint                     prop_id,
+                                      const char *const        *value)
+{
+  static const char *const none[] = { NULL };
+  char ***field = get_field (self, prop_id);
+  char **copy;
+
+  if (value == NULL)
+    value = none;
+  if (g_strv_equal ((const char *const *) *field, value))
+    return;
+
+  copy = g_strdupv ((char **) value);
+  g_strfreev (*field);
+  *field = copy;
+  notify (self, prop_id);
+}
+
+void
+_pyisolate_extension_config_set_boolean (PyIsolateExtensionConfig *self,
+                                         guint                     prop_id,
+                                         gboolean                  value)
+{
+  gboolean *field = get_field (self, prop_id);
+
+  if (*field == !!value)
+    return;
+
+  *field = !!value;
+  notify (self, prop_id);
+}
+
+void
+_pyisolate_extension_config_set_int64 (PyIsolateExtensionConfig *self,
+                                       guint                     prop_id,
+                                       gint64                    value)
+{
+  gint64 *field = get_field (self, prop_id);
+
+  if (*field == value)
+    return;
+
+  *field = value;
+  notify (self, prop_id);
+}
+
+void
+_pyisolate_extension_config_set_uint64 (PyIsolateExtensionConfig *self,
+                                        guint                     prop_id,
+                                        guint64                   value)
+{
+  guint64 *field = get_field (self, prop_id);
+
+  if (*field == value)
+    return;
+
+  *field = value;
+  notify (self, prop_id);
+}
 
 static void
 pyisolate_extension_config_get_property (GObject    *object,
@@ -23,76 +142,20 @@ pyisolate_extension_config_get_property (GObject    *object,
                                          GValue     *value,
                                          GParamSpec *pspec)
 {
-  PyIsolateExtensionConfig *self = PYISOLATE_EXTENSION_CONFIG (object);
+  gconstpointer field = get_field (PYISOLATE_EXTENSION_CONFIG (object), prop_id);
 
-  switch (prop_id)
-    {
-    case PROP_NAME:
-      g_value_set_string (value, self->name);
-      break;
-    case PROP_MODULE_PATH:
-      g_value_set_string (value, self->module_path);
-      break;
-    case PROP_ISOLATED:
-      g_value_set_boolean (value, self->isolated);
-      break;
-    case PROP_DEPENDENCIES:
-      g_value_set_boxed (value, self->dependencies);
-      break;
-    case PROP_APIS:
-      g_value_set_boxed (value, self->apis);
-      break;
-    case PROP_PYTHON:
-      g_value_set_string (value, self->python);
-      break;
-    case PROP_ENVIRONMENT:
-      g_value_set_string (value, self->environment);
-      break;
-    case PROP_SOURCE_PATHS:
-      g_value_set_boxed (value, self->source_paths);
-      break;
-    case PROP_FIND_LINKS:
-      g_value_set_boxed (value, self->find_links);
-      break;
-    case PROP_INDEX_URL:
-      g_value_set_string (value, self->index_url);
-      break;
-    case PROP_EXTRA_INDEX_URLS:
-      g_value_set_boxed (value, self->extra_index_urls);
-      break;
-    case PROP_LOCK_FILE:
-      g_value_set_string (value, self->lock_file);
-      break;
-    case PROP_ALLOW_SOURCE_BUILDS:
-      g_value_set_boolean (value, self->allow_source_builds);
-      break;
-    case PROP_AUTO_UPDATE:
-      g_value_set_boolean (value, self->auto_update);
-      break;
-    case PROP_SHARE_TORCH:
-      g_value_set_boolean (value, self->share_torch);
-      break;
-    case PROP_ENVIRONMENT_VARIABLES:
-      g_value_set_boxed (value, self->environment_variables);
-      break;
-    case PROP_CALL_TIMEOUT:
-      g_value_set_int64 (value, self->call_timeout);
-      break;
-    case PROP_START_TIMEOUT:
-      g_value_set_int64 (value, self->start_timeout);
-      break;
-    case PROP_STOP_TIMEOUT:
-      g_value_set_int64 (value, self->stop_timeout);
-      break;
-    case PROP_KILL_ON_TIMEOUT:
-      g_value_set_boolean (value, self->kill_on_timeout);
-      break;
-    case PROP_SHARED_MEMORY_LIMIT:
-      g_value_set_uint64 (value, self->shared_memory_limit);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
-    }
+  if (G_VALUE_HOLDS_STRING (value))
+    g_value_set_string (value, *(const char *const *) field);
+  else if (G_VALUE_HOLDS (value, G_TYPE_STRV))
+    g_value_set_boxed (value, *(const gconstpointer *) field);
+  else if (G_VALUE_HOLDS_BOOLEAN (value))
+    g_value_set_boolean (value, *(const gboolean *) field);
+  else if (G_VALUE_HOLDS_INT64 (value))
+    g_value_set_int64 (value, *(const gint64 *) field);
+  else if (G_VALUE_HOLDS_UINT64 (value))
+    g_value_set_uint64 (value, *(const guint64 *) field);
+  else
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
 }
 
 static void
@@ -103,92 +166,32 @@ pyisolate_extension_config_set_property (GObject      *object,
 {
   PyIsolateExtensionConfig *self = PYISOLATE_EXTENSION_CONFIG (object);
 
-  switch (prop_id)
-    {
-    case PROP_NAME:
-      pyisolate_extension_config_set_name (self, g_value_get_string (value));
-      break;
-    case PROP_MODULE_PATH:
-      pyisolate_extension_config_set_module_path (self, g_value_get_string (value));
-      break;
-    case PROP_ISOLATED:
-      pyisolate_extension_config_set_isolated (self, g_value_get_boolean (value));
-      break;
-    case PROP_DEPENDENCIES:
-      pyisolate_extension_config_set_dependencies (self, g_value_get_boxed (value));
-      break;
-    case PROP_APIS:
-      pyisolate_extension_config_set_apis (self, g_value_get_boxed (value));
-      break;
-    case PROP_PYTHON:
-      pyisolate_extension_config_set_python (self, g_value_get_string (value));
-      break;
-    case PROP_ENVIRONMENT:
-      pyisolate_extension_config_set_environment (self, g_value_get_string (value));
-      break;
-    case PROP_SOURCE_PATHS:
-      pyisolate_extension_config_set_source_paths (self, g_value_get_boxed (value));
-      break;
-    case PROP_FIND_LINKS:
-      pyisolate_extension_config_set_find_links (self, g_value_get_boxed (value));
-      break;
-    case PROP_INDEX_URL:
-      pyisolate_extension_config_set_index_url (self, g_value_get_string (value));
-      break;
-    case PROP_EXTRA_INDEX_URLS:
-      pyisolate_extension_config_set_extra_index_urls (self, g_value_get_boxed (value));
-      break;
-    case PROP_LOCK_FILE:
-      pyisolate_extension_config_set_lock_file (self, g_value_get_string (value));
-      break;
-    case PROP_ALLOW_SOURCE_BUILDS:
-      pyisolate_extension_config_set_allow_source_builds (self, g_value_get_boolean (value));
-      break;
-    case PROP_AUTO_UPDATE:
-      pyisolate_extension_config_set_auto_update (self, g_value_get_boolean (value));
-      break;
-    case PROP_SHARE_TORCH:
-      pyisolate_extension_config_set_share_torch (self, g_value_get_boolean (value));
-      break;
-    case PROP_ENVIRONMENT_VARIABLES:
-      pyisolate_extension_config_set_environment_variables (self, g_value_get_boxed (value));
-      break;
-    case PROP_CALL_TIMEOUT:
-      pyisolate_extension_config_set_call_timeout (self, g_value_get_int64 (value));
-      break;
-    case PROP_START_TIMEOUT:
-      pyisolate_extension_config_set_start_timeout (self, g_value_get_int64 (value));
-      break;
-    case PROP_STOP_TIMEOUT:
-      pyisolate_extension_config_set_stop_timeout (self, g_value_get_int64 (value));
-      break;
-    case PROP_KILL_ON_TIMEOUT:
-      pyisolate_extension_config_set_kill_on_timeout (self, g_value_get_boolean (value));
-      break;
-    case PROP_SHARED_MEMORY_LIMIT:
-      pyisolate_extension_config_set_shared_memory_limit (self, g_value_get_uint64 (value));
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
-    }
+  if (G_VALUE_HOLDS_STRING (value))
+    _pyisolate_extension_config_set_string (self, prop_id, g_value_get_string (value));
+  else if (G_VALUE_HOLDS (value, G_TYPE_STRV))
+    _pyisolate_extension_config_set_strv (self, prop_id, g_value_get_boxed (value));
+  else if (G_VALUE_HOLDS_BOOLEAN (value))
+    _pyisolate_extension_config_set_boolean (self, prop_id, g_value_get_boolean (value));
+  else if (G_VALUE_HOLDS_INT64 (value))
+    _pyisolate_extension_config_set_int64 (self, prop_id, g_value_get_int64 (value));
+  else if (G_VALUE_HOLDS_UINT64 (value))
+    _pyisolate_extension_config_set_uint64 (self, prop_id, g_value_get_uint64 (value));
+  else
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
 }
 
 static void
 pyisolate_extension_config_finalize (GObject *object)
 {
   PyIsolateExtensionConfig *self = PYISOLATE_EXTENSION_CONFIG (object);
-  g_clear_pointer (&self->name, g_free);
-  g_clear_pointer (&self->module_path, g_free);
-  g_clear_pointer (&self->dependencies, g_strfreev);
-  g_clear_pointer (&self->apis, g_strfreev);
-  g_clear_pointer (&self->python, g_free);
-  g_clear_pointer (&self->environment, g_free);
-  g_clear_pointer (&self->source_paths, g_strfreev);
-  g_clear_pointer (&self->find_links, g_strfreev);
-  g_clear_pointer (&self->index_url, g_free);
-  g_clear_pointer (&self->extra_index_urls, g_strfreev);
-  g_clear_pointer (&self->lock_file, g_free);
-  g_clear_pointer (&self->environment_variables, g_strfreev);
+
+  for (guint i = 1; i < N_PROPS; i++)
+    {
+      if (properties[i]->value_type == G_TYPE_STRING)
+        g_clear_pointer ((char **) get_field (self, i), g_free);
+      else if (properties[i]->value_type == G_TYPE_STRV)
+        g_clear_pointer ((char ***) get_field (self, i), g_strfreev);
+    }
 
   G_OBJECT_CLASS (pyisolate_extension_config_parent_class)->finalize (object);
 }
@@ -202,6 +205,7 @@ pyisolate_extension_config_class_init (PyIsolateExtensionConfigClass *klass)
   object_class->get_property = pyisolate_extension_config_get_property;
   object_class->set_property = pyisolate_extension_config_set_property;
   object_class->finalize = pyisolate_extension_config_finalize;
+
   /**
    * PyIsolateExtensionConfig:name:
    *
@@ -412,19 +416,13 @@ pyisolate_extension_config_init (PyIsolateExtensionConfig *self)
   self->call_timeout = -1;
   self->start_timeout = 60 * 1000;
   self->stop_timeout = 5 * 1000;
-  self->dependencies = g_new0 (char *, 1);
-  self->apis = g_new0 (char *, 1);
-  self->source_paths = g_new0 (char *, 1);
-  self->find_links = g_new0 (char *, 1);
-  self->extra_index_urls = g_new0 (char *, 1);
-  self->environment_variables = g_new0 (char *, 1);
-}
 
-void
-_pyisolate_extension_config_notify (PyIsolateExtensionConfig *self,
-                                    int                       prop_id)
-{
-  g_object_notify_by_pspec (G_OBJECT (self), properties[prop_id]);
+  /* A list is never NULL. */
+  for (guint i = 1; i < N_PROPS; i++)
+    {
+      if (properties[i]->value_type == G_TYPE_STRV)
+        *(char ***) get_field (self, i) = g_new0 (char *, 1);
+    }
 }
 
 /**
