@@ -13,8 +13,10 @@
 
 #include <math.h>
 
-/* So many frames are handled before the loop looks at anything else. */
+/* So many frames, or so many bytes in them, are handled before anything else is looked at: what else has come, by other
+ * lanes too, and what is there for the loop to do. */
 #define FRAMES_PER_TURN 64
+#define BYTES_PER_TURN (16 * 1024)
 
 typedef struct {
   PyObject_HEAD
@@ -285,15 +287,17 @@ handle (Server         *self,
   return ok;
 }
 
+/* Whether there is something for the loop to do. @deadline: of its first timer, or <= 0. */
 static gboolean
 must_turn (Server     *self,
            PyObject   *scheduled,
-           Py_ssize_t  n_scheduled)
+           Py_ssize_t  n_scheduled,
+           gint64      deadline)
 {
   PyObject *now;
   gboolean must;
 
-  if (PyObject_Size (self->ready) != 0)
+  if (PyObject_Size (self->ready) != 0 || (deadline > 0 && g_get_monotonic_time () >= deadline))
     return TRUE;
 
   now = PyObject_GetAttr (self->loop, names.stopping);
@@ -309,30 +313,27 @@ must_turn (Server     *self,
   return must;
 }
 
-/* What is in the inbox. FALSE: an exception is set. */
+/* What is in the inbox. *@more: there may be more in it. FALSE: an exception is set. */
 static gboolean
 handle_frames (Server  *self,
                gboolean *more)
 {
-  PyIsolateFrame *frame = _pyisolate_inbox_pop (self->inbox);
   guint n_frames = 0;
+  gsize n_bytes = 0;
   gboolean ok = TRUE;
+  PyIsolateFrame *frame;
 
   *more = FALSE;
-  while (ok && frame != NULL)
+  while (ok && !*more && (frame = _pyisolate_inbox_pop (self->inbox)) != NULL)
     {
-      PyIsolateFrame *next;
-
-      n_frames++;
+      n_bytes += frame->body != NULL ? g_bytes_get_size (frame->body) : 0;
+      *more = ++n_frames == FRAMES_PER_TURN || n_bytes >= BYTES_PER_TURN;
       /* Answers go together where there is more to do. */
-      if (n_frames == 1 && _pyisolate_inbox_has_frames (self->inbox))
+      if (n_frames == 1 && !*more && _pyisolate_inbox_has_frames (self->inbox))
         _pyisolate_lanes_gather ();
       ok = handle (self, frame);
-      next = n_frames < FRAMES_PER_TURN ? _pyisolate_inbox_pop (self->inbox) : NULL;
-      frame = next;
     }
   _pyisolate_lanes_end_gathering ();
-  *more = n_frames == FRAMES_PER_TURN || !ok;
 
   return ok;
 }
@@ -434,7 +435,7 @@ server_select (PyObject *object,
         return close_loop (self);
       if (others)
         return select_others (self);
-      if (!waited || more || n_events == 0 || deadline == 0 || must_turn (self, scheduled, n_scheduled))
+      if (!waited || (n_events == 0 && !more) || deadline == 0 || must_turn (self, scheduled, n_scheduled, deadline))
         return PyList_New (0);
     }
 }

@@ -9,6 +9,9 @@ from workloads import values
 
 from .base import CannotError
 
+# As a host in C does it.
+WARM_ROUNDS = 2
+
 
 class Load:
     def __init__(self, extension, workload):
@@ -20,6 +23,7 @@ class Load:
         self.waits = workload.name.endswith("-waiting")
         name = workload.name.removeprefix("loaded-").removesuffix("-waiting")
         self.small = getattr(self, name)
+        self.answered = 0
 
     async def measure(self, seconds, most):
         bulk = self.hold if self.waits else self.keep_calling
@@ -36,9 +40,10 @@ class Load:
         return samples
 
     async def until_under_way(self):
-        """All of them are on their way, or have arrived, before the first sample."""
+        """Each has been answered about so often, or all have arrived, before the first sample."""
         if not self.waits:
-            await asyncio.sleep(0.1)
+            while self.answered < self.count * WARM_ROUNDS:
+                await self.extension.echo(1)
             return
         while await self.extension.n_held() < self.count:
             await asyncio.sleep(0.01)
@@ -56,6 +61,7 @@ class Load:
     async def keep_calling(self):
         while True:
             await self.extension.echo(self.bulk)
+            self.answered += 1
 
     async def hold(self):
         await self.extension.hold(self.bulk)
