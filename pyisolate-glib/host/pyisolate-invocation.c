@@ -27,17 +27,16 @@ struct _PyIsolateInvocation {
   PyIsolateEndpoint *endpoint;
   PyIsolateExtension *extension;
   PyIsolateProxiedSingleton *singleton;
-  GCancellable *cancellable;
   PyIsolateFrame *frame;
   PyIsolateCall *call;       /* that led to it, or NULL */
   PyIsolateMailbox *mailbox; /* where the method runs */
+  gboolean is_checked;       /* set before the method runs: the body is what it must be */
+  int is_cancelled;          /* atomic */
 
-  /* Set before the method runs, in the singleton's context. */
+  GMutex mutex; /* of what follows, which is made when somebody asks for it */
+  GCancellable *cancellable;
   GVariant *args;   /* a tuple */
   GVariant *kwargs; /* a{sv} */
-
-  GMutex mutex;         /* of what follows */
-  gboolean is_expanded; /* the arguments have all that is in shared memory, which they get when somebody asks for them */
 
   PyIsolateAttachments *attachments; /* of the answer that is being made, or NULL */
   int answered; /* atomic */
@@ -106,7 +105,7 @@ pyisolate_invocation_get_property (GObject    *object,
       break;
 
     case PROP_CANCELLABLE:
-      g_value_set_object (value, self->cancellable);
+      g_value_set_object (value, pyisolate_invocation_get_cancellable (self));
       break;
 
     default:
@@ -114,12 +113,13 @@ pyisolate_invocation_get_property (GObject    *object,
     }
 }
 
+/* Here and not when it is finalized: until its call is answered the endpoint may give somebody a reference. */
 static void
-pyisolate_invocation_finalize (GObject *object)
+pyisolate_invocation_dispose (GObject *object)
 {
   PyIsolateInvocation *self = PYISOLATE_INVOCATION (object);
 
-  if (!g_atomic_int_get (&self->answered))
+  if (g_atomic_int_compare_and_exchange (&self->answered, FALSE, TRUE))
     {
       g_autoptr (GError) error = NULL;
 
@@ -127,6 +127,14 @@ pyisolate_invocation_finalize (GObject *object)
                            "“%s” of the singleton “%s” gave no answer", self->frame->name, self->frame->target);
       _pyisolate_endpoint_respond (self->endpoint, _pyisolate_frame_new_error (self->frame->id, error));
     }
+
+  G_OBJECT_CLASS (pyisolate_invocation_parent_class)->dispose (object);
+}
+
+static void
+pyisolate_invocation_finalize (GObject *object)
+{
+  PyIsolateInvocation *self = PYISOLATE_INVOCATION (object);
 
   g_clear_object (&self->endpoint);
   g_clear_object (&self->extension);
@@ -150,6 +158,7 @@ pyisolate_invocation_class_init (PyIsolateInvocationClass *klass)
   const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
 
   object_class->get_property = pyisolate_invocation_get_property;
+  object_class->dispose = pyisolate_invocation_dispose;
   object_class->finalize = pyisolate_invocation_finalize;
 
   /**
@@ -209,7 +218,6 @@ pyisolate_invocation_class_init (PyIsolateInvocationClass *klass)
 static void
 pyisolate_invocation_init (PyIsolateInvocation *self)
 {
-  self->cancellable = g_cancellable_new ();
   g_mutex_init (&self->mutex);
 }
 
@@ -267,36 +275,13 @@ unbox_args (GVariant *boxed)
   return tuple;
 }
 
-static gboolean
-parse_body (PyIsolateInvocation  *self,
-            GError              **error)
-{
-  g_autoptr (GVariant) body = NULL;
-  g_autoptr (GVariant) boxed = NULL;
-
-  if (!_pyisolate_value_check_bytes (self->frame->body, G_VARIANT_TYPE (PYISOLATE_BODY_CALL), &body, error))
-    return FALSE;
-
-  boxed = g_variant_get_child_value (body, 0);
-  self->args = unbox_args (boxed);
-  self->kwargs = g_variant_get_child_value (body, 1);
-
-  return TRUE;
-}
-
+/* With the lock held: with all that is in shared memory. */
 static void
 expand_arguments (PyIsolateInvocation *self)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
-  g_autoptr (GVariant) args = NULL;
-  g_autoptr (GVariant) kwargs = NULL;
+  g_autoptr (GVariant) args = _pyisolate_value_expand (self->args, self->frame->memories);
+  g_autoptr (GVariant) kwargs = _pyisolate_value_expand (self->kwargs, self->frame->memories);
 
-  if (self->is_expanded || self->args == NULL)
-    return;
-
-  self->is_expanded = TRUE;
-  args = _pyisolate_value_expand (self->args, self->frame->memories);
-  kwargs = _pyisolate_value_expand (self->kwargs, self->frame->memories);
   if (!g_variant_is_of_type (args, G_VARIANT_TYPE_TUPLE)) /* arguments that look like one such value */
     return;
 
@@ -306,6 +291,24 @@ expand_arguments (PyIsolateInvocation *self)
   self->kwargs = g_steal_pointer (&kwargs);
 }
 
+/* A binding takes the bytes, and needs no variants. */
+static void
+parse_arguments (PyIsolateInvocation *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  g_autoptr (GVariant) body = NULL;
+  g_autoptr (GVariant) boxed = NULL;
+
+  if (self->args != NULL || !self->is_checked)
+    return;
+
+  body = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (PYISOLATE_BODY_CALL), self->frame->body, TRUE));
+  boxed = g_variant_get_child_value (body, 0);
+  self->args = unbox_args (boxed);
+  self->kwargs = g_variant_get_child_value (body, 1);
+  expand_arguments (self);
+}
+
 static void
 run_method (gpointer data)
 {
@@ -313,7 +316,7 @@ run_method (gpointer data)
   g_autoptr (GError) error = NULL;
   gpointer outer = g_private_get (&current);
 
-  if (g_cancellable_is_cancelled (self->cancellable))
+  if (g_atomic_int_get (&self->is_cancelled))
     {
       pyisolate_invocation_return_error_literal (self, G_IO_ERROR, G_IO_ERROR_CANCELLED, "The caller has cancelled the call");
       return;
@@ -325,7 +328,8 @@ run_method (gpointer data)
       return;
     }
 
-  if (!parse_body (self, &error))
+  self->is_checked = _pyisolate_value_check_bytes (self->frame->body, G_VARIANT_TYPE (PYISOLATE_BODY_CALL), NULL, &error);
+  if (!self->is_checked)
     {
       pyisolate_invocation_return_error (self, error);
       _pyisolate_endpoint_close (self->endpoint, error);
@@ -348,7 +352,17 @@ _pyisolate_invocation_dispatch (PyIsolateInvocation *self)
 static void
 cancel (gpointer data)
 {
-  g_cancellable_cancel (PYISOLATE_INVOCATION (data)->cancellable);
+  PyIsolateInvocation *self = PYISOLATE_INVOCATION (data);
+  g_autoptr (GCancellable) cancellable = NULL;
+
+  g_mutex_lock (&self->mutex);
+  g_atomic_int_set (&self->is_cancelled, TRUE);
+  if (self->cancellable != NULL)
+    cancellable = g_object_ref (self->cancellable);
+  g_mutex_unlock (&self->mutex);
+
+  if (cancellable != NULL)
+    g_cancellable_cancel (cancellable);
 }
 
 void
@@ -367,7 +381,7 @@ _pyisolate_invocation_coerce_args (PyIsolateInvocation *self,
   g_autoptr (GVariant) args = NULL;
   g_autoptr (GError) error = NULL;
 
-  expand_arguments (self);
+  parse_arguments (self);
   args = _pyisolate_value_coerce (self->args, G_VARIANT_TYPE (type_string), &error);
   if (args == NULL)
     {
@@ -511,7 +525,7 @@ pyisolate_invocation_get_args (PyIsolateInvocation *self)
 {
   g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
 
-  expand_arguments (self);
+  parse_arguments (self);
   return self->args;
 }
 
@@ -530,7 +544,7 @@ pyisolate_invocation_get_kwargs (PyIsolateInvocation *self)
 {
   g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
 
-  expand_arguments (self);
+  parse_arguments (self);
   return self->kwargs;
 }
 
@@ -590,7 +604,17 @@ pyisolate_invocation_dup_fd (PyIsolateInvocation  *self,
 GCancellable *
 pyisolate_invocation_get_cancellable (PyIsolateInvocation *self)
 {
+  g_autoptr (GMutexLocker) locker = NULL;
+
   g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+
+  locker = g_mutex_locker_new (&self->mutex);
+  if (self->cancellable == NULL)
+    {
+      self->cancellable = g_cancellable_new ();
+      if (g_atomic_int_get (&self->is_cancelled))
+        g_cancellable_cancel (self->cancellable); /* which nobody has seen yet */
+    }
 
   return self->cancellable;
 }

@@ -24,6 +24,7 @@ struct _PyIsolateMailbox {
 
   GMutex mutex; /* guards the rest */
   GCond cond;
+  gboolean asleep;      /* a blocked caller waits for the condition */
   GQueue calls;         /* of Job */
   GQueue notifications; /* of Job */
   guint64 last_number;

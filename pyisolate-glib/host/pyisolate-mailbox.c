@@ -250,7 +250,8 @@ _pyisolate_mailbox_wake_locked (PyIsolateMailbox *self)
       while (write (self->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
         ;
     }
-  g_cond_broadcast (&self->cond);
+  if (self->asleep) /* to tell nobody costs a system call, too */
+    g_cond_signal (&self->cond);
 }
 
 void
@@ -399,7 +400,9 @@ _pyisolate_mailbox_wait (PyIsolateMailbox *self,
       else if (!_pyisolate_mailbox_read_lanes (self))
         {
           self->served = PYISOLATE_SERVED_AWAKE;
+          self->asleep = TRUE;
           g_cond_wait (&self->cond, &self->mutex);
+          self->asleep = FALSE;
         }
     }
   leave_to_context (self);

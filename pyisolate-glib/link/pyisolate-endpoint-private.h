@@ -70,7 +70,8 @@ void               _pyisolate_endpoint_cancel  (PyIsolateEndpoint              *
                                                 guint64                         id);
 void               _pyisolate_endpoint_respond (PyIsolateEndpoint              *self,
                                                 PyIsolateFrame                 *frame /* transfer full */);
-/* Keeps a weak reference to what handles a call of theirs, until the call is answered. */
+/* Notes what handles a call of theirs, without a reference, until the call is answered: which it must be before the object is
+ * finalized, in its dispose() at the latest. */
 void               _pyisolate_endpoint_attach  (PyIsolateEndpoint              *self,
                                                 guint64                         id,
                                                 GObject                        *object);

@@ -25,7 +25,7 @@ typedef struct {
 
 typedef struct {
   PyIsolateTransport *transport; /* by which it came */
-  GWeakRef handler; /* what was attached */
+  GObject *handler; /* what was attached, not referenced */
   gboolean cancelled;
 } CallIn;
 
@@ -78,7 +78,6 @@ call_in_new (PyIsolateTransport *transport)
   CallIn *call = g_new0 (CallIn, 1);
 
   call->transport = g_object_ref (transport);
-  g_weak_ref_init (&call->handler, NULL);
 
   return call;
 }
@@ -89,7 +88,6 @@ call_in_free (gpointer data)
   CallIn *call = data;
 
   g_object_unref (call->transport);
-  g_weak_ref_clear (&call->handler);
   g_free (call);
 }
 
@@ -728,7 +726,7 @@ _pyisolate_endpoint_attach (PyIsolateEndpoint *self,
   CallIn *call = g_hash_table_lookup (self->calls_in, &id);
 
   if (call != NULL)
-    g_weak_ref_set (&call->handler, object);
+    call->handler = object;
 }
 
 GObject *
@@ -738,7 +736,7 @@ _pyisolate_endpoint_dup_attached (PyIsolateEndpoint *self,
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
   CallIn *call = g_hash_table_lookup (self->calls_in, &id);
 
-  return call != NULL ? g_weak_ref_get (&call->handler) : NULL;
+  return call != NULL && call->handler != NULL ? g_object_ref (call->handler) : NULL;
 }
 
 static void

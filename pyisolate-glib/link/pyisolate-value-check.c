@@ -225,7 +225,7 @@ _pyisolate_value_find_problem (const char    *type,
  * _pyisolate_value_check_bytes:
  * @body: bytes that may be anything
  * @type: what they should be
- * @out: (out) (transfer full): the value, whose memory is that of @body
+ * @out: (out) (optional) (transfer full): the value, whose memory is that of @body
  * @error: return location for a %PYISOLATE_ERROR_BAD_MESSAGE
  *
  * Checks a message body from a worker.
@@ -243,7 +243,7 @@ _pyisolate_value_check_bytes (GBytes              *body,
   gconstpointer data;
   gsize size;
 
-  g_assert (body != NULL && type != NULL && out != NULL);
+  g_assert (body != NULL && type != NULL);
 
   data = g_bytes_get_data (body, &size);
   problem = _pyisolate_value_find_problem (g_variant_type_peek_string (type),
@@ -256,6 +256,7 @@ _pyisolate_value_check_bytes (GBytes              *body,
       return FALSE;
     }
 
-  *out = g_variant_ref_sink (g_variant_new_from_bytes (type, body, TRUE));
+  if (out != NULL)
+    *out = g_variant_ref_sink (g_variant_new_from_bytes (type, body, TRUE));
   return TRUE;
 }

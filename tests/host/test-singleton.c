@@ -472,6 +472,14 @@ on_keep (PyIsolateProxiedSingleton *singleton,
 }
 
 static void
+on_keep_only (PyIsolateProxiedSingleton *singleton,
+              PyIsolateInvocation       *invocation,
+              gpointer                   data)
+{
+  g_ptr_array_add (((Keeper *) data)->kept, g_object_ref (invocation));
+}
+
+static void
 keeper_clear (Keeper *keeper)
 {
   for (guint i = 0; i < keeper->kept->len; i++)
@@ -516,6 +524,37 @@ test_caller_cancels (void)
   pyisolate_invocation_return_value (g_ptr_array_index (keeper.kept, 0), NULL);
   keeper_clear (&keeper);
   host_assert_result (extension, "echo", "(1,)", "int64 1");
+}
+
+/* Who asks for the cancellable only after the cancellation gets one that is cancelled. */
+static void
+test_asked_late (void)
+{
+  Keeper keeper = { g_ptr_array_new_with_free_func (g_object_unref), 0 };
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateProxiedSingleton *slow = add_singleton (test, "slow");
+  PyIsolateExtension *extension;
+  g_autoptr (GAsyncResult) first = NULL;
+  g_autoptr (GAsyncResult) second = NULL;
+  g_autoptr (GVariant) value = NULL;
+
+  add (slow, "keep", NULL, on_keep, &keeper);
+  add (slow, "keep_only", NULL, on_keep_only, &keeper);
+  add (slow, "begun", NULL, on_echo, NULL);
+  extension = load_client (test, "it", "aclient", "slow");
+  host_begin (extension, "begin_and_cancel", "('slow', 'keep_only')", NULL, &first);
+  value = host_end (extension, &first);
+  host_assert_value (value, "'cancelled'");
+
+  /* Cancellations come in order. */
+  host_begin (extension, "begin_and_cancel", "('slow', 'keep')", NULL, &second);
+  test_util_assert_until (has_cancelled, &keeper, HOST_TEST_TIMEOUT_MS);
+  g_assert_true (
+    g_cancellable_is_cancelled (pyisolate_invocation_get_cancellable (g_ptr_array_index (keeper.kept, 0))));
+  g_clear_pointer (&value, g_variant_unref);
+  value = host_end (extension, &second);
+  host_assert_value (value, "'cancelled'");
+  keeper_clear (&keeper);
 }
 
 static void
@@ -889,6 +928,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/singleton/later", test_later);
   test_util_add_func ("/pyisolate/singleton/twice", test_twice);
   test_util_add_func ("/pyisolate/singleton/caller-cancels", test_caller_cancels);
+  test_util_add_func ("/pyisolate/singleton/asked-late", test_asked_late);
   test_util_add_func ("/pyisolate/singleton/caller-dies", test_caller_dies);
   test_util_add_func ("/pyisolate/singleton/cancel-through", test_cancel_through);
   for (guint i = 0; i < G_N_ELEMENTS (nestings); i++)

@@ -630,10 +630,8 @@ test_attached (LinkPair *pair)
   g_assert_true (found == object);
   g_assert_null (_pyisolate_endpoint_dup_attached (pair->host.endpoint, LINK_ID (2)));
 
-  g_clear_object (&found);
-  g_clear_object (&object); /* it was the last reference */
-  g_assert_null (_pyisolate_endpoint_dup_attached (pair->host.endpoint, LINK_ID (1)));
   _pyisolate_endpoint_respond (pair->host.endpoint, link_frame_return (LINK_ID (1), "done"));
+  g_assert_null (_pyisolate_endpoint_dup_attached (pair->host.endpoint, LINK_ID (1)));
   link_box_assert_returned (box, "done");
 }
 
