@@ -12,8 +12,13 @@ _pyisolate_env_request_normalize (const PyIsolateEnvironmentRequest *request);
 /* Whether ensure would run no process. */
 gboolean              _pyisolate_env_is_warm          (const PyIsolateEnvironmentRequest *request);
 
-/* Takes a generation into use: NULL without an error where there is none that is whole.
- * @generation 0: the current one. */
+/* Whether it is there, and was made with this interpreter. */
+gboolean
+_pyisolate_env_generation_is_whole (const char                    *generation,
+                                    const PyIsolateEnvInterpreter *interpreter);
+
+/* Takes the current generation into use: NULL without an error where there is none that is
+ * whole. */
 PyIsolateEnvironment *_pyisolate_env_acquire          (const char                     *venv_root,
                                                        const char                     *key,
                                                        const PyIsolateEnvInterpreter  *interpreter,
