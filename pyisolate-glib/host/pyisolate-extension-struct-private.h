@@ -8,8 +8,9 @@
 
 G_BEGIN_DECLS
 
-/* For the two files that an extension is made of: pyisolate-extension.c, what an application sees of it, and
- * pyisolate-extension-life.c, what happens to it. */
+/* For the files that an extension is made of: pyisolate-extension.c, what an application sees of it;
+ * pyisolate-extension-life.c, its state; pyisolate-extension-news.c, what its worker has to say;
+ * pyisolate-extension-stop.c, how it is ended. */
 
 /* What happens to the process happens on the service thread, and takes effect at once: a call made right after the process
  * has ended fails, whether or not the home context has been iterated. Signals and notify follow in the home context. */
@@ -44,10 +45,30 @@ struct _PyIsolateExtension {
 };
 
 /* In the home context: emits the signal, or notify. */
-void _pyisolate_extension_tell_news (PyIsolateExtension  *self,
-                                     const PyIsolateNews *news);
+void     _pyisolate_extension_tell_news          (PyIsolateExtension      *self,
+                                                  const PyIsolateNews     *news);
+
+/* With the lock held; TRUE: it has changed, so notify has to be posted. */
+gboolean _pyisolate_extension_change_state       (PyIsolateExtension      *self,
+                                                  PyIsolateExtensionState  state);
+gboolean _pyisolate_extension_state_is_final     (PyIsolateExtensionState  state);
+void     _pyisolate_extension_post_notify        (PyIsolateExtension      *self,
+                                                  const char              *property);
+
 /* Ends the process, if there is one. @why: (transfer full) (nullable): NULL asks it to stop */
-void _pyisolate_extension_end       (PyIsolateExtension  *self,
-                                     GError              *why);
+void     _pyisolate_extension_end                (PyIsolateExtension      *self,
+                                                  GError                  *why);
+/* @data: (transfer full): of the queue of those that wait for the end */
+void     _pyisolate_extension_answer_stop_waiter (gpointer                 data);
+
+/* What the worker calls; @user_data is a GWeakRef to the extension. */
+void     _pyisolate_extension_on_worker_frame    (PyIsolateWorker         *worker,
+                                                  PyIsolateEndpoint       *endpoint,
+                                                  PyIsolateFrame          *frame_to_take,
+                                                  gpointer                 user_data);
+void     _pyisolate_extension_on_worker_output   (PyIsolateWorker         *worker,
+                                                  int                      stream,
+                                                  const char              *line,
+                                                  gpointer                 user_data);
 
 G_END_DECLS

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/* What a worker has to say, as calls of singletons, and as news for who listens: logs, events, output, progress. Any thread. */
+#include "config.h"
+
+#include "pyisolate-extension-struct-private.h"
+
+#include "pyisolate-error.h"
+#include "pyisolate-invocation-private.h"
+#include "pyisolate-value-private.h"
+
+#include <string.h>
+
+/* Bytes of a log record, or of the text of a report of progress. */
+#define MAX_TEXT (8 * 1024)
+
+/* What is for people to read is cut: a worker may send as much of it as it likes. */
+static char *
+dup_bounded (const char *text)
+{
+  gsize length = strlen (text);
+  g_autofree char *start = NULL;
+  g_autofree char *valid = NULL;
+
+  if (length <= MAX_TEXT)
+    return g_strdup (text);
+
+  start = g_strndup (text, MAX_TEXT);
+  valid = g_utf8_make_valid (start, -1);
+  return g_strdup_printf ("%s… (%" G_GSIZE_FORMAT " bytes more)", valid, length - MAX_TEXT);
+}
+
+static void
+post_log (PyIsolateExtension *self,
+          int                 level,
+          const char         *logger,
+          const char         *text)
+{
+  PyIsolateNews *news = _pyisolate_news_new (PYISOLATE_NEWS_LOG);
+
+  news->level = level;
+  news->name = g_strdup (logger);
+  news->text = g_strdup (text);
+  _pyisolate_outbox_post (self->outbox, self, news);
+}
+
+/* Of a logger, that is; what was printed comes by another way. */
+void
+_pyisolate_extension_log (PyIsolateExtension *self,
+                          PyIsolateLogLevel   level,
+                          const char         *logger,
+                          const char         *text)
+{
+  g_autofree char *bounded_logger = dup_bounded (logger);
+  g_autofree char *bounded_text = dup_bounded (text);
+  g_autofree char *line = g_strdup_printf ("%s: %s", bounded_logger, bounded_text);
+
+  _pyisolate_log_tail_append (self->log_tail, line);
+  post_log (self, level, bounded_logger, bounded_text);
+}
+
+/* Any number a logger may have used, as the level at or below it that has a name. */
+static PyIsolateLogLevel
+round_level (int level)
+{
+  if (level < PYISOLATE_LOG_LEVEL_INFO)
+    return PYISOLATE_LOG_LEVEL_DEBUG;
+  if (level >= PYISOLATE_LOG_LEVEL_CRITICAL)
+    return PYISOLATE_LOG_LEVEL_CRITICAL;
+
+  return (PyIsolateLogLevel) (level / 10 * 10);
+}
+
+static gboolean
+handle_log (PyIsolateExtension  *self,
+            PyIsolateFrame      *frame,
+            GError             **error)
+{
+  g_autoptr (GVariant) body = NULL;
+  const char *logger;
+  const char *message;
+  int level;
+
+  if (!_pyisolate_value_check_bytes (frame->body, G_VARIANT_TYPE (PYISOLATE_BODY_LOG), &body, error))
+    return FALSE;
+
+  g_variant_get (body, "(i&s&s)", &level, &logger, &message);
+  _pyisolate_extension_log (self, round_level (level), logger, message);
+
+  return TRUE;
+}
+
+static gboolean
+refuse_news (GError **error)
+{
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+               "The extension sent more events than can wait for the application");
+  return FALSE;
+}
+
+static gboolean
+handle_event (PyIsolateExtension  *self,
+              PyIsolateFrame      *frame_to_take,
+              GError             **error)
+{
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  g_autoptr (GVariant) body = NULL;
+  PyIsolateNews *news;
+
+  if (!_pyisolate_value_check_bytes (frame->body, G_VARIANT_TYPE (PYISOLATE_BODY_VALUE), &body, error))
+    return FALSE;
+
+  news = _pyisolate_news_new (PYISOLATE_NEWS_EVENT);
+  news->name = g_strdup (frame->name);
+  news->value = g_variant_get_variant (body);
+  news->frame = g_steal_pointer (&frame);
+
+  return _pyisolate_outbox_post (self->outbox, self, news) || refuse_news (error);
+}
+
+void
+_pyisolate_extension_post_progress (PyIsolateExtension *self,
+                                    PyIsolateCall      *call,
+                                    double              fraction,
+                                    const char         *text)
+{
+  PyIsolateNews *news = _pyisolate_news_new (PYISOLATE_NEWS_PROGRESS);
+
+  news->call = g_object_ref (call);
+  news->fraction = fraction;
+  news->text = dup_bounded (text);
+  /* Should too many wait, the call itself has been refused for it. */
+  _pyisolate_outbox_post (self->outbox, self, news);
+}
+
+static void
+handle_call (PyIsolateExtension *self,
+             PyIsolateEndpoint  *endpoint,
+             PyIsolateFrame     *frame_to_take)
+{
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  PyIsolateProxiedSingleton *singleton = g_hash_table_lookup (self->singletons, frame->target);
+  g_autoptr (PyIsolateInvocation) invocation = NULL;
+  g_autoptr (GError) error = NULL;
+  guint64 id = frame->id;
+
+  if (singleton == NULL)
+    {
+      error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_NO_SUCH_METHOD,
+                           "The extension “%s” has no access to a singleton “%s”: list it among its apis",
+                           pyisolate_extension_get_name (self), frame->target);
+      _pyisolate_endpoint_respond (endpoint, _pyisolate_frame_new_error (id, error));
+      return;
+    }
+
+  invocation = _pyisolate_invocation_new (endpoint, self, singleton, g_steal_pointer (&frame));
+  _pyisolate_endpoint_attach (endpoint, id, G_OBJECT (invocation));
+  _pyisolate_invocation_dispatch (invocation);
+}
+
+/* In the transport's thread, mostly. */
+void
+_pyisolate_extension_on_worker_frame (PyIsolateWorker   *worker,
+                                      PyIsolateEndpoint *endpoint,
+                                      PyIsolateFrame    *frame_to_take,
+                                      gpointer           user_data)
+{
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  g_autoptr (PyIsolateExtension) self = g_weak_ref_get (user_data);
+  g_autoptr (GObject) attached = NULL;
+  g_autoptr (GError) error = NULL;
+  gboolean ok = TRUE;
+
+  if (self == NULL)
+    return;
+
+  switch (frame->kind)
+    {
+    case PYISOLATE_FRAME_CALL:
+      handle_call (self, endpoint, g_steal_pointer (&frame));
+      break;
+
+    case PYISOLATE_FRAME_CANCEL:
+      attached = _pyisolate_endpoint_dup_attached (endpoint, frame->id);
+      if (attached != NULL)
+        _pyisolate_invocation_cancel (PYISOLATE_INVOCATION (attached));
+      break;
+
+    case PYISOLATE_FRAME_LOG:
+      ok = handle_log (self, frame, &error);
+      break;
+
+    case PYISOLATE_FRAME_EVENT:
+      ok = handle_event (self, g_steal_pointer (&frame), &error);
+      break;
+
+    case PYISOLATE_FRAME_RETURN:
+    case PYISOLATE_FRAME_ERROR:
+    case PYISOLATE_FRAME_PROGRESS:
+    default:
+      g_assert_not_reached (); /* the endpoint keeps these */
+    }
+
+  if (!ok)
+    _pyisolate_endpoint_close (endpoint, error);
+}
+
+void
+_pyisolate_extension_on_worker_output (PyIsolateWorker *worker,
+                                       int              stream,
+                                       const char      *line,
+                                       gpointer         user_data)
+{
+  g_autoptr (PyIsolateExtension) self = g_weak_ref_get (user_data);
+
+  if (self == NULL)
+    return;
+
+  _pyisolate_log_tail_append (self->log_tail, line);
+  post_log (self, stream == 2 ? PYISOLATE_LOG_LEVEL_WARNING : PYISOLATE_LOG_LEVEL_INFO, stream == 2 ? "stderr" : "stdout",
+            line);
+}
