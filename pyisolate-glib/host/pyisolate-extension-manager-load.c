@@ -274,7 +274,7 @@ begin_load (PyIsolateExtensionManager   *self,
   _pyisolate_loader_load (self->loader, extension, request, kind, on_load_news, on_loaded, load, load_request_free);
 
   /* From here on whoever is told may stop the extension, or load another one. */
-  _pyisolate_extension_manager_announce_row (self, extension, position, old);
+  _pyisolate_extension_manager_announce_row (self, position, old, extension);
   if (_pyisolate_extension_is_active (extension))
     _pyisolate_extension_manager_set_fraction (self, extension, 0);
 }

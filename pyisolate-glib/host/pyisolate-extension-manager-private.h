@@ -6,8 +6,9 @@
 
 G_BEGIN_DECLS
 
-/* For the files that a manager is made of: pyisolate-extension-manager.c, the list and what belongs to it,
- * pyisolate-extension-manager-load.c, how extensions get into it, and pyisolate-extension-manager-accessors.c. */
+/* For the files that a manager is made of: pyisolate-extension-manager.c, the class and its signals;
+ * pyisolate-extension-manager-rows.c, the list of extensions; pyisolate-extension-manager-load.c, how they get into it;
+ * pyisolate-extension-manager-singletons.c and pyisolate-extension-manager-accessors.c. */
 
 struct _PyIsolateExtensionManager {
   GObject parent_instance;
@@ -34,10 +35,11 @@ struct _PyIsolateExtensionManager {
 guint _pyisolate_extension_manager_insert_row   (PyIsolateExtensionManager *self,
                                                  PyIsolateExtension        *extension,
                                                  PyIsolateExtension       **old);
+/* @removed, @added: (nullable): what had the row, and what has it */
 void _pyisolate_extension_manager_announce_row  (PyIsolateExtensionManager *self,
-                                                 PyIsolateExtension        *extension,
                                                  guint                      position,
-                                                 PyIsolateExtension        *old);
+                                                 PyIsolateExtension        *removed,
+                                                 PyIsolateExtension        *added);
 /* How far a loading extension is; a negative fraction: it is not loading any more. */
 void _pyisolate_extension_manager_set_fraction  (PyIsolateExtensionManager *self,
                                                  PyIsolateExtension        *extension,
@@ -47,5 +49,7 @@ void _pyisolate_extension_manager_emit_progress (PyIsolateExtensionManager *self
                                                  PyIsolateLoadStage         stage,
                                                  double                     fraction,
                                                  const char                *text);
+
+void _pyisolate_extension_manager_init_list_model (GListModelInterface *iface);
 
 G_END_DECLS
