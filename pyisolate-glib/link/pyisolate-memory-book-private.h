@@ -46,6 +46,7 @@ typedef struct {
   guint n_entries;   /* pieces that the other side has, or may still have mapped */
   guint64 n_passed;  /* references that the other side has not given back */
   guint64 n_in_flight;
+  guint64 n_asked; /* worker: how often it had to ask for a piece */
 } PyIsolateMemoryStatus;
 
 void                 _pyisolate_memory_book_get_status (PyIsolateMemoryBook   *self,

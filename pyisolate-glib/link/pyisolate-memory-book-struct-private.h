@@ -7,6 +7,9 @@
 
 G_BEGIN_DECLS
 
+/* Making a larger one takes too long for the thread in which the other frames arrive. */
+#define PYISOLATE_MEMORY_SMALL_WISH ((guint64) 1024 * 1024)
+
 /* A piece on a link. Both sides know it by its number, which is never used twice. */
 struct _PyIsolateMemoryEntry {
   PyIsolateMemoryEntry *next; /* of the same piece, on another link */

@@ -411,6 +411,7 @@ _pyisolate_memory_book_get_status (PyIsolateMemoryBook   *self,
   *status = (PyIsolateMemoryStatus) { 0 };
   g_mutex_lock (&_pyisolate_memory_mutex);
   status->size = self->size;
+  status->n_asked = self->last_request;
   for (GList *l = self->free.head; l != NULL; l = l->next)
     status->free_size += ((PyIsolateMemory *) l->data)->size;
   g_hash_table_iter_init (&iter, self->entries);

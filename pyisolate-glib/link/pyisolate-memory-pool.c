@@ -16,9 +16,6 @@
 
 #define MAX_FREE 64
 
-/* Making a larger one takes too long for the thread in which the other frames arrive. */
-#define MAX_AT_ONCE ((guint64) 1024 * 1024)
-
 /* More wishes that are being served end the link. */
 #define MAX_REQUESTS 64
 
@@ -283,7 +280,7 @@ _pyisolate_memory_pool_serve (PyIsolateMemoryBook  *self,
 {
   PyIsolateMemory *memory = NULL;
   Service *service;
-  gboolean at_once = size <= MAX_AT_ONCE;
+  gboolean at_once = size <= PYISOLATE_MEMORY_SMALL_WISH;
   gboolean too_many;
 
   g_mutex_lock (&_pyisolate_memory_mutex);
@@ -381,28 +378,47 @@ send_request (PyIsolateMemoryBook *self,
   return _pyisolate_transport_send (transport, frame, NULL);
 }
 
+/* FALSE: nobody has answered, and nobody will. */
+static gboolean
+ask_once (PyIsolateMemoryBook     *self,
+          gsize                    size,
+          PyIsolateMemoryRequest  *request)
+{
+  gboolean is_sent;
+
+  *request = (PyIsolateMemoryRequest) { 0 };
+  g_mutex_lock (&_pyisolate_memory_mutex);
+  request->id = ++self->last_request;
+  g_queue_push_tail (&self->requests, request);
+  g_mutex_unlock (&_pyisolate_memory_mutex);
+
+  is_sent = send_request (self, request->id, size);
+
+  g_mutex_lock (&_pyisolate_memory_mutex);
+  while (is_sent && !request->is_answered && !self->is_closed)
+    g_cond_wait (&self->answered, &_pyisolate_memory_mutex);
+  g_queue_remove (&self->requests, request);
+  g_mutex_unlock (&_pyisolate_memory_mutex);
+
+  return request->is_answered;
+}
+
 static PyIsolateMemory *
 ask_host (PyIsolateMemoryBook  *self,
           gsize                 size,
           GError              **error)
 {
-  PyIsolateMemoryRequest request = { 0 };
-  gboolean is_sent;
+  PyIsolateMemoryRequest request;
+  gboolean is_answered = ask_once (self, size, &request);
 
-  g_mutex_lock (&_pyisolate_memory_mutex);
-  request.id = ++self->last_request;
-  g_queue_push_tail (&self->requests, &request);
-  g_mutex_unlock (&_pyisolate_memory_mutex);
+  /* A small wish goes ahead of what is given back, which may be what the host lacks. */
+  if (is_answered && request.memory == NULL && size <= PYISOLATE_MEMORY_SMALL_WISH && _pyisolate_memory_book_has_news (self))
+    {
+      _pyisolate_memory_book_send_news (self);
+      is_answered = ask_once (self, size, &request);
+    }
 
-  is_sent = send_request (self, request.id, size);
-
-  g_mutex_lock (&_pyisolate_memory_mutex);
-  while (is_sent && !request.is_answered && !self->is_closed)
-    g_cond_wait (&self->answered, &_pyisolate_memory_mutex);
-  g_queue_remove (&self->requests, &request);
-  g_mutex_unlock (&_pyisolate_memory_mutex);
-
-  if (request.memory == NULL && request.is_answered)
+  if (request.memory == NULL && is_answered)
     g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
                  "The host gives no %" G_GSIZE_FORMAT " bytes of shared memory: it has none, or its shared-memory-limit is "
                  "reached", size);

@@ -13,7 +13,7 @@
 #define MAX_GRANTED_SIZE ((gsize) 256 << 20)
 
 /* From this size on a body costs less in a piece of memory than beside its frame. */
-#define BODY_SIZE ((gsize) 32 * 1024)
+#define BODY_SIZE ((gsize) 8 * 1024)
 
 /* More of them do not wait for the other side to read: then the transport says whether there is room. */
 #define MAX_BODIES ((gsize) 64 << 20)
@@ -333,6 +333,18 @@ _pyisolate_memory_book_has_news (PyIsolateMemoryBook *self)
   return g_atomic_int_get (&self->has_news);
 }
 
+/* Not a wish for a small piece: what is given back with it would be granted for it, and that one piece would go to and fro and
+ * be asked for each time. Of large ones there are to be no more than are needed. */
+static gboolean
+takes_news (const PyIsolateFrame *frame)
+{
+  const PyIsolateMemoryRecord *first = frame->n_records > 0 ? frame->records : NULL;
+
+  if (frame->kind == PYISOLATE_FRAME_MEMORY)
+    return first == NULL || first->kind != PYISOLATE_MEMORY_REQUEST || first->argument > PYISOLATE_MEMORY_SMALL_WISH;
+  return frame->kind == PYISOLATE_FRAME_CALL || frame->kind == PYISOLATE_FRAME_RETURN;
+}
+
 /*< private >
  * @frame: one that is about to be sent
  *
@@ -345,14 +357,13 @@ _pyisolate_memory_book_fill (PyIsolateMemoryBook  *self,
                              PyIsolateFrame       *frame,
                              GError              **error)
 {
-  gboolean takes_news = frame->kind == PYISOLATE_FRAME_CALL || frame->kind == PYISOLATE_FRAME_RETURN ||
-                        frame->kind == PYISOLATE_FRAME_MEMORY;
+  gboolean with_news = takes_news (frame);
   Filling filling = { frame, NULL, NULL };
   GSList *garbage = NULL;
   gboolean filled;
-  gsize body_size = takes_news ? move_body (self, frame) : 0;
+  gsize body_size = with_news ? move_body (self, frame) : 0;
 
-  if (frame->memories == NULL && (!takes_news || !g_atomic_int_get (&self->has_news)))
+  if (frame->memories == NULL && (!with_news || !g_atomic_int_get (&self->has_news)))
     return TRUE;
 
   filling.records = g_array_sized_new (FALSE, FALSE, sizeof (PyIsolateMemoryRecord), 8);
@@ -364,7 +375,7 @@ _pyisolate_memory_book_fill (PyIsolateMemoryBook  *self,
   filled = add_uses_locked (self, &filling, error);
   if (filled && body_size > 0)
     add_body_locked (self, &filling, body_size);
-  if (filled && takes_news)
+  if (filled && with_news)
     add_news_locked (self, &filling, &garbage);
   if (!filled)
     unfill_locked (self, (PyIsolateMemoryRecord *) (void *) filling.records->data, filling.records->len, &garbage);

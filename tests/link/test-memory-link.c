@@ -265,6 +265,59 @@ test_request (gconstpointer data)
   pyisolate_memory_unref (again);
 }
 
+/* Bodies of one size to and fro: a worker that has asked for a few pieces has enough of them, also where the host needs the
+ * like itself. */
+static void
+test_stock (gconstpointer data)
+{
+  g_autoptr (Shared) shared = shared_new (GPOINTER_TO_UINT (data));
+  LinkSide *host = &shared->pair->host;
+  LinkSide *worker = &shared->pair->worker;
+  PyIsolateMemoryStatus before, after;
+  PyIsolateFrame *frame;
+
+  for (guint i = 0; i < 40; i++)
+    {
+      if (i == 8)
+        _pyisolate_memory_book_get_status (shared->worker, &before);
+      link_side_send (host, new_large (i + 1, 50000));
+      frame = link_box_take (worker->box); /* in use until it is answered */
+      check_body (shared, worker, host, LINK_ID (i + 1), 50000);
+      _pyisolate_frame_free (frame);
+    }
+  _pyisolate_memory_book_get_status (shared->worker, &after);
+  g_assert_cmpuint (before.n_asked, >, 0);
+  g_assert_cmpuint (after.n_asked, ==, before.n_asked);
+
+  _pyisolate_memory_book_get_status (shared->host, &after);
+  g_assert_cmpuint (after.size, <=, 8 * 65536);
+}
+
+/* What is given back goes after a small wish: where the host lacks just that, it is asked again. */
+static void
+test_request_of_all (gconstpointer data)
+{
+  g_autoptr (Shared) shared = shared_new (GPOINTER_TO_UINT (data));
+  g_autoptr (GPtrArray) pieces = g_ptr_array_new_with_free_func ((GDestroyNotify) pyisolate_memory_unref);
+  const gsize size = 1024 * 1024;
+  g_autoptr (GError) error = NULL;
+  PyIsolateMemory *memory;
+
+  while ((memory = _pyisolate_memory_book_allocate (shared->worker, size, PYISOLATE_MEMORY_NONE, &error)) != NULL)
+    g_ptr_array_add (pieces, memory);
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
+  g_clear_error (&error);
+  g_assert_cmpuint (pieces->len, ==, LIMIT / size);
+
+  for (guint i = 0; i < 20; i++)
+    {
+      g_ptr_array_remove_index_fast (pieces, i);
+      memory = _pyisolate_memory_book_allocate (shared->worker, size, PYISOLATE_MEMORY_NONE, &error);
+      g_assert_no_error (error);
+      g_ptr_array_add (pieces, memory);
+    }
+}
+
 typedef struct {
   PyIsolateMemoryBook *book;
   GError *error;
@@ -362,6 +415,10 @@ main (int   argc,
   /* By what a worker asks: D-Bus, where there are lanes too. */
   test_util_add_data_func ("/memory-link/dbus/request", GUINT_TO_POINTER (LINK_DBUS), test_request);
   test_util_add_data_func ("/memory-link/plain/request", GUINT_TO_POINTER (LINK_PLAIN), test_request);
+  test_util_add_data_func ("/memory-link/dbus/request-of-all", GUINT_TO_POINTER (LINK_DBUS), test_request_of_all);
+  test_util_add_data_func ("/memory-link/plain/request-of-all", GUINT_TO_POINTER (LINK_PLAIN), test_request_of_all);
+  test_util_add_data_func ("/memory-link/dbus/stock", GUINT_TO_POINTER (LINK_DBUS), test_stock);
+  test_util_add_data_func ("/memory-link/plain/stock", GUINT_TO_POINTER (LINK_PLAIN), test_stock);
   test_util_add_func ("/memory-link/request-at-end", test_request_at_end);
 
   return g_test_run ();

@@ -10,9 +10,8 @@
 #include "pyisolate-codec-array.h"
 #include "pyisolate-codec-writer.h"
 
-/* Up to here a copy into the value is faster than a piece of memory, by tests/values/measure-tensors.py. */
+/* Up to here a copy into the value is faster than a piece of memory; docs/protocol.md has the curve. */
 #define MAX_INLINE 8192
-#define MAX_INLINE_TEXT (64 * 1024)
 /* Copying this much takes long enough to let other threads run. */
 #define LONG_COPY (256 * 1024)
 
@@ -20,7 +19,7 @@ gboolean
 _pyisolate_encoder_is_long (Encoder *self,
                             gsize    size)
 {
-  return size > MAX_INLINE_TEXT && self->parcel != NULL && self->parcel->allocate != NULL;
+  return size > MAX_INLINE && self->parcel != NULL && self->parcel->allocate != NULL;
 }
 
 /* --- Memory --- */
