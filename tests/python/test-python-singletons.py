@@ -252,7 +252,7 @@ class Singletons(HostTest):
         async def main(ext):
             task = asyncio.ensure_future(ext.wait())
             await HostAPI().started.wait()
-            (method,) = (t for t in asyncio.all_tasks() if "_finish" in repr(t.get_coro()))
+            (method,) = (t for t in asyncio.all_tasks() if "HostAPI.wait" in repr(t.get_coro()))
             task.cancel()
             with self.assertRaises(asyncio.CancelledError):
                 await task

@@ -181,7 +181,8 @@ PyInit__pyisolate_host (void)
     return NULL;
 
   if (!_pyisolate_codec_init (module) || !_pyisolate_host_add_context (module) || !_pyisolate_host_add_call (module) ||
-      !_pyisolate_host_add_singleton (module))
+      !_pyisolate_host_add_tasks (module) || !_pyisolate_host_add_invocation (module) ||
+      !_pyisolate_host_add_serve (module) || !_pyisolate_host_add_singleton (module))
     Py_CLEAR (module);
 
   return module;

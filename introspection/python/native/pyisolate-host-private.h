@@ -4,6 +4,7 @@
 #pragma once
 
 #include "pyisolate-codec-private.h"
+#include "pyisolate-task-private.h"
 
 #include <pyisolate-glib.h>
 
@@ -25,8 +26,33 @@ gboolean  _pyisolate_host_add_singleton (PyObject *module);
 /* A context that an event loop of Python's can serve; see pyisolate-host-context.c. */
 GMainContext *_pyisolate_host_context_get (PyObject *self);
 
-/* The invocation of a singleton that is an object of Python's, NULL with a TypeError if it is something else. */
-PyIsolateInvocation *_pyisolate_host_invocation_get (PyObject *self);
+/* pyisolate-host-invocation.c: a call of a singleton as an object of Python's, Invocation. get() gives NULL with a TypeError if it is something
+ * else; what fails sets an exception. */
+gboolean             _pyisolate_host_add_invocation    (PyObject             *module);
+PyObject            *_pyisolate_host_invocation_new    (PyIsolateInvocation  *invocation);
+gboolean             _pyisolate_host_invocation_is     (PyObject             *self);
+PyIsolateInvocation *_pyisolate_host_invocation_get    (PyObject             *self);
+int                  _pyisolate_host_invocation_decode (PyIsolateInvocation  *invocation,
+                                                        PyObject            **args,
+                                                        PyObject            **kwargs);
+gboolean             _pyisolate_host_invocation_answer (PyIsolateInvocation  *invocation,
+                                                        PyObject             *value);
+GVariant            *_pyisolate_host_encode_vardict    (PyObject             *dict,
+                                                        const char           *what);
+
+/* pyisolate-host-serve.c: a call of the singleton that Python knows by this number; and its cancellation, by that of a task */
+gboolean             _pyisolate_host_add_serve         (PyObject             *module);
+void                 _pyisolate_host_serve             (unsigned long long    singleton,
+                                                        PyIsolateInvocation  *invocation);
+void                 _pyisolate_host_cancel_method     (unsigned long long    number);
+/* Who made the call that led to it: FALSE if none did, or it has ended. */
+gboolean             _pyisolate_host_origin_of         (PyIsolateInvocation  *invocation,
+                                                        PyObject            **bridge,
+                                                        PyObject            **context);
+
+/* pyisolate-host-tasks.c: Tasks, how those of one event loop are made. */
+gboolean             _pyisolate_host_add_tasks         (PyObject             *module);
+PyIsolateTasks      *_pyisolate_host_tasks_get         (PyObject             *self);
 
 /* A PyIsolateAllocateFunc; the data is the extension that the memory is for. */
 PyIsolateMemory *_pyisolate_host_allocate_memory (gpointer               extension,

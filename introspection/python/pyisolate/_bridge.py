@@ -45,9 +45,10 @@ class Bridge:
         self.context = native.Context()
         self.waiting = 0
         self.seat = getattr(_of_thread, "seat", None)
+        self.tasks = None
         if loop is not None:
             loop.add_reader(self.context.fileno(), self.context.serve)
-            _serve_in_select(loop, self.context)
+            self.tasks = native.Tasks(loop, _serve_in_select(loop, self.context))
 
     def wait(self, is_done):
         """Block until is_done(), and serve what belongs to this context meanwhile."""
@@ -80,10 +81,10 @@ def _serve_in_select(loop, context):
     """Serve the context where the loop finds out that it has to be: what is woken by it then runs
     in the same turn of the loop, not in the next. Only for asyncio's own loop; others call back."""
     if type(loop) is not asyncio.SelectorEventLoop or loop.get_debug():
-        return
+        return False
     selector = loop._selector
     if type(selector) is not selectors.DefaultSelector:
-        return
+        return False
     select, fd, serve = selector.select, context.fileno(), context.serve
 
     def select_and_serve(timeout=None):
@@ -96,6 +97,7 @@ def _serve_in_select(loop, context):
         return ready
 
     selector.select = select_and_serve
+    return True
 
 
 def current():

@@ -5,8 +5,8 @@ import asyncio
 import contextlib
 import contextvars
 import itertools
-import sys
 import threading
+import types
 
 import _pyisolate_host as native
 
@@ -150,16 +150,12 @@ def forget(numbers):
         _served.pop(number, None)
 
 
-def _on_call(number, invocation):
-    """Where the call was made that led to this one; in the home thread if none did."""
+def _on_unasked(number, invocation):
+    """No call led to this one."""
     served = _served.get(number)
-    origin = _bridge.origin_of(invocation)
     manager = None if served is None else served.manager()
     if manager is None:
         _fail(invocation, RuntimeError("The host has dropped its extension manager"))
-    elif origin is not None:
-        bridge, context = origin
-        run(bridge, context.copy(), served, invocation, invocation)
     else:
         run_unasked(manager, served, invocation, invocation)
 
@@ -184,25 +180,9 @@ def run_unasked(manager, served, invocation, parent):
         )
 
 
-def run(bridge, context, served, invocation, parent):
-    """Answer it here. What it calls in turn is a part of `parent`, an invocation from a worker."""
-    if bridge.closed:
-        _fail(invocation, RuntimeError("The event loop of the host that called is closed"))
-        return
-    try:
-        function, args, kwargs = _find(served, invocation)
-        manager = served.manager()
-        context.run(_bridge.current_invocation.set, (parent, manager, invocation.extension))
-        result = context.run(function, *args, **kwargs)
-        if hasattr(result, "__await__"):
-            _await(bridge, context, result, invocation)
-            return
-    except BaseException as error:
-        _fail(invocation, error)
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            _raise_later(bridge, error)
-    else:
-        _answer(invocation, result)
+run = native.run
+"""run(bridge, context, served, invocation, parent): answer it here, in this context. What it calls
+in turn is a part of `parent`, an invocation from a worker."""
 
 
 def no_such_method(served, name):
@@ -211,12 +191,8 @@ def no_such_method(served, name):
     return f"{what} has no method {name!r} for extensions; there are: {known}"
 
 
-def _find(served, invocation):
-    name = invocation.method
-    if name not in served.methods:
-        raise AttributeError(no_such_method(served, name))
-    args, kwargs = invocation.arguments()
-    return getattr(served.instance, name), args, kwargs
+def _find(served, name):
+    raise AttributeError(no_such_method(served, name))
 
 
 def _raise_later(bridge, error):
@@ -245,17 +221,16 @@ def _await(bridge, context, awaitable, invocation):
             f"{invocation.method}() is async and runs on the host's event loop, which waits in a "
             ".sync call; await the extension's method there instead"
         )
-    number = next(_numbers)
-    coroutine = _finish(awaitable, invocation, number)
-    if sys.version_info >= (3, 11):
-        task = bridge.loop.create_task(coroutine, context=context)
-    else:
-        task = context.run(bridge.loop.create_task, coroutine)
-    _tasks[number] = bridge, task
-    invocation.watch(number)
+    task = bridge.tasks.start(_awaited(awaitable), context)
+    _follow(bridge, task, invocation)
 
 
-async def _finish(awaitable, invocation, number=None):
+async def _awaited(awaitable):
+    return await awaitable
+
+
+async def _finish(awaitable, invocation):
+    """All of it, on a loop of its own."""
     try:
         result = await awaitable
     except BaseException as error:
@@ -264,8 +239,24 @@ async def _finish(awaitable, invocation, number=None):
             raise
     else:
         _answer(invocation, result)
-    finally:
-        _tasks.pop(number, None)
+
+
+def _follow(bridge, task, invocation):
+    """Answer when the task is done."""
+    number = next(_numbers)
+    _tasks[number] = bridge, task
+
+    def done(task):
+        del _tasks[number]
+        try:
+            result = task.result()
+        except BaseException as error:
+            _fail(invocation, error)
+        else:
+            _answer(invocation, result)
+
+    task.add_done_callback(done)
+    invocation.watch(number)
 
 
 def cancel(number):
@@ -280,6 +271,12 @@ def _answer(invocation, result):
         invocation.return_value(result)
     except BaseException as error:
         _fail(invocation, error)
+
+
+def _on_raised(bridge, invocation, error):
+    _fail(invocation, error)
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        _raise_later(bridge, error)
 
 
 def _fail(invocation, error):
@@ -297,7 +294,18 @@ def _fail(invocation, error):
     invocation.return_exception(_errors.summary(error), _errors.describe(error))
 
 
-native.set_hooks(_on_call, cancel)
+native.set_hooks(
+    _served,
+    _bridge._origins,
+    _bridge.current_invocation,
+    types.CoroutineType,
+    _on_unasked,
+    cancel,
+    _find,
+    _on_raised,
+    _follow,
+    _await,
+)
 
 
 def current_caller():

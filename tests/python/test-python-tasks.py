@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""What extensions call of the host's as coroutines: tasks of its loop like any other."""
+
+import asyncio
+import contextvars
+import unittest
+
+import pyisolate
+from host_helper import HostTest
+
+EXTENSION = """
+import asyncio
+
+import pyisolate
+
+
+async def call(method, *args):
+    return await getattr(pyisolate.singleton("API"), method)(*args)
+
+
+async def call_both(one, other):
+    api = pyisolate.singleton("API")
+    return list(await asyncio.gather(getattr(api, one)(), getattr(api, other)()))
+
+
+async def fail(method, *args):
+    try:
+        await call(method, *args)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+"""
+
+variable = contextvars.ContextVar("variable", default="none")
+
+
+class API(pyisolate.ProxiedSingleton):
+    async def whoami(self):
+        task = asyncio.current_task()
+        return [
+            task in asyncio.all_tasks(),
+            task.get_coro().__qualname__,
+            task.get_loop().time() > 0,
+        ]
+
+    async def change(self):
+        before = variable.get()
+        variable.set("changed")
+        await asyncio.sleep(0)
+        return [before, variable.get()]
+
+    async def time_out(self):
+        try:
+            await asyncio.wait_for(asyncio.sleep(60), 0.01)
+        except asyncio.TimeoutError:
+            return "timed out"
+
+    async def gather(self):
+        return sorted(await asyncio.gather(*(asyncio.sleep(0, n) for n in range(3))))
+
+    async def iterate(self):
+        async def numbers():
+            for n in range(3):
+                yield n
+                await asyncio.sleep(0)
+
+        return [n async for n in numbers()]
+
+    def later(self):
+        future = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(future.set_result, "later")
+        return future
+
+    def none(self):
+        assert asyncio.current_task() is None
+
+    async def give_up(self, late):
+        if late:
+            await asyncio.sleep(0)
+        raise asyncio.CancelledError
+
+    async def leave(self, late):
+        if late:
+            await asyncio.sleep(0)
+        raise SystemExit(3)
+
+    async def fail(self, late):
+        if late:
+            await asyncio.sleep(0)
+        raise ZeroDivisionError("none")
+
+
+class Tasks(HostTest):
+    def setUp(self):
+        super().setUp()
+        scope = pyisolate.singleton_scope(fresh=True)
+        scope.__enter__()
+        self.addCleanup(scope.__exit__, None, None, None)
+
+    def with_extension(self, function):
+        async def main():
+            async with self.make_manager() as manager:
+                return await function(self.load(manager, EXTENSION, apis=[API]))
+
+        return main()
+
+    async def try_all(self, ext):
+        self.assertEqual([True, "API.whoami", True], await ext.call("whoami"))
+        variable.set("mine")
+        self.assertEqual(["mine", "changed"], await ext.call("change"))
+        self.assertEqual("mine", variable.get())
+        self.assertEqual("timed out", await ext.call("time_out"))
+        self.assertEqual([0, 1, 2], await ext.call("gather"))
+        self.assertEqual([0, 1, 2], await ext.call("iterate"))
+        self.assertEqual("later", await ext.call("later"))
+        self.assertIsNone(await ext.call("none"))
+        both = [["mine", "changed"], [True, "API.whoami", True]]
+        self.assertEqual(both, await ext.call_both("change", "whoami"))
+        for late in (False, True):
+            told = await ext.fail("give_up", late)
+            self.assertEqual("RuntimeError: give_up() was cancelled in the host", told)
+            self.assertEqual("ZeroDivisionError: none", await ext.fail("fail", late))
+
+    def test_usual_loop(self):
+        self.run_async(self.with_extension(self.try_all))
+
+    def test_debug_loop(self):
+        asyncio.run(
+            asyncio.wait_for(self.with_extension(self.try_all), self.deadline / 2), debug=True
+        )
+
+    def test_task_factory(self):
+        made = []
+
+        def factory(loop, coroutine, **kwargs):
+            made.append(coroutine.__qualname__)
+            return asyncio.Task(coroutine, loop=loop, **kwargs)
+
+        async def with_factory(ext):
+            await ext
+            asyncio.get_running_loop().set_task_factory(factory)
+            await self.try_all(ext)
+
+        self.run_async(self.with_extension(with_factory))
+        self.assertIn("API.whoami", made)
+
+    def test_leaving(self):
+        """A SystemExit is the host's, too: at once, and from a later step."""
+        for late in (False, True):
+
+            async def main(ext, late=late):
+                self.assertEqual("RuntimeError", (await ext.fail("leave", late))[:12])
+
+            with self.assertRaises(SystemExit) as caught:
+                asyncio.run(asyncio.wait_for(self.with_extension_kept(main), self.deadline / 2))
+            self.assertEqual(3, caught.exception.code)
+
+    def with_extension_kept(self, function):
+        """Without the manager's end, for which nobody waits who is told to leave."""
+        self.number = getattr(self, "number", 0) + 1
+        manager = self.make_manager()
+        return function(self.load(manager, EXTENSION, f"sample{self.number}", apis=[API]))
+
+
+if __name__ == "__main__":
+    unittest.main()
