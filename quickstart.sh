@@ -104,6 +104,8 @@ find_missing_for_tests() {
   need python3-venv has_python_modules venv ensurepip
   need gjs has_program gjs
   need valac has_program valac
+  # Requirements that are repositories.
+  need git has_program git
   need gi-docgen has_program gi-docgen
   need man-db has_program man
   need binutils has_program nm
