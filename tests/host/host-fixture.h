@@ -130,6 +130,17 @@ GError                   *host_end_error         (PyIsolateExtension *extension,
                                                   GAsyncResult **result,
                                                   GQuark         domain,
                                                   int            code);
+/* The same for a PyIsolateCall, which is known to run when this comes back. */
+void                      host_begin_running     (PyIsolateExtension *extension,
+                                                  const char    *method,
+                                                  const char    *args,
+                                                  gint64         timeout,
+                                                  GCancellable  *cancellable,
+                                                  GAsyncResult **result);
+GError                   *host_end_running       (PyIsolateExtension *extension,
+                                                  GAsyncResult **result,
+                                                  GQuark         domain,
+                                                  int            code);
 
 /* Waits for that state. */
 void                      host_wait_state        (PyIsolateExtension *extension,

@@ -2,7 +2,7 @@
 /* A worker that breaks the protocol: its calls are answered, it is ended, and nobody else is harmed. */
 #include "config.h"
 
-#include "host-fixture.h"
+#include "singleton-fixture.h"
 
 #include <glib/gstdio.h>
 #include <signal.h>
@@ -46,12 +46,7 @@ add_singletons (HostTest  *test,
   const char *const names[] = { "listed", "secret" };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
-    {
-      g_autoptr (PyIsolateProxiedSingleton) singleton = pyisolate_proxied_singleton_new ();
-
-      g_assert_true (pyisolate_proxied_singleton_add_method (singleton, "keep", NULL, NULL, on_keep, kept, NULL, NULL));
-      g_assert_true (pyisolate_extension_manager_add_singleton (test->manager, names[i], singleton, NULL));
-    }
+    host_add_method (host_add_singleton (test, names[i]), "keep", NULL, on_keep, kept);
 }
 
 typedef struct {

@@ -2,7 +2,7 @@
 /* Loading, calling and stopping, over and over: descriptors, threads and memory do not grow. */
 #include "config.h"
 
-#include "host-fixture.h"
+#include "singleton-fixture.h"
 
 #include <malloc.h>
 #include <string.h>
@@ -57,28 +57,6 @@ assert_not_grown (gsize n_bytes)
   g_test_message ("%" G_GSIZE_FORMAT " bytes, then %" G_GSIZE_FORMAT, n_bytes, n_now);
   if (!test_util_is_slowed ())
     g_assert_cmpuint (n_now, <, n_bytes + MAX_GROWTH);
-}
-
-static void
-on_echo (PyIsolateProxiedSingleton *singleton,
-         PyIsolateInvocation       *invocation,
-         gpointer                   data)
-{
-  g_autoptr (GVariant) value = g_variant_get_child_value (pyisolate_invocation_get_args (invocation), 0);
-
-  pyisolate_invocation_return_value (invocation, value);
-}
-
-static PyIsolateExtension *
-load (HostTest   *test,
-      const char *file)
-{
-  PyIsolateExtensionConfig *config = host_config ("it", file);
-  const char *apis[] = { "db", NULL };
-
-  pyisolate_extension_config_set_apis (config, apis);
-
-  return host_test_load_config (test, config);
 }
 
 /* A bit of everything. */
@@ -136,17 +114,16 @@ static void
 run_cycle (guint number)
 {
   g_autoptr (HostTest) test = host_test_new ();
-  g_autoptr (PyIsolateProxiedSingleton) db = pyisolate_proxied_singleton_new ();
+  PyIsolateProxiedSingleton *db = host_add_singleton (test, "db");
   PyIsolateExtension *extension;
 
-  g_assert_true (pyisolate_proxied_singleton_add_method (db, "echo", "s", NULL, on_echo, NULL, NULL, NULL));
-  g_assert_true (pyisolate_extension_manager_add_singleton (test->manager, "db", db, NULL));
-  extension = load (test, "client");
+  host_add_method (db, "echo", "s", host_on_echo, NULL);
+  extension = host_load_with_api (test, "it", "client", "db");
   use (extension);
   end (test, extension, number);
   if (test->manager != NULL && number % 3 == 0)
     {
-      extension = load (test, "aclient");
+      extension = host_load_with_api (test, "it", "aclient", "db");
       use (extension);
     }
 }
@@ -202,14 +179,13 @@ static void
 test_calls (void)
 {
   g_autoptr (HostTest) test = host_test_new ();
-  g_autoptr (PyIsolateProxiedSingleton) db = pyisolate_proxied_singleton_new ();
+  PyIsolateProxiedSingleton *db = host_add_singleton (test, "db");
   PyIsolateExtension *extension;
   guint n_calls = host_wants_slow () ? 20000 : test_util_is_slowed () ? 40 : 400;
   gsize n_bytes = 0;
 
-  g_assert_true (pyisolate_proxied_singleton_add_method (db, "echo", "s", NULL, on_echo, NULL, NULL, NULL));
-  g_assert_true (pyisolate_extension_manager_add_singleton (test->manager, "db", db, NULL));
-  extension = load (test, "client");
+  host_add_method (db, "echo", "s", host_on_echo, NULL);
+  extension = host_load_with_api (test, "it", "client", "db");
   for (guint i = 0; i < n_calls; i++)
     {
       if (i == n_calls / 4)

@@ -2,7 +2,7 @@
 /* Tensors of a C host, to an extension and back. */
 #include "config.h"
 
-#include "host-fixture.h"
+#include "singleton-fixture.h"
 
 #include <signal.h>
 #include <string.h>
@@ -263,20 +263,15 @@ static void
 test_singleton (void)
 {
   g_autoptr (HostTest) test = host_test_new ();
-  g_autoptr (PyIsolateProxiedSingleton) singleton = pyisolate_proxied_singleton_new ();
-  PyIsolateExtensionConfig *config = host_config ("it", "tensors");
-  const char *apis[] = { "service", NULL };
+  PyIsolateProxiedSingleton *singleton = host_add_singleton (test, "service");
   g_autoptr (PyIsolateTensor) tensor = new_shared (SIZE, PYISOLATE_MEMORY_NONE);
   g_autoptr (PyIsolateCallResult) result = NULL;
   g_autoptr (PyIsolateTensor) back = NULL;
   g_autoptr (GError) error = NULL;
 
-  g_assert_true (pyisolate_proxied_singleton_add_method (singleton, "double", NULL, NULL, on_double, NULL, NULL, &error));
-  g_assert_true (pyisolate_extension_manager_add_singleton (test->manager, "service", singleton, &error));
-  pyisolate_extension_config_set_apis (config, apis);
-
+  host_add_method (singleton, "double", NULL, on_double, NULL);
   get_data (tensor)[0] = 21;
-  result = call_with (host_test_load_config (test, config), "double", tensor, NULL);
+  result = call_with (host_load_with_api (test, "it", "tensors", "service"), "double", tensor, NULL);
   back = get_tensor (result, pyisolate_call_result_get_value (result));
   g_assert_true (get_data (back) == get_data (tensor));
   g_assert_cmpuint (get_data (tensor)[0], ==, 42);

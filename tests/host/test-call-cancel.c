@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* The ways in which a call ends before its answer: cancellation and deadlines. */
+#include "config.h"
+
+#include "host-fixture.h"
+
+static void
+test_cancel_before (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "basic");
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_cancellable_cancel (cancellable);
+  host_begin (extension, "add", "(1, 2)", cancellable, &result);
+  error = host_end_error (extension, &result, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  g_assert_null (pyisolate_extension_call_sync (extension, "add", NULL, NULL, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+}
+
+static void
+test_cancel_after (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "basic");
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GVariant) value = NULL;
+
+  host_begin (extension, "add", "(1, 2)", cancellable, &result);
+  host_wait_result (&result);
+  g_cancellable_cancel (cancellable);
+  value = host_end (extension, &result);
+  host_assert_value (value, "int64 3");
+}
+
+typedef struct {
+  const char *label;
+  const char *extension;
+  const char *method;
+} Busy;
+
+static const Busy busy[] = {
+  { "main-thread", "basic", "spin" },
+  { "second-thread", "waiter", "spin" },
+  { "pool", "waiter", "spin_in_pool" },
+  { "coroutine", "waiter", "hang" },
+};
+
+static double
+cancel_once (PyIsolateExtension *extension,
+             const char         *method)
+{
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GVariant) at = NULL;
+  g_autoptr (GError) error = NULL;
+  gint64 begun;
+
+  host_begin_running (extension, method, NULL, -1, cancellable, &result);
+  begun = g_get_monotonic_time ();
+  g_cancellable_cancel (cancellable);
+  g_assert_null (result);
+  error = host_end_running (extension, &result, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  at = host_call (extension, "cancelled_at", NULL);
+
+  return g_variant_get_double (at) - begun / 1e6;
+}
+
+/* Both clocks are the monotonic one. Other load on the machine may delay one of five, but not all. */
+static void
+test_cancel_reaches (gconstpointer data)
+{
+  const Busy *what = data;
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, what->extension);
+  double best = G_MAXDOUBLE;
+
+  for (guint i = 0; i < 5; i++)
+    best = MIN (best, cancel_once (extension, what->method));
+  g_test_message ("cancelled after %.1f ms", best * 1000);
+  g_assert_cmpfloat (best, >=, 0);
+  g_assert_cmpfloat (best, <, test_util_is_slowed () ? 2.0 : 0.1);
+}
+
+/* The answer that comes after a cancellation is nobody's. */
+static void
+test_late_answer (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "waiter");
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  host_begin_running (extension, "stubborn", NULL, -1, cancellable, &result);
+  g_cancellable_cancel (cancellable);
+  error = host_end_running (extension, &result, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_variant_unref (host_call (extension, "cancelled_at", NULL));
+  host_assert_result (extension, "echo", "(1,)", "int64 1");
+}
+
+static gpointer
+cancel_when_running (gpointer data)
+{
+  gpointer *parts = data;
+
+  while (!g_atomic_int_get ((int *) parts[1]))
+    g_thread_yield ();
+  g_cancellable_cancel (parts[0]);
+
+  return NULL;
+}
+
+static void
+on_begun_atomic (PyIsolateCall *call,
+                 double         fraction,
+                 const char    *text,
+                 int           *begun)
+{
+  g_atomic_int_set (begun, TRUE);
+}
+
+/* A blocking call is cancelled from another thread. */
+static void
+test_cancel_sync (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "basic");
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (PyIsolateCall) call = pyisolate_call_new ("spin");
+  g_autoptr (GError) error = NULL;
+  int begun = FALSE;
+  gpointer parts[2] = { cancellable, &begun };
+  GThread *thread = g_thread_new ("canceller", cancel_when_running, parts);
+
+  g_signal_connect (call, "progress", G_CALLBACK (on_begun_atomic), &begun);
+  g_assert_null (pyisolate_extension_start_call_sync (extension, call, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_thread_join (thread);
+  host_assert_result (extension, "add", "(1, 2)", "int64 3");
+}
+
+static void
+test_timeout (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtensionConfig *config = host_config ("it", "waiter");
+  PyIsolateExtension *extension;
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (PyIsolateCall) call = pyisolate_call_new ("wait");
+  g_autoptr (GError) error = NULL;
+  gint64 begun = g_get_monotonic_time ();
+
+  pyisolate_extension_config_set_call_timeout (config, 200);
+  extension = host_test_load_config (test, config);
+
+  /* The call's own; it must begin first, so it has some time. */
+  host_begin_running (extension, "hang", NULL, 1000, NULL, &result);
+  error = host_end_running (extension, &result, PYISOLATE_ERROR, PYISOLATE_ERROR_TIMED_OUT);
+  host_assert_message (error, "*“hang”*“it”*");
+  g_clear_error (&error);
+  /* The coroutine was cancelled; nothing was killed. */
+  g_variant_unref (host_call (extension, "cancelled_at", NULL));
+
+  /* That of the configuration, blocking. */
+  error = host_call_error (extension, "wait", "('never',)", PYISOLATE_ERROR_TIMED_OUT);
+  g_clear_error (&error);
+
+  /* At once. */
+  pyisolate_call_set_args (call, g_variant_new ("(s)", "never"));
+  pyisolate_call_set_timeout (call, 0);
+  g_assert_null (pyisolate_extension_start_call_sync (extension, call, NULL, &error));
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_TIMED_OUT);
+  g_assert_cmpint (g_get_monotonic_time () - begun, <, 10 * G_USEC_PER_SEC);
+
+  host_assert_result (extension, "echo", "(1,)", "int64 1");
+}
+
+static void
+test_kill_on_timeout (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtensionConfig *config = host_config ("it", "waiter");
+  PyIsolateExtension *extension;
+  g_autoptr (HostNews) news = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) other = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GError) other_error = NULL;
+  g_autoptr (GError) last_error = NULL;
+
+  pyisolate_extension_config_set_kill_on_timeout (config, TRUE);
+  extension = host_test_load_config (test, config);
+  news = host_news_new (extension);
+  host_begin (extension, "wait", "('never',)", NULL, &other);
+  host_begin_running (extension, "hang", NULL, 1000, NULL, &result);
+  error = host_end_running (extension, &result, PYISOLATE_ERROR, PYISOLATE_ERROR_TIMED_OUT);
+  other_error = host_end_error (extension, &other, PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED);
+  host_assert_message (other_error, "*“it”*deadline*");
+  host_news_wait_exited (news, PYISOLATE_EXIT_KIND_SIGNALED, 9);
+  g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_FAILED);
+  last_error = pyisolate_extension_dup_last_error (extension);
+  g_assert_error (last_error, PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  host_test_init (&argc, &argv);
+
+  test_util_add_func ("/pyisolate/calls/cancel/before", test_cancel_before);
+  test_util_add_func ("/pyisolate/calls/cancel/after", test_cancel_after);
+  for (guint i = 0; i < G_N_ELEMENTS (busy); i++)
+    {
+      g_autofree char *path = g_strconcat ("/pyisolate/calls/cancel/reaches/", busy[i].label, NULL);
+
+      test_util_add_data_func (path, &busy[i], test_cancel_reaches);
+    }
+  test_util_add_func ("/pyisolate/calls/cancel/late-answer", test_late_answer);
+  test_util_add_func ("/pyisolate/calls/cancel/sync", test_cancel_sync);
+  test_util_add_func ("/pyisolate/calls/timeout", test_timeout);
+  test_util_add_func ("/pyisolate/calls/kill-on-timeout", test_kill_on_timeout);
+
+  return host_test_run ();
+}
