@@ -29,6 +29,16 @@ struct _PyIsolateMemory {
 
 extern GMutex _pyisolate_memory_mutex;
 
+/* pyisolate-memory-file.c */
+gboolean         _pyisolate_memory_set_error    (GError               **error,
+                                                 int                    saved_errno,
+                                                 const char            *what,
+                                                 gsize                  size);
+/* Makes the pages of a part that has none yet. */
+gboolean         _pyisolate_memory_reserve      (int                    fd,
+                                                 gsize                  offset,
+                                                 gsize                  size,
+                                                 GError               **error);
 PyIsolateMemory *_pyisolate_memory_new_file     (gsize                  size,
                                                  PyIsolateMemoryFlags   flags,
                                                  gboolean               is_cold,
@@ -36,6 +46,8 @@ PyIsolateMemory *_pyisolate_memory_new_file     (gsize                  size,
 PyIsolateMemory *_pyisolate_memory_new_foreign  (int                    take_fd,
                                                  gsize                  size,
                                                  PyIsolateMemoryFlags   flags);
+
+/* pyisolate-memory.c */
 void             _pyisolate_memory_ref_locked   (PyIsolateMemory       *self);
 /* What is to be destroyed is put before @garbage; free it without the mutex. */
 void             _pyisolate_memory_unref_locked (PyIsolateMemory       *self,
