@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Filling pieces. Fresh pages cost more than what is copied into them. So a piece is first filled by pwrite(), which makes them
- * on the way, and where it is used again its page tables are filled at once. */
+/* Filling pieces.
+ *
+ * Fresh pages cost more than what is copied into them. pwrite() makes them on the way, which is the cheapest, but only one thread at
+ * a time can write to a file. Others can make pages by mapping them. So who fills a large piece writes it from its beginning, and
+ * threads that help map and copy it from its end, until they meet. A piece that is used again is mapped as a whole: all of them copy. */
 #include "config.h"
 
 #include "pyisolate-memory-private.h"
@@ -17,27 +20,229 @@
 /* From here on the time that faults take is worth a system call. */
 #define POPULATE_SIZE ((gsize) 64 * 1024)
 
-static gboolean
-write_file (PyIsolateMemory  *self,
-            gsize             offset,
-            const guint8     *data,
-            gsize             size,
-            GError          **error)
+/* From here on help is worth asking for. More threads than these would only wait for the memory. */
+#define SHARED_SIZE ((gsize) 8 << 20)
+#define PORTION_SIZE ((gsize) 512 * 1024)
+#define MAX_HELPERS 3
+
+typedef struct {
+  gatomicrefcount ref_count;
+
+  int fd;
+  guint8 *target;     /* of the first byte, or NULL: the pages are not there yet */
+  gboolean populates; /* the page tables are to be filled */
+  gsize offset;       /* in the file */
+  const guint8 *data;
+  gsize size;
+
+  int n_portions;
+  int n_left; /* atomic: that nobody has taken */
+  int n_from_beginning, n_from_end; /* atomic: that were taken */
+
+  GMutex mutex;
+  GCond finished;
+  int n_open; /* that are not there yet */
+  int saved_errno;
+} Fill;
+
+static void
+fill_unref (Fill *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+
+  g_mutex_clear (&self->mutex);
+  g_cond_clear (&self->finished);
+  g_free (self);
+}
+
+/* Returns: 0, or an errno */
+static int
+write_file (int           fd,
+            gsize         offset,
+            const guint8 *data,
+            gsize         size)
 {
   while (size > 0)
     {
-      ssize_t n = pwrite (self->fd, data, size, (off_t) offset);
+      ssize_t n = pwrite (fd, data, size, (off_t) offset);
 
       if (n < 0 && errno == EINTR)
         continue;
       if (n <= 0)
-        return _pyisolate_memory_set_error (error, n < 0 ? errno : ENOSPC, "written", size);
+        return n < 0 ? errno : ENOSPC;
       data += n;
       offset += n;
       size -= n;
     }
 
+  return 0;
+}
+
+/* It is asked for the pages: whoever touches one that cannot be had gets a SIGBUS. */
+static gboolean
+copy_by_mapping (int           fd,
+                 gsize         offset,
+                 const guint8 *data,
+                 gsize         size)
+{
+  gsize skipped = offset % (gsize) sysconf (_SC_PAGESIZE);
+  guint8 *pages = mmap (NULL, skipped + size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t) (offset - skipped));
+  gboolean are_there;
+
+  if (pages == MAP_FAILED)
+    return FALSE;
+
+  are_there = madvise (pages, skipped + size, MADV_POPULATE_WRITE) == 0;
+  if (are_there)
+    memcpy (pages + skipped, data, size);
+  munmap (pages, skipped + size);
+
+  return are_there;
+}
+
+static void
+populate (guint8 *data,
+          gsize   size)
+{
+  gsize skipped = (guintptr) data % (gsize) sysconf (_SC_PAGESIZE);
+
+  madvise (data - skipped, skipped + size, MADV_POPULATE_WRITE); /* older kernels take the faults one by one */
+}
+
+static int
+fill_portion (Fill     *self,
+              gsize     start,
+              gsize     size,
+              gboolean  by_mapping)
+{
+  if (self->target == NULL && by_mapping && copy_by_mapping (self->fd, self->offset + start, self->data + start, size))
+    return 0;
+  if (self->target == NULL)
+    return write_file (self->fd, self->offset + start, self->data + start, size);
+
+  if (self->populates)
+    populate (self->target + start, size);
+  memcpy (self->target + start, self->data + start, size);
+
+  return 0;
+}
+
+static gboolean
+fill_next (Fill     *self,
+           gboolean  from_end)
+{
+  int number, failed;
+  gsize start;
+
+  if (g_atomic_int_add (&self->n_left, -1) <= 0)
+    return FALSE;
+
+  if (from_end)
+    number = self->n_portions - 1 - g_atomic_int_add (&self->n_from_end, 1);
+  else
+    number = g_atomic_int_add (&self->n_from_beginning, 1);
+  start = (gsize) number * PORTION_SIZE;
+  failed = fill_portion (self, start, MIN (PORTION_SIZE, self->size - start), from_end);
+
+  g_mutex_lock (&self->mutex);
+  if (failed != 0)
+    self->saved_errno = failed;
+  if (--self->n_open == 0)
+    g_cond_signal (&self->finished);
+  g_mutex_unlock (&self->mutex);
+
   return TRUE;
+}
+
+/* Who comes late finds nothing left, and touches nothing. */
+static void
+help (gpointer data,
+      gpointer unused)
+{
+  Fill *self = data;
+
+  while (fill_next (self, TRUE))
+    ;
+  fill_unref (self);
+}
+
+static guint
+count_helpers (void)
+{
+  return MIN (g_get_num_processors () - 1, MAX_HELPERS);
+}
+
+static GThreadPool *
+get_helpers (void)
+{
+  static GThreadPool *pool;
+  static gsize is_made = 0;
+
+  if (g_once_init_enter (&is_made))
+    {
+      pool = g_thread_pool_new (help, NULL, (int) count_helpers (), FALSE, NULL);
+      g_once_init_leave (&is_made, 1);
+    }
+
+  return pool;
+}
+
+/* Returns: 0, or an errno */
+static int
+fill_together (const Fill *what)
+{
+  Fill *self = g_new (Fill, 1);
+  int saved_errno;
+
+  *self = *what;
+  g_atomic_ref_count_init (&self->ref_count);
+  g_mutex_init (&self->mutex);
+  g_cond_init (&self->finished);
+  self->n_portions = self->n_left = self->n_open = (int) ((self->size + PORTION_SIZE - 1) / PORTION_SIZE);
+
+  for (guint i = 0; i < count_helpers (); i++)
+    {
+      g_atomic_ref_count_inc (&self->ref_count);
+      g_thread_pool_push (get_helpers (), self, NULL);
+    }
+  while (fill_next (self, FALSE))
+    ;
+
+  g_mutex_lock (&self->mutex);
+  while (self->n_open > 0)
+    g_cond_wait (&self->finished, &self->mutex);
+  saved_errno = self->saved_errno;
+  g_mutex_unlock (&self->mutex);
+  fill_unref (self);
+
+  return saved_errno;
+}
+
+static gboolean
+fill (PyIsolateMemory  *self,
+      guint8           *target,
+      gsize             offset,
+      gconstpointer     data,
+      gsize             size,
+      GError          **error)
+{
+  Fill what = { .fd = self->fd, .offset = offset, .data = data, .size = size };
+  int failed = 0;
+
+  if (target != NULL)
+    {
+      what.target = target + offset;
+      what.populates = !self->is_populated && size >= POPULATE_SIZE;
+      self->is_populated |= size >= self->size / 2;
+    }
+
+  if (size >= SHARED_SIZE && count_helpers () > 0)
+    failed = fill_together (&what);
+  else if (size > 0)
+    failed = fill_portion (&what, 0, size, FALSE);
+
+  return failed == 0 || _pyisolate_memory_set_error (error, failed, "written", size);
 }
 
 /**
@@ -48,7 +253,7 @@ write_file (PyIsolateMemory  *self,
  * @size: how much of it
  * @error: return location for an error
  *
- * Copies bytes into the memory, in the way that is fastest.
+ * Copies bytes into the memory, in the way that is fastest: much is copied by several threads, where there are processors for them.
  *
  * Returns: %TRUE, or %FALSE with @error set
  *
@@ -70,7 +275,7 @@ pyisolate_memory_write (PyIsolateMemory  *self,
 
   if (!self->is_warm)
     {
-      if (!write_file (self, offset, data, size, error) || !_pyisolate_memory_reserve (self->fd, 0, offset, error) ||
+      if (!fill (self, NULL, offset, data, size, error) || !_pyisolate_memory_reserve (self->fd, 0, offset, error) ||
           !_pyisolate_memory_reserve (self->fd, offset + size, self->size - offset - size, error))
         return FALSE;
       self->is_warm = TRUE;
@@ -78,15 +283,6 @@ pyisolate_memory_write (PyIsolateMemory  *self,
     }
 
   target = pyisolate_memory_map (self, error);
-  if (target == NULL)
-    return FALSE;
-  if (!self->is_populated && size >= POPULATE_SIZE)
-    {
-      madvise (target, self->size, MADV_POPULATE_WRITE); /* older kernels take the faults one by one */
-      self->is_populated = TRUE;
-    }
-  if (size > 0)
-    memcpy (target + offset, data, size);
 
-  return TRUE;
+  return target != NULL && fill (self, target, offset, data, size, error);
 }

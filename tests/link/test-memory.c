@@ -420,6 +420,96 @@ test_pool (void)
   pyisolate_memory_unref (again);
 }
 
+static guint8 *
+random_bytes (gsize size)
+{
+  guint8 *data = g_malloc (size);
+
+  for (gsize i = 0; i < size; i++)
+    data[i] = (guint8) (i * 7 + (i >> 12) + (i >> 20));
+
+  return data;
+}
+
+/* More than one thread copies that much, into pages that are there, and into others. */
+static void
+test_large (void)
+{
+  const gsize size = (20 << 20) + 123;
+  const gsize part = (9 << 20) + 1;
+  g_autofree guint8 *data = random_bytes (size);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PyIsolateMemory) memory = _pyisolate_memory_new_file (size + 5000, PYISOLATE_MEMORY_NONE, TRUE, &error);
+  g_autoptr (PyIsolateMemory) late = _pyisolate_memory_new_file (size, PYISOLATE_MEMORY_NONE, TRUE, &error);
+  guint8 *target;
+
+  g_assert_no_error (error);
+  g_assert_true (pyisolate_memory_write (memory, 0, data, size, &error));
+  target = map (memory);
+  g_assert_cmpmem (target, size, data, size);
+  g_assert_cmpuint (target[size], ==, 0);
+  g_assert_cmpuint (target[size + 4999], ==, 0);
+
+  for (int i = 0; i < 3; i++)
+    {
+      memset (target, i, size + 5000);
+      g_assert_true (pyisolate_memory_write (memory, 4097, data, part, &error));
+      g_assert_cmpuint (target[4096], ==, i);
+      g_assert_cmpmem (target + 4097, part, data, part);
+      g_assert_cmpuint (target[4097 + part], ==, i);
+    }
+
+  /* What comes first is not at the beginning, nor on a page of its own. */
+  g_assert_true (pyisolate_memory_write (late, size - part, data, part, &error));
+  g_assert_cmpuint (map (late)[size - part - 1], ==, 0);
+  g_assert_cmpmem (map (late) + size - part, part, data, part);
+}
+
+static gpointer
+fill_large (gpointer data)
+{
+  const gsize size = 9 << 20;
+
+  for (int i = 0; i < 4; i++)
+    {
+      g_autoptr (PyIsolateMemory) memory = _pyisolate_memory_new_file (size, PYISOLATE_MEMORY_NONE, TRUE, NULL);
+
+      for (int j = 0; j < 2; j++)
+        {
+          g_assert_true (pyisolate_memory_write (memory, 0, data, size, NULL));
+          g_assert_cmpmem (map (memory), size, data, size);
+        }
+    }
+
+  return NULL;
+}
+
+/* More pieces at once than there are threads to help. */
+static void
+test_large_threads (void)
+{
+  g_autofree guint8 *data = random_bytes (9 << 20);
+  GThread *threads[4];
+
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("filling", fill_large, data);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+}
+
+static void
+test_large_refused (void)
+{
+  const gsize size = 9 << 20;
+  g_autofree guint8 *data = g_malloc0 (size);
+  g_autoptr (PyIsolateMemory) memory = _pyisolate_memory_new_file (size, PYISOLATE_MEMORY_NONE, TRUE, NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (fcntl (memory->fd, F_ADD_SEALS, F_SEAL_WRITE), ==, 0);
+  g_assert_false (pyisolate_memory_write (memory, 0, data, size, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED);
+}
+
 /* What is in the pool belongs to nobody. */
 static void
 test_not_found_in_pool (void)
@@ -738,6 +828,9 @@ main (int   argc,
   test_util_add_func ("/memory/any-order", test_any_order);
   test_util_add_func ("/memory/unsent", test_unsent);
   test_util_add_func ("/memory/pool", test_pool);
+  test_util_add_func ("/memory/large", test_large);
+  test_util_add_func ("/memory/large-threads", test_large_threads);
+  test_util_add_func ("/memory/large-refused", test_large_refused);
   test_util_add_func ("/memory/not-found-in-pool", test_not_found_in_pool);
   test_util_add_func ("/memory/limit", test_limit);
   test_util_add_func ("/memory/read-only-again", test_read_only_again);

@@ -2,10 +2,15 @@
 """What passing an array costs beside an integer, and beside copying it: ratios of one run."""
 
 import asyncio
+import contextlib
 import os
 import statistics
 import time
 import unittest
+
+# What else runs shall not count, where this is allowed: before any thread or process is started.
+with contextlib.suppress(OSError):
+    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 
 import numpy as np
 import pyisolate
@@ -27,7 +32,7 @@ async def echo(value):
 """
 
 
-async def medians(*calls, n=300, pick=statistics.median):
+async def medians(*calls, n=300):
     """Of each, in microseconds; in turn, so that what else runs is the same for all."""
     times = [[] for _ in calls]
     for _ in range(n):
@@ -35,7 +40,7 @@ async def medians(*calls, n=300, pick=statistics.median):
             start = time.perf_counter()
             await call()
             found.append(time.perf_counter() - start)
-    return [pick(found) * 1e6 for found in times]
+    return [statistics.median(found) * 1e6 for found in times]
 
 
 class Speed(HostTest):
@@ -52,7 +57,7 @@ class Speed(HostTest):
         for _ in range(ATTEMPTS):
             bad = []
             for what, ratio, limit in asyncio.run(measure()):
-                print(f"# {what}: {ratio:.2f}, at most {limit}", flush=True)
+                print(f"# {what}: {ratio:.2f}, at most {limit:.2f}", flush=True)
                 if ratio > limit:
                     bad.append((what, ratio, limit))
             if not bad:
@@ -87,18 +92,17 @@ class Speed(HostTest):
 
         async def measure():
             await medians(lambda: ext.take(array), n=5)
-            # A pass waits for the other process to be run: where others want the processors, too,
-            # only the best ones tell what it costs.
-            copied, passed = await medians(copy, lambda: ext.take(array), n=15, pick=min)
+            copied, passed = await medians(copy, lambda: ext.take(array), n=15)
             return [("64 MiB of a warm pool, as a copy", passed / copied, 1.3)]
 
         self.attempt(measure)
 
     def test_cold(self):
-        """Beside what the kernel needs to make new memory of the same content.
+        """Where the kernel alone needs longer to make new memory, it is less than that.
 
-        That is about twice a copy where nothing else runs, and far more where memory is contended.
+        Two threads fill it, if there are two processors.
         """
+        several = len(os.sched_getaffinity(0)) > 1
         array = np.random.default_rng(1).integers(0, 255, 64 * MIB, dtype=np.uint8)
         target = pyisolate.zeros(64 * MIB, "uint8")
         manager = self.make_manager()
@@ -131,9 +135,9 @@ class Speed(HostTest):
         async def measure():
             pairs = [(await write(), await once()) for _ in range(7)]
             (copied,) = await medians(copy, n=7)
-            written, passed = (statistics.median(times) for times in zip(*pairs))
-            print(f"# {passed * 1e6 / copied:.2f} × a copy to warm memory", flush=True)
-            return [("64 MiB of a cold pool, as writing to new memory", passed / written, 1.25)]
+            written, passed = (statistics.median(times) * 1e6 for times in zip(*pairs))
+            limit = max(2.5, written / copied * (0.9 if several else 1.15))
+            return [("64 MiB of a cold pool, as a copy to warm memory", passed / copied, limit)]
 
         self.attempt(measure)
 
