@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Values on the host's side: the check of what arrives, the form of what leaves, coercion. */
+/* Values on the host's side: the check of what arrives and the form of what leaves. */
 #include "config.h"
 
 #include "pyisolate-error.h"
@@ -8,8 +8,8 @@
 static GBytes *
 bytes_of (const char *text)
 {
-  g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed (text));
-  g_autoptr(GVariant) boxed = g_variant_ref_sink (g_variant_new_variant (value));
+  g_autoptr (GVariant) value = g_variant_ref_sink (g_variant_new_parsed (text));
+  g_autoptr (GVariant) boxed = g_variant_ref_sink (g_variant_new_variant (value));
 
   return g_variant_get_data_as_bytes (boxed);
 }
@@ -22,9 +22,9 @@ accepts (const char    *type,
          gsize          size)
 {
   /* In a block of exactly its size, so that a sanitizer sees a read beyond its end. */
-  g_autoptr(GBytes) bytes = g_bytes_new (data, size);
-  g_autoptr(GVariant) value = NULL;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GBytes) bytes = g_bytes_new (data, size);
+  g_autoptr (GVariant) value = NULL;
+  g_autoptr (GError) error = NULL;
   gboolean good = _pyisolate_value_check_bytes (bytes, G_VARIANT_TYPE (type), &value, &error);
 
   if (good)
@@ -52,7 +52,7 @@ test_check_accepts (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     {
-      g_autoptr(GBytes) bytes = bytes_of (texts[i]);
+      g_autoptr (GBytes) bytes = bytes_of (texts[i]);
 
       g_test_message ("%s", texts[i]);
       g_assert_true (accepts ("v", g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes)));
@@ -115,8 +115,8 @@ test_check_rejects (void)
 static void
 test_check_depth (void)
 {
-  g_autoptr(GString) body = g_string_new_len ("\5\0y", 3);
-  g_autoptr(GString) type = g_string_new (NULL);
+  g_autoptr (GString) body = g_string_new_len ("\5\0y", 3);
+  g_autoptr (GString) type = g_string_new (NULL);
 
   for (int levels = 1; levels < 500; levels++)
     {
@@ -139,7 +139,7 @@ static void
 test_check_is_linear (void)
 {
   const gsize n_items = 4 * 1024 * 1024;
-  g_autoptr(GByteArray) body = g_byte_array_new ();
+  g_autoptr (GByteArray) body = g_byte_array_new ();
   gint64 start;
 
   /* An array of arrays of … where all offsets claim the same bytes. */
@@ -163,12 +163,12 @@ static void
 assert_wire (const char *given,
              const char *expected)
 {
-  g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed (given));
-  g_autoptr(GVariant) wanted = g_variant_ref_sink (g_variant_new_parsed (expected));
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) wire = _pyisolate_value_to_wire (value, &error);
-  g_autoptr(GBytes) bytes = NULL;
-  g_autoptr(GVariant) boxed = NULL;
+  g_autoptr (GVariant) value = g_variant_ref_sink (g_variant_new_parsed (given));
+  g_autoptr (GVariant) wanted = g_variant_ref_sink (g_variant_new_parsed (expected));
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) wire = _pyisolate_value_to_wire (value, &error);
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GVariant) boxed = NULL;
 
   g_assert_no_error (error);
   g_test_message ("%s", given);
@@ -214,8 +214,8 @@ test_wire_keeps_what_it_can (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     {
-      g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed (texts[i]));
-      g_autoptr(GVariant) wire = _pyisolate_value_to_wire (value, NULL);
+      g_autoptr (GVariant) value = g_variant_ref_sink (g_variant_new_parsed (texts[i]));
+      g_autoptr (GVariant) wire = _pyisolate_value_to_wire (value, NULL);
 
       g_assert_true (wire == value);
     }
@@ -225,11 +225,11 @@ test_wire_keeps_what_it_can (void)
 static void
 test_wire_long_tuple (void)
 {
-  g_autoptr(GPtrArray) items = g_ptr_array_new ();
-  g_autoptr(GVariant) tuple = NULL;
-  g_autoptr(GVariant) wire = NULL;
-  g_autoptr(GVariant) payload = NULL;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GPtrArray) items = g_ptr_array_new ();
+  g_autoptr (GVariant) tuple = NULL;
+  g_autoptr (GVariant) wire = NULL;
+  g_autoptr (GVariant) payload = NULL;
+  g_autoptr (GError) error = NULL;
 
   for (int i = 0; i < 300; i++)
     g_ptr_array_add (items, g_variant_new_int32 (i));
@@ -243,13 +243,13 @@ test_wire_long_tuple (void)
 static void
 test_wire_depth (void)
 {
-  g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_int32 (1));
+  g_autoptr (GVariant) value = g_variant_ref_sink (g_variant_new_int32 (1));
   gboolean was_refused = FALSE;
 
   for (int depth = 0; depth < 60; depth++)
     {
-      g_autoptr(GError) error = NULL;
-      g_autoptr(GVariant) wire = _pyisolate_value_to_wire (value, &error);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GVariant) wire = _pyisolate_value_to_wire (value, &error);
       GVariant *list = g_variant_new_array (G_VARIANT_TYPE_VARIANT,
                                             (GVariant *[]) { g_variant_new_variant (value) }, 1);
 
@@ -268,9 +268,9 @@ test_wire_depth (void)
 static void
 test_wire_place (void)
 {
-  g_autoptr(GVariant) value = NULL;
-  g_autoptr(GVariant) wire = NULL;
-  g_autoptr(GError) error = NULL;
+  g_autoptr (GVariant) value = NULL;
+  g_autoptr (GVariant) wire = NULL;
+  g_autoptr (GError) error = NULL;
   GVariant *deep = g_variant_new_int32 (1);
 
   for (int depth = 0; depth < 60; depth++)
@@ -295,12 +295,12 @@ static void
 test_wire_size (void)
 {
   g_autofree char *memory = g_malloc0 (PYISOLATE_VALUE_MAX_SIZE + 1);
-  g_autoptr(GBytes) most = g_bytes_new_static (memory, PYISOLATE_VALUE_MAX_SIZE);
-  g_autoptr(GBytes) more = g_bytes_new_static (memory, PYISOLATE_VALUE_MAX_SIZE + 1);
-  g_autoptr(GVariant) fits = new_from_bytes (G_VARIANT_TYPE_BYTESTRING, most, TRUE);
-  g_autoptr(GVariant) exceeds = new_from_bytes (G_VARIANT_TYPE_BYTESTRING, more, TRUE);
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) wire = _pyisolate_value_to_wire (fits, &error);
+  g_autoptr (GBytes) most = g_bytes_new_static (memory, PYISOLATE_VALUE_MAX_SIZE);
+  g_autoptr (GBytes) more = g_bytes_new_static (memory, PYISOLATE_VALUE_MAX_SIZE + 1);
+  g_autoptr (GVariant) fits = new_from_bytes (G_VARIANT_TYPE_BYTESTRING, most, TRUE);
+  g_autoptr (GVariant) exceeds = new_from_bytes (G_VARIANT_TYPE_BYTESTRING, more, TRUE);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) wire = _pyisolate_value_to_wire (fits, &error);
 
   g_assert_no_error (error);
   g_assert_null (_pyisolate_value_to_wire (exceeds, &error));
@@ -313,10 +313,10 @@ test_wire_size (void)
 static void
 test_wire_normalises (void)
 {
-  g_autoptr(GBytes) bytes = g_bytes_new_static ("\2", 1);
-  g_autoptr(GVariant) value = new_from_bytes (G_VARIANT_TYPE_BOOLEAN, bytes, FALSE);
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) wire = _pyisolate_value_to_wire (value, &error);
+  g_autoptr (GBytes) bytes = g_bytes_new_static ("\2", 1);
+  g_autoptr (GVariant) value = new_from_bytes (G_VARIANT_TYPE_BOOLEAN, bytes, FALSE);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) wire = _pyisolate_value_to_wire (value, &error);
 
   g_assert_no_error (error);
   g_assert_true (g_variant_is_normal_form (wire));
@@ -325,150 +325,15 @@ test_wire_normalises (void)
 static void
 test_none (void)
 {
-  g_autoptr(GVariant) none = g_variant_ref_sink (pyisolate_value_new_none ());
-  g_autoptr(GVariant) boxed = g_variant_ref_sink (g_variant_new_variant (none));
-  g_autoptr(GVariant) path = g_variant_ref_sink (g_variant_new_object_path ("/"));
-  g_autoptr(GVariant) text = g_variant_ref_sink (g_variant_new_string ("/pyisolate/None"));
+  g_autoptr (GVariant) none = g_variant_ref_sink (pyisolate_value_new_none ());
+  g_autoptr (GVariant) boxed = g_variant_ref_sink (g_variant_new_variant (none));
+  g_autoptr (GVariant) path = g_variant_ref_sink (g_variant_new_object_path ("/"));
+  g_autoptr (GVariant) text = g_variant_ref_sink (g_variant_new_string ("/pyisolate/None"));
 
   g_assert_true (pyisolate_value_is_none (none));
   g_assert_true (pyisolate_value_is_none (boxed));
   g_assert_false (pyisolate_value_is_none (path));
   g_assert_false (pyisolate_value_is_none (text));
-}
-
-/* --- Coercion --- */
-
-static void
-test_coerce (void)
-{
-  static const struct {
-    const char *given;
-    const char *type;
-    const char *expected; /* NULL: refused */
-  } cases[] = {
-    { "int64 255", "y", "byte 255" },
-    { "int64 256", "y", NULL },
-    { "int64 -1", "y", NULL },
-    { "int64 -32768", "n", "int16 -32768" },
-    { "int64 -32769", "n", NULL },
-    { "int64 32768", "n", NULL },
-    { "int64 65535", "q", "uint16 65535" },
-    { "int64 -2147483648", "i", "-2147483648" },
-    { "int64 2147483648", "i", NULL },
-    { "int64 4294967295", "u", "uint32 4294967295" },
-    { "int64 -1", "u", NULL },
-    { "int64 -9223372036854775808", "x", "int64 -9223372036854775808" },
-    { "int64 -1", "t", NULL },
-    { "int64 5", "t", "uint64 5" },
-    { "(objectpath '/pyisolate/int', <'0xffffffffffffffff'>)", "t", "uint64 18446744073709551615" },
-    { "(objectpath '/pyisolate/int', <'0x10000000000000000'>)", "t", NULL },
-    { "(objectpath '/pyisolate/int', <'0x8000000000000000'>)", "x", NULL },
-    { "(objectpath '/pyisolate/int', <'-0x8000000000000000'>)", "x", "int64 -9223372036854775808" },
-    { "(objectpath '/pyisolate/int', <'-0x8000000000000001'>)", "x", NULL },
-    { "true", "i", NULL },
-    { "int64 1", "b", NULL },
-    { "true", "b", "true" },
-    { "int64 5", "d", "5.0" },
-    { "int64 9007199254740993", "d", NULL },
-    { "(objectpath '/pyisolate/int', <'0xffffffffffffffff'>)", "d", NULL },
-    { "1.0", "i", NULL },
-    { "'x'", "s", "'x'" },
-    { "<<'x'>>", "s", "'x'" },
-    { "b'x'", "s", NULL },
-    { "'/a'", "o", "objectpath '/a'" },
-    { "'a'", "o", NULL },
-    { "'ai'", "g", "signature 'ai'" },
-    { "objectpath '/pyisolate/None'", "o", NULL },
-    { "objectpath '/pyisolate/None'", "s", NULL },
-    { "objectpath '/pyisolate/None'", "ms", "@ms nothing" },
-    { "'x'", "ms", "@ms 'x'" },
-    { "int64 5", "v", "<int64 5>" },
-    { "<int64 5>", "v", "<int64 5>" },
-    { "@av []", "as", "@as []" },
-    { "[<'a'>, <'b'>]", "as", "['a', 'b']" },
-    { "['a']", "av", "[<'a'>]" },
-    { "[int64 1, 2]", "ai", "[1, 2]" },
-    { "[int64 1, 2147483648]", "ai", NULL },
-    { "[int64 1, 2]", "ay", "[byte 1, 2]" },
-    { "(objectpath '/pyisolate/bytearray', <[byte 1]>)", "ay", "[byte 1]" },
-    { "[<int64 1>, <'x'>]", "ai", NULL },
-    { "(int64 1, int64 2)", "ai", "[1, 2]" },
-    { "(objectpath '/pyisolate/set', <[int64 1]>)", "ai", "[1]" },
-    { "(objectpath '/pyisolate/set', <true>)", "ai", NULL },
-    { "(objectpath '/pyisolate/tuple', <'x'>)", "(ss)", NULL },
-    { "(objectpath '/pyisolate/dict', <([1, 2], 'x')>)", "a{us}", NULL },
-    { "objectpath '/pyisolate/EmptyTuple'", "ai", "@ai []" },
-    { "objectpath '/pyisolate/None'", "ai", NULL },
-    { "'abc'", "as", NULL },
-    { "[<[int64 1]>, <@av []>]", "aai", "[[1], []]" },
-    { "[<(int64 1, 'x')>]", "a(is)", "[(1, 'x')]" },
-    { "[<int64 1>, <'x'>]", "(is)", "(1, 'x')" },
-    { "(int64 1, 'x')", "(is)", "(1, 'x')" },
-    { "(int64 1, 'x')", "(isi)", NULL },
-    { "(objectpath '/pyisolate/tuple', <[int64 1, 2]>)", "(ii)", "(1, 2)" },
-    { "@a{sv} {}", "a{ss}", "@a{ss} {}" },
-    { "{'a': int64 1}", "a{si}", "{'a': 1}" },
-    { "{'a': int64 1}", "a{sv}", "{'a': <int64 1>}" },
-    { "{'a': <int64 1>, 'b': <'x'>}", "a{si}", NULL },
-    { "{'a': 'x'}", "as", NULL },
-    { "(objectpath '/pyisolate/dict', <([int64 1, 2], ['a', 'b'])>)", "a{us}",
-      "{uint32 1: 'a', 2: 'b'}" },
-    { "(objectpath '/pyisolate/dict', <([int64 -1], ['a'])>)", "a{us}", NULL },
-    { "(objectpath '/pyisolate/dict', <([int64 1], ['a', 'b'])>)", "a{us}", NULL },
-    { "['a']", "a{ss}", NULL },
-    { "handle 1", "h", "handle 1" },
-    { "int64 1", "h", NULL },
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
-    {
-      g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed (cases[i].given));
-      g_autoptr(GVariant) expected = NULL;
-      g_autoptr(GError) error = NULL;
-      g_autoptr(GVariant) result = NULL;
-
-      g_test_message ("%s to %s", cases[i].given, cases[i].type);
-      result = _pyisolate_value_coerce (value, G_VARIANT_TYPE (cases[i].type), &error);
-      if (cases[i].expected == NULL)
-        {
-          g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_VALUE);
-          g_assert_null (result);
-          continue;
-        }
-      g_assert_no_error (error);
-      expected = g_variant_ref_sink (g_variant_new_parsed (cases[i].expected));
-      g_assert_cmpvariant (result, expected);
-      g_assert_false (g_variant_is_floating (result));
-    }
-}
-
-static void
-test_coerce_places (void)
-{
-  static const struct {
-    const char *given;
-    const char *type;
-    const char *message;
-  } cases[] = {
-    { "('x', 1.0)", "(ss)", "“s” is needed at [1], not float" },
-    { "('x', [<'a'>, <{'k': <true>}>])", "(saa{sd})", "“a{sd}” is needed at [1][0], not str" },
-    { "('x', [<{'k': <true>}>])", "(saa{sd})", "“d” is needed at [1][0]['k'], not bool" },
-    { "(int64 300,)", "(y)", "an int at [0] does not fit into “y”" },
-    { "('x',)", "(ss)", "2 items are needed, not 1" },
-    { "(('x',),)", "((ss))", "2 items are needed at [0], not 1" },
-    { "objectpath '/pyisolate/None'", "s", "“s” is needed, not None" },
-    { "(objectpath '/pyisolate/set', <[1]>)", "s", "“s” is needed, not set" },
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
-    {
-      g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed (cases[i].given));
-      g_autoptr(GError) error = NULL;
-
-      g_assert_null (_pyisolate_value_coerce (value, G_VARIANT_TYPE (cases[i].type), &error));
-      g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_VALUE);
-      g_assert_cmpstr (error->message, ==, cases[i].message);
-    }
 }
 
 int
@@ -489,7 +354,5 @@ main (int    argc,
   g_test_add_func ("/pyisolate/value/wire/size", test_wire_size);
   g_test_add_func ("/pyisolate/value/wire/normal-form", test_wire_normalises);
   g_test_add_func ("/pyisolate/value/none", test_none);
-  g_test_add_func ("/pyisolate/value/coerce/types", test_coerce);
-  g_test_add_func ("/pyisolate/value/coerce/places", test_coerce_places);
   return g_test_run ();
 }
