@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+/* The books of a host and a worker about shared memory: between the two, frames are handed over in any order. */
+#include "config.h"
+
+#include "memory-books.h"
+
+#include <sys/wait.h>
+
+static void
+test_there_and_back (void)
+{
+  g_autoptr (Books) books = books_new ();
+  g_autoptr (PyIsolateMemory) memory = pyisolate_memory_new (5000, PYISOLATE_MEMORY_NONE, NULL);
+  PyIsolateMemory *theirs = books_pass (books->host, books->worker, memory);
+  PyIsolateMemory *back;
+
+  books_map (memory)[7] = 42;
+  g_assert_cmpuint (books_map (theirs)[7], ==, 42);
+  books_map (theirs)[8] = 43;
+  g_assert_cmpuint (books_map (memory)[8], ==, 43);
+  books_assert_level (books->host, 1, 0);
+
+  back = books_pass (books->worker, books->host, theirs);
+  g_assert_true (back == memory);
+  books_assert_level (books->worker, 0, 1);
+
+  /* It is not given back as long as it is on its way. */
+  pyisolate_memory_unref (theirs);
+  books_tell (books->worker, books->host);
+  books_assert_level (books->host, 1, 0);
+  books_tell (books->host, books->worker);
+  books_assert_level (books->worker, 0, 0);
+  books_tell (books->worker, books->host);
+  books_assert_level (books->host, 0, 0);
+
+  pyisolate_memory_unref (back);
+}
+
+/* The second time nothing is sent but a number, and the worker finds it where it was. */
+static void
+test_same_again (void)
+{
+  g_autoptr (Books) books = books_new ();
+  g_autoptr (PyIsolateMemory) memory = pyisolate_memory_new (5000, PYISOLATE_MEMORY_NONE, NULL);
+  PyIsolateFrame *frame = books_frame_from (books->host, memory);
+  guint8 *address;
+
+  g_assert_cmpuint (frame->n_fds, ==, 1);
+  books_arrive (books->worker, frame);
+  address = books_map (g_ptr_array_index (frame->memories, 0));
+  _pyisolate_frame_free (frame);
+
+  /* Not before the worker has said that it has it. */
+  frame = books_arrive (books->worker, books_frame_from (books->host, memory));
+  g_assert_cmpuint (frame->n_fds, ==, 0);
+  _pyisolate_frame_free (frame);
+  books_tell (books->worker, books->host);
+  frame = books_frame_from (books->host, memory);
+  g_assert_cmpuint (frame->n_fds, ==, 0);
+  g_assert_cmpuint (frame->n_records, >=, 1);
+  books_arrive (books->worker, frame);
+  g_assert_true (books_map (g_ptr_array_index (frame->memories, 0)) == address);
+  _pyisolate_frame_free (frame);
+
+  books_tell (books->worker, books->host);
+  books_assert_level (books->host, 0, 0);
+}
+
+/* Frames of different transports overtake each other. */
+static void
+test_any_order (void)
+{
+  g_autoptr (Books) books = books_new ();
+  g_autoptr (PyIsolateMemory) memory = pyisolate_memory_new (5000, PYISOLATE_MEMORY_NONE, NULL);
+  PyIsolateFrame *first = books_frame_from (books->host, memory);
+  PyIsolateFrame *second = books_frame_from (books->host, memory);
+  PyIsolateMemory *theirs;
+  PyIsolateFrame *reply, *news;
+
+  books_arrive (books->worker, second);
+  theirs = pyisolate_memory_ref (g_ptr_array_index (second->memories, 0));
+  _pyisolate_frame_free (second);
+  reply = books_frame_from (books->worker, theirs);
+  pyisolate_memory_unref (theirs);
+  news = books_frame_from (books->worker, NULL); /* overtakes it */
+  _pyisolate_frame_free (books_arrive (books->host, news));
+  books_assert_level (books->host, 2, 0);
+
+  books_arrive (books->worker, first);
+  g_assert_cmpuint (first->memories->len, ==, 1);
+  _pyisolate_frame_free (first);
+
+  _pyisolate_frame_free (books_arrive (books->host, reply));
+  books_tell (books->host, books->worker);
+  books_tell (books->worker, books->host);
+  books_assert_level (books->host, 0, 0);
+  books_assert_level (books->worker, 0, 0);
+}
+
+static void
+test_unsent (void)
+{
+  g_autoptr (Books) books = books_new ();
+  g_autoptr (PyIsolateMemory) memory = pyisolate_memory_new (5000, PYISOLATE_MEMORY_NONE, NULL);
+  g_autoptr (PyIsolateFrame) frame = books_frame_from (books->host, memory);
+
+  books_assert_level (books->host, 1, 0);
+  _pyisolate_memory_book_unfill (books->host, frame->records, frame->n_records);
+  books_assert_level (books->host, 0, 0);
+}
+
+static void
+test_pool (void)
+{
+  g_autoptr (Books) books = books_new ();
+  PyIsolateMemory *memory = books_allocate (books->host, 100000, PYISOLATE_MEMORY_NONE);
+  g_autofree guint8 *data = g_malloc0 (100000);
+  PyIsolateMemory *theirs;
+  PyIsolateMemory *again;
+
+  data[99999] = 5;
+  g_assert_true (pyisolate_memory_write (memory, 0, data, 100000, NULL));
+  theirs = books_pass (books->host, books->worker, memory);
+  g_assert_cmpuint (books_map (theirs)[99999], ==, 5);
+
+  /* Nobody here uses it, but the worker does. */
+  pyisolate_memory_unref (memory);
+  g_assert_cmpuint (books_get_free_size (books->host), ==, 0);
+  again = books_allocate (books->host, 100000, PYISOLATE_MEMORY_NONE);
+  g_assert_true (again != memory);
+  pyisolate_memory_unref (again);
+
+  pyisolate_memory_unref (theirs);
+  g_assert_cmpuint (books_get_free_size (books->host), ==, pyisolate_memory_get_size (again));
+  books_tell (books->worker, books->host);
+  g_assert_cmpuint (books_get_free_size (books->host), ==, 2 * pyisolate_memory_get_size (again));
+  again = books_allocate (books->host, 99000, PYISOLATE_MEMORY_NONE);
+  g_assert_true (again == memory); /* the newest */
+  g_assert_null (pyisolate_memory_find (books_map (memory) + 200000, 1));
+  pyisolate_memory_unref (again);
+
+  again = books_allocate (books->host, 100000, PYISOLATE_MEMORY_READ_ONLY);
+  g_assert_true (pyisolate_memory_is_read_only (again));
+  pyisolate_memory_unref (again);
+}
+
+/* What is in the pool belongs to nobody. */
+static void
+test_not_found_in_pool (void)
+{
+  g_autoptr (Books) books = books_new ();
+  PyIsolateMemory *memory = books_allocate (books->host, 100000, PYISOLATE_MEMORY_NONE);
+  guint8 *data = books_map (memory);
+
+  pyisolate_memory_unref (memory);
+  g_assert_null (pyisolate_memory_find (data, 1));
+}
+
+static void
+test_limit (void)
+{
+  g_autoptr (Books) books = books_new ();
+  PyIsolateMemory *memory = books_allocate (books->host, BOOKS_LIMIT / 2, PYISOLATE_MEMORY_NONE);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (_pyisolate_memory_book_allocate (books->host, BOOKS_LIMIT, PYISOLATE_MEMORY_NONE, &error));
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
+  g_clear_error (&error);
+  g_assert_null (_pyisolate_memory_book_allocate (books->host, G_MAXSIZE, PYISOLATE_MEMORY_NONE, &error));
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
+
+  /* What is idle goes first. */
+  pyisolate_memory_unref (memory);
+  memory = books_allocate (books->host, BOOKS_LIMIT, PYISOLATE_MEMORY_NONE);
+  pyisolate_memory_unref (memory);
+}
+
+/* A worker that wrote to what it must not write to sees the new content the next time. */
+static void
+test_read_only_again (void)
+{
+  g_autoptr (Books) books = books_new ();
+  PyIsolateMemory *memory = books_allocate (books->host, 8192, PYISOLATE_MEMORY_READ_ONLY);
+  PyIsolateMemory *theirs;
+
+  books_map (memory)[0] = 1;
+  theirs = books_pass (books->host, books->worker, memory);
+  books_map (theirs)[0] = 9;
+  g_assert_cmpuint (books_map (memory)[0], ==, 1);
+  pyisolate_memory_unref (theirs);
+  books_map (memory)[0] = 2;
+  theirs = books_pass (books->host, books->worker, memory);
+  g_assert_cmpuint (books_map (theirs)[0], ==, 2);
+  pyisolate_memory_unref (theirs);
+  pyisolate_memory_unref (memory);
+}
+
+/* One worker's piece that goes to another one is not used again for either. */
+static void
+test_two_links (void)
+{
+  g_autoptr (Books) books = books_new ();
+  g_autoptr (Books) others = books_new ();
+  PyIsolateMemory *memory = books_allocate (books->host, 8192, PYISOLATE_MEMORY_NONE);
+  PyIsolateMemory *first = books_pass (books->host, books->worker, memory);
+  PyIsolateMemory *second = books_pass (others->host, others->worker, memory);
+  PyIsolateMemoryStatus status;
+
+  books_map (first)[0] = 3;
+  g_assert_cmpuint (books_map (second)[0], ==, 3);
+  pyisolate_memory_unref (memory);
+  pyisolate_memory_unref (first);
+  books_tell (books->worker, books->host);
+  pyisolate_memory_unref (second);
+  books_tell (others->worker, others->host);
+
+  _pyisolate_memory_book_get_status (books->host, &status);
+  g_assert_cmpuint (status.size, ==, 0);
+  g_assert_cmpuint (status.n_entries, ==, 0);
+  /* The workers are told to let go of it. */
+  books_tell (books->host, books->worker);
+  _pyisolate_memory_book_get_status (books->worker, &status);
+  g_assert_cmpuint (status.n_entries, ==, 0);
+}
+
+static void
+test_death (void)
+{
+  Books *books = books_new ();
+  PyIsolateMemory *kept = books_allocate (books->host, 8192, PYISOLATE_MEMORY_NONE);
+  PyIsolateMemory *given = books_allocate (books->host, 8192, PYISOLATE_MEMORY_NONE);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PyIsolateFrame) frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, 1);
+
+  pyisolate_memory_unref (books_pass (books->host, books->worker, kept));
+  pyisolate_memory_unref (books_pass (books->host, books->worker, given));
+  pyisolate_memory_unref (given);
+  books_map (kept)[0] = 1;
+
+  _pyisolate_memory_book_close (books->host);
+  books_assert_level (books->host, 0, 0);
+  g_assert_cmpuint (books_map (kept)[0], ==, 1);
+  _pyisolate_frame_take_memories (frame, g_ptr_array_new_with_free_func ((GDestroyNotify) pyisolate_memory_unref));
+  g_ptr_array_add (frame->memories, pyisolate_memory_ref (kept));
+  g_assert_false (_pyisolate_memory_book_fill (books->host, frame, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED);
+
+  pyisolate_memory_unref (kept);
+  books_free (books);
+}
+
+/* Every way that frames of two sides can take, and at the end all is as it was. */
+static void
+test_many_passes (void)
+{
+  g_autoptr (Books) books = books_new ();
+  g_autoptr (GPtrArray) theirs = g_ptr_array_new_with_free_func ((GDestroyNotify) pyisolate_memory_unref);
+  g_autoptr (GPtrArray) ours = g_ptr_array_new_with_free_func ((GDestroyNotify) pyisolate_memory_unref);
+  guint n_fds = test_util_count_fds ();
+
+  for (guint i = 0; i < 10000; i++)
+    {
+      g_autoptr (PyIsolateMemory) memory = NULL;
+
+      if (ours->len > 0 && g_test_rand_bit ())
+        memory = pyisolate_memory_ref (g_ptr_array_index (ours, g_test_rand_int_range (0, ours->len)));
+      else
+        memory = books_allocate (books->host, g_test_rand_int_range (1, 60000), PYISOLATE_MEMORY_NONE);
+      books_map (memory)[0] = i;
+      g_ptr_array_add (theirs, books_pass (books->host, books->worker, memory));
+      if (theirs->len > 8)
+        g_ptr_array_remove_index_fast (theirs, g_test_rand_int_range (0, theirs->len));
+      if (theirs->len > 0 && g_test_rand_bit ())
+        {
+          PyIsolateMemory *chosen = g_ptr_array_index (theirs, g_test_rand_int_range (0, theirs->len));
+
+          g_ptr_array_add (ours, books_pass (books->worker, books->host, chosen));
+        }
+      if (ours->len > 8)
+        g_ptr_array_remove_index_fast (ours, g_test_rand_int_range (0, ours->len));
+    }
+
+  g_ptr_array_set_size (theirs, 0);
+  g_ptr_array_set_size (ours, 0);
+  for (guint i = 0; i < 3; i++)
+    {
+      books_tell (books->host, books->worker);
+      books_tell (books->worker, books->host);
+    }
+  books_assert_level (books->host, 0, 0);
+  books_assert_level (books->worker, 0, 0);
+  _pyisolate_memory_book_close (books->host);
+  _pyisolate_memory_book_close (books->worker);
+  g_assert_cmpuint (test_util_count_fds (), ==, n_fds);
+}
+
+/* A child that was forked at any moment can let go of its arrays. */
+static void
+test_fork (void)
+{
+  g_autoptr (Books) books = books_new ();
+  g_autoptr (PyIsolateMemory) memory = pyisolate_memory_new (5000, PYISOLATE_MEMORY_NONE, NULL);
+  PyIsolateMemory *theirs = books_pass (books->host, books->worker, memory);
+  int status;
+  pid_t child = fork ();
+
+  g_assert_cmpint (child, >=, 0);
+  if (child == 0)
+    {
+      pyisolate_memory_unref (theirs);
+      /* Not by _exit(): to valgrind all is leaked that the other threads, which are not in the child, had on their stacks. */
+      execl ("/bin/true", "true", NULL);
+      _exit (1);
+    }
+  g_assert_cmpint (TEMP_FAILURE_RETRY (waitpid (child, &status, 0)), ==, child);
+  g_assert_cmpint (status, ==, 0);
+  books_assert_level (books->host, 1, 0);
+  pyisolate_memory_unref (theirs);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  test_util_init (&argc, &argv);
+
+  test_util_add_func ("/memory/there-and-back", test_there_and_back);
+  test_util_add_func ("/memory/same-again", test_same_again);
+  test_util_add_func ("/memory/any-order", test_any_order);
+  test_util_add_func ("/memory/unsent", test_unsent);
+  test_util_add_func ("/memory/pool", test_pool);
+  test_util_add_func ("/memory/not-found-in-pool", test_not_found_in_pool);
+  test_util_add_func ("/memory/limit", test_limit);
+  test_util_add_func ("/memory/read-only-again", test_read_only_again);
+  test_util_add_func ("/memory/two-links", test_two_links);
+  test_util_add_func ("/memory/death", test_death);
+  test_util_add_func ("/memory/many-passes", test_many_passes);
+  test_util_add_func ("/memory/fork", test_fork);
+
+  return g_test_run ();
+}
