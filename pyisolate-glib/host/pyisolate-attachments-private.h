@@ -18,6 +18,10 @@ guint                 _pyisolate_attachments_add_memory    (PyIsolateAttachments
 /* The tensor in the form in which it travels. Floating. */
 GVariant             *_pyisolate_attachments_add_tensor    (PyIsolateAttachments  *self,
                                                             PyIsolateTensor       *tensor);
+/* Whether the link takes them; @memories may be NULL. */
+gboolean              _pyisolate_attachments_check         (GPtrArray             *memories,
+                                                            PyIsolateMemoryBook   *book,
+                                                            GError               **error);
 /* Gives @frame what it takes along. @self may be NULL. */
 gboolean              _pyisolate_attachments_move          (PyIsolateAttachments  *self,
                                                             PyIsolateMemoryBook   *book,

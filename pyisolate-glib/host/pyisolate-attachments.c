@@ -91,6 +91,25 @@ copy_bytes (PyIsolateMemoryBook  *book,
   return g_steal_pointer (&memory);
 }
 
+static gboolean
+check_book (PyIsolateMemoryBook  *book,
+            GError              **error)
+{
+  if (book != NULL)
+    return TRUE;
+
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_TENSOR, "Shared memory cannot travel by this link");
+  return FALSE;
+}
+
+gboolean
+_pyisolate_attachments_check (GPtrArray            *memories,
+                              PyIsolateMemoryBook  *book,
+                              GError              **error)
+{
+  return memories == NULL || memories->len == 0 || check_book (book, error);
+}
+
 gboolean
 _pyisolate_attachments_move (PyIsolateAttachments  *self,
                              PyIsolateMemoryBook   *book,
@@ -101,11 +120,8 @@ _pyisolate_attachments_move (PyIsolateAttachments  *self,
 
   if (self == NULL || self->items->len == 0)
     return TRUE;
-  if (book == NULL)
-    {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_TENSOR, "Shared memory cannot travel by this link");
-      return FALSE;
-    }
+  if (!check_book (book, error))
+    return FALSE;
 
   memories = g_ptr_array_new_with_free_func ((GDestroyNotify) pyisolate_memory_unref);
   for (guint i = 0; i < self->items->len; i++)

@@ -5,6 +5,7 @@
 #include "pyisolate-binding.h"
 
 #include "pyisolate-extension-private.h"
+#include "pyisolate-fd-private.h"
 #include "pyisolate-mailbox-private.h"
 #include "pyisolate-operation-private.h"
 
@@ -79,6 +80,96 @@ pyisolate_extension_begin_call (PyIsolateExtension *self,
   else
     _pyisolate_operation_start (self, endpoint, call, _pyisolate_extension_get_call_timeout (self, call), mailbox,
                                 PYISOLATE_JOB_NOTIFICATION, cancellable, complete, beginning);
+}
+
+static void
+clear_request (PyIsolateRequest *request)
+{
+  for (guint i = 0; i < request->n_fds; i++)
+    _pyisolate_clear_fd (&request->fds[i]);
+  g_clear_pointer (&request->fds, g_free);
+  request->n_fds = 0;
+  g_clear_pointer (&request->memories, g_ptr_array_unref);
+}
+
+static gint64
+get_timeout (PyIsolateExtension     *self,
+             const PyIsolateRequest *request)
+{
+  if (request->timeout != PYISOLATE_TIMEOUT_DEFAULT)
+    return request->timeout;
+
+  return pyisolate_extension_config_get_call_timeout (pyisolate_extension_get_config (self));
+}
+
+/**
+ * pyisolate_extension_begin_request: (skip)
+ * @self: an extension
+ * @context: where the caller waits, which serves it
+ * @request: what to call
+ * @func: gets what comes because of it
+ * @user_data: data for @func
+ * @destroy: (nullable): frees @user_data, in any thread
+ * @error: return location for an error
+ *
+ * Calls a method in the shortest way: nothing is made of what goes and comes but bytes. Unless it is cancelled or not even begun,
+ * @func gets one answer that is the end of the call, also from inside of this function.
+ *
+ * This is for language bindings.
+ *
+ * Returns: a number for the call, never the same again; 0 with @error set if it cannot be made
+ *
+ * Since: 0.1
+ */
+guint64
+pyisolate_extension_begin_request (PyIsolateExtension   *self,
+                                   GMainContext         *context,
+                                   PyIsolateRequest     *request,
+                                   PyIsolateAnswerFunc   func,
+                                   gpointer              user_data,
+                                   GDestroyNotify        destroy,
+                                   GError              **error)
+{
+  g_autoptr (PyIsolateMailbox) mailbox = NULL;
+  g_autoptr (PyIsolateEndpoint) endpoint = NULL;
+  guint64 id = 0;
+
+  g_return_val_if_fail (PYISOLATE_IS_EXTENSION (self), 0);
+  g_return_val_if_fail (context != NULL, 0);
+  g_return_val_if_fail (request != NULL && request->method != NULL && request->body != NULL, 0);
+  g_return_val_if_fail (func != NULL, 0);
+  g_return_val_if_fail (error == NULL || *error == NULL, 0);
+
+  mailbox = _pyisolate_mailbox_ref_for_context (context);
+  endpoint = _pyisolate_extension_dup_endpoint (self, error);
+  if (endpoint != NULL)
+    id = _pyisolate_operation_start_request (self, endpoint, request, get_timeout (self, request), mailbox, func, user_data,
+                                             destroy, error);
+  else if (destroy != NULL)
+    destroy (user_data);
+  clear_request (request);
+
+  return id;
+}
+
+/**
+ * pyisolate_extension_cancel_request: (skip)
+ * @self: the extension
+ * @id: what [method@PyIsolate.Extension.begin_request] returned
+ *
+ * Gives a call up, and cancels the method. There may have been an answer already; if not, there will be none.
+ *
+ * This is for language bindings.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_extension_cancel_request (PyIsolateExtension *self,
+                                    guint64             id)
+{
+  g_return_if_fail (PYISOLATE_IS_EXTENSION (self));
+
+  _pyisolate_operation_cancel (id);
 }
 
 /**

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "pyisolate-answer.h"
 #include "pyisolate-call-result.h"
 #include "pyisolate-call.h"
 #include "pyisolate-types.h"
@@ -23,6 +24,56 @@ typedef void (*PyIsolateCallFunc) (PyIsolateExtension  *extension,
                                    const GError        *error,
                                    gpointer             user_data);
 
+/**
+ * PyIsolateRequest: (skip)
+ * @method: the name of the method
+ * @body: the arguments, as for [method@PyIsolate.Call.set_body]
+ * @fds: (nullable): file descriptors that the body names by their index; an array as of g_malloc(), which is taken with them
+ * @n_fds: their number
+ * @memories: (nullable): of [struct@PyIsolate.Memory], what the body names by its index; taken
+ * @timeout: as for [method@PyIsolate.Call.set_timeout]
+ * @parent: (nullable): as for [method@PyIsolate.Call.set_parent]
+ * @wants_progress: whether to be told of the method's progress
+ *
+ * What to call. This is for language bindings.
+ *
+ * Since: 0.1
+ */
+typedef struct {
+  const char *method;
+  GBytes *body;
+  int *fds;
+  guint n_fds;
+  GPtrArray *memories;
+  gint64 timeout;
+  PyIsolateInvocation *parent;
+  gboolean wants_progress;
+} PyIsolateRequest;
+
+/**
+ * PyIsolateAnswerFunc: (skip)
+ * @answer: (transfer full): what has come
+ * @user_data: what [method@PyIsolate.Extension.begin_request] was given
+ *
+ * Called with what comes because of a request, in any thread, with locks of this library's held: it only puts the answer
+ * where somebody will look for it.
+ *
+ * Since: 0.1
+ */
+typedef void (*PyIsolateAnswerFunc) (PyIsolateAnswer *answer,
+                                     gpointer         user_data);
+
+PYISOLATE_AVAILABLE_IN_0_1
+guint64  pyisolate_extension_begin_request (PyIsolateExtension *self,
+                                            GMainContext       *context,
+                                            PyIsolateRequest   *request,
+                                            PyIsolateAnswerFunc func,
+                                            gpointer            user_data,
+                                            GDestroyNotify      destroy,
+                                            GError            **error);
+PYISOLATE_AVAILABLE_IN_0_1
+void     pyisolate_extension_cancel_request (PyIsolateExtension *self,
+                                             guint64             id);
 PYISOLATE_AVAILABLE_IN_0_1
 void     pyisolate_extension_begin_call (PyIsolateExtension *self,
                                          PyIsolateCall      *call,

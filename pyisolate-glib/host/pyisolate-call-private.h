@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "pyisolate-binding.h"
 #include "pyisolate-call.h"
 #include "pyisolate-frame-private.h"
 #include "pyisolate-memory-private.h"
@@ -18,6 +19,10 @@ GBytes         *_pyisolate_call_body_new             (GVariant                 *
 PyIsolateFrame *_pyisolate_call_new_plain_frame      (const char               *method,
                                                       GVariant                 *args,
                                                       GVariant                 *kwargs,
+                                                      GError                  **error);
+/* Takes what is in the request. */
+PyIsolateFrame *_pyisolate_call_new_request_frame    (PyIsolateRequest         *request,
+                                                      PyIsolateMemoryBook      *memory,
                                                       GError                  **error);
 /* Makes the frame of a call that is about to be made; a call is made once. */
 PyIsolateFrame *_pyisolate_call_make_frame           (PyIsolateCall            *self,

@@ -311,6 +311,26 @@ _pyisolate_call_new_plain_frame (const char  *method,
   return check_body (frame, error) ? g_steal_pointer (&frame) : NULL;
 }
 
+PyIsolateFrame *
+_pyisolate_call_new_request_frame (PyIsolateRequest     *request,
+                                   PyIsolateMemoryBook  *memory,
+                                   GError              **error)
+{
+  g_autoptr (PyIsolateFrame) frame = new_call_frame (NULL, request->method, request->parent, error);
+
+  if (frame == NULL || !_pyisolate_attachments_check (request->memories, memory, error))
+    return NULL;
+
+  frame->body = g_bytes_ref (request->body);
+  if (request->fds != NULL)
+    _pyisolate_frame_take_fds (frame, g_steal_pointer (&request->fds), request->n_fds);
+  request->n_fds = 0;
+  if (request->memories != NULL)
+    _pyisolate_frame_take_memories (frame, g_steal_pointer (&request->memories));
+
+  return check_body (frame, error) ? g_steal_pointer (&frame) : NULL;
+}
+
 static gboolean
 set_body (PyIsolateCall   *self,
           PyIsolateFrame  *frame,

@@ -28,7 +28,7 @@ struct _PyIsolateInvocation {
   PyIsolateExtension *extension;
   PyIsolateProxiedSingleton *singleton;
   PyIsolateFrame *frame;
-  PyIsolateCall *call;       /* that led to it, or NULL */
+  guint64 call_id;           /* of the call that led to it, or 0 */
   PyIsolateMailbox *mailbox; /* where the method runs */
   gboolean is_checked;       /* set before the method runs: the body is what it must be */
   int is_cancelled;          /* atomic */
@@ -37,6 +37,7 @@ struct _PyIsolateInvocation {
   GCancellable *cancellable;
   GVariant *args;   /* a tuple */
   GVariant *kwargs; /* a{sv} */
+  PyIsolateCall *call; /* that led to it, or NULL */
 
   PyIsolateAttachments *attachments; /* of the answer that is being made, or NULL */
   int answered; /* atomic */
@@ -231,8 +232,14 @@ find_call (PyIsolateInvocation *self)
     {
       guint64 id = self->frame->chain[i];
 
-      if (PYISOLATE_CALL_ID_LINK (id) == 0 && _pyisolate_operation_lookup (id, &self->call, &mailbox))
-        break;
+      if (PYISOLATE_CALL_ID_LINK (id) == 0)
+        mailbox = _pyisolate_operation_ref_mailbox (id);
+      if (mailbox == NULL)
+        continue;
+
+      self->call_id = id;
+      self->call = _pyisolate_operation_dup_call (id, FALSE);
+      break;
     }
 
   if (mailbox != NULL && pyisolate_proxied_singleton_get_follow_caller (self->singleton))
@@ -487,9 +494,34 @@ pyisolate_invocation_get_method (PyIsolateInvocation *self)
 PyIsolateCall *
 pyisolate_invocation_get_call (PyIsolateInvocation *self)
 {
+  g_autoptr (GMutexLocker) locker = NULL;
+
   g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
 
+  locker = g_mutex_locker_new (&self->mutex);
+  if (self->call == NULL && self->call_id != 0)
+    self->call = _pyisolate_operation_dup_call (self->call_id, TRUE);
+
   return self->call;
+}
+
+/**
+ * pyisolate_invocation_get_call_id: (skip)
+ * @self: an invocation
+ *
+ * Gets the number of the call that led to it, for who made it by [method@PyIsolate.Extension.begin_request]. This is for
+ * language bindings.
+ *
+ * Returns: the number, or 0 if the extension calls of its own accord
+ *
+ * Since: 0.1
+ */
+guint64
+pyisolate_invocation_get_call_id (PyIsolateInvocation *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), 0);
+
+  return self->call_id;
 }
 
 /**

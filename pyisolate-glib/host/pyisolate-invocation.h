@@ -20,6 +20,8 @@ const char                *pyisolate_invocation_get_method           (PyIsolateI
 PYISOLATE_AVAILABLE_IN_0_1
 PyIsolateCall             *pyisolate_invocation_get_call             (PyIsolateInvocation  *self);
 PYISOLATE_AVAILABLE_IN_0_1
+guint64                    pyisolate_invocation_get_call_id          (PyIsolateInvocation  *self);
+PYISOLATE_AVAILABLE_IN_0_1
 GBytes                    *pyisolate_invocation_get_body             (PyIsolateInvocation  *self);
 PYISOLATE_AVAILABLE_IN_0_1
 GVariant                  *pyisolate_invocation_get_args             (PyIsolateInvocation  *self);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "pyisolate-answer-private.h"
+#include "pyisolate-binding.h"
 #include "pyisolate-call-private.h"
 #include "pyisolate-call-result.h"
 #include "pyisolate-endpoint-private.h"
@@ -43,9 +45,24 @@ void _pyisolate_operation_start_plain (PyIsolateExtension *extension,
                                        PyIsolateValueFunc  func,
                                        gpointer            user_data);
 
-/* The call under way with this id, and the mailbox of who made it; FALSE if there is none (any more). */
-gboolean _pyisolate_operation_lookup (guint64            id,
-                                      PyIsolateCall    **call,
-                                      PyIsolateMailbox **mailbox);
+/* A call of which nothing is made but bytes: @func gets what comes where that is read. Takes what is in @request. Returns its id,
+ * or 0 with @error set. */
+guint64 _pyisolate_operation_start_request (PyIsolateExtension  *extension,
+                                            PyIsolateEndpoint   *endpoint,
+                                            PyIsolateRequest    *request,
+                                            gint64               timeout,
+                                            PyIsolateMailbox    *mailbox,
+                                            PyIsolateAnswerFunc  func,
+                                            gpointer             user_data,
+                                            GDestroyNotify       destroy,
+                                            GError             **error);
+/* Nobody waits for it any more. */
+void     _pyisolate_operation_cancel       (guint64              id);
+
+/* Of the call under way with this id, NULL if there is none (any more): the mailbox of who made it, and the call as an object,
+ * which for a request somebody must really want. */
+PyIsolateMailbox *_pyisolate_operation_ref_mailbox (guint64  id);
+PyIsolateCall    *_pyisolate_operation_dup_call    (guint64  id,
+                                                    gboolean even_a_request);
 
 G_END_DECLS

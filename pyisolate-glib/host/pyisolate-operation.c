@@ -18,14 +18,15 @@
 #define MAX_PARTS 65536
 
 typedef struct {
-  gatomicrefcount ref_count;
+  int ref_count; /* atomic */
 
   PyIsolateExtension *extension;
   PyIsolateEndpoint *endpoint;
   PyIsolateCall *call; /* of a plain one: guarded by `all_mutex`, NULL until it is asked for */
-  char *method;        /* of a plain one; else NULL, like the next two */
+  char *method;        /* of a plain one or a request; else NULL, like the next three */
   GVariant *args;
   GVariant *kwargs;
+  GBytes *body;        /* of a request */
   PyIsolateMailbox *mailbox;
   PyIsolateJobKind job_kind;
   GCancellable *cancellable;
@@ -41,6 +42,9 @@ typedef struct {
 
   PyIsolateOperationFunc func;
   PyIsolateValueFunc value_func; /* of a plain one */
+  PyIsolateAnswerFunc answer_func; /* of a request, like the next two */
+  gboolean wants_progress;
+  GDestroyNotify destroy;
   gpointer user_data;
 } Operation;
 
@@ -56,7 +60,7 @@ static GHashTable *all; /* id → Operation, not referenced */
 static Operation *
 operation_ref (Operation *self)
 {
-  g_atomic_ref_count_inc (&self->ref_count);
+  g_atomic_int_inc (&self->ref_count);
 
   return self;
 }
@@ -74,6 +78,8 @@ get_call_locked (Operation *self)
   if (self->call == NULL)
     {
       self->call = pyisolate_call_new (self->method);
+      if (self->body != NULL)
+        pyisolate_call_set_body (self->call, self->body);
       pyisolate_call_set_args (self->call, self->args);
       pyisolate_call_set_kwargs (self->call, self->kwargs);
     }
@@ -113,7 +119,7 @@ operation_unref (gpointer data)
 {
   Operation *self = data;
 
-  if (!g_atomic_ref_count_dec (&self->ref_count))
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
 
   remove_from_all (self); /* also where nobody was left to finish it in */
@@ -123,29 +129,38 @@ operation_unref (gpointer data)
   g_clear_pointer (&self->method, g_free);
   g_clear_pointer (&self->args, g_variant_unref);
   g_clear_pointer (&self->kwargs, g_variant_unref);
+  g_clear_pointer (&self->body, g_bytes_unref);
   g_clear_object (&self->cancellable);
   g_clear_pointer (&self->mailbox, _pyisolate_mailbox_unref);
   g_clear_pointer (&self->deadline, g_source_unref);
   g_clear_pointer (&self->reply, _pyisolate_frame_free);
   g_clear_error (&self->error);
   g_mutex_clear (&self->mutex);
+  if (self->destroy != NULL)
+    self->destroy (self->user_data);
   g_free (self);
 }
 
-gboolean
-_pyisolate_operation_lookup (guint64            id,
-                             PyIsolateCall    **call,
-                             PyIsolateMailbox **mailbox)
+PyIsolateMailbox *
+_pyisolate_operation_ref_mailbox (guint64 id)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
   Operation *self = all != NULL ? g_hash_table_lookup (all, &id) : NULL;
 
-  if (self == NULL)
-    return FALSE;
+  return self != NULL ? _pyisolate_mailbox_ref (self->mailbox) : NULL;
+}
 
-  *call = g_object_ref (get_call_locked (self));
-  *mailbox = _pyisolate_mailbox_ref (self->mailbox);
-  return TRUE;
+PyIsolateCall *
+_pyisolate_operation_dup_call (guint64  id,
+                               gboolean even_a_request)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
+  Operation *self = all != NULL ? g_hash_table_lookup (all, &id) : NULL;
+
+  if (self == NULL || (self->answer_func != NULL && !even_a_request))
+    return NULL;
+
+  return g_object_ref (get_call_locked (self));
 }
 
 static GVariant *
@@ -185,6 +200,19 @@ parse_error (Operation *self)
   return error;
 }
 
+/* A body that is not what it must be ends the link. */
+static void
+end_link_on_bad_message (Operation  *self,
+                         GError    **error)
+{
+  if (self->reply == NULL || !g_error_matches (*error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE))
+    return;
+
+  _pyisolate_endpoint_close (self->endpoint, *error);
+  g_prefix_error (error, "“%s” of the extension “%s”: ", get_method (self),
+                  pyisolate_extension_get_name (self->extension));
+}
+
 static GVariant *
 take_outcome (Operation  *self,
               GError    **error)
@@ -199,18 +227,49 @@ take_outcome (Operation  *self,
   else
     own_error = parse_error (self);
 
-  /* A body that is not what it must be ends the link. */
-  if (self->reply != NULL && g_error_matches (own_error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE))
-    {
-      _pyisolate_endpoint_close (self->endpoint, own_error);
-      g_prefix_error (&own_error, "“%s” of the extension “%s”: ", get_method (self),
-                      pyisolate_extension_get_name (self->extension));
-    }
-
+  end_link_on_bad_message (self, &own_error);
   if (own_error != NULL)
     g_propagate_error (error, g_steal_pointer (&own_error));
 
   return result;
+}
+
+/* Nothing can end it any more. */
+static void
+stop_watching (Operation *self)
+{
+  g_mutex_lock (&self->mutex);
+  g_mutex_unlock (&self->mutex);
+
+  if (self->cancelled_id != 0)
+    g_cancellable_disconnect (self->cancellable, self->cancelled_id);
+  if (self->deadline != NULL)
+    g_source_destroy (self->deadline);
+  remove_from_all (self);
+}
+
+/* Of a request, where the reply was read. What is returned is for the caller to look at. */
+static void
+deliver (Operation *self)
+{
+  PyIsolateAnswer *answer;
+  GError *error = NULL;
+
+  stop_watching (self);
+  if (self->reply == NULL)
+    error = g_steal_pointer (&self->error);
+  else if (self->reply->kind != PYISOLATE_FRAME_RETURN)
+    error = parse_error (self);
+  else
+    error = g_steal_pointer (&self->reply->memory_error);
+  if (error != NULL)
+    end_link_on_bad_message (self, &error);
+
+  if (error != NULL)
+    answer = _pyisolate_answer_new_error (self->id, error);
+  else
+    answer = _pyisolate_answer_new_return (g_steal_pointer (&self->reply), self->endpoint);
+  self->answer_func (answer, self->user_data);
 }
 
 /* In the caller's mailbox. */
@@ -221,14 +280,7 @@ finish (gpointer data)
   GVariant *value;
   GError *error = NULL;
 
-  g_mutex_lock (&self->mutex);
-  g_mutex_unlock (&self->mutex);
-
-  if (self->cancelled_id != 0)
-    g_cancellable_disconnect (self->cancellable, self->cancelled_id);
-  if (self->deadline != NULL)
-    g_source_destroy (self->deadline);
-  remove_from_all (self);
+  stop_watching (self);
 
   value = take_outcome (self, &error);
   if (self->value_func != NULL)
@@ -259,7 +311,9 @@ settle (Operation      *self,
 
   self->reply = reply;
   self->error = error;
-  if (self->job_kind == PYISOLATE_JOB_CALL && _pyisolate_mailbox_is_at_hand (self->mailbox))
+  if (self->answer_func != NULL)
+    deliver (self);
+  else if (self->job_kind == PYISOLATE_JOB_CALL && _pyisolate_mailbox_is_at_hand (self->mailbox))
     finish (self); /* of this very thread, which is reading and has nothing else to do before */
   else
     _pyisolate_mailbox_post (self->mailbox, self->job_kind, finish, operation_ref (self), operation_unref);
@@ -311,6 +365,42 @@ emit_part (gpointer data)
     }
 }
 
+static void
+drop_part (gpointer data)
+{
+  Operation *self = data;
+
+  g_atomic_int_dec_and_test (&self->n_parts);
+  operation_unref (self);
+}
+
+/* Of a request, where it was read: it keeps its order with the answer. */
+static void
+deliver_progress (Operation      *self,
+                  PyIsolateFrame *frame_to_take)
+{
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  g_autoptr (GVariant) body = NULL;
+  g_autoptr (GError) error = NULL;
+  double fraction;
+  const char *text;
+
+  if (!_pyisolate_value_check_bytes (frame->body, G_VARIANT_TYPE (PYISOLATE_BODY_PROGRESS), &body, &error))
+    {
+      drop_part (operation_ref (self));
+      _pyisolate_endpoint_close (self->endpoint, error);
+      return;
+    }
+
+  g_variant_get (body, "(d&s)", &fraction, &text);
+  if (self->wants_progress)
+    self->answer_func (_pyisolate_answer_new_progress (self->id, fraction, text, drop_part, operation_ref (self)),
+                       self->user_data);
+  else
+    drop_part (operation_ref (self));
+  _pyisolate_extension_post_progress (self->extension, get_call (self), fraction, text);
+}
+
 /* Nothing is dropped in silence, and nothing grows without bound. */
 static void
 refuse_parts (Operation *self)
@@ -347,6 +437,12 @@ on_reply (PyIsolateFrame *frame,
     {
       _pyisolate_frame_free (frame);
       refuse_parts (self);
+      return;
+    }
+
+  if (self->answer_func != NULL && frame->kind == PYISOLATE_FRAME_PROGRESS)
+    {
+      deliver_progress (self, frame);
       return;
     }
 
@@ -401,11 +497,26 @@ watch_deadline (Operation *self,
   g_source_attach (self->deadline, _pyisolate_service_get_context ());
 }
 
+/* FALSE: it failed, and nobody has been told. */
+static gboolean
+send_frame (Operation       *self,
+            PyIsolateFrame  *frame,
+            GError         **error)
+{
+  g_autoptr (PyIsolateLane) lane = NULL;
+
+  self->id = frame->id;
+  add_to_all (self);
+  if (*frame->target == '\0') /* what the library itself asks must be heard also while Python is busy */
+    lane = _pyisolate_mailbox_ref_lane (self->mailbox, self->endpoint);
+
+  return _pyisolate_endpoint_call (self->endpoint, lane, frame, on_reply, operation_ref (self), operation_unref, error);
+}
+
 static void
 send_call (Operation *self,
            gint64     timeout)
 {
-  g_autoptr (PyIsolateLane) lane = NULL;
   PyIsolateFrame *frame;
   GError *error = NULL;
 
@@ -420,17 +531,7 @@ send_call (Operation *self,
     frame = _pyisolate_call_new_plain_frame (self->method, self->args, self->kwargs, &error);
   else
     frame = _pyisolate_call_make_frame (self->call, _pyisolate_endpoint_get_memory (self->endpoint), &error);
-  if (frame == NULL)
-    {
-      settle (self, NULL, error);
-      return;
-    }
-
-  self->id = frame->id;
-  add_to_all (self);
-  if (*frame->target == '\0') /* what the library itself asks must be heard also while Python is busy */
-    lane = _pyisolate_mailbox_ref_lane (self->mailbox, self->endpoint);
-  if (!_pyisolate_endpoint_call (self->endpoint, lane, frame, on_reply, operation_ref (self), operation_unref, &error))
+  if (frame == NULL || !send_frame (self, frame, &error))
     {
       settle (self, NULL, error);
       return;
@@ -453,7 +554,7 @@ operation_new (PyIsolateExtension *extension,
 {
   Operation *self = g_new0 (Operation, 1);
 
-  g_atomic_ref_count_init (&self->ref_count);
+  self->ref_count = 1;
   self->extension = g_object_ref (extension);
   self->endpoint = g_object_ref (endpoint);
   self->mailbox = _pyisolate_mailbox_ref (mailbox);
@@ -523,4 +624,76 @@ _pyisolate_operation_start_plain (PyIsolateExtension *extension,
   self->kwargs = kwargs != NULL ? g_variant_ref_sink (kwargs) : NULL;
   self->value_func = func;
   start (self, timeout);
+}
+
+guint64
+_pyisolate_operation_start_request (PyIsolateExtension   *extension,
+                                    PyIsolateEndpoint    *endpoint,
+                                    PyIsolateRequest     *request,
+                                    gint64                timeout,
+                                    PyIsolateMailbox     *mailbox,
+                                    PyIsolateAnswerFunc   func,
+                                    gpointer              user_data,
+                                    GDestroyNotify        destroy,
+                                    GError              **error)
+{
+  Operation *self = operation_new (extension, endpoint, mailbox, PYISOLATE_JOB_NOTIFICATION, NULL, user_data);
+  PyIsolateFrame *frame;
+  guint64 id = 0;
+
+  self->method = g_strdup (request->method);
+  self->body = g_bytes_ref (request->body);
+  self->wants_progress = request->wants_progress;
+  self->answer_func = func;
+  self->destroy = destroy;
+
+  frame = _pyisolate_call_new_request_frame (request, _pyisolate_endpoint_get_memory (endpoint), error);
+  g_mutex_lock (&self->mutex);
+  if (frame != NULL && send_frame (self, frame, error))
+    {
+      id = self->id;
+      watch_deadline (self, timeout);
+    }
+  g_mutex_unlock (&self->mutex);
+  operation_unref (self);
+
+  return id;
+}
+
+/* FALSE: it is being freed. */
+static gboolean
+try_ref (Operation *self)
+{
+  int n;
+
+  do
+    n = g_atomic_int_get (&self->ref_count);
+  while (n > 0 && !g_atomic_int_compare_and_exchange (&self->ref_count, n, n + 1));
+
+  return n > 0;
+}
+
+static Operation *
+lookup (guint64 id)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
+  Operation *self = all != NULL ? g_hash_table_lookup (all, &id) : NULL;
+
+  return self != NULL && try_ref (self) ? self : NULL;
+}
+
+void
+_pyisolate_operation_cancel (guint64 id)
+{
+  Operation *self = lookup (id);
+
+  if (self == NULL)
+    return;
+
+  if (g_atomic_int_compare_and_exchange (&self->settled, FALSE, TRUE))
+    {
+      stop_watching (self);
+      _pyisolate_endpoint_cancel (self->endpoint, id);
+    }
+  operation_unref (self);
 }

@@ -673,12 +673,14 @@ test_lookup (LinkKind kind)
 
   start (fixture, call, -1, NULL, &outcome);
   frame = take_frame (fixture, PYISOLATE_FRAME_CALL);
-  g_assert_true (_pyisolate_operation_lookup (frame->id, &found, &mailbox));
+  found = _pyisolate_operation_dup_call (frame->id, FALSE);
+  mailbox = _pyisolate_operation_ref_mailbox (frame->id);
   g_assert_true (found == call);
   g_assert_true (mailbox == fixture->mailbox);
   link_side_send (&fixture->pair->worker, link_frame_return (frame->id, "done"));
   finish (&outcome);
-  g_assert_false (_pyisolate_operation_lookup (frame->id, NULL, NULL));
+  g_assert_null (_pyisolate_operation_dup_call (frame->id, TRUE));
+  g_assert_null (_pyisolate_operation_ref_mailbox (frame->id));
 }
 
 typedef struct {

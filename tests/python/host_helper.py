@@ -49,7 +49,7 @@ class HostTest(unittest.TestCase):
             pyisolate.ExtensionConfig(name=name, module_path=self.write(source, name), **config)
         )
 
-    def run_async(self, coroutine):
+    def run_async(self, coroutine, debug=None):
         """asyncio.run() with a deadline; an exception in a callback is a failure."""
         failures = []
 
@@ -58,7 +58,7 @@ class HostTest(unittest.TestCase):
             loop.set_exception_handler(lambda _, context: failures.append(context))
             return await asyncio.wait_for(coroutine, self.deadline / 2)
 
-        result = asyncio.run(guarded())
+        result = asyncio.run(guarded(), debug=debug)
         self.assertEqual([], failures)
         return result
 

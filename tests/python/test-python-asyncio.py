@@ -3,8 +3,12 @@
 
 import asyncio
 import contextvars
+import gc
+import inspect
 import threading
+import traceback
 import unittest
+import warnings
 
 import pyisolate
 from host_helper import HostTest
@@ -74,7 +78,7 @@ class Watch(pyisolate.ProxiedSingleton):
         return [before, pyisolate.current_caller().name, request.get()]
 
 
-class Asyncio(HostTest):
+class WithExtension(HostTest):
     isolated = True
 
     def setUp(self):
@@ -83,7 +87,7 @@ class Asyncio(HostTest):
         scope.__enter__()
         self.addCleanup(scope.__exit__, None, None, None)
 
-    def with_extension(self, function):
+    def with_extension(self, function, debug=None):
         async def main():
             self.watch = Watch()
             self.watch.changed = asyncio.Event()
@@ -92,7 +96,7 @@ class Asyncio(HostTest):
                 await ext
                 await function(ext)
 
-        self.run_async(main())
+        self.run_async(main(), debug=debug)
 
     async def noted(self, *texts):
         """Wait until these were noted, in any order, and forget them."""
@@ -101,6 +105,8 @@ class Asyncio(HostTest):
             await self.watch.changed.wait()
         self.watch.notes.clear()
 
+
+class Asyncio(WithExtension):
     def test_wait_for(self):
         async def main(ext):
             with self.assertRaises(asyncio.TimeoutError):
@@ -212,6 +218,77 @@ class Asyncio(HostTest):
 
         self.with_extension(main)
 
+    def test_nobody_holds_the_task(self):
+        """What waits for an answer stays until it comes, though nothing else has it."""
+
+        async def main(ext):
+            done = asyncio.Event()
+
+            async def wait():
+                await ext.sleep(0.1)
+                done.set()
+
+            asyncio.ensure_future(wait())  # noqa: RUF006
+            await self.noted("started")
+            gc.collect()
+            await done.wait()
+
+        self.with_extension(main)
+
+    def test_never_awaited(self):
+        async def main(ext):
+            call = ext.echo(1)
+            self.assertTrue(asyncio.iscoroutine(call) and inspect.iscoroutine(call))
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                del call
+                gc.collect()
+            self.assertRegex(str(caught[0].message), "was never awaited")
+            self.assertEqual(1, await ext.echo(1))
+
+        self.with_extension(main)
+
+    def test_closed_and_thrown_into(self):
+        """A coroutine that is ended in another way than by its task gives its call up."""
+
+        async def main(ext):
+            for end in (lambda call: call.close(), lambda call: call.throw(KeyError("thrown"))):
+                call = ext.sleep(100)
+                call.send(None)
+                await self.noted("started")
+                try:
+                    end(call)
+                except KeyError as error:
+                    self.assertEqual(("thrown",), error.args)
+                await self.noted("cancelled")
+
+        self.with_extension(main)
+
+    def test_message_of_cancel(self):
+        async def main(ext):
+            async def wait():
+                try:
+                    await ext.sleep(100)
+                except asyncio.CancelledError as error:
+                    return error.args
+
+            task = asyncio.ensure_future(wait())
+            await self.noted("started")
+            task.cancel("enough")
+            self.assertEqual(("enough",), await task)
+            await self.noted("cancelled")
+
+        self.with_extension(main)
+
+    def test_debug_mode(self):
+        async def main(ext):
+            self.assertEqual([1, 2], await asyncio.gather(ext.echo(1), ext.echo(2)))
+            self.assertEqual(3, ext.sync.echo(3))
+            with self.assertRaises(asyncio.TimeoutError):
+                await asyncio.wait_for(ext.sleep(100), 0.2)
+
+        self.with_extension(main, debug=True)
+
     def test_loops_one_after_the_other_and_at_once(self):
         manager = self.make_manager()
         ext = self.load(manager, EXTENSION, apis=[Watch], isolated=self.isolated)
@@ -239,6 +316,57 @@ class Asyncio(HostTest):
         for thread in threads:
             thread.join()
         self.assertEqual([], failures)
+
+
+class Turns(WithExtension):
+    """Where a task goes on that waited for an answer."""
+
+    def test_in_the_same_turn(self):
+        """Inside of the loop's select(), where it has nothing else to do."""
+
+        async def main(ext):
+            for value in range(3):
+                self.assertEqual(value, await ext.echo(value))
+                self.assertNotIn("_run", [frame.name for frame in traceback.extract_stack()])
+
+        self.with_extension(main)
+
+    def test_after_what_waits(self):
+        """Not before what waited in the loop when the answer came."""
+
+        async def main(ext):
+            loop = asyncio.get_running_loop()
+            spinning = True
+
+            def spin():
+                if spinning:
+                    loop.call_soon(spin)
+
+            spin()
+            for value in range(3):
+                self.assertEqual(value, await ext.echo(value))
+                self.assertIn("_run", [frame.name for frame in traceback.extract_stack()])
+            spinning = False
+
+        self.with_extension(main)
+
+    def test_timers_are_on_time(self):
+        """However fast the answers come, the loop gets its turns."""
+
+        async def main(ext):
+            done = False
+
+            async def call():
+                while not done:
+                    await ext.echo(1)
+
+            tasks = [asyncio.ensure_future(call()) for _ in range(3)]
+            for _ in range(5):
+                await asyncio.wait_for(asyncio.sleep(0.02), 10)
+            done = True
+            await asyncio.gather(*tasks)
+
+        self.with_extension(main)
 
 
 class AsyncioInThisProcess(Asyncio):

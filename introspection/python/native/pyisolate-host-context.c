@@ -8,32 +8,35 @@
 #include "pyisolate-host-private.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 /* One turn of a loop handles so much before it looks at anything else. */
 #define TURNS 64
 
-typedef struct {
-  PyObject_HEAD
-  GMainContext *context;
-  int fd;        /* of the epoll set */
-  GArray *known; /* of int: what is in the set */
-} Context;
+/* So many events are looked at together. */
+#define N_EVENTS 8
+
+typedef PyIsolateHostContext Context;
 
 static PyTypeObject *context_type;
 
-GMainContext *
-_pyisolate_host_context_get (PyObject *self)
+Context *
+_pyisolate_host_context_check (PyObject *object)
 {
-  if (!PyObject_TypeCheck (self, context_type))
-    {
-      PyErr_SetString (PyExc_TypeError, "a Context is needed here");
-      return NULL;
-    }
+  if (PyObject_TypeCheck (object, context_type))
+    return (Context *) object;
 
-  return ((Context *) self)->context;
+  PyErr_SetString (PyExc_TypeError, "a Context is needed here");
+  return NULL;
+}
+
+GMainContext *
+_pyisolate_host_context_get (PyObject *object)
+{
+  Context *self = _pyisolate_host_context_check (object);
+
+  return self != NULL ? self->context : NULL;
 }
 
 /* The context that this thread iterates, for poll_and_note(). */
@@ -53,27 +56,45 @@ is_polled (const GPollFD *fds,
   return FALSE;
 }
 
-/* A descriptor that was closed has left the set by itself, and another may have its number now. */
 static void
-update_set (Context       *self,
-            const GPollFD *fds,
-            guint          n_fds)
+forget (int set,
+        int fd)
+{
+  if (set >= 0)
+    epoll_ctl (set, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static void
+note (int            set,
+      const GPollFD *fd)
+{
+  struct epoll_event event = { .events = fd->events, .data.fd = fd->fd };
+
+  if (set >= 0 && epoll_ctl (set, EPOLL_CTL_MOD, fd->fd, &event) < 0)
+    epoll_ctl (set, EPOLL_CTL_ADD, fd->fd, &event);
+}
+
+/* A descriptor that was closed has left the sets by itself, and another may have its number now. */
+static void
+update_sets (Context       *self,
+             const GPollFD *fds,
+             guint          n_fds)
 {
   for (guint i = 0; i < self->known->len; i++)
     {
       int fd = g_array_index (self->known, int, i);
 
-      if (!is_polled (fds, n_fds, fd))
-        epoll_ctl (self->fd, EPOLL_CTL_DEL, fd, NULL);
+      if (is_polled (fds, n_fds, fd))
+        continue;
+      forget (self->fd, fd);
+      forget (self->select_fd, fd);
     }
 
   g_array_set_size (self->known, 0);
   for (guint i = 0; i < n_fds; i++)
     {
-      struct epoll_event event = { .events = fds[i].events, .data.fd = fds[i].fd };
-
-      if (epoll_ctl (self->fd, EPOLL_CTL_MOD, fds[i].fd, &event) < 0)
-        epoll_ctl (self->fd, EPOLL_CTL_ADD, fds[i].fd, &event);
+      note (self->fd, &fds[i]);
+      note (self->select_fd, &fds[i]);
       g_array_append_val (self->known, fds[i].fd);
     }
 }
@@ -84,12 +105,12 @@ poll_and_note (GPollFD *fds,
                int      timeout)
 {
   if (polled != NULL)
-    update_set (polled, fds, n_fds);
+    update_sets (polled, fds, n_fds);
 
   return g_poll (fds, n_fds, timeout);
 }
 
-/* What is done takes the GIL where it needs it; a signal ends the waiting. */
+/* Without the GIL, which what is done takes where it needs it. A signal ends the waiting. */
 static void
 iterate (Context  *self,
          gboolean  may_block)
@@ -99,6 +120,84 @@ iterate (Context  *self,
   polled = self;
   g_main_context_iteration (self->context, may_block);
   polled = outer;
+}
+
+static void
+iterate_while_pending (Context *self)
+{
+  guint n_turns = 0;
+
+  do
+    iterate (self, FALSE);
+  while (++n_turns < TURNS && g_main_context_pending (self->context));
+  if (n_turns == TURNS)
+    g_main_context_wakeup (self->context);
+}
+
+/* What is there. @woken: not, or not only, because of a lane. */
+static void
+read_context (Context  *self,
+              gboolean  woken)
+{
+  PyIsolateHostInbox *outer = _pyisolate_host_inbox_set_read (self->inbox);
+
+  if (woken || (!pyisolate_serve_context (self->context) && !_pyisolate_host_inbox_has_any (self->inbox)))
+    iterate_while_pending (self);
+  _pyisolate_host_inbox_set_read (outer);
+}
+
+gboolean
+_pyisolate_host_context_read (Context  *self,
+                              int       set,
+                              int       milliseconds,
+                              gboolean *anything,
+                              gboolean *others)
+{
+  struct epoll_event events[N_EVENTS];
+  int n_events = epoll_wait (set, events, N_EVENTS, milliseconds);
+  gboolean lanes = FALSE;
+  gboolean woken = FALSE;
+
+  *others = FALSE;
+  *anything = n_events > 0;
+  for (int i = 0; i < n_events; i++)
+    {
+      if (events[i].data.fd == self->wake_fd)
+        woken = TRUE;
+      else if (events[i].data.fd == -1)
+        *others = TRUE;
+      else
+        lanes = TRUE;
+    }
+  if (lanes || woken)
+    read_context (self, woken);
+
+  return n_events >= 0 || errno != EINTR;
+}
+
+static gboolean
+is_turn_due (Context *self)
+{
+  Py_ssize_t n_ready = PyObject_Size (self->ready);
+
+  if (n_ready < 0)
+    PyErr_Clear ();
+  return n_ready != 0;
+}
+
+gboolean
+_pyisolate_host_context_answer (Context  *self,
+                                gboolean  at_once)
+{
+  PyIsolateAnswer *answer;
+
+  while ((answer = _pyisolate_host_inbox_take (self->inbox)) != NULL)
+    {
+      if (!_pyisolate_host_answer_take (answer, at_once && !is_turn_due (self)))
+        return FALSE;
+    }
+
+  return TRUE;
 }
 
 static PyObject *
@@ -112,6 +211,8 @@ context_new (PyTypeObject *type,
   if (self == NULL)
     return NULL;
 
+  self->select_fd = -1;
+  self->wake_fd = -1;
   self->fd = epoll_create1 (EPOLL_CLOEXEC);
   if (self->fd < 0)
     {
@@ -122,10 +223,40 @@ context_new (PyTypeObject *type,
 
   self->known = g_array_new (FALSE, FALSE, sizeof (int));
   self->context = g_main_context_new_with_flags (G_MAIN_CONTEXT_FLAGS_OWNERLESS_POLLING);
+  self->inbox = _pyisolate_host_inbox_new (self->context);
   g_main_context_set_poll_func (self->context, poll_and_note);
   iterate (self, FALSE);
+  g_assert (self->known->len == 1); /* there is nothing else yet */
+  self->wake_fd = g_array_index (self->known, int, 0);
 
   return (PyObject *) self;
+}
+
+static int
+context_traverse (PyObject  *object,
+                  visitproc  visit,
+                  void      *arg)
+{
+  Context *self = (Context *) object;
+
+  Py_VISIT (Py_TYPE (object));
+  Py_VISIT (self->loop);
+  Py_VISIT (self->ready);
+  Py_VISIT (self->select);
+
+  return 0;
+}
+
+static int
+context_clear (PyObject *object)
+{
+  Context *self = (Context *) object;
+
+  Py_CLEAR (self->loop);
+  Py_CLEAR (self->ready);
+  Py_CLEAR (self->select);
+
+  return 0;
 }
 
 static void
@@ -135,12 +266,79 @@ context_dealloc (PyObject *object)
   PyTypeObject *type = Py_TYPE (object);
   freefunc release = (freefunc) PyType_GetSlot (type, Py_tp_free);
 
+  PyObject_GC_UnTrack (object);
+  context_clear (object);
+  g_clear_pointer (&self->inbox, _pyisolate_host_inbox_unref);
   g_clear_pointer (&self->context, g_main_context_unref);
   g_clear_pointer (&self->known, g_array_unref);
   if (self->fd >= 0)
     close (self->fd);
+  if (self->select_fd >= 0)
+    close (self->select_fd);
   release (object);
   Py_DECREF (type);
+}
+
+/* bind(loop): to a loop that watches the descriptor itself, or does it by select(). */
+static PyObject *
+context_bind (PyObject *object,
+              PyObject *loop)
+{
+  Context *self = (Context *) object;
+
+  Py_INCREF (loop);
+  Py_XDECREF (self->loop);
+  self->loop = loop;
+
+  Py_RETURN_NONE;
+}
+
+/* unbind(): the loop is closed. */
+static PyObject *
+context_unbind (PyObject *object,
+                PyObject *unused)
+{
+  Py_CLEAR (((Context *) object)->ready);
+  Py_CLEAR (((Context *) object)->select);
+  Py_RETURN_NONE;
+}
+
+/* set_bare(): of a thread that has no loop, and waits in no other way than this one. */
+static PyObject *
+context_set_bare (PyObject *object,
+                  PyObject *unused)
+{
+  ((Context *) object)->is_bare = TRUE;
+  Py_RETURN_NONE;
+}
+
+/* set_selector(fd, select, ready): stand for its select(). */
+static PyObject *
+context_set_selector (PyObject *object,
+                      PyObject *args)
+{
+  Context *self = (Context *) object;
+  struct epoll_event event = { .events = EPOLLIN, .data.fd = -1 };
+  PyObject *select, *ready;
+  int fd;
+
+  if (!PyArg_ParseTuple (args, "iOO", &fd, &select, &ready))
+    return NULL;
+
+  self->select_fd = epoll_create1 (EPOLL_CLOEXEC);
+  if (self->select_fd < 0 || epoll_ctl (self->select_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+    return PyErr_SetFromErrno (PyExc_OSError);
+
+  Py_INCREF (select);
+  self->select = select;
+  Py_INCREF (ready);
+  self->ready = ready;
+  g_main_context_wakeup (self->context); /* so that all the others are put in, too */
+  Py_BEGIN_ALLOW_THREADS
+  iterate (self, FALSE);
+  Py_END_ALLOW_THREADS
+
+  Py_RETURN_NONE;
 }
 
 static PyObject *
@@ -155,6 +353,7 @@ static PyObject *
 context_iterate (PyObject *object,
                  PyObject *wait)
 {
+  Context *self = (Context *) object;
   int may_block = PyObject_IsTrue (wait);
 
   if (may_block < 0)
@@ -162,8 +361,18 @@ context_iterate (PyObject *object,
 
   Py_INCREF (object);
   Py_BEGIN_ALLOW_THREADS
-  iterate ((Context *) object, may_block);
+  {
+    PyIsolateHostInbox *outer = _pyisolate_host_inbox_set_read (self->inbox);
+
+    iterate (self, may_block);
+    _pyisolate_host_inbox_set_read (outer);
+  }
   Py_END_ALLOW_THREADS
+  if (!_pyisolate_host_context_answer (self, FALSE))
+    {
+      Py_DECREF (object);
+      return NULL;
+    }
   Py_DECREF (object);
 
   if (PyErr_CheckSignals () < 0)
@@ -171,32 +380,22 @@ context_iterate (PyObject *object,
   Py_RETURN_NONE;
 }
 
-/* With the GIL released, and when the descriptor says that there is something. */
-static void
-serve (Context *self)
-{
-  guint n_turns = 0;
-
-  if (pyisolate_serve_context (self->context))
-    return;
-
-  do
-    iterate (self, FALSE);
-  while (++n_turns < TURNS && g_main_context_pending (self->context));
-  if (n_turns == TURNS)
-    g_main_context_wakeup (self->context);
-}
-
-/* serve(): do what there is to do, but come back before long. */
+/* serve(): when the descriptor says that there is something, do it; but come back before long. */
 static PyObject *
 context_serve (PyObject *object,
                PyObject *unused)
 {
+  Context *self = (Context *) object;
+  gboolean ok;
+
   Py_INCREF (object);
   Py_BEGIN_ALLOW_THREADS
-  serve ((Context *) object);
+  read_context (self, FALSE);
   Py_END_ALLOW_THREADS
+  ok = _pyisolate_host_context_answer (self, FALSE);
   Py_DECREF (object);
+  if (!ok)
+    return NULL;
 
   Py_RETURN_NONE;
 }
@@ -207,19 +406,58 @@ context_wait (PyObject *object,
               PyObject *unused)
 {
   Context *self = (Context *) object;
-  struct pollfd fd = { self->fd, POLLIN, 0 };
+  gboolean ok, anything, others;
 
   Py_INCREF (object);
   Py_BEGIN_ALLOW_THREADS
-  if (poll (&fd, 1, -1) > 0)
-    serve (self);
+  _pyisolate_host_context_read (self, self->fd, -1, &anything, &others);
   Py_END_ALLOW_THREADS
+  ok = _pyisolate_host_context_answer (self, FALSE);
   Py_DECREF (object);
 
-  if (PyErr_CheckSignals () < 0)
+  if (!ok || PyErr_CheckSignals () < 0)
     return NULL;
   Py_RETURN_NONE;
 }
+
+static PyObject *
+context_get_waiting (PyObject *object,
+                     void     *closure)
+{
+  return PyLong_FromUnsignedLong (((Context *) object)->n_waiting);
+}
+
+static int
+context_set_waiting (PyObject *object,
+                     PyObject *value,
+                     void     *closure)
+{
+  unsigned long number = value != NULL ? PyLong_AsUnsignedLong (value) : 0;
+
+  if (PyErr_Occurred () != NULL)
+    return -1;
+
+  ((Context *) object)->n_waiting = number;
+  return 0;
+}
+
+static PyObject *
+context_get_loop (PyObject *object,
+                  void     *closure)
+{
+  PyObject *loop = ((Context *) object)->loop;
+
+  if (loop == NULL)
+    loop = Py_None;
+  Py_INCREF (loop);
+  return loop;
+}
+
+static PyGetSetDef context_properties[] = {
+  { "waiting", context_get_waiting, context_set_waiting, "How many calls block in it.", NULL },
+  { "loop", context_get_loop, NULL, "The event loop, or None.", NULL },
+  { NULL }
+};
 
 static PyObject *
 context_pending (PyObject *object,
@@ -286,6 +524,12 @@ context_pop (PyObject *object,
 }
 
 static PyMethodDef context_methods[] = {
+  { "bind", context_bind, METH_O, "Belong to a loop." },
+  { "unbind", context_unbind, METH_NOARGS, "Have nothing more to do with the loop's selector." },
+  { "set_bare", context_set_bare, METH_NOARGS, "Belong to a thread without a loop." },
+  { "set_selector", context_set_selector, METH_VARARGS, "Have select() stand for that of a loop's selector." },
+  { "select", (PyCFunction) (void (*) (void)) _pyisolate_host_context_select, METH_FASTCALL,
+    "Wait as the selector does, and serve meanwhile." },
   { "fileno", context_fileno, METH_NOARGS, "The descriptor that is readable when there is something to do." },
   { "iterate", context_iterate, METH_O, "Do what there is to do; wait for it first if the argument is true." },
   { "serve", context_serve, METH_NOARGS, "Do what there is to do, for one turn of an event loop." },
@@ -301,7 +545,10 @@ static PyMethodDef context_methods[] = {
 static PyType_Slot context_slots[] = {
   { Py_tp_new, context_new },
   { Py_tp_dealloc, context_dealloc },
+  { Py_tp_traverse, context_traverse },
+  { Py_tp_clear, context_clear },
   { Py_tp_methods, context_methods },
+  { Py_tp_getset, context_properties },
   { Py_tp_doc, (void *) "A GMainContext that an event loop of Python's serves." },
   { 0, NULL }
 };
@@ -309,7 +556,7 @@ static PyType_Slot context_slots[] = {
 static PyType_Spec context_spec = {
   .name = "_pyisolate_host.Context",
   .basicsize = sizeof (Context),
-  .flags = Py_TPFLAGS_DEFAULT,
+  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
   .slots = context_slots,
 };
 

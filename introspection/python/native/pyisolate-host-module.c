@@ -53,13 +53,6 @@ _pyisolate_host_report (PyObject *callback)
   PyErr_SetInterrupt ();
 }
 
-/* (domain, code, message) */
-PyObject *
-_pyisolate_host_new_error (const GError *error)
-{
-  return Py_BuildValue ("(sis)", g_quark_to_string (error->domain), error->code, error->message);
-}
-
 static PyObject *
 decode_args (PyIsolateRemoteException *exception)
 {
@@ -180,9 +173,10 @@ PyInit__pyisolate_host (void)
   if (module == NULL)
     return NULL;
 
-  if (!_pyisolate_codec_init (module) || !_pyisolate_host_add_context (module) || !_pyisolate_host_add_call (module) ||
-      !_pyisolate_host_add_tasks (module) || !_pyisolate_host_add_invocation (module) ||
-      !_pyisolate_host_add_serve (module) || !_pyisolate_host_add_singleton (module))
+  if (!_pyisolate_codec_init (module) || !_pyisolate_host_add_context (module) || !_pyisolate_host_add_answer (module) ||
+      !_pyisolate_host_add_method (module) || !_pyisolate_host_add_tasks (module) ||
+      !_pyisolate_host_add_invocation (module) || !_pyisolate_host_add_serve (module) ||
+      !_pyisolate_host_add_singleton (module))
     Py_CLEAR (module);
 
   return module;

@@ -8,23 +8,130 @@
 
 #include <pyisolate-glib.h>
 
+/* As of Python 3.9, whose limited API does not have them yet. */
+#ifndef METH_FASTCALL
+#define METH_FASTCALL 0x0080
+#endif
+extern PyObject *PyContext_CopyCurrent (void);
+
 G_BEGIN_DECLS
 
 /* What a PyGObject wrapper stands for; NULL with a TypeError if it is something else. */
 gpointer  _pyisolate_host_get_object  (PyObject *wrapper,
                                        GType     type);
-PyObject *_pyisolate_host_new_error   (const GError *error);
 /* Deals with an exception of a callback, which nobody can be given. */
 void      _pyisolate_host_report      (PyObject *callback);
 /* The exception that a call ended with, as (type name, message, traceback, args, notes, cause, context), or None. */
 PyObject *_pyisolate_host_describe_exception (PyIsolateRemoteException *exception);
 
 gboolean  _pyisolate_host_add_context   (PyObject *module);
-gboolean  _pyisolate_host_add_call      (PyObject *module);
+gboolean  _pyisolate_host_add_answer    (PyObject *module);
+gboolean  _pyisolate_host_add_method    (PyObject *module);
 gboolean  _pyisolate_host_add_singleton (PyObject *module);
 
-/* A context that an event loop of Python's can serve; see pyisolate-host-context.c. */
-GMainContext *_pyisolate_host_context_get (PyObject *self);
+/* pyisolate-host-inbox.c: what has come for a context, until it is looked at with the GIL. */
+typedef struct _PyIsolateHostInbox PyIsolateHostInbox;
+
+PyIsolateHostInbox *_pyisolate_host_inbox_new   (GMainContext       *context);
+PyIsolateHostInbox *_pyisolate_host_inbox_ref   (PyIsolateHostInbox *self);
+void                _pyisolate_host_inbox_unref (gpointer            self);
+/* A PyIsolateAnswerFunc. */
+void                _pyisolate_host_inbox_put   (PyIsolateAnswer    *answer,
+                                                 gpointer            self);
+gboolean            _pyisolate_host_inbox_has_any (PyIsolateHostInbox *self);
+PyIsolateAnswer    *_pyisolate_host_inbox_take  (PyIsolateHostInbox *self);
+/* Whose context this thread reads: it looks into it afterwards, and need not be woken. Returns what it was. */
+PyIsolateHostInbox *_pyisolate_host_inbox_set_read (PyIsolateHostInbox *self);
+
+/* pyisolate-host-context.c: a GMainContext that an event loop of Python's can serve. */
+typedef struct {
+  PyObject_HEAD
+  GMainContext *context;
+  PyIsolateHostInbox *inbox;
+  GArray *known;    /* of int: the descriptors that it polls */
+  int wake_fd;      /* of them, that by which it is woken */
+  int fd;           /* an epoll set of them */
+  int select_fd;    /* another, with the loop's selector too; or -1 */
+  guint n_waiting;  /* how many wait in it, within each other */
+  gboolean is_bare; /* nobody but who waits in it serves it */
+
+  PyObject *loop;   /* NULL: a thread's without one */
+  PyObject *ready;  /* the loop's deque of what to run, if its selector's select() is ours; or NULL */
+  PyObject *select; /* what that was */
+  guint n_selects;  /* how many turns of the loop are within each other */
+} PyIsolateHostContext;
+
+PyIsolateHostContext *_pyisolate_host_context_check (PyObject             *object);
+GMainContext         *_pyisolate_host_context_get   (PyObject             *object);
+/* Without the GIL: waits, and reads what there is. FALSE: a signal came. *@others: the selector has something. */
+gboolean              _pyisolate_host_context_read  (PyIsolateHostContext *self,
+                                                     int                   set,
+                                                     int                   milliseconds,
+                                                     gboolean             *anything,
+                                                     gboolean             *others);
+/* With the GIL: who waits for what has come goes on. FALSE: an exception is set that is for whoever runs the loop. */
+gboolean              _pyisolate_host_context_answer (PyIsolateHostContext *self,
+                                                      gboolean              at_once);
+
+/* pyisolate-host-select.c */
+PyObject *_pyisolate_host_context_select (PyObject        *object,
+                                          PyObject *const *args,
+                                          Py_ssize_t       n_args);
+
+/* pyisolate-host-method.c, and -call.c: an extension as it is called, and a method of it. */
+typedef struct {
+  PyObject_HEAD
+  PyIsolateExtension *extension;
+  gboolean shares_torch;
+  PyObject *home; /* the context whose loop its manager has adopted, or NULL */
+} PyIsolateHostTarget;
+
+typedef struct {
+  PyObject_HEAD
+  PyObject *extension;   /* of Python's */
+  PyObject *name;
+  PyObject *on_progress; /* or NULL */
+  PyIsolateHostTarget *target; /* NULL: not loaded, or of this process */
+  double timeout;
+  gboolean readonly;
+  gboolean waits;        /* to call it is to wait for the result */
+} PyIsolateHostMethod;
+
+/* FALSE, NULL: an exception is set. */
+void      _pyisolate_host_method_raise      (PyIsolateHostMethod *self,
+                                             const GError        *error);
+gboolean  _pyisolate_host_method_adopt_loop (PyIsolateHostMethod *self);
+PyObject *_pyisolate_host_method_start      (PyIsolateHostMethod *self,
+                                             PyObject            *args,
+                                             PyObject            *kwargs);
+PyObject *_pyisolate_host_method_call_sync  (PyIsolateHostMethod *self,
+                                             PyObject            *args,
+                                             PyObject            *kwargs);
+
+/* pyisolate-host-answer.c: what a call is waited for by. */
+PyObject *_pyisolate_host_answer_new       (PyIsolateHostContext *context,
+                                            PyIsolateHostMethod  *method);
+void      _pyisolate_host_answer_set_id    (PyObject             *self,
+                                            guint64               id);
+gboolean  _pyisolate_host_answer_is_done   (PyObject             *self);
+PyObject *_pyisolate_host_answer_get_value (PyObject             *self);
+gboolean  _pyisolate_host_answer_take      (PyIsolateAnswer      *answer,
+                                            gboolean              at_once);
+/* Who made the call that led to it: FALSE if none did, or it has ended. */
+gboolean  _pyisolate_host_origin_of        (PyIsolateInvocation  *invocation,
+                                            PyObject            **bridge,
+                                            PyObject            **context);
+
+/* What Python has for us; all of it is set before anything is called. */
+extern struct PyIsolateHostHooks {
+  PyObject *by_loop;            /* dict: loop → Bridge */
+  PyObject *current;            /* current() → Bridge, also for loops that have none yet */
+  PyObject *coroutine;          /* coroutine(method, args, kwargs), which awaits what begin() returns */
+  PyObject *to_exception;       /* to_exception(extension, domain, code, message, described) */
+  PyObject *current_invocation; /* ContextVar */
+  PyObject *get_running_loop;
+  gboolean is_forked;
+} _pyisolate_host_hooks;
 
 /* pyisolate-host-invocation.c: a call of a singleton as an object of Python's, Invocation. get() gives NULL with a TypeError if it is something
  * else; what fails sets an exception. */
@@ -45,10 +152,6 @@ gboolean             _pyisolate_host_add_serve         (PyObject             *mo
 void                 _pyisolate_host_serve             (unsigned long long    singleton,
                                                         PyIsolateInvocation  *invocation);
 void                 _pyisolate_host_cancel_method     (unsigned long long    number);
-/* Who made the call that led to it: FALSE if none did, or it has ended. */
-gboolean             _pyisolate_host_origin_of         (PyIsolateInvocation  *invocation,
-                                                        PyObject            **bridge,
-                                                        PyObject            **context);
 
 /* pyisolate-host-tasks.c: Tasks, how those of one event loop are made. */
 gboolean             _pyisolate_host_add_tasks         (PyObject             *module);
@@ -61,8 +164,5 @@ PyIsolateMemory *_pyisolate_host_allocate_memory (gpointer               extensi
                                                   GError               **error);
 
 gboolean         _pyisolate_host_shares_torch    (PyIsolateExtension    *extension);
-
-/* The number that Python gave a call, to know it again when a singleton is called because of it. */
-GQuark    _pyisolate_host_call_quark    (void);
 
 G_END_DECLS

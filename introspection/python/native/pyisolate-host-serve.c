@@ -8,7 +8,6 @@
 /* Handed over once each, and needed until the process ends. */
 static struct {
   PyObject *served;             /* number of a singleton → Served */
-  PyObject *origins;            /* number of a call under way → (bridge, context) */
   PyObject *current_invocation; /* the ContextVar */
   PyObject *coroutine_type;
   PyObject *on_call;            /* on_call(number, invocation): what no call led to */
@@ -34,31 +33,6 @@ static struct {
 
 /* Names of methods that there are, as objects that attributes are looked up by faster. */
 static GHashTable *known_names;
-
-gboolean
-_pyisolate_host_origin_of (PyIsolateInvocation  *invocation,
-                           PyObject            **bridge,
-                           PyObject            **context)
-{
-  PyIsolateCall *call = pyisolate_invocation_get_call (invocation);
-  gpointer origin = call != NULL ? g_object_get_qdata (G_OBJECT (call), _pyisolate_host_call_quark ()) : NULL;
-  PyObject *number = origin != NULL ? PyLong_FromUnsignedLongLong ((guintptr) origin) : NULL;
-  PyObject *found = number != NULL ? PyDict_GetItemWithError (python.origins, number) : NULL;
-
-  Py_XDECREF (number);
-  if (found == NULL)
-    {
-      PyErr_Clear ();
-      return FALSE;
-    }
-
-  *bridge = PyTuple_GetItem (found, 0);
-  *context = PyTuple_GetItem (found, 1);
-  Py_INCREF (*bridge);
-  Py_INCREF (*context);
-
-  return TRUE;
-}
 
 /* ---- the answer ---- */
 
@@ -465,14 +439,14 @@ _pyisolate_host_cancel_method (unsigned long long number)
   PyGILState_Release (gil);
 }
 
-/* set_hooks(served, origins, current_invocation, coroutine_type, on_call, on_cancel, find, fail, follow, wait) */
+/* set_hooks(served, current_invocation, coroutine_type, on_call, on_cancel, find, fail, follow, wait) */
 static PyObject *
 host_set_hooks (PyObject *module,
                 PyObject *args)
 {
-  PyObject **all[] = { &python.served,  &python.origins,   &python.current_invocation, &python.coroutine_type,
-                       &python.on_call, &python.on_cancel, &python.find,               &python.fail,
-                       &python.follow,  &python.wait };
+  PyObject **all[] = { &python.served,    &python.current_invocation, &python.coroutine_type, &python.on_call,
+                       &python.on_cancel, &python.find,               &python.fail,           &python.follow,
+                       &python.wait };
 
   if (PyTuple_Size (args) != G_N_ELEMENTS (all))
     {

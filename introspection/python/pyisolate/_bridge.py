@@ -13,7 +13,6 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextvars
-import itertools
 import os
 import selectors
 import threading
@@ -22,10 +21,6 @@ import _pyisolate_host as native
 from gi.repository import GLib
 
 from . import _host_errors
-
-_numbers = itertools.count(1)
-_origins: dict = {}
-"""Number of a call under way → its Bridge, and the contextvars of whoever made it."""
 
 current_invocation: contextvars.ContextVar = contextvars.ContextVar(
     "pyisolate_invocation", default=None
@@ -37,18 +32,24 @@ _of_thread = threading.local()
 _forked = False
 
 
-class Bridge:
+class Bridge(native.Context):
     """The context of one event loop, or of a thread without one (then `loop` is None)."""
 
     def __init__(self, loop):
-        self.loop = loop
-        self.context = native.Context()
-        self.waiting = 0
         self.seat = getattr(_of_thread, "seat", None)
         self.tasks = None
         if loop is not None:
-            loop.add_reader(self.context.fileno(), self.context.serve)
-            self.tasks = native.Tasks(loop, _serve_in_select(loop, self.context))
+            self.bind(loop)
+            is_usual = _select_here(loop, self)
+            if not is_usual:
+                loop.add_reader(self.fileno(), self.serve)
+            self.tasks = native.Tasks(loop, is_usual)
+        elif self.seat is None:
+            self.set_bare()
+
+    @property
+    def context(self):
+        return self
 
     def wait(self, is_done):
         """Block until is_done(), and serve what belongs to this context meanwhile."""
@@ -60,7 +61,7 @@ class Bridge:
         before = 0 if task is None else task.cancelling()
         try:
             while not is_done():
-                self.context.wait()
+                native.Context.wait(self)
                 if task is not None and task.cancelling() > before:
                     # As asyncio.run() does it on Ctrl-C: the loop cannot tell the task now.
                     raise asyncio.CancelledError("cancelled in a .sync call")
@@ -77,26 +78,16 @@ class Bridge:
         return self.loop is not None and self.loop.is_closed()
 
 
-def _serve_in_select(loop, context):
-    """Serve the context where the loop finds out that it has to be: what is woken by it then runs
+def _select_here(loop, bridge):
+    """Serve the bridge where the loop finds out that it has to be: who is woken by it then goes on
     in the same turn of the loop, not in the next. Only for asyncio's own loop; others call back."""
     if type(loop) is not asyncio.SelectorEventLoop or loop.get_debug():
         return False
     selector = loop._selector
-    if type(selector) is not selectors.DefaultSelector:
+    if type(selector) is not getattr(selectors, "EpollSelector", None):
         return False
-    select, fd, serve = selector.select, context.fileno(), context.serve
-
-    def select_and_serve(timeout=None):
-        ready = select(timeout)
-        for i, (key, _) in enumerate(ready):
-            if key.fd == fd:
-                del ready[i]
-                serve()
-                break
-        return ready
-
-    selector.select = select_and_serve
+    bridge.set_selector(selector.fileno(), selector.select, loop._ready)
+    selector.select = bridge.select
     return True
 
 
@@ -126,95 +117,42 @@ def _new_for_loop(loop):
         bridge = _by_loop.pop(other, None)
         if bridge is not None:
             # Whoever still waits for an answer from there gets one: a closed loop cannot run it.
-            bridge.context.serve()
+            bridge.serve()
+            bridge.unbind()
     bridge = _by_loop[loop] = Bridge(loop)
     return bridge
 
 
 def origin_of(invocation):
     """Bridge and contextvars of the call that led to it, or None."""
-    return _origins.get(invocation.origin)
+    return invocation.origin
+
+
+async def _call(method, args, kwargs):
+    return await native.begin(method, args, kwargs)
 
 
 async def call(extension, method, args, kwargs, timeout, readonly, on_progress=None):
-    bridge = current()
-    future = bridge.loop.create_future()
-
-    def done(outcome):
-        if not future.done() and not bridge.loop.is_closed():
-            future.set_result(outcome)
-
-    number = _note_origin(bridge)
-    try:
-        under_way = _start(bridge, extension, method, args, kwargs, timeout, readonly, number, done)
-        if on_progress is not None:
-            under_way.watch(on_progress)
-        try:
-            outcome = await future
-        except BaseException:
-            under_way.cancel()
-            raise
-        finally:
-            if on_progress is not None:
-                under_way.unwatch()
-    finally:
-        del _origins[number]
-    return _result_of(extension, outcome)
+    called = extension._new_method(extension, method, timeout, readonly, on_progress)
+    return await native.begin(called, args, kwargs)
 
 
 def call_sync(extension, method, args, kwargs, timeout, readonly, on_progress=None):
-    bridge = current()
-    outcomes = []
-    number = _note_origin(bridge)
-    try:
-        under_way = _start(
-            bridge, extension, method, args, kwargs, timeout, readonly, number, outcomes.append
-        )
-        if on_progress is not None:
-            under_way.watch(on_progress)
-        try:
-            bridge.wait(lambda: outcomes)
-        except BaseException:
-            under_way.cancel()
-            raise
-        finally:
-            if on_progress is not None:
-                under_way.unwatch()
-    finally:
-        del _origins[number]
-    return _result_of(extension, outcomes[0])
-
-
-def _note_origin(bridge):
-    number = next(_numbers)
-    _origins[number] = bridge, contextvars.copy_context()
-    return number
-
-
-def _start(bridge, extension, method, args, kwargs, timeout, readonly, number, done):
-    running = current_invocation.get()
-    parent = None if running is None else running[0]
-    return native.start_call(
-        bridge.context,
-        extension._pointer,
-        method,
-        args,
-        kwargs,
-        timeout,
-        readonly,
-        number,
-        parent,
-        done,
+    return extension._new_sync_method(extension, method, timeout, readonly, on_progress)(
+        *args, **kwargs
     )
 
 
-def _result_of(extension, outcome):
-    if outcome[0]:
-        return outcome[1]
-    error = _host_errors.of_outcome(outcome)
+def _to_exception(extension, domain, code, message, described):
+    error = _host_errors.of_failure(domain, code, message, described)
     if isinstance(error, _host_errors.ENDED):
         extension._ended = True
-    raise error
+    return error
+
+
+native.set_call_hooks(
+    _by_loop, current, _call, _to_exception, current_invocation, asyncio._get_running_loop
+)
 
 
 class _Home:
@@ -339,6 +277,7 @@ def is_forked():
 def _after_fork():
     global _forked
     _forked = True
+    native.set_forked()
 
 
 os.register_at_fork(after_in_child=_after_fork)

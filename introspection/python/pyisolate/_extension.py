@@ -2,6 +2,9 @@
 """What load_extension() returns: the extension's methods are its methods."""
 
 import inspect
+import threading
+
+import _pyisolate_host as native
 
 from . import _bridge, _callees, _host_errors, _logging, _objects, _singleton
 
@@ -29,6 +32,9 @@ HOST_NAMES = frozenset(
 )
 
 EXTENSIONS_TIMEOUT = -2.0
+
+# Python 3.11 cannot parse in two threads at once: "AST constructor recursion depth mismatch".
+_outlining = threading.Lock()
 
 
 class MethodInfo:
@@ -95,14 +101,17 @@ class _Text(str):
         return str(self)
 
 
-class Method:
+_ANY = inspect.signature(lambda *args, **kwargs: None)
+"""Of a method of which nothing is known."""
+
+
+class Method(native.Method):
     """One method of an extension; calling it returns an awaitable."""
+
+    _waits = False
 
     def __init__(self, extension, name, timeout, readonly=False, on_progress=None):
         self._extension = extension
-        self._timeout = timeout
-        self._readonly = readonly
-        self._on_progress = on_progress
         self.__name__ = name
         self.__qualname__ = f"{extension.name}.{name}"
         info = extension._info(name)
@@ -110,16 +119,11 @@ class Method:
             self.__doc__ = info.doc
 
     def __getattr__(self, name):
-        info = self._extension._info(self.__name__) if name == "__signature__" else None
-        if info is None:
+        if name != "__signature__":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self.__signature__ = signature = info.to_signature()
+        info = self._extension._info(self.__name__)
+        self.__signature__ = signature = _ANY if info is None else info.to_signature()
         return signature
-
-    def __call__(self, *args, **kwargs):
-        return self._extension._call(
-            self.__name__, args, kwargs, self._timeout, self._readonly, self._on_progress
-        )
 
     def __repr__(self):
         info = self._extension._info(self.__name__)
@@ -129,10 +133,7 @@ class Method:
 class SyncMethod(Method):
     """The same, but calling it waits for the result."""
 
-    def __call__(self, *args, **kwargs):
-        return self._extension._call_sync(
-            self.__name__, args, kwargs, self._timeout, self._readonly, self._on_progress
-        )
+    _waits = True
 
 
 class Api:
@@ -146,7 +147,8 @@ class Api:
 
     def __getattr__(self, name):
         self._extension._check(name)
-        return self._method(self._extension, name, self._timeout, *self._options)
+        method = self._method(self._extension, name, self._timeout, *self._options)
+        return self._extension._keep(self, name, method)
 
     def __dir__(self):
         return list(self._extension._seen())
@@ -194,7 +196,7 @@ class Extension:
         self._manager = manager
         self._config = config
         self._gextension = None
-        self._pointer = None
+        self._target = None
         self._loaded = False
         self._loading = None
         self._stopped = False
@@ -203,12 +205,26 @@ class Extension:
         self._outline = None
         self._handlers = {}
         self._registered = {}
+        self._sync = None
 
     # ---- the extension's methods ----
 
     def __getattr__(self, name):
         self._check(name)
-        return Method(self, name, EXTENSIONS_TIMEOUT)
+        return self._keep(self, name, Method(self, name, EXTENSIONS_TIMEOUT))
+
+    def _keep(self, holder, name, method):
+        """The next time it is found by itself, if it is known to be one."""
+        if self._loaded and not self._stopped:
+            holder.__dict__[name] = method
+        return method
+
+    def _set_stopped(self):
+        self._stopped = True
+        self._sync = None
+        for name, value in list(self.__dict__.items()):
+            if isinstance(value, native.Method):
+                del self.__dict__[name]
 
     @property
     def api(self):
@@ -217,7 +233,12 @@ class Extension:
     @property
     def sync(self):
         """The methods for code that is not async: each waits for its result."""
-        return Api(self, SyncMethod)
+        api = self._sync
+        if api is None:
+            api = Api(self, SyncMethod)
+            if self._loaded and not self._stopped:
+                self._sync = api
+        return api
 
     def options(self, timeout=None, readonly=False, on_progress=None):
         """The methods with options.
@@ -246,11 +267,12 @@ class Extension:
         """The methods as they are known, or as the source of what is not loaded yet has them."""
         if self._methods or self._loaded:
             return self._methods
-        if self._outline is None:
-            from . import _outline
+        with _outlining:
+            if self._outline is None:
+                from . import _outline
 
-            methods = _outline.outline(self._config.module_path)
-            self._outline = {method["name"]: MethodInfo.of_dict(method) for method in methods}
+                methods = _outline.outline(self._config.module_path)
+                self._outline = {method["name"]: MethodInfo.of_dict(method) for method in methods}
         return self._outline
 
     def _call(self, name, args, kwargs, timeout, readonly=False, on_progress=None):
@@ -268,6 +290,13 @@ class Extension:
         if not self._loaded:
             _bridge.wait_for(self._load())
         return self._calls.call_sync(self, name, args, kwargs, timeout, readonly, on_progress)
+
+    _new_method = staticmethod(Method)
+    _new_sync_method = staticmethod(SyncMethod)
+
+    def _adopt_loop(self):
+        self._manager._adopt_loop()
+        return self._manager._bridge
 
     # ---- its life ----
 
@@ -296,8 +325,8 @@ class Extension:
         self._methods = {
             method.props.name: MethodInfo.of_object(method) for method in gextension.get_methods()
         }
-        self._pointer = gextension.__gpointer__  # what each call needs of it
         self._gextension = gextension
+        self._target = native.Target(gextension)
         self._loaded = True
 
     def _set_methods(self, methods):

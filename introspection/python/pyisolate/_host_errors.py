@@ -126,12 +126,9 @@ def of_load(error, described):
     return raised
 
 
-def of_outcome(outcome):
+def of_failure(domain, code, message, described):
     """From what the native module tells of a call that failed."""
-    if outcome[0] is None:
-        return outcome[1]
-    _, gerror, described = outcome
-    return of_gerror(*gerror) if described is None else _restore(described)
+    return of_gerror(domain, code, message) if described is None else _restore(described)
 
 
 def _restore(described):

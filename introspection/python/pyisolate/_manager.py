@@ -329,7 +329,7 @@ class ExtensionManager:
             extension = self._extensions.get(name)
         if extension is None:
             raise KeyError(f"There is no extension {name!r}")
-        extension._stopped = True
+        extension._set_stopped()
         if self._extensions.get(name) is extension:
             del self._extensions[name]
 
@@ -340,7 +340,7 @@ class ExtensionManager:
         extensions = list(self._extensions.values())
         self._extensions.clear()
         for extension in extensions:
-            extension._stopped = True
+            extension._set_stopped()
         gmanager = self._gmanager
 
         def stop_isolated(future):

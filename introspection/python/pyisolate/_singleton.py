@@ -296,7 +296,6 @@ def _fail(invocation, error):
 
 native.set_hooks(
     _served,
-    _bridge._origins,
     _bridge.current_invocation,
     types.CoroutineType,
     _on_unasked,

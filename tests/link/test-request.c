@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/* A call of which nothing is made but bytes, as language bindings make it, with a worker that the test plays itself. */
+#include "config.h"
+
+#include "link-pair.h"
+
+#include "pyisolate-error-private.h"
+#include "pyisolate-extension-private.h"
+#include "pyisolate-operation-private.h"
+#include "pyisolate-service-private.h"
+#include "pyisolate-value-private.h"
+
+#include <string.h>
+
+#define N_ROUNDS 200
+
+typedef struct {
+  LinkPair *pair;
+  PyIsolateExtension *extension;
+  PyIsolateMailbox *mailbox; /* the default context's */
+  GAsyncQueue *answers;
+  int n_users; /* atomic: calls that still have the queue */
+} Fixture;
+
+static Fixture *
+fixture_new (LinkKind kind)
+{
+  Fixture *fixture = g_new0 (Fixture, 1);
+  PyIsolateExtensionConfig *config = pyisolate_extension_config_new ("sums", "/module");
+
+  fixture->pair = link_pair_new (kind, LINK_CARELESS);
+  link_side_start_endpoint (&fixture->pair->host, LINK_NUMBER);
+  link_side_start (&fixture->pair->worker);
+  fixture->mailbox = _pyisolate_mailbox_ref_for_context (NULL);
+  fixture->extension = _pyisolate_extension_new (config, "/state", g_hash_table_new (g_str_hash, g_str_equal),
+                                                 fixture->mailbox);
+  fixture->answers = g_async_queue_new_full ((GDestroyNotify) pyisolate_answer_free);
+  return fixture;
+}
+
+static void
+fixture_free (Fixture *fixture)
+{
+  link_pair_free (fixture->pair);
+  g_async_queue_unref (fixture->answers);
+  link_unref_last (g_steal_pointer (&fixture->extension));
+  g_assert_cmpint (g_atomic_int_get (&fixture->n_users), ==, 0);
+  _pyisolate_mailbox_unref (fixture->mailbox);
+  g_free (fixture);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Fixture, fixture_free)
+
+static void
+on_answer (PyIsolateAnswer *answer,
+           gpointer         user_data)
+{
+  Fixture *fixture = user_data;
+
+  g_async_queue_push (fixture->answers, answer);
+  g_main_context_wakeup (NULL);
+}
+
+static void
+on_freed (gpointer user_data)
+{
+  Fixture *fixture = user_data;
+
+  g_atomic_int_add (&fixture->n_users, -1);
+}
+
+static guint64
+begin (Fixture *fixture,
+       gint64   timeout)
+{
+  g_autoptr (GBytes) body = g_bytes_new_static ("\0\0\0\0", 1);
+  PyIsolateRequest request = { .method = "add", .body = body, .wants_progress = TRUE };
+  g_autoptr (GError) error = NULL;
+  guint64 id;
+
+  g_atomic_int_inc (&fixture->n_users);
+  id = _pyisolate_operation_start_request (fixture->extension, fixture->pair->host.endpoint, &request, timeout,
+                                           fixture->mailbox, on_answer, fixture, on_freed, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (id, !=, 0);
+  return id;
+}
+
+static gboolean
+has_answer (gpointer data)
+{
+  return g_async_queue_length (data) > 0;
+}
+
+static PyIsolateAnswer *
+take_answer (Fixture *fixture,
+             guint64  id)
+{
+  PyIsolateAnswer *answer;
+
+  test_util_assert_until (has_answer, fixture->answers, LINK_TIMEOUT_MS);
+  answer = g_async_queue_pop (fixture->answers);
+  g_assert_cmpuint (answer->id, ==, id);
+  return answer;
+}
+
+static guint64
+take_frame (Fixture            *fixture,
+            PyIsolateFrameKind  kind)
+{
+  g_autoptr (PyIsolateFrame) frame = link_box_take (fixture->pair->worker.box);
+
+  g_assert_cmpint (frame->kind, ==, kind);
+  return frame->id;
+}
+
+static void
+send_progress (Fixture *fixture,
+               guint64  id,
+               double   fraction)
+{
+  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_PROGRESS, id);
+
+  _pyisolate_frame_set_variant (frame, g_variant_new ("(ds)", fraction, "text"));
+  link_side_send (&fixture->pair->worker, frame);
+}
+
+static void
+test_return (LinkKind kind)
+{
+  g_autoptr (Fixture) fixture = fixture_new (kind);
+  guint64 id = begin (fixture, -1);
+  g_autoptr (PyIsolateAnswer) answer = NULL;
+  g_autoptr (GVariant) value = NULL;
+
+  g_assert_cmpuint (take_frame (fixture, PYISOLATE_FRAME_CALL), ==, id);
+  link_side_send (&fixture->pair->worker, link_frame_return (id, "sum"));
+  answer = take_answer (fixture, id);
+  g_assert_no_error (answer->error);
+  g_assert_null (answer->text);
+  g_assert_true (pyisolate_answer_check (answer, NULL));
+  value = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, answer->body, FALSE));
+  g_assert_cmpstr (g_variant_get_type_string (value), ==, "v");
+}
+
+static void
+test_exception (LinkKind kind)
+{
+  g_autoptr (Fixture) fixture = fixture_new (kind);
+  guint64 id = begin (fixture, -1);
+  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_ERROR, id);
+  g_autoptr (PyIsolateAnswer) answer = NULL;
+  g_autoptr (PyIsolateRemoteException) exception = NULL;
+
+  take_frame (fixture, PYISOLATE_FRAME_CALL);
+  frame->name = g_strdup ("org.pyisolate.Error.RemoteException");
+  frame->message = g_strdup ("text");
+  _pyisolate_frame_set_variant (frame, g_variant_new_parsed ("{'exception': <{'type': <'ValueError'>}>}"));
+  link_side_send (&fixture->pair->worker, frame);
+  answer = take_answer (fixture, id);
+  g_assert_error (answer->error, PYISOLATE_ERROR, PYISOLATE_ERROR_REMOTE_EXCEPTION);
+  exception = pyisolate_error_dup_remote_exception (answer->error);
+  g_assert_cmpstr (pyisolate_remote_exception_get_type_name (exception), ==, "ValueError");
+}
+
+/* Nobody has looked at it: who cannot make a value of it has it looked at, and that ends the link. */
+static void
+test_malformed (LinkKind kind)
+{
+  g_autoptr (Fixture) fixture = fixture_new (kind);
+  guint64 id = begin (fixture, -1);
+  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_RETURN, id);
+  g_autoptr (PyIsolateAnswer) answer = NULL;
+  g_autoptr (GError) error = NULL;
+
+  take_frame (fixture, PYISOLATE_FRAME_CALL);
+  frame->body = g_bytes_new ("nonsense", 8);
+  link_side_send (&fixture->pair->worker, frame);
+  answer = take_answer (fixture, id);
+  g_assert_no_error (answer->error);
+  g_assert_false (pyisolate_answer_check (answer, &error));
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE);
+  link_box_wait_ends (fixture->pair->host.box, 1);
+  g_assert_error (fixture->pair->host.box->error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE);
+}
+
+/* In order, and before the end of the call. */
+static void
+test_progress (LinkKind kind)
+{
+  g_autoptr (Fixture) fixture = fixture_new (kind);
+  guint64 id = begin (fixture, -1);
+  g_autoptr (PyIsolateAnswer) end = NULL;
+
+  take_frame (fixture, PYISOLATE_FRAME_CALL);
+  for (guint i = 0; i < 10; i++)
+    send_progress (fixture, id, i / 10.0);
+  link_side_send (&fixture->pair->worker, link_frame_return (id, "sum"));
+  for (guint i = 0; i < 10; i++)
+    {
+      g_autoptr (PyIsolateAnswer) answer = take_answer (fixture, id);
+
+      g_assert_cmpstr (answer->text, ==, "text");
+      g_assert_cmpfloat (answer->fraction, ==, i / 10.0);
+    }
+  end = take_answer (fixture, id);
+  g_assert_null (end->text);
+  g_assert_nonnull (end->body);
+}
+
+static void
+test_deadline (LinkKind kind)
+{
+  g_autoptr (Fixture) fixture = fixture_new (kind);
+  guint64 id = begin (fixture, 20);
+  g_autoptr (PyIsolateAnswer) answer = take_answer (fixture, id);
+
+  g_assert_error (answer->error, PYISOLATE_ERROR, PYISOLATE_ERROR_TIMED_OUT);
+  g_assert_nonnull (strstr (answer->error->message, "add"));
+  take_frame (fixture, PYISOLATE_FRAME_CALL);
+  g_assert_cmpuint (take_frame (fixture, PYISOLATE_FRAME_CANCEL), ==, id);
+}
+
+/* There is no answer, and the worker's late one is no fault. */
+static void
+test_cancel (LinkKind kind)
+{
+  g_autoptr (Fixture) fixture = fixture_new (kind);
+  guint64 id = begin (fixture, -1);
+  g_autoptr (PyIsolateAnswer) answer = NULL;
+  guint64 next;
+
+  take_frame (fixture, PYISOLATE_FRAME_CALL);
+  _pyisolate_operation_cancel (id);
+  _pyisolate_operation_cancel (id);
+  g_assert_cmpuint (take_frame (fixture, PYISOLATE_FRAME_CANCEL), ==, id);
+  link_side_send (&fixture->pair->worker, link_frame_return (id, "late"));
+
+  next = begin (fixture, -1);
+  take_frame (fixture, PYISOLATE_FRAME_CALL);
+  link_side_send (&fixture->pair->worker, link_frame_return (next, "sum"));
+  answer = take_answer (fixture, next);
+  _pyisolate_operation_cancel (next);
+}
+
+/* What is asked for as an object is made of it. */
+static void
+test_lookup (LinkKind kind)
+{
+  g_autoptr (Fixture) fixture = fixture_new (kind);
+  guint64 id = begin (fixture, -1);
+  g_autoptr (PyIsolateMailbox) mailbox = _pyisolate_operation_ref_mailbox (id);
+  g_autoptr (PyIsolateCall) call = _pyisolate_operation_dup_call (id, TRUE);
+
+  g_assert_true (mailbox == fixture->mailbox);
+  g_assert_null (_pyisolate_operation_dup_call (id, FALSE));
+  g_assert_cmpstr (pyisolate_call_get_method (call), ==, "add");
+  take_frame (fixture, PYISOLATE_FRAME_CALL);
+  _pyisolate_operation_cancel (id);
+  take_frame (fixture, PYISOLATE_FRAME_CANCEL);
+  g_assert_null (_pyisolate_operation_ref_mailbox (id));
+}
+
+static gpointer
+cancel_it (gpointer data)
+{
+  _pyisolate_operation_cancel (GPOINTER_TO_SIZE (data));
+  return NULL;
+}
+
+static void
+take_once (Fixture    *fixture,
+           GHashTable *seen)
+{
+  PyIsolateAnswer *answer;
+
+  while ((answer = g_async_queue_try_pop (fixture->answers)) != NULL)
+    {
+      g_assert_true (g_hash_table_add (seen, GSIZE_TO_POINTER (answer->id)));
+      pyisolate_answer_free (answer);
+    }
+}
+
+/* Whether it is not the cancellation of the call before. */
+static gboolean
+is_call (Fixture *fixture)
+{
+  g_autoptr (PyIsolateFrame) frame = link_box_take (fixture->pair->worker.box);
+
+  return frame->kind == PYISOLATE_FRAME_CALL;
+}
+
+/* The answer, the deadline and who gives up at once: at most one answer for each, and nothing is left of them. */
+static void
+test_races (LinkKind kind)
+{
+  g_autoptr (Fixture) fixture = fixture_new (kind);
+  g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
+
+  for (guint i = 0; i < N_ROUNDS; i++)
+    {
+      guint64 id = begin (fixture, i % 3 == 0 ? 0 : -1);
+      GThread *thread = g_thread_new ("cancel", cancel_it, GSIZE_TO_POINTER (id));
+
+      while (!is_call (fixture))
+        ;
+      link_side_send (&fixture->pair->worker, link_frame_return (id, "sum"));
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+      g_thread_join (thread);
+      take_once (fixture, seen);
+    }
+}
+
+typedef struct {
+  LinkKind kind;
+  void (*func) (LinkKind kind);
+} Case;
+
+static void
+run_case (gconstpointer data)
+{
+  const Case *test = data;
+
+  test->func (test->kind);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  static const struct {
+    const char *name;
+    void (*func) (LinkKind kind);
+  } tests[] = {
+    { "return", test_return },     { "exception", test_exception }, { "malformed", test_malformed },
+    { "progress", test_progress }, { "deadline", test_deadline },   { "cancel", test_cancel },
+    { "lookup", test_lookup },     { "races", test_races },
+  };
+  static Case cases[LINK_N_KINDS * G_N_ELEMENTS (tests)];
+
+  link_test_init (&argc, &argv);
+  _pyisolate_service_get_context (); /* it keeps an eventfd */
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      LinkKind kind = (LinkKind) (i / G_N_ELEMENTS (tests));
+      guint test = i % G_N_ELEMENTS (tests);
+      g_autofree char *path = g_strdup_printf ("/pyisolate/request/%s/%s", link_kind_names[kind], tests[test].name);
+
+      cases[i] = (Case) { kind, tests[test].func };
+      test_util_add_data_func (path, &cases[i], run_case);
+    }
+  return g_test_run ();
+}
