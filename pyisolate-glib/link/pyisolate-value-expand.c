@@ -52,10 +52,10 @@ new_string (GVariant *bytes)
   return g_variant_ref_sink (g_variant_new_take_string (g_steal_pointer (&text)));
 }
 
-/* Of a tagged value that names memory; else NULL. */
+/* Of a tagged value that names memory, or is a tensor, which goes on naming it; else NULL. */
 static GVariant *
-expand_long (GVariant  *value,
-             GPtrArray *memories)
+expand_tagged (GVariant  *value,
+               GPtrArray *memories)
 {
   g_autoptr (GVariant) payload = NULL;
   g_autoptr (GVariant) bytes = NULL;
@@ -65,6 +65,8 @@ expand_long (GVariant  *value,
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE ("(ov)")))
     return NULL;
   tag = _pyisolate_value_untag (value, &payload);
+  if (g_strcmp0 (tag, PYISOLATE_TAG_TENSOR) == 0)
+    return g_variant_ref (value);
   if (tag == NULL || !g_variant_is_of_type (payload, G_VARIANT_TYPE ("(ut)")))
     return NULL;
 
@@ -142,12 +144,12 @@ static GVariant *
 expand_tuple (GVariant  *value,
               GPtrArray *memories)
 {
-  GVariant *bytes = expand_long (value, memories);
+  GVariant *expanded = expand_tagged (value, memories);
   g_autoptr (GPtrArray) children = NULL;
   gboolean changed;
 
-  if (bytes != NULL)
-    return bytes;
+  if (expanded != NULL)
+    return expanded;
 
   children = expand_children (value, memories, &changed);
   if (!changed)

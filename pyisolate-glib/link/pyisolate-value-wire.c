@@ -307,6 +307,17 @@ describe_deepest (GVariant *value)
   return g_string_free (g_steal_pointer (&place), FALSE);
 }
 
+static const char *
+find_problem (GVariant *value)
+{
+  /* As deep as a keyword argument lies in the body of a call. */
+  const PyIsolateDepth outer = { 1, 2, 4 };
+  const char *type = g_variant_get_type_string (value);
+
+  return _pyisolate_value_find_problem (type, strlen (type), g_variant_get_data (value),
+                                        g_variant_get_size (value), outer);
+}
+
 /*< private >
  * _pyisolate_value_to_wire:
  * @value: a value of any type
@@ -321,26 +332,24 @@ GVariant *
 _pyisolate_value_to_wire (GVariant  *value,
                           GError   **error)
 {
-  /* As deep as a keyword argument lies in the body of a call. */
-  const PyIsolateDepth outer = { 1, 2, 4 };
   g_autoptr(GVariant) plain = NULL;
   g_autoptr(GVariant) normal = NULL;
   g_autoptr(GVariant) wire = NULL;
-  const char *type;
   const char *problem = "nested too deep";
 
   g_assert (value != NULL);
 
   plain = _pyisolate_value_unbox (value);
   normal = g_variant_get_normal_form (plain);
+  if (find_problem (normal) == NULL)
+    return g_steal_pointer (&normal);
+
   wire = to_wire (normal, 0);
   if (wire != NULL)
     {
-      type = g_variant_get_type_string (wire);
       if (!_pyisolate_value_check_size (g_variant_get_size (wire), error))
         return NULL;
-      problem = _pyisolate_value_find_problem (type, strlen (type), g_variant_get_data (wire),
-                                               g_variant_get_size (wire), outer);
+      problem = find_problem (wire);
     }
   if (problem != NULL)
     {

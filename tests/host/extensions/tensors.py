@@ -10,6 +10,10 @@ def echo(value):
     return value
 
 
+def take(value):
+    return 1
+
+
 def nested(tensor):
     return {"list": [tensor, (tensor,)], "text": "x"}
 
