@@ -2,6 +2,7 @@
 /* The module _test_codec: the codec as Python tests see it, beside GLib's own GVariant. */
 #include "config.h"
 
+#include "pyisolate-codec-lists.h"
 #include "pyisolate-codec-private.h"
 #include "pyisolate-value-private.h"
 
@@ -265,6 +266,19 @@ check (PyObject *module,
   Py_RETURN_NONE;
 }
 
+/* Whether they were known. */
+static PyObject *
+know_lists (PyObject *module,
+            PyObject *known)
+{
+  static gboolean were_known = -1;
+
+  if (were_known < 0)
+    were_known = _pyisolate_lists_are_known;
+  _pyisolate_lists_are_known = were_known && known == Py_True;
+  return PyBool_FromLong (were_known);
+}
+
 static PyMethodDef functions[] = {
   { "encode", encode, METH_O, NULL },
   { "encode_with_fds", encode_with_fds, METH_O, NULL },
@@ -277,6 +291,7 @@ static PyMethodDef functions[] = {
   { "glib_print", glib_print, METH_VARARGS, NULL },
   { "glib_serialise", glib_serialise, METH_VARARGS, NULL },
   { "check", check, METH_VARARGS, NULL },
+  { "know_lists", know_lists, METH_O, NULL },
   { NULL }
 };
 

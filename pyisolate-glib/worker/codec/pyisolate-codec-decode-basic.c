@@ -21,6 +21,22 @@ _pyisolate_decoder_malformed (const char *format,
 
 /* --- Basic types --- */
 
+/* Filled as they are asked for; guarded by the GIL. */
+PyObject *_pyisolate_decoder_ints[DECODER_N_INTS];
+
+PyObject *
+_pyisolate_decoder_new_int (gint64 number)
+{
+  PyObject *object = PyLong_FromLongLong (number);
+
+  if (object != NULL && (guint64) number < DECODER_N_INTS)
+    {
+      Py_INCREF (object);
+      _pyisolate_decoder_ints[number] = object;
+    }
+  return object;
+}
+
 PyObject *
 _pyisolate_decoder_string (const guint8 *data,
                gsize         size)
@@ -82,9 +98,7 @@ _pyisolate_decoder_fixed (Decoder      *self,
     guint16 u16;
     gint32  i32;
     guint32 u32;
-    gint64  i64;
     guint64 u64;
-    double  d;
   } number;
 
   switch (code)
@@ -108,14 +122,12 @@ _pyisolate_decoder_fixed (Decoder      *self,
       memcpy (&number, data, 4);
       return PyLong_FromUnsignedLong (number.u32);
     case 'x':
-      memcpy (&number, data, 8);
-      return PyLong_FromLongLong (number.i64);
+      return decoder_int64 (data);
     case 't':
       memcpy (&number, data, 8);
       return PyLong_FromUnsignedLongLong (number.u64);
     case 'd':
-      memcpy (&number, data, 8);
-      return PyFloat_FromDouble (number.d);
+      return decoder_double (data);
     default:
       memcpy (&number, data, 4);
       return decode_handle (self, number.u32);

@@ -7,40 +7,55 @@
  */
 #include "config.h"
 
+#include "pyisolate-codec-lists.h"
 #include "pyisolate-codec-reader.h"
 
-#define SHORT_KEY 32
-
-static PyObject *decode_node    (Decoder                 *self,
-                                 const PyIsolateTypeNode *node,
-                                 const guint8            *data,
-                                 gsize                    size);
-static PyObject *decode_variant (Decoder                 *self,
-                                 const guint8            *data,
-                                 gsize                    size);
 
 /* --- Lists --- */
 
-/* What long lists of numbers have in them, without the way through decode_node(). */
-static PyObject *
-decode_number (Decoder                 *self,
-               const PyIsolateTypeNode *item,
-               const guint8            *data)
+/* What long lists have in them goes without the way through a node, and, where the layout of lists is known, straight to its
+ * place: nothing that runs in between could change the list. */
+static gboolean
+fill_with_numbers (PyObject     *list,
+                   char          code,
+                   const guint8 *data,
+                   gsize         n_items)
 {
-  gint64 integer;
-  double number;
+  PyObject **places = _pyisolate_list_places (list);
 
-  switch (item->code)
+  for (gsize i = 0; i < n_items; i++)
     {
-    case 'x':
-      memcpy (&integer, data, sizeof integer);
-      return PyLong_FromLongLong (integer);
-    case 'd':
-      memcpy (&number, data, sizeof number);
-      return PyFloat_FromDouble (number);
-    default:
-      return decode_node (self, item, data, item->fixed_size);
+      PyObject *object = code == 'x' ? decoder_int64 (data + i * 8) : decoder_double (data + i * 8);
+
+      if (object == NULL)
+        return FALSE;
+      if (G_LIKELY (places != NULL))
+        places[i] = object;
+      else if (PyList_SetItem (list, i, object) < 0)
+        return FALSE;
     }
+  return TRUE;
+}
+
+static gboolean
+fill_list (Decoder                 *self,
+           const PyIsolateTypeNode *item,
+           const guint8            *data,
+           gsize                    n_items,
+           PyObject                *list)
+{
+  if (item->code == 'x' || item->code == 'd')
+    return fill_with_numbers (list, item->code, data, n_items);
+
+  for (gsize i = 0; i < n_items; i++)
+    {
+      PyObject *object = _pyisolate_decoder_node (self, item, data + i * item->fixed_size,
+                                                  item->fixed_size);
+
+      if (object == NULL || PyList_SetItem (list, i, object) < 0)
+        return FALSE;
+    }
+  return TRUE;
 }
 
 static PyObject *
@@ -56,13 +71,8 @@ decode_fixed_items (Decoder                 *self,
     return _pyisolate_decoder_malformed ("an array of items of %u bytes has %" G_GSIZE_FORMAT,
                                          item->fixed_size, size);
   list = PyList_New (n_items);
-  for (gsize i = 0; list != NULL && i < n_items; i++)
-    {
-      PyObject *object = decode_number (self, item, data + i * item->fixed_size);
-
-      if (object == NULL || PyList_SetItem (list, i, object) < 0)
-        Py_CLEAR (list);
-    }
+  if (list != NULL && !fill_list (self, item, data, n_items, list))
+    Py_CLEAR (list);
   return list;
 }
 
@@ -85,179 +95,13 @@ decode_items (Decoder                 *self,
       PyObject *object = NULL;
 
       if (_pyisolate_array_frame_next (&frame, item, data, i, &position, &start, &length))
-        object = decode_node (self, item, data + start, length);
+        object = decoder_value (self, item, data + start, length);
       else
         _pyisolate_decoder_malformed ("an array with bad offsets");
       if (object == NULL || PyList_SetItem (list, i, object) < 0)
         Py_CLEAR (list);
     }
   return list;
-}
-
-/* --- Dicts --- */
-
-/* Records of one kind repeat their keys: share them, which also saves hashing them again. */
-static PyObject *
-decode_key (Decoder      *self,
-            const guint8 *data,
-            gsize         size)
-{
-  guint hash = 5381;
-  DecoderKey *slot;
-  Py_ssize_t length;
-
-  if (size == 0 || size > SHORT_KEY || self->n_dicts < 2)
-    return _pyisolate_decoder_string (data, size);
-
-  for (gsize i = 0; i < size - 1; i++)
-    hash = hash * 33 + data[i];
-  if (self->keys == NULL)
-    self->keys = g_new0 (DecoderKey, DECODER_N_KEYS);
-  slot = &self->keys[hash % DECODER_N_KEYS];
-  if (slot->size == size && memcmp (slot->text, data, size) == 0)
-    {
-      Py_INCREF (slot->object);
-      return slot->object;
-    }
-
-  Py_XDECREF (slot->object);
-  slot->size = 0;
-  slot->object = _pyisolate_decoder_string (data, size);
-  slot->text = slot->object != NULL ? PyUnicode_AsUTF8AndSize (slot->object, &length) : NULL;
-  if (slot->text == NULL)
-    {
-      Py_CLEAR (slot->object);
-      return NULL;
-    }
-
-  slot->size = size;
-  Py_INCREF (slot->object);
-  return slot->object;
-}
-
-static gboolean
-bad_entry (void)
-{
-  _pyisolate_decoder_malformed ("a dict entry with bad offsets");
-  return FALSE;
-}
-
-static gboolean
-decode_entry (Decoder                 *self,
-              const PyIsolateTypeNode *entry,
-              const guint8            *data,
-              gsize                    size,
-              PyObject                *dict)
-{
-  const PyIsolateTypeNode *key_node = entry + 1;
-  const PyIsolateTypeNode *value_node = entry + 2;
-  PyIsolateStructFrame frame;
-  gsize key_start, key_size, start, length;
-  PyObject *key, *value;
-  gboolean done;
-
-  if (!_pyisolate_struct_frame_read (data, size, entry, &frame)
-      || !_pyisolate_struct_frame_next (&frame, key_node, FALSE, &key_start, &key_size)
-      || !_pyisolate_struct_frame_next (&frame, value_node, TRUE, &start, &length)
-      || !_pyisolate_struct_frame_is_done (&frame, entry))
-    return bad_entry ();
-
-  if (key_node->code == 's')
-    key = decode_key (self, data + key_start, key_size);
-  else
-    key = decode_node (self, key_node, data + key_start, key_size);
-  if (key == NULL)
-    return FALSE;
-  value = decode_node (self, value_node, data + start, length);
-  done = value != NULL && PyDict_SetItem (dict, key, value) == 0;
-  Py_DECREF (key);
-  Py_XDECREF (value);
-  return done;
-}
-
-/* The same for a string as the key, which nearly all are: such an entry has one offset. */
-static gboolean
-decode_string_entry (Decoder                 *self,
-                     const PyIsolateTypeNode *value_node,
-                     const guint8            *data,
-                     gsize                    size,
-                     PyObject                *dict)
-{
-  guint width = _pyisolate_offset_width (size);
-  gsize key_end, start, end;
-  PyObject *key, *value;
-  gboolean done;
-
-  if (size < width || _pyisolate_framed_size (size - width, 1) != size)
-    return bad_entry ();
-  end = size - width;
-  key_end = _pyisolate_read_offset (data + end, width);
-  start = _pyisolate_align (key_end, value_node->alignment);
-  if (key_end > end || !_pyisolate_padding_is_zero (data, key_end, start, end)
-      || (value_node->fixed_size != 0 && end - start != value_node->fixed_size))
-    return bad_entry ();
-
-  key = decode_key (self, data, key_end);
-  if (key == NULL)
-    return FALSE;
-  value = decode_node (self, value_node, data + start, end - start);
-  done = value != NULL && PyDict_SetItem (dict, key, value) == 0;
-  Py_DECREF (key);
-  Py_XDECREF (value);
-  return done;
-}
-
-static PyObject *
-decode_fixed_entries (Decoder                 *self,
-                      const PyIsolateTypeNode *entry,
-                      const guint8            *data,
-                      gsize                    size)
-{
-  PyObject *dict;
-
-  if (size % entry->fixed_size != 0)
-    return _pyisolate_decoder_malformed ("a dict of entries of %u bytes has %" G_GSIZE_FORMAT,
-                                         entry->fixed_size, size);
-  dict = PyDict_New ();
-  for (gsize at = 0; dict != NULL && at < size; at += entry->fixed_size)
-    {
-      if (!decode_entry (self, entry, data + at, entry->fixed_size, dict))
-        Py_CLEAR (dict);
-    }
-  return dict;
-}
-
-static PyObject *
-decode_dict (Decoder                 *self,
-             const PyIsolateTypeNode *entry,
-             const guint8            *data,
-             gsize                    size)
-{
-  PyIsolateArrayFrame frame;
-  PyObject *dict;
-  gsize position = 0, start, length;
-
-  self->n_dicts++;
-  if (entry->fixed_size != 0)
-    return decode_fixed_entries (self, entry, data, size);
-  if (!_pyisolate_array_frame_read (data, size, &frame))
-    return _pyisolate_decoder_malformed ("a dict with bad offsets");
-
-  dict = PyDict_New ();
-  for (gsize i = 0; dict != NULL && i < frame.n_items; i++)
-    {
-      gboolean done = FALSE;
-
-      if (!_pyisolate_array_frame_next (&frame, entry, data, i, &position, &start, &length))
-        _pyisolate_decoder_malformed ("a dict with bad offsets");
-      else if (entry[1].code == 's')
-        done = decode_string_entry (self, entry + 2, data + start, length, dict);
-      else
-        done = decode_entry (self, entry, data + start, length, dict);
-      if (!done)
-        Py_CLEAR (dict);
-    }
-  return dict;
 }
 
 static PyObject *
@@ -280,7 +124,7 @@ decode_array (Decoder                 *self,
     {
       self->depth.structs++;
       self->depth.levels++;
-      object = decode_dict (self, item, data, size);
+      object = _pyisolate_decoder_dict (self, item, data, size);
     }
   else if (item->fixed_size != 0)
     {
@@ -320,7 +164,7 @@ decode_members (Decoder                 *self,
       gsize start, length;
 
       if (_pyisolate_struct_frame_next (&frame, &node[i], n + 1 == n_members, &start, &length))
-        member = decode_node (self, &node[i], data + start, length);
+        member = decoder_value (self, &node[i], data + start, length);
       else
         _pyisolate_decoder_malformed ("a struct with bad offsets");
       if (member == NULL || PyTuple_SetItem (tuple, n, member) < 0)
@@ -358,7 +202,7 @@ decode_tagged (Decoder                 *self,
   if (length == sizeof PYISOLATE_TAG_TENSOR && strcmp (tag, PYISOLATE_TAG_TENSOR) == 0)
     return _pyisolate_decoder_tensor (self, data + payload_start, payload_length);
 
-  payload = decode_variant (self, data + payload_start, payload_length);
+  payload = _pyisolate_decoder_variant (self, data + payload_start, payload_length);
   if (payload == NULL)
     return NULL;
   result = _pyisolate_decoder_tagged (self, tag + strlen (PYISOLATE_TAG_PREFIX), payload);
@@ -387,18 +231,18 @@ decode_struct (Decoder                 *self,
 
 /* --- Everything --- */
 
-static PyObject *
-decode_node (Decoder                 *self,
-             const PyIsolateTypeNode *node,
-             const guint8            *data,
-             gsize                    size)
+PyObject *
+_pyisolate_decoder_node (Decoder                 *self,
+                         const PyIsolateTypeNode *node,
+                         const guint8            *data,
+                         gsize                    size)
 {
   switch (node->code)
     {
     case 's':
       return _pyisolate_decoder_string (data, size);
     case 'v':
-      return decode_variant (self, data, size);
+      return _pyisolate_decoder_variant (self, data, size);
     case 'a':
       return decode_array (self, node, data, size);
     case '(':
@@ -426,7 +270,7 @@ decode_long_type (Decoder      *self,
 
   if (_pyisolate_type_parse (type, type_length, self->depth, nodes) == 0)
     return _pyisolate_decoder_malformed ("a bad type, or one that is nested too deep");
-  return decode_node (self, nodes, data, size);
+  return _pyisolate_decoder_node (self, nodes, data, size);
 }
 
 /* A basic type, or a variant in a variant. */
@@ -445,9 +289,12 @@ decode_short_type (Decoder      *self,
     case 'o': /* None, most of the time */
       return _pyisolate_decoder_object_path (data, size);
     case 'x':
+      if (size == 8)
+        return decoder_int64 (data);
+      break;
     case 'd':
       if (size == 8)
-        return _pyisolate_decoder_fixed (self, type, data);
+        return decoder_double (data);
       break;
     case 'b':
       if (size == 1)
@@ -458,7 +305,7 @@ decode_short_type (Decoder      *self,
     }
   if (_pyisolate_type_parse (&type, 1, self->depth, &node) == 0)
     return _pyisolate_decoder_malformed ("a bad type");
-  return decode_node (self, &node, data, size);
+  return _pyisolate_decoder_node (self, &node, data, size);
 }
 
 static PyObject *
@@ -476,13 +323,13 @@ decode_typed (Decoder      *self,
     return decode_long_type (self, type, type_length, data, size);
   if (_pyisolate_type_parse (type, type_length, self->depth, nodes) == 0)
     return _pyisolate_decoder_malformed ("a bad type, or one that is nested too deep");
-  return decode_node (self, nodes, data, size);
+  return _pyisolate_decoder_node (self, nodes, data, size);
 }
 
-static PyObject *
-decode_variant (Decoder      *self,
-                const guint8 *data,
-                gsize         size)
+PyObject *
+_pyisolate_decoder_variant (Decoder      *self,
+                            const guint8 *data,
+                            gsize         size)
 {
   PyIsolateDepth depth = self->depth;
   gsize type = _pyisolate_variant_find_type (data, size);
@@ -511,9 +358,6 @@ decoder_init (Decoder                 *self,
 static void
 decoder_clear (Decoder *self)
 {
-  for (guint i = 0; self->keys != NULL && i < DECODER_N_KEYS; i++)
-    Py_XDECREF (self->keys[i].object);
-  g_free (self->keys);
   for (guint i = 0; self->fd_objects != NULL && i < self->contents.n_fds; i++)
     Py_XDECREF (self->fd_objects[i]);
   g_free (self->fd_objects);
@@ -531,7 +375,7 @@ _pyisolate_codec_decode_value (const guint8 *data,
     return _pyisolate_decoder_malformed ("%" G_GSIZE_FORMAT " bytes are too many", size);
 
   decoder_init (&decoder, contents);
-  value = decode_variant (&decoder, data, size);
+  value = _pyisolate_decoder_variant (&decoder, data, size);
   decoder_clear (&decoder);
   return value;
 }
@@ -552,7 +396,7 @@ decode_call (const guint8 *data,
   if (nodes[0].span == 0)
     _pyisolate_type_parse (PYISOLATE_VALUE_CALL_TYPE, strlen (PYISOLATE_VALUE_CALL_TYPE),
                            decoder.depth, nodes);
-  call = decode_node (&decoder, nodes, data, size);
+  call = _pyisolate_decoder_node (&decoder, nodes, data, size);
   decoder_clear (&decoder);
   return call;
 }

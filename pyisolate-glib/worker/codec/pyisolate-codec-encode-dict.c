@@ -42,7 +42,7 @@ encode_typed_value (Encoder      *self,
   else
     {
       Py_ssize_t length;
-      const char *utf8 = _pyisolate_encoder_string_utf8 (value, &length);
+      const char *utf8 = encoder_string_utf8 (value, &length);
 
       if (utf8 == NULL)
         return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
@@ -90,7 +90,7 @@ encode_typed_entries (Encoder      *self,
       Typed typed;
 
       if (Py_TYPE (key) == &PyUnicode_Type)
-        utf8 = _pyisolate_encoder_string_utf8 (key, &length);
+        utf8 = encoder_string_utf8 (key, &length);
       if (utf8 == NULL)
         return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
       if (!encoder_align (self, alignment, (gsize) length + 1))
@@ -165,7 +165,7 @@ _pyisolate_encoder_has_plain_keys (PyObject *dict)
 
       if (Py_TYPE (key) != &PyUnicode_Type)
         return 0;
-      if (_pyisolate_encoder_string_utf8 (key, &length) == NULL)
+      if (encoder_string_utf8 (key, &length) == NULL)
         return PyErr_Occurred () ? -1 : 0;
     }
   return 1;
@@ -182,7 +182,7 @@ encode_entry (Encoder  *self,
   gsize entry, key_end;
 
   if (Py_TYPE (key) == &PyUnicode_Type)
-    utf8 = _pyisolate_encoder_string_utf8 (key, &length);
+    utf8 = encoder_string_utf8 (key, &length);
   if (utf8 == NULL)
     return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
   if (!encoder_align (self, 8, (gsize) length + 1))

@@ -3,6 +3,7 @@
  * to be mixed the buffer is wound back: only flat data is ever written twice. */
 #include "config.h"
 
+#include "pyisolate-codec-lists.h"
 #include "pyisolate-codec-writer.h"
 
 static Typed
@@ -10,6 +11,7 @@ encode_ints (Encoder   *self,
              PyObject  *list,
              Py_ssize_t n_items)
 {
+  PyObject **places = _pyisolate_list_places (list);
   guint8 *out;
 
   if (!encoder_align (self, 8, (gsize) n_items * 8))
@@ -18,7 +20,7 @@ encode_ints (Encoder   *self,
   out = self->data + self->len;
   for (Py_ssize_t i = 0; i < n_items; i++)
     {
-      PyObject *item = PyList_GetItem (list, i);
+      PyObject *item = _pyisolate_list_item (list, places, i);
       gint64 number;
       int overflow;
 
@@ -39,6 +41,7 @@ encode_floats (Encoder   *self,
                PyObject  *list,
                Py_ssize_t n_items)
 {
+  PyObject **places = _pyisolate_list_places (list);
   guint8 *out;
 
   if (!encoder_align (self, 8, (gsize) n_items * 8))
@@ -47,7 +50,7 @@ encode_floats (Encoder   *self,
   out = self->data + self->len;
   for (Py_ssize_t i = 0; i < n_items; i++)
     {
-      PyObject *item = PyList_GetItem (list, i);
+      PyObject *item = _pyisolate_list_item (list, places, i);
       double number;
 
       if (Py_TYPE (item) != &PyFloat_Type)
@@ -65,11 +68,13 @@ encode_bools (Encoder   *self,
               PyObject  *list,
               Py_ssize_t n_items)
 {
+  PyObject **places = _pyisolate_list_places (list);
+
   if (!encoder_reserve (self, n_items))
     return TYPED_FAILED;
   for (Py_ssize_t i = 0; i < n_items; i++)
     {
-      PyObject *item = PyList_GetItem (list, i);
+      PyObject *item = _pyisolate_list_item (list, places, i);
 
       if (Py_TYPE (item) != &PyBool_Type)
         return TYPED_NO;
@@ -85,17 +90,18 @@ encode_strings (Encoder   *self,
                 PyObject  *list,
                 Py_ssize_t n_items)
 {
+  PyObject **places = _pyisolate_list_places (list);
   gsize start = self->len;
   gsize mark = self->n_ends;
 
   for (Py_ssize_t i = 0; i < n_items; i++)
     {
-      PyObject *item = PyList_GetItem (list, i);
+      PyObject *item = _pyisolate_list_item (list, places, i);
       const char *utf8 = NULL;
       Py_ssize_t length;
 
       if (Py_TYPE (item) == &PyUnicode_Type)
-        utf8 = _pyisolate_encoder_string_utf8 (item, &length);
+        utf8 = encoder_string_utf8 (item, &length);
       if (utf8 == NULL)
         return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
       if (!encoder_reserve (self, (gsize) length + 1))

@@ -20,7 +20,7 @@ encode_short_variant (Encoder  *self,
   if (type == &PyUnicode_Type)
     {
       Py_ssize_t length;
-      const char *utf8 = _pyisolate_encoder_string_utf8 (value, &length);
+      const char *utf8 = encoder_string_utf8 (value, &length);
 
       if (utf8 == NULL)
         return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
@@ -56,6 +56,11 @@ encode_short_variant (Encoder  *self,
         return TYPED_NO;
       encoder_put (self, &number, 8);
       encoder_put (self, "\0x", 2);
+      return TYPED_DONE;
+    }
+  if (type == &PyBool_Type)
+    {
+      encoder_put (self, value == Py_True ? "\1\0b" : "\0\0b", 3);
       return TYPED_DONE;
     }
   return TYPED_NO;
@@ -101,7 +106,7 @@ encode_string (Encoder  *self,
                PyObject *string)
 {
   Py_ssize_t length;
-  const char *utf8 = _pyisolate_encoder_string_utf8 (string, &length);
+  const char *utf8 = encoder_string_utf8 (string, &length);
   PyObject *bytes;
   EncodedShape shape;
 
@@ -313,8 +318,8 @@ encoder_init (Encoder         *self,
               const char      *what,
               PyIsolateParcel *parcel)
 {
-  self->data = NULL;
-  self->len = self->capacity = 0;
+  _pyisolate_encoder_begin (self);
+  self->len = 0;
   self->ends = NULL;
   self->n_ends = self->ends_capacity = 0;
   self->signature_len = 0;
@@ -334,9 +339,9 @@ encoder_finish (Encoder *self,
 {
   g_free (self->ends);
   if (success)
-    return g_bytes_new_take (self->data, self->len);
+    return _pyisolate_encoder_take (self);
 
-  g_free (self->data);
+  _pyisolate_encoder_drop (self);
   _pyisolate_encoder_unpack (self, n_fds, n_memories);
   return NULL;
 }

@@ -6,22 +6,26 @@
 
 G_BEGIN_DECLS
 
-#define DECODER_N_KEYS 64
-
-typedef struct {
-  PyObject   *object;
-  const char *text; /* its own */
-  gsize       size; /* with the NUL; 0: none */
-} DecoderKey;
-
 typedef struct {
   PyIsolateContents contents;
   PyObject     **fd_objects; /* nullable; as they are asked for */
   PyIsolateDepth depth;
-  guint          n_dicts;
-  DecoderKey    *keys; /* some that were seen, NULL while there is only one dict */
 } Decoder;
 
+/* Ints from 0 up to here are made once. */
+#define DECODER_N_INTS 1024
+
+PyObject *_pyisolate_decoder_node        (Decoder                 *self,
+                                          const PyIsolateTypeNode *node,
+                                          const guint8            *data,
+                                          gsize                    size);
+PyObject *_pyisolate_decoder_variant     (Decoder      *self,
+                                          const guint8 *data,
+                                          gsize         size);
+PyObject *_pyisolate_decoder_dict        (Decoder                 *self,
+                                          const PyIsolateTypeNode *entry,
+                                          const guint8            *data,
+                                          gsize                    size);
 PyObject *_pyisolate_decoder_string      (const guint8 *data,
                                           gsize         size);
 PyObject *_pyisolate_decoder_object_path (const guint8 *data,
@@ -49,5 +53,58 @@ PyObject *_pyisolate_decoder_long      (Decoder    *self,
 PyObject *_pyisolate_decoder_constant  (const char *path);
 PyObject *_pyisolate_decoder_malformed (const char *format,
                                         ...) G_GNUC_PRINTF (1, 2);
+
+extern PyObject *_pyisolate_decoder_ints[DECODER_N_INTS];
+PyObject *_pyisolate_decoder_new_int   (gint64 number);
+
+static inline PyObject *
+decoder_int64 (const guint8 *data)
+{
+  gint64 number;
+
+  memcpy (&number, data, sizeof number);
+  if ((guint64) number < DECODER_N_INTS && _pyisolate_decoder_ints[number] != NULL)
+    {
+      Py_INCREF (_pyisolate_decoder_ints[number]);
+      return _pyisolate_decoder_ints[number];
+    }
+  return _pyisolate_decoder_new_int (number);
+}
+
+static inline PyObject *
+decoder_double (const guint8 *data)
+{
+  double number;
+
+  memcpy (&number, data, sizeof number);
+  return PyFloat_FromDouble (number);
+}
+
+/* A value in a container: of the types that most of them have without a call in between. */
+static inline PyObject *
+decoder_value (Decoder                 *self,
+               const PyIsolateTypeNode *node,
+               const guint8            *data,
+               gsize                    size)
+{
+  switch (node->code)
+    {
+    case 'v':
+      return _pyisolate_decoder_variant (self, data, size);
+    case 's':
+      return _pyisolate_decoder_string (data, size);
+    case 'x':
+      if (size == 8)
+        return decoder_int64 (data);
+      break;
+    case 'd':
+      if (size == 8)
+        return decoder_double (data);
+      break;
+    default:
+      break;
+    }
+  return _pyisolate_decoder_node (self, node, data, size);
+}
 
 G_END_DECLS

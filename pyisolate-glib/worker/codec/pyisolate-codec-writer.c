@@ -7,7 +7,50 @@
 #include <unistd.h>
 
 #define FIRST_CAPACITY 512
+#define SPARE_CAPACITY (16 * 1024)
 #define MAX_KEY_CHARACTERS 40
+
+/* One buffer is used again and again, while nobody keeps what is in it for long. */
+static gpointer spare;
+
+static void
+give_back (gpointer data)
+{
+  if (!g_atomic_pointer_compare_and_exchange (&spare, NULL, data))
+    g_free (data);
+}
+
+void
+_pyisolate_encoder_begin (Encoder *self)
+{
+  static gboolean is_made; /* guarded by the GIL */
+
+  if (!is_made)
+    give_back (g_malloc (SPARE_CAPACITY));
+  is_made = TRUE;
+
+  self->data = g_atomic_pointer_exchange (&spare, NULL);
+  self->is_spare = self->data != NULL;
+  self->capacity = self->is_spare ? SPARE_CAPACITY : 0;
+}
+
+/* What was written. */
+GBytes *
+_pyisolate_encoder_take (Encoder *self)
+{
+  if (self->is_spare)
+    return g_bytes_new_with_free_func (self->data, self->len, give_back, self->data);
+  return g_bytes_new_take (self->data, self->len);
+}
+
+void
+_pyisolate_encoder_drop (Encoder *self)
+{
+  if (self->is_spare)
+    give_back (self->data);
+  else
+    g_free (self->data);
+}
 
 gboolean
 _pyisolate_encoder_grow (Encoder *self,
@@ -27,11 +70,17 @@ _pyisolate_encoder_grow (Encoder *self,
     }
 
   capacity = CLAMP (capacity, needed, PYISOLATE_VALUE_MAX_SIZE);
-  data = g_try_realloc (self->data, capacity);
+  data = g_try_realloc (self->is_spare ? NULL : self->data, capacity);
   if (data == NULL)
     {
       PyErr_NoMemory ();
       return FALSE;
+    }
+  if (self->is_spare)
+    {
+      memcpy (data, self->data, self->len);
+      give_back (self->data);
+      self->is_spare = FALSE;
     }
   self->data = data;
   self->capacity = capacity;
@@ -87,23 +136,6 @@ _pyisolate_encoder_unpack (Encoder *self,
     g_array_set_size (fds, n_fds);
   if (encoder_count_memories (self->parcel) > n_memories)
     g_ptr_array_set_size (*self->parcel->memories, n_memories);
-}
-
-/* The UTF-8 of a string that D-Bus can carry. NULL: it holds a NUL or a lone surrogate, or, when
- * an exception is set, something else failed. */
-const char *
-_pyisolate_encoder_string_utf8 (PyObject   *string,
-                                Py_ssize_t *length)
-{
-  const char *utf8 = PyUnicode_AsUTF8AndSize (string, length);
-
-  if (utf8 == NULL)
-    {
-      if (PyErr_ExceptionMatches (PyExc_UnicodeError))
-        PyErr_Clear ();
-      return NULL;
-    }
-  return memchr (utf8, 0, *length) == NULL ? utf8 : NULL;
 }
 
 /* --- Messages --- */

@@ -27,6 +27,7 @@ typedef struct {
   guint8        *data;
   gsize          len;
   gsize          capacity;
+  gboolean       is_spare; /* the buffer is the one that is used again */
   guint32       *ends; /* a stack of framing offsets, relative to their containers */
   gsize          n_ends;
   gsize          ends_capacity;
@@ -113,6 +114,9 @@ int          _pyisolate_encoder_too_deep    (Encoder           *self);
 gboolean     _pyisolate_encoder_grow        (Encoder           *self,
                                              gsize              n_bytes);
 gboolean     _pyisolate_encoder_grow_ends   (Encoder           *self);
+void         _pyisolate_encoder_begin       (Encoder           *self);
+GBytes      *_pyisolate_encoder_take        (Encoder           *self);
+void         _pyisolate_encoder_drop        (Encoder           *self);
 gboolean     _pyisolate_encoder_close       (Encoder           *self,
                                              gsize              start,
                                              gsize              mark,
@@ -120,8 +124,23 @@ gboolean     _pyisolate_encoder_close       (Encoder           *self,
 void         _pyisolate_encoder_unpack      (Encoder           *self,
                                              guint              n_fds,
                                              guint              n_memories);
-const char  *_pyisolate_encoder_string_utf8 (PyObject          *string,
-                                             Py_ssize_t        *length);
+
+/* The UTF-8 of a string that D-Bus can carry. NULL: it holds a NUL or a lone surrogate, or, when
+ * an exception is set, something else failed. */
+static inline const char *
+encoder_string_utf8 (PyObject   *string,
+                     Py_ssize_t *length)
+{
+  const char *utf8 = PyUnicode_AsUTF8AndSize (string, length);
+
+  if (G_UNLIKELY (utf8 == NULL))
+    {
+      if (PyErr_ExceptionMatches (PyExc_UnicodeError))
+        PyErr_Clear ();
+      return NULL;
+    }
+  return G_LIKELY (memchr (utf8, 0, *length) == NULL) ? utf8 : NULL;
+}
 
 static inline guint
 encoder_count_fds (const PyIsolateParcel *parcel)

@@ -54,6 +54,9 @@ extern void PyBuffer_Release   (Py_buffer *view);
 #endif
 #endif
 
+/* Exported by some: to be looked at before it is called. */
+extern PyObject *_PyDict_NewPresized (Py_ssize_t n_entries) __attribute__ ((weak));
+
 /* Exported by all of them since 3.7, but never declared to users of the limited API. */
 extern PyObject *PyContext_Copy    (PyObject *context);
 extern int       PyContext_Enter   (PyObject *context);

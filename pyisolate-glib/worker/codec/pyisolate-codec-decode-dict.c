@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* Decoding dicts. */
+#include "config.h"
+
+#include "pyisolate-codec-reader.h"
+
+#define MIN_PRESIZED 6
+#define MAX_PRESIZED 4096
+
+/* --- Keys --- */
+
+/* Keys repeat, within a value and from one call to the next. Those that were seen last are kept and shared, which also saves
+ * hashing them again: a table of the process, guarded by the GIL, in which each key has one place. */
+#define N_KEYS_BITS 9
+#define KEY_WORDS 4
+
+typedef struct {
+  guint64   text[KEY_WORDS]; /* its bytes, and zeros */
+  gsize     size;            /* of them, with the NUL */
+  PyObject *object;
+} Key;
+
+static Key keys[1 << N_KEYS_BITS];
+
+static Key *
+find_key (const guint64 *text)
+{
+  guint64 hash = text[0] * G_GUINT64_CONSTANT (0x9e3779b97f4a7c15);
+
+  for (guint i = 1; i < KEY_WORDS; i++)
+    hash = (hash ^ text[i] ^ hash >> 29) * G_GUINT64_CONSTANT (0xbf58476d1ce4e5b9);
+  return &keys[hash >> (64 - N_KEYS_BITS)];
+}
+
+/* Bytes that are those of a known key were checked when that was made. */
+static PyObject *
+decode_key (const guint8 *data,
+            gsize         size)
+{
+  guint64 text[KEY_WORDS] = { 0 };
+  PyObject *object;
+  Key *key;
+
+  if (size == 0 || size > sizeof text)
+    return _pyisolate_decoder_string (data, size);
+
+  memcpy (text, data, size);
+  key = find_key (text);
+  if (G_LIKELY (key->size == size && memcmp (key->text, text, sizeof text) == 0))
+    {
+      Py_INCREF (key->object);
+      return key->object;
+    }
+
+  object = _pyisolate_decoder_string (data, size);
+  if (object != NULL)
+    {
+      PyObject *before = key->object;
+
+      memcpy (key->text, text, sizeof text);
+      key->size = size;
+      key->object = object;
+      Py_INCREF (object);
+      Py_XDECREF (before);
+    }
+  return object;
+}
+
+/* --- Entries --- */
+
+static gboolean
+bad_entry (void)
+{
+  _pyisolate_decoder_malformed ("a dict entry with bad offsets");
+  return FALSE;
+}
+
+static gboolean
+decode_entry (Decoder                 *self,
+              const PyIsolateTypeNode *entry,
+              const guint8            *data,
+              gsize                    size,
+              PyObject                *dict)
+{
+  const PyIsolateTypeNode *key_node = entry + 1;
+  const PyIsolateTypeNode *value_node = entry + 2;
+  PyIsolateStructFrame frame;
+  gsize key_start, key_size, start, length;
+  PyObject *key, *value;
+  gboolean done;
+
+  if (!_pyisolate_struct_frame_read (data, size, entry, &frame)
+      || !_pyisolate_struct_frame_next (&frame, key_node, FALSE, &key_start, &key_size)
+      || !_pyisolate_struct_frame_next (&frame, value_node, TRUE, &start, &length)
+      || !_pyisolate_struct_frame_is_done (&frame, entry))
+    return bad_entry ();
+
+  if (key_node->code == 's')
+    key = decode_key (data + key_start, key_size);
+  else
+    key = _pyisolate_decoder_node (self, key_node, data + key_start, key_size);
+  if (key == NULL)
+    return FALSE;
+  value = decoder_value (self, value_node, data + start, length);
+  done = value != NULL && PyDict_SetItem (dict, key, value) == 0;
+  Py_DECREF (key);
+  Py_XDECREF (value);
+  return done;
+}
+
+/* The same for a string as the key, which nearly all are: such an entry has one offset. */
+static gboolean
+decode_string_entry (Decoder                 *self,
+                     const PyIsolateTypeNode *value_node,
+                     const guint8            *data,
+                     gsize                    size,
+                     PyObject                *dict)
+{
+  guint width = _pyisolate_offset_width (size);
+  gsize key_end, start, end;
+  PyObject *key, *value;
+  gboolean done;
+
+  if (size < width || _pyisolate_framed_size (size - width, 1) != size)
+    return bad_entry ();
+  end = size - width;
+  key_end = _pyisolate_read_offset (data + end, width);
+  start = _pyisolate_align (key_end, value_node->alignment);
+  if (key_end > end || !_pyisolate_padding_is_zero (data, key_end, start, end)
+      || (value_node->fixed_size != 0 && end - start != value_node->fixed_size))
+    return bad_entry ();
+
+  key = decode_key (data, key_end);
+  if (key == NULL)
+    return FALSE;
+  value = decoder_value (self, value_node, data + start, end - start);
+  done = value != NULL && PyDict_SetItem (dict, key, value) == 0;
+  Py_DECREF (key);
+  Py_XDECREF (value);
+  return done;
+}
+
+/* With room for the entries that were announced, if it is not for too many: they may not be there. */
+static PyObject *
+new_dict (gsize n_entries)
+{
+  if (_PyDict_NewPresized == NULL || n_entries < MIN_PRESIZED)
+    return PyDict_New ();
+  return _PyDict_NewPresized (MIN (n_entries, MAX_PRESIZED));
+}
+
+static PyObject *
+decode_fixed_entries (Decoder                 *self,
+                      const PyIsolateTypeNode *entry,
+                      const guint8            *data,
+                      gsize                    size)
+{
+  PyObject *dict;
+
+  if (size % entry->fixed_size != 0)
+    return _pyisolate_decoder_malformed ("a dict of entries of %u bytes has %" G_GSIZE_FORMAT,
+                                         entry->fixed_size, size);
+  dict = new_dict (size / entry->fixed_size);
+  for (gsize at = 0; dict != NULL && at < size; at += entry->fixed_size)
+    {
+      if (!decode_entry (self, entry, data + at, entry->fixed_size, dict))
+        Py_CLEAR (dict);
+    }
+  return dict;
+}
+
+PyObject *
+_pyisolate_decoder_dict (Decoder                 *self,
+                         const PyIsolateTypeNode *entry,
+                         const guint8            *data,
+                         gsize                    size)
+{
+  PyIsolateArrayFrame frame;
+  PyObject *dict;
+  gsize position = 0, start, length;
+
+  if (entry->fixed_size != 0)
+    return decode_fixed_entries (self, entry, data, size);
+  if (!_pyisolate_array_frame_read (data, size, &frame))
+    return _pyisolate_decoder_malformed ("a dict with bad offsets");
+
+  dict = new_dict (frame.n_items);
+  for (gsize i = 0; dict != NULL && i < frame.n_items; i++)
+    {
+      gboolean done = FALSE;
+
+      if (!_pyisolate_array_frame_next (&frame, entry, data, i, &position, &start, &length))
+        _pyisolate_decoder_malformed ("a dict with bad offsets");
+      else if (entry[1].code == 's')
+        done = decode_string_entry (self, entry + 2, data + start, length, dict);
+      else
+        done = decode_entry (self, entry, data + start, length, dict);
+      if (!done)
+        Py_CLEAR (dict);
+    }
+  return dict;
+}
+
