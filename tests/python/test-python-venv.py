@@ -10,8 +10,8 @@ import unittest
 HERE = pathlib.Path(__file__).parent
 REQUIREMENT = "PyGObject==3.50.2"
 # All that depends on Python's version with the oldest, what depends on PyGObject's with both.
-OLDEST = ("loops", "calls", "singletons", "local", "names", "manager")
-NEWEST = ("loops", "calls", "local")
+OLDEST = ("loops", "calls", "singletons", "tasks", "local", "names", "manager")
+NEWEST = ("loops", "calls", "tasks", "local")
 # Without cairo, which hosts do not need.
 OPTIONS = [
     "--no-build-isolation",
