@@ -3,7 +3,12 @@
 
 import asyncio
 import contextvars
+import gc
+import os
+import socket
+import threading
 import unittest
+import warnings
 
 import pyisolate
 from host_helper import HostTest
@@ -88,6 +93,37 @@ class API(pyisolate.ProxiedSingleton):
             await asyncio.sleep(0)
         raise ZeroDivisionError("none")
 
+    async def leave_behind(self, what):
+        """What asyncio.run() ends; the next coroutine must not find it."""
+        loop = asyncio.get_running_loop()
+        if what == "task":
+            self.left = loop.create_task(asyncio.sleep(60))
+        elif what == "timer":
+            self.left = loop.call_later(1, left.append, "called")
+        elif what == "generator":
+
+            async def numbers():
+                try:
+                    yield 1
+                finally:
+                    left.append("closed")
+
+            self.left = numbers()
+            await self.left.__anext__()
+        elif what == "executor":
+            await loop.run_in_executor(None, int)
+        elif what == "reader":
+            self.left = socket.socketpair()
+            loop.add_reader(self.left[0], left.append, "read")
+        return id(loop)
+
+    async def look(self, seconds):
+        await asyncio.sleep(seconds)
+        return len(asyncio.all_tasks())
+
+
+left = []
+
 
 class Tasks(HostTest):
     def setUp(self):
@@ -153,6 +189,38 @@ class Tasks(HostTest):
             with self.assertRaises(SystemExit) as caught:
                 asyncio.run(asyncio.wait_for(self.with_extension_kept(main), self.deadline / 2))
             self.assertEqual(3, caught.exception.code)
+
+    @unittest.skipUnless(hasattr(asyncio, "Runner"), "they are kept from Python 3.11 on")
+    def test_without_a_loop(self):
+        ext = self.load(self.make_manager(), EXTENSION, apis=[API])
+        asyncio.set_event_loop(None)
+        first = ext.sync.call("leave_behind", "nothing")
+        self.assertEqual(first, ext.sync.call("leave_behind", "nothing"))
+        for what in ("task", "timer", "generator", "executor", "reader"):
+            ext.sync.call("leave_behind", what)
+            self.assertEqual(1, ext.sync.call("look", 1.2 if what == "timer" else 0), what)
+        API().left[1].send(b"x")
+        ext.sync.call("look", 0.01)
+        self.assertEqual(["closed"], left)
+        with self.assertRaises(RuntimeError), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            asyncio.get_event_loop_policy().get_event_loop()
+        self.assertEqual("ZeroDivisionError: none", ext.sync.fail("fail", True))
+        variable.set("mine")
+        self.assertEqual(["mine", "changed"], ext.sync.call("change"))
+        self.assertEqual("mine", variable.get())
+
+    def test_thread_without_a_loop(self):
+        """Its loop ends with it."""
+        ext = self.load(self.make_manager(), EXTENSION, apis=[API])
+        ext.sync.call("gather")
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            thread = threading.Thread(target=ext.sync.call, args=("gather",))
+            thread.start()
+            thread.join()
+        gc.collect()
+        self.assertGreater(before + 3, len(os.listdir("/proc/self/fd")))
 
     def with_extension_kept(self, function):
         """Without the manager's end, for which nobody waits who is told to leave."""

@@ -10,7 +10,7 @@ import types
 
 import _pyisolate_host as native
 
-from . import _bridge, _host_errors
+from . import _alone, _bridge, _host_errors
 
 _instances: dict = {}
 _lock = threading.RLock()
@@ -211,7 +211,7 @@ def _raise_later(bridge, error):
 
 def _await(bridge, context, awaitable, invocation):
     if bridge.loop is None:
-        context.run(asyncio.run, _finish(awaitable, invocation))
+        _alone.run(_finish(awaitable, invocation), context)
         return
     if bridge.waiting:
         close = getattr(awaitable, "close", None)
