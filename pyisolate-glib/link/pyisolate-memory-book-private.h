@@ -11,6 +11,9 @@ G_BEGIN_DECLS
 
 PyIsolateMemoryBook *_pyisolate_memory_book_new_host   (guint64               limit);
 PyIsolateMemoryBook *_pyisolate_memory_book_new_worker (void);
+/* Called before a thread waits for the other side's grant. */
+void                 _pyisolate_memory_book_set_asking_func (PyIsolateMemoryBook *self,
+                                                             void               (*func) (void));
 PyIsolateMemoryBook *_pyisolate_memory_book_ref        (PyIsolateMemoryBook  *self);
 void                 _pyisolate_memory_book_unref      (PyIsolateMemoryBook  *self);
 void                 _pyisolate_memory_book_attach     (PyIsolateMemoryBook  *self,

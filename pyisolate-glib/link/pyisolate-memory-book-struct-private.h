@@ -73,6 +73,7 @@ struct _PyIsolateMemoryBook {
   GQueue requests; /* worker: of PyIsolateMemoryRequest, not owned */
   guint64 last_request;
   GCond answered;
+  void (*asking_func) (void); /* fixed before it is used; or NULL */
 
   GSource *source;
   gint64 ready_time; /* when the source will be dispatched, or -1 */

@@ -392,6 +392,8 @@ ask_once (PyIsolateMemoryBook     *self,
   g_queue_push_tail (&self->requests, request);
   g_mutex_unlock (&_pyisolate_memory_mutex);
 
+  if (self->asking_func != NULL)
+    self->asking_func ();
   is_sent = send_request (self, request->id, size);
 
   g_mutex_lock (&_pyisolate_memory_mutex);
@@ -455,4 +457,11 @@ _pyisolate_memory_book_allocate (PyIsolateMemoryBook   *self,
   g_mutex_unlock (&_pyisolate_memory_mutex);
 
   return memory != NULL ? memory : ask_host (self, size, error);
+}
+
+void
+_pyisolate_memory_book_set_asking_func (PyIsolateMemoryBook *self,
+                                        void               (*func) (void))
+{
+  self->asking_func = func;
 }

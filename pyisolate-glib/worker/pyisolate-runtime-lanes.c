@@ -59,7 +59,6 @@ static struct {
   gint guard_reminded; /* atomic: it looks after what was left, too */
 } all = { .guard_set = -1 };
 
-static void start_guard (void);
 
 static gboolean
 add_lane_to_set (int   set,
@@ -235,9 +234,6 @@ _pyisolate_lanes_add (int take_fd)
     }
   g_mutex_unlock (&_pyisolate_runtime.mutex);
   g_object_unref (lane);
-  /* The main thread also waits for memory that the host grants, and the grant may come by a lane. */
-  if (added)
-    start_guard ();
 
   return added;
 }
@@ -598,9 +594,12 @@ watch_guard_set (void)
   g_source_attach (source, _pyisolate_runtime.context);
 }
 
-/* From now on the link's thread looks after lanes that nobody reads. */
-static void
-start_guard (void)
+/*< private >
+ * From now on the link's thread looks after lanes that nobody reads. It costs every call something: so not before it is needed,
+ * by a thread that waits and reads no lanes, or for memory, whose grant may come by one.
+ */
+void
+_pyisolate_lanes_start_guard (void)
 {
   static gsize begun;
 
@@ -618,5 +617,5 @@ void
 _pyisolate_lanes_guard (void)
 {
   g_atomic_int_set (&all.others_wait, TRUE);
-  start_guard ();
+  _pyisolate_lanes_start_guard ();
 }

@@ -96,6 +96,7 @@ run_link (gpointer data)
 
       _pyisolate_runtime.transport = _pyisolate_dbus_transport_new (_pyisolate_runtime.connection, NULL);
       _pyisolate_runtime.memory = _pyisolate_memory_book_new_worker ();
+      _pyisolate_memory_book_set_asking_func (_pyisolate_runtime.memory, _pyisolate_lanes_start_guard);
       _pyisolate_memory_book_attach (_pyisolate_runtime.memory, context, _pyisolate_runtime.transport);
       _pyisolate_transport_set_memory (_pyisolate_runtime.transport, _pyisolate_runtime.memory);
       _pyisolate_transport_start (_pyisolate_runtime.transport, &handler, NULL, NULL);

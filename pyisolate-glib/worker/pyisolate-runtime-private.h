@@ -147,6 +147,7 @@ gboolean         _pyisolate_lanes_wait           (int              set,
 void             _pyisolate_lanes_drain          (void);
 void             _pyisolate_lanes_flush          (void);
 void             _pyisolate_lanes_guard          (void);
+void             _pyisolate_lanes_start_guard    (void);
 void             _pyisolate_lanes_close_in_child (void);
 
 /* Between the first and the last the calling thread's answers wait, to be sent together. */

@@ -402,13 +402,14 @@ answer_get_loop (PyObject *object,
 
 /* add_done_callback(callback, *, context=None) */
 static PyObject *
-answer_add_done_callback (PyObject *object,
-                          PyObject *args,
-                          PyObject *kwargs)
+answer_add_done_callback (PyObject        *object,
+                          PyObject *const *args,
+                          Py_ssize_t       n_args,
+                          PyObject        *keywords)
 {
   Answer *self = (Answer *) object;
-  PyObject *callback = PyTuple_Size (args) == 1 ? PyTuple_GetItem (args, 0) : NULL;
-  PyObject *context = kwargs != NULL ? PyDict_GetItemWithError (kwargs, names.context) : NULL;
+  PyObject *callback = n_args == 1 ? args[0] : NULL;
+  PyObject *context = keywords != NULL && PyTuple_Size (keywords) == 1 ? args[n_args] : NULL;
 
   if (callback == NULL || self->callback != NULL)
     {
@@ -552,7 +553,7 @@ static PyMethodDef answer_methods[] = {
   { "close", answer_close, METH_NOARGS, "Do not wait for it, either." },
   { "throw", answer_throw, METH_VARARGS, "Do not wait for it, and raise this." },
   { "get_loop", answer_get_loop, METH_NOARGS, "The event loop." },
-  { "add_done_callback", (PyCFunction) (void (*) (void)) answer_add_done_callback, METH_VARARGS | METH_KEYWORDS,
+  { "add_done_callback", (PyCFunction) (void (*) (void)) answer_add_done_callback, METH_FASTCALL | METH_KEYWORDS,
     "For the one task that awaits it." },
   { "remove_done_callback", answer_remove_done_callback, METH_O, "Undo add_done_callback()." },
   { NULL }

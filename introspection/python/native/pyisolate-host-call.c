@@ -134,6 +134,27 @@ get_parent (void)
   return parent;
 }
 
+/* Of the descriptors of a call, which hardly any has; empty. What encodes one may make another. */
+static GArray *spare_array;
+
+static GArray *
+take_array (void)
+{
+  GArray *array = g_steal_pointer (&spare_array);
+
+  return array != NULL ? array : g_array_new (FALSE, FALSE, sizeof (int));
+}
+
+static void
+give_array_back (GArray *array)
+{
+  g_array_set_size (array, 0);
+  if (spare_array == NULL)
+    spare_array = array;
+  else
+    g_array_unref (array);
+}
+
 static void
 close_fds (GArray *fds)
 {
@@ -174,6 +195,33 @@ begin (Method               *self,
   return id != 0;
 }
 
+/* FALSE: an exception, and nothing has been taken. */
+static gboolean
+begin_encoded (Method               *self,
+               PyIsolateHostContext *context,
+               PyIsolateRequest     *request,
+               PyObject             *answer)
+{
+  PyObject *parent = get_parent ();
+  gboolean ok;
+
+  request->method = PyUnicode_AsUTF8AndSize (self->name, NULL);
+  if (parent != NULL)
+    request->parent = _pyisolate_host_invocation_get (parent);
+  if (request->method == NULL || PyErr_Occurred () != NULL)
+    {
+      Py_XDECREF (parent);
+      return FALSE;
+    }
+
+  request->timeout = to_milliseconds (self->timeout);
+  request->wants_progress = self->on_progress != NULL;
+  ok = begin (self, context, request, answer);
+  Py_XDECREF (parent);
+
+  return ok;
+}
+
 /* FALSE: an exception. */
 static gboolean
 encode_and_begin (Method               *self,
@@ -182,7 +230,7 @@ encode_and_begin (Method               *self,
                   PyObject             *kwargs,
                   PyObject             *answer)
 {
-  g_autoptr (GArray) fds = g_array_new (FALSE, FALSE, sizeof (int));
+  GArray *fds = take_array ();
   g_autoptr (GPtrArray) memories = NULL;
   PyIsolateParcel parcel = {
     .fds = fds,
@@ -193,31 +241,22 @@ encode_and_begin (Method               *self,
     .move_storages = self->target->shares_torch,
   };
   g_autoptr (GBytes) body = _pyisolate_codec_encode_call (args, kwargs, &parcel);
-  PyIsolateRequest request = { .body = body, .timeout = to_milliseconds (self->timeout) };
-  PyObject *parent;
-  gboolean ok;
+  PyIsolateRequest request = { .body = body };
+  gboolean ok = FALSE;
 
-  if (body == NULL)
-    return FALSE;
-
-  parent = get_parent ();
-  request.method = PyUnicode_AsUTF8AndSize (self->name, NULL);
-  if (parent != NULL)
-    request.parent = _pyisolate_host_invocation_get (parent);
-  if (request.method == NULL || PyErr_Occurred () != NULL)
+  if (body != NULL)
     {
-      close_fds (fds);
-      Py_XDECREF (parent);
-      return FALSE;
+      request.n_fds = fds->len;
+      if (fds->len > 0)
+        request.fds = g_memdup2 (fds->data, fds->len * sizeof (int));
+      request.memories = g_steal_pointer (&memories);
+      ok = begin_encoded (self, context, &request, answer);
     }
-
-  request.n_fds = fds->len;
-  if (fds->len > 0)
-    request.fds = g_memdup2 (fds->data, fds->len * sizeof (int));
-  request.memories = g_steal_pointer (&memories);
-  request.wants_progress = self->on_progress != NULL;
-  ok = begin (self, context, &request, answer);
-  Py_XDECREF (parent);
+  if (request.fds != NULL) /* nobody has taken them */
+    close_fds (fds);
+  g_free (request.fds);
+  g_clear_pointer (&request.memories, g_ptr_array_unref);
+  give_array_back (fds);
 
   return ok;
 }
