@@ -151,7 +151,7 @@ pyisolate_extension_finalize (GObject *object)
   g_clear_pointer (&self->state_directory, g_free);
   g_clear_pointer (&self->singletons, g_hash_table_unref);
   g_clear_pointer (&self->outbox, _pyisolate_outbox_free);
-  g_clear_pointer (&self->log_tail, _pyisolate_log_tail_unref);
+  g_clear_pointer (&self->log_tail, _pyisolate_log_tail_free);
   g_clear_pointer (&self->method_infos, g_ptr_array_unref);
   g_clear_error (&self->last_error);
   g_mutex_clear (&self->mutex);

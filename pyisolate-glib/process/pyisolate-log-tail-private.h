@@ -12,12 +12,11 @@ typedef struct _PyIsolateLogTail PyIsolateLogTail;
 /* 0: the default, 200 lines and 64 KiB. */
 PyIsolateLogTail *_pyisolate_log_tail_new       (guint             max_lines,
                                                  gsize             max_bytes);
-PyIsolateLogTail *_pyisolate_log_tail_ref       (PyIsolateLogTail *self);
-void              _pyisolate_log_tail_unref     (PyIsolateLogTail *self);
+void              _pyisolate_log_tail_free      (PyIsolateLogTail *self);
 void              _pyisolate_log_tail_append    (PyIsolateLogTail *self,
                                                  const char       *line);
 char            **_pyisolate_log_tail_dup_lines (PyIsolateLogTail *self) G_GNUC_WARN_UNUSED_RESULT;
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (PyIsolateLogTail, _pyisolate_log_tail_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PyIsolateLogTail, _pyisolate_log_tail_free)
 
 G_END_DECLS

@@ -9,7 +9,6 @@
 #define DEFAULT_MAX_BYTES (64 * 1024)
 
 struct _PyIsolateLogTail {
-  gatomicrefcount ref_count;
   guint max_lines;
   gsize max_bytes;
 
@@ -24,7 +23,6 @@ _pyisolate_log_tail_new (guint max_lines,
 {
   PyIsolateLogTail *self = g_new0 (PyIsolateLogTail, 1);
 
-  g_atomic_ref_count_init (&self->ref_count);
   self->max_lines = max_lines > 0 ? max_lines : DEFAULT_MAX_LINES;
   self->max_bytes = max_bytes > 0 ? max_bytes : DEFAULT_MAX_BYTES;
   g_mutex_init (&self->lock);
@@ -32,22 +30,11 @@ _pyisolate_log_tail_new (guint max_lines,
   return self;
 }
 
-PyIsolateLogTail *
-_pyisolate_log_tail_ref (PyIsolateLogTail *self)
-{
-  g_assert (self != NULL);
-
-  g_atomic_ref_count_inc (&self->ref_count);
-  return self;
-}
-
 void
-_pyisolate_log_tail_unref (PyIsolateLogTail *self)
+_pyisolate_log_tail_free (PyIsolateLogTail *self)
 {
   g_assert (self != NULL);
 
-  if (!g_atomic_ref_count_dec (&self->ref_count))
-    return;
   g_queue_clear_full (&self->lines, g_free);
   g_mutex_clear (&self->lock);
   g_free (self);

@@ -57,12 +57,11 @@ typedef struct {
 PyIsolateProcess *_pyisolate_process_spawn            (const PyIsolateProcessSpec  *spec,
                                                        GError                     **error);
 
-/* These four are for the thread of the context. */
+/* These three are for the thread of the context. */
 void              _pyisolate_process_kill             (PyIsolateProcess *self);
 void              _pyisolate_process_send_signal      (PyIsolateProcess *self,
                                                        int               number);
 void              _pyisolate_process_expect_exit      (PyIsolateProcess *self);
-void              _pyisolate_process_disconnect       (PyIsolateProcess *self);
 
 /* These are for any thread. */
 int               _pyisolate_process_get_pid          (PyIsolateProcess *self);

@@ -61,7 +61,7 @@ _pyisolate_process_finalize (GObject *object)
   g_clear_pointer (&self->tag, g_free);
   g_clear_pointer (&self->program, g_free);
   g_clear_pointer (&self->token, g_free);
-  g_clear_pointer (&self->log_tail, _pyisolate_log_tail_unref);
+  g_clear_pointer (&self->log_tail, _pyisolate_log_tail_free);
   g_clear_pointer (&self->context, g_main_context_unref);
 
   G_OBJECT_CLASS (_pyisolate_process_parent_class)->finalize (object);
@@ -150,15 +150,6 @@ _pyisolate_process_expect_exit (PyIsolateProcess *self)
   g_assert (PYISOLATE_IS_PROCESS (self));
 
   self->expected = TRUE;
-}
-
-/* No callback is called any more. */
-void
-_pyisolate_process_disconnect (PyIsolateProcess *self)
-{
-  g_assert (PYISOLATE_IS_PROCESS (self));
-
-  self->callbacks = (PyIsolateProcessCallbacks) { NULL };
 }
 
 /* 0: not started yet, or ended. */

@@ -277,22 +277,6 @@ test_signal_state (void)
   g_assert_cmpstr (g_ptr_array_index (test->lines[1], 2), ==, "session own");
 }
 
-static void
-test_disconnect (void)
-{
-  g_autoptr (ProcessTest) test = process_test_new ();
-
-  process_test_start (test, "print", "unheard\\n", NULL);
-  _pyisolate_process_disconnect (test->process);
-  g_object_add_weak_pointer (G_OBJECT (test->process), (gpointer *) &test->process);
-  g_object_unref (test->process);
-  while (test->process != NULL)
-    g_main_context_iteration (NULL, TRUE);
-  g_assert_false (test->started);
-  g_assert_cmpuint (test->n_ends, ==, 0);
-  g_assert_cmpuint (test->lines[0]->len, ==, 0);
-}
-
 /* Ends at any moment of a start, told once, with nobody left. */
 static void
 test_kill_at_any_moment (void)
@@ -374,7 +358,6 @@ main (int   argc,
   test_util_add_func ("/pyisolate/process/launcher-that-fails", test_launcher_that_fails);
   test_util_add_func ("/pyisolate/process/fds", test_fds);
   test_util_add_func ("/pyisolate/process/signal-state", test_signal_state);
-  test_util_add_func ("/pyisolate/process/disconnect", test_disconnect);
   test_util_add_func ("/pyisolate/process/kill-at-any-moment", test_kill_at_any_moment);
   test_util_add_func ("/pyisolate/process/many-cycles-with-few-fds", test_many_cycles_with_few_fds);
   test_util_add_func ("/pyisolate/process/many-at-once", test_many_at_once);
