@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A host with three extensions that no single Python process can hold: numpy 1.x beside numpy 2.x.
  *
- * They are loaded and run at the same time. Each leaves its result in the host's singleton "Results"; the host reads it
- * back there, and so does the next extension. One line for each: name, PASSED or FAILED, what it did, numpy, process id.
+ * They are loaded and run at the same time. Each leaves its result in the host's singleton
+ * "Results"; the host reads it back there, and so does the next extension. One line for each: name,
+ * PASSED or FAILED, what it did, numpy, process id.
  */
 #include <locale.h>
 #include <pyisolate-glib.h>
@@ -53,7 +54,8 @@ on_loaded (GObject      *source,
   if (part->extension == NULL)
     part_fail (part, error);
   else
-    pyisolate_extension_call_async (part->extension, "process", NULL, NULL, NULL, on_processed, part);
+    pyisolate_extension_call_async (part->extension, "process", NULL, NULL, NULL, on_processed,
+                                    part);
 }
 
 static gboolean
@@ -114,8 +116,8 @@ results_new (GHashTable *results,
 {
   g_autoptr (PyIsolateProxiedSingleton) singleton = pyisolate_proxied_singleton_new ();
 
-  if (!pyisolate_proxied_singleton_add_method (singleton, "set", "sv", "Leave a result.", results_set,
-                                               g_hash_table_ref (results),
+  if (!pyisolate_proxied_singleton_add_method (singleton, "set", "sv", "Leave a result.",
+                                               results_set, g_hash_table_ref (results),
                                                (GDestroyNotify) g_hash_table_unref, error) ||
       !pyisolate_proxied_singleton_add_method (singleton, "get", "s", "Read a result.", results_get,
                                                g_hash_table_ref (results),
@@ -124,7 +126,8 @@ results_new (GHashTable *results,
   return g_steal_pointer (&singleton);
 }
 
-/* Another extension must read the same finding from the singleton as this host does, and as the method returned. */
+/* Another extension must read the same finding from the singleton as this host does, and as the
+ * method returned. */
 static gboolean
 part_review (Part       *part,
              Part       *reader,
@@ -140,15 +143,19 @@ part_review (Part       *part,
       kept == NULL || !g_variant_lookup (kept, "finding", "&s", &stored) ||
       !g_str_equal (returned, stored))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "the host holds another result than %s returned", part->name);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED,
+                   "the host holds another result than %s returned", part->name);
       return FALSE;
     }
-  seen = pyisolate_extension_call_sync (reader->extension, "review", g_variant_new ("(s)", part->name), NULL, NULL, error);
+  seen = pyisolate_extension_call_sync (reader->extension, "review",
+                                        g_variant_new ("(s)", part->name), NULL, NULL, error);
   if (seen == NULL)
     return FALSE;
-  if (!g_variant_is_of_type (seen, G_VARIANT_TYPE_STRING) || !g_str_equal (g_variant_get_string (seen, NULL), returned))
+  if (!g_variant_is_of_type (seen, G_VARIANT_TYPE_STRING) ||
+      !g_str_equal (g_variant_get_string (seen, NULL), returned))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s read another result of %s", reader->name, part->name);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s read another result of %s",
+                   reader->name, part->name);
       return FALSE;
     }
   return TRUE;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Where the parts are that run beside this library: the launcher, and the runtime of workers.
  *
- * Variables come first: a build folder has parts of its own. Where `meson install` puts them is known when this is built;
- * where a wheel for Python will lie is not, so there the directories are relative to that of this code. */
+ * Variables come first: a build folder has parts of its own. Where `meson install` puts them is
+ * known when this is built; where a wheel for Python will lie is not, so there the directories are
+ * relative to that of this code. */
 #include "config.h"
 
 #include "pyisolate-environment-private.h"
@@ -52,7 +53,8 @@ _pyisolate_get_runtime_path (const char *relative)
 
   g_assert (relative != NULL);
 
-  return part_path (directory != NULL && *directory != '\0' ? directory : PYISOLATE_PKGLIBDIR, relative);
+  return part_path (directory != NULL && *directory != '\0' ? directory : PYISOLATE_PKGLIBDIR,
+                    relative);
 }
 
 char *

@@ -13,7 +13,8 @@ G_BEGIN_DECLS
  * @PYISOLATE_EXTENSION_STATE_RUNNING: it can be called
  * @PYISOLATE_EXTENSION_STATE_STOPPING: it was asked to end
  * @PYISOLATE_EXTENSION_STATE_STOPPED: it ended as it was asked to
- * @PYISOLATE_EXTENSION_STATE_FAILED: it could not be loaded, or ended unasked; see [method@PyIsolate.Extension.dup_last_error]
+ * @PYISOLATE_EXTENSION_STATE_FAILED: it could not be loaded, or ended unasked; see
+ *   [method@PyIsolate.Extension.dup_last_error]
  *
  * Where an extension is in its life.
  *
@@ -60,7 +61,8 @@ GType pyisolate_load_stage_get_type (void) G_GNUC_CONST;
 /**
  * PyIsolateLogLevel:
  * @PYISOLATE_LOG_LEVEL_DEBUG: for developers
- * @PYISOLATE_LOG_LEVEL_INFO: things that go as they should, and what is printed to the standard output
+ * @PYISOLATE_LOG_LEVEL_INFO: things that go as they should, and what is printed to the standard
+ *   output
  * @PYISOLATE_LOG_LEVEL_WARNING: something unexpected, and what is printed to the standard error
  * @PYISOLATE_LOG_LEVEL_ERROR: something could not be done
  * @PYISOLATE_LOG_LEVEL_CRITICAL: the extension may not be able to go on

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a configuration may hold, as far as it can be told before anything is started; and where one comes from. */
+/* What a configuration may hold, as far as it can be told before anything is started; and where one
+ * comes from. */
 #include "config.h"
 
 #include "pyisolate-extension-config-private.h"
@@ -43,7 +44,9 @@ check_name (const char  *name,
       gunichar character = g_utf8_get_char (c);
 
       if (character == '/' || g_unichar_iscntrl (character))
-        return bad_config (error, "The name “%s” of an extension has a slash or a control character in it", name);
+        return bad_config (error,
+                           "The name “%s” of an extension has a slash or a control character in it",
+                           name);
     }
 
   return TRUE;
@@ -62,8 +65,8 @@ check_module_path (const char  *name,
 
   real = realpath (path, NULL);
   if (real == NULL)
-    return bad_config (error, "The module path “%s” of the extension “%s” cannot be used: %s", path, name,
-                       g_strerror (errno));
+    return bad_config (error, "The module path “%s” of the extension “%s” cannot be used: %s", path,
+                       name, g_strerror (errno));
 
   if (!g_file_test (real, G_FILE_TEST_IS_DIR))
     {
@@ -75,7 +78,8 @@ check_module_path (const char  *name,
 
   init = g_build_filename (real, "__init__.py", NULL);
   if (!g_file_test (init, G_FILE_TEST_IS_REGULAR))
-    return bad_config (error, "The directory “%s” of the extension “%s” has no __init__.py", path, name);
+    return bad_config (error, "The directory “%s” of the extension “%s” has no __init__.py", path,
+                       name);
 
   return TRUE;
 }
@@ -108,7 +112,8 @@ check_source_paths (const char         *name,
   for (guint i = 0; paths[i] != NULL; i++)
     {
       if (!g_file_test (paths[i], G_FILE_TEST_IS_DIR))
-        return bad_config (error, "The source path “%s” of the extension “%s” is not a directory", paths[i], name);
+        return bad_config (error, "The source path “%s” of the extension “%s” is not a directory",
+                           paths[i], name);
     }
 
   return TRUE;
@@ -231,9 +236,9 @@ set_flags (PyIsolateExtensionConfig *self,
  * @path: (type filename): an extension: a directory, or a single `.py` file
  * @error: return location for an error
  *
- * Creates a configuration from what the extension says of itself: its `pyproject.toml` (name, dependencies,
- * `requires-python`, and the table `[tool.pyisolate]`, whose keys are the properties of this class), or its
- * `requirements.txt`, or the inline script metadata of a single file.
+ * Creates a configuration from what the extension says of itself: its `pyproject.toml` (name,
+ * dependencies, `requires-python`, and the table `[tool.pyisolate]`, whose keys are the properties
+ * of this class), or its `requirements.txt`, or the inline script metadata of a single file.
  *
  * It reads TOML by Python, so it blocks for some milliseconds.
  *
@@ -264,7 +269,8 @@ pyisolate_extension_config_new_from_directory (const char  *path,
   pyisolate_extension_config_set_index_url (self, metadata->index_url);
   pyisolate_extension_config_set_lock_file (self, metadata->lock_file);
   pyisolate_extension_config_set_python (self,
-                                         metadata->python != NULL ? metadata->python : metadata->requires_python);
+                                         metadata->python != NULL ? metadata->python
+                                         : metadata->requires_python);
   set_times (self, metadata);
   set_flags (self, metadata);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What an extension is and needs: plain properties. What they may hold is checked in pyisolate-extension-config-check.c. */
+/* What an extension is and needs: plain properties. What they may hold is checked in
+ * pyisolate-extension-config-check.c. */
 #include "config.h"
 
 #include "pyisolate-extension-config-struct-private.h"
@@ -9,7 +10,8 @@
  *
  * What an extension is, and what it needs to run.
  *
- * A manager copies the configuration when it loads an extension; a change made later has no effect on that extension.
+ * A manager copies the configuration when it loads an extension; a change made later has no effect
+ * on that extension.
  *
  * Since: 0.1
  */
@@ -211,7 +213,8 @@ pyisolate_extension_config_class_init (PyIsolateExtensionConfigClass *klass)
    *
    * The extension's name.
    *
-   * Unique among the extensions of a manager. Any text but the empty one, `.`, `..` and text with a `/` or a control character.
+   * Unique among the extensions of a manager. Any text but the empty one, `.`, `..` and text with a
+   * `/` or a control character.
    *
    * Since: 0.1
    */
@@ -243,13 +246,15 @@ pyisolate_extension_config_class_init (PyIsolateExtensionConfigClass *klass)
    *
    * Since: 0.1
    */
-  properties[PROP_DEPENDENCIES] = g_param_spec_boxed ("dependencies", NULL, NULL, G_TYPE_STRV, flags);
+  properties[PROP_DEPENDENCIES] = g_param_spec_boxed ("dependencies", NULL, NULL, G_TYPE_STRV,
+                                                      flags);
   /**
    * PyIsolateExtensionConfig:apis:
    *
    * The names of the singletons that the extension may reach.
    *
-   * They are the names given to [method@PyIsolate.ExtensionManager.add_singleton]; an extension reaches no other.
+   * They are the names given to [method@PyIsolate.ExtensionManager.add_singleton]; an extension
+   * reaches no other.
    *
    * Since: 0.1
    */
@@ -259,7 +264,8 @@ pyisolate_extension_config_class_init (PyIsolateExtensionConfigClass *klass)
    *
    * The interpreter that the extension's environment is made with.
    *
-   * An absolute path, a command, a version such as `3.11` or a PEP 440 specifier such as `>=3.10`. %NULL: the manager's [property@PyIsolate.ExtensionManager:python].
+   * An absolute path, a command, a version such as `3.11` or a PEP 440 specifier such as `>=3.10`.
+   * %NULL: the manager's [property@PyIsolate.ExtensionManager:python].
    *
    * Since: 0.1
    */
@@ -269,7 +275,8 @@ pyisolate_extension_config_class_init (PyIsolateExtensionConfigClass *klass)
    *
    * A virtual environment of the user's own, by its absolute path.
    *
-   * It is used as it is and never modified. Together with [property@PyIsolate.ExtensionConfig:dependencies] it is an error.
+   * It is used as it is and never modified. Together with
+   * [property@PyIsolate.ExtensionConfig:dependencies] it is an error.
    *
    * Since: 0.1
    */
@@ -281,7 +288,8 @@ pyisolate_extension_config_class_init (PyIsolateExtensionConfigClass *klass)
    *
    * Since: 0.1
    */
-  properties[PROP_SOURCE_PATHS] = g_param_spec_boxed ("source-paths", NULL, NULL, G_TYPE_STRV, flags);
+  properties[PROP_SOURCE_PATHS] = g_param_spec_boxed ("source-paths", NULL, NULL, G_TYPE_STRV,
+                                                      flags);
   /**
    * PyIsolateExtensionConfig:find-links:
    *
@@ -307,7 +315,8 @@ pyisolate_extension_config_class_init (PyIsolateExtensionConfigClass *klass)
    *
    * Since: 0.1
    */
-  properties[PROP_EXTRA_INDEX_URLS] = g_param_spec_boxed ("extra-index-urls", NULL, NULL, G_TYPE_STRV, flags);
+  properties[PROP_EXTRA_INDEX_URLS] = g_param_spec_boxed ("extra-index-urls", NULL, NULL,
+                                                          G_TYPE_STRV, flags);
   /**
    * PyIsolateExtensionConfig:lock-file:
    *
@@ -325,11 +334,13 @@ pyisolate_extension_config_class_init (PyIsolateExtensionConfigClass *klass)
    *
    * Since: 0.1
    */
-  properties[PROP_ALLOW_SOURCE_BUILDS] = g_param_spec_boolean ("allow-source-builds", NULL, NULL, FALSE, flags);
+  properties[PROP_ALLOW_SOURCE_BUILDS] = g_param_spec_boolean ("allow-source-builds", NULL, NULL,
+                                                               FALSE, flags);
   /**
    * PyIsolateExtensionConfig:auto-update:
    *
-   * Whether a local requirement that has changed leads to a new environment when the extension is loaded.
+   * Whether a local requirement that has changed leads to a new environment when the extension is
+   * loaded.
    *
    * Otherwise the change is only reported.
    *
@@ -339,11 +350,12 @@ pyisolate_extension_config_class_init (PyIsolateExtensionConfigClass *klass)
   /**
    * PyIsolateExtensionConfig:share-torch:
    *
-   * Whether the extension uses the very torch of [property@PyIsolate.ExtensionManager:torch-environment]: the same version
-   * and build, without a second copy on the disk.
+   * Whether the extension uses the very torch of
+   * [property@PyIsolate.ExtensionManager:torch-environment]: the same version and build, without a
+   * second copy on the disk.
    *
-   * Its dependencies may ask for a torch; they are resolved with that one, which has to do. All that it needs besides torch
-   * and the packages that torch requires is its own.
+   * Its dependencies may ask for a torch; they are resolved with that one, which has to do. All
+   * that it needs besides torch and the packages that torch requires is its own.
    *
    * Since: 0.1
    */
@@ -351,11 +363,13 @@ pyisolate_extension_config_class_init (PyIsolateExtensionConfigClass *klass)
   /**
    * PyIsolateExtensionConfig:environment-variables:
    *
-   * What the worker's environment holds besides the few variables that it gets anyway, as `KEY=value`.
+   * What the worker's environment holds besides the few variables that it gets anyway, as
+   * `KEY=value`.
    *
    * Since: 0.1
    */
-  properties[PROP_ENVIRONMENT_VARIABLES] = g_param_spec_boxed ("environment-variables", NULL, NULL, G_TYPE_STRV, flags);
+  properties[PROP_ENVIRONMENT_VARIABLES] = g_param_spec_boxed ("environment-variables", NULL, NULL,
+                                                               G_TYPE_STRV, flags);
   /**
    * PyIsolateExtensionConfig:call-timeout:
    *
@@ -363,25 +377,30 @@ pyisolate_extension_config_class_init (PyIsolateExtensionConfigClass *klass)
    *
    * Since: 0.1
    */
-  properties[PROP_CALL_TIMEOUT] = g_param_spec_int64 ("call-timeout", NULL, NULL, -1, G_MAXINT64, -1, flags);
+  properties[PROP_CALL_TIMEOUT] = g_param_spec_int64 ("call-timeout", NULL, NULL, -1, G_MAXINT64,
+                                                      -1, flags);
   /**
    * PyIsolateExtensionConfig:start-timeout:
    *
-   * How long the extension may take from the start of its process until it is ready, in milliseconds; -1 for ever.
+   * How long the extension may take from the start of its process until it is ready, in
+   * milliseconds; -1 for ever.
    *
    * Making its environment does not count.
    *
    * Since: 0.1
    */
-  properties[PROP_START_TIMEOUT] = g_param_spec_int64 ("start-timeout", NULL, NULL, -1, G_MAXINT64, 60000, flags);
+  properties[PROP_START_TIMEOUT] = g_param_spec_int64 ("start-timeout", NULL, NULL, -1, G_MAXINT64,
+                                                       60000, flags);
   /**
    * PyIsolateExtensionConfig:stop-timeout:
    *
-   * How long the extension may take to stop before it is killed, in milliseconds; -1 for as long as it likes.
+   * How long the extension may take to stop before it is killed, in milliseconds; -1 for as long as
+   * it likes.
    *
    * Since: 0.1
    */
-  properties[PROP_STOP_TIMEOUT] = g_param_spec_int64 ("stop-timeout", NULL, NULL, -1, G_MAXINT64, 5000, flags);
+  properties[PROP_STOP_TIMEOUT] = g_param_spec_int64 ("stop-timeout", NULL, NULL, -1, G_MAXINT64,
+                                                      5000, flags);
   /**
    * PyIsolateExtensionConfig:kill-on-timeout:
    *
@@ -391,15 +410,16 @@ pyisolate_extension_config_class_init (PyIsolateExtensionConfigClass *klass)
    *
    * Since: 0.1
    */
-  properties[PROP_KILL_ON_TIMEOUT] = g_param_spec_boolean ("kill-on-timeout", NULL, NULL, FALSE, flags);
+  properties[PROP_KILL_ON_TIMEOUT] = g_param_spec_boolean ("kill-on-timeout", NULL, NULL, FALSE,
+                                                           flags);
   /**
    * PyIsolateExtensionConfig:shared-memory-limit:
    *
-   * How many bytes of memory the library may hold for what this extension sends and is sent: tensors, and large bytes; 0 for
-   * half of the machine's memory.
+   * How many bytes of memory the library may hold for what this extension sends and is sent:
+   * tensors, and large bytes; 0 for half of the machine's memory.
    *
-   * Past it a call that needs more ends with %PYISOLATE_ERROR_LIMIT. What an application allocates itself
-   * ([ctor@PyIsolate.Memory.new]) does not count.
+   * Past it a call that needs more ends with %PYISOLATE_ERROR_LIMIT. What an application allocates
+   * itself ([ctor@PyIsolate.Memory.new]) does not count.
    *
    * Since: 0.1
    */
@@ -443,7 +463,8 @@ pyisolate_extension_config_new (const char *name,
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail (module_path != NULL, NULL);
 
-  return g_object_new (PYISOLATE_TYPE_EXTENSION_CONFIG, "name", name, "module-path", module_path, NULL);
+  return g_object_new (PYISOLATE_TYPE_EXTENSION_CONFIG, "name", name, "module-path", module_path,
+                       NULL);
 }
 
 /**

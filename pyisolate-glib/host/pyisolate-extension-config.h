@@ -8,7 +8,8 @@ G_BEGIN_DECLS
 #define PYISOLATE_TYPE_EXTENSION_CONFIG (pyisolate_extension_config_get_type ())
 
 PYISOLATE_AVAILABLE_IN_0_1
-G_DECLARE_FINAL_TYPE (PyIsolateExtensionConfig, pyisolate_extension_config, PYISOLATE, EXTENSION_CONFIG, GObject)
+G_DECLARE_FINAL_TYPE (PyIsolateExtensionConfig, pyisolate_extension_config, PYISOLATE,
+                      EXTENSION_CONFIG, GObject)
 
 PYISOLATE_AVAILABLE_IN_0_1
 PyIsolateExtensionConfig *pyisolate_extension_config_new                (const char                *name,

@@ -45,7 +45,8 @@ _pyisolate_extension_change_state (PyIsolateExtension      *self,
       g_autofree char *from = g_enum_to_string (PYISOLATE_TYPE_EXTENSION_STATE, self->state);
       g_autofree char *to = g_enum_to_string (PYISOLATE_TYPE_EXTENSION_STATE, state);
 
-      g_critical ("The extension “%s” cannot go from %s to %s", pyisolate_extension_config_get_name (self->config), from, to);
+      g_critical ("The extension “%s” cannot go from %s to %s",
+                  pyisolate_extension_config_get_name (self->config), from, to);
       return FALSE;
     }
 
@@ -62,7 +63,8 @@ _pyisolate_extension_set_state (PyIsolateExtension      *self,
   g_assert (PYISOLATE_IS_EXTENSION (self));
 
   g_mutex_lock (&self->mutex);
-  changed = (self->state != PYISOLATE_EXTENSION_STATE_STOPPING || state > PYISOLATE_EXTENSION_STATE_STOPPING) &&
+  changed = (self->state != PYISOLATE_EXTENSION_STATE_STOPPING ||
+             state > PYISOLATE_EXTENSION_STATE_STOPPING) &&
             _pyisolate_extension_change_state (self, state);
   g_mutex_unlock (&self->mutex);
 
@@ -157,7 +159,8 @@ on_worker_ready (PyIsolateWorker   *worker,
   infos = parse_methods (methods, &error);
   if (infos == NULL)
     {
-      g_prefix_error (&error, "The extension “%s” was ended for what it sent: ", pyisolate_extension_get_name (self));
+      g_prefix_error (&error, "The extension “%s” was ended for what it sent: ",
+                      pyisolate_extension_get_name (self));
       _pyisolate_worker_end (worker, error);
       return;
     }
@@ -250,7 +253,8 @@ on_worker_gone (PyIsolateWorker     *worker,
       _pyisolate_outbox_post (self->outbox, self, news);
     }
 
-  stopped = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING, "The extension “%s” was stopped while it was loaded",
+  stopped = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING,
+                         "The extension “%s” was stopped while it was loaded",
                          pyisolate_extension_get_name (self));
   tell_started (self, error != NULL ? error : stopped);
 }
@@ -273,7 +277,8 @@ describe_singletons (PyIsolateExtension *self)
 
   g_hash_table_iter_init (&iter, self->singletons);
   while (g_hash_table_iter_next (&iter, &name, &singleton))
-    g_variant_builder_add (&builder, "{sv}", name, _pyisolate_proxied_singleton_describe (singleton));
+    g_variant_builder_add (&builder, "{sv}", name,
+                           _pyisolate_proxied_singleton_describe (singleton));
 
   return g_variant_builder_end (&builder);
 }
@@ -297,8 +302,8 @@ _pyisolate_extension_start (PyIsolateExtension            *self,
   g_assert (_pyisolate_service_is_current ());
 
   g_weak_ref_init (ref, self);
-  worker = _pyisolate_worker_new (self->config, environment, self->state_directory, describe_singletons (self), &callbacks,
-                                  ref, weak_ref_free);
+  worker = _pyisolate_worker_new (self->config, environment, self->state_directory,
+                                  describe_singletons (self), &callbacks, ref, weak_ref_free);
   self->retry_func = retry;
   self->started_func = func;
   self->started_data = user_data;
@@ -348,8 +353,10 @@ _pyisolate_extension_dup_endpoint (PyIsolateExtension  *self,
   if (self->endpoint != NULL && self->state == PYISOLATE_EXTENSION_STATE_RUNNING)
     return g_object_ref (self->endpoint);
 
-  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING, "The extension “%s” is not running%s%s",
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING,
+               "The extension “%s” is not running%s%s",
                pyisolate_extension_config_get_name (self->config),
-               self->last_error != NULL ? ": " : "", self->last_error != NULL ? self->last_error->message : "");
+               self->last_error != NULL ? ": " : "", self->last_error != NULL
+               ? self->last_error->message : "");
   return NULL;
 }

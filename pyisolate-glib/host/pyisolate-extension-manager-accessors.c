@@ -46,7 +46,8 @@ pyisolate_extension_manager_get_application_id (PyIsolateExtensionManager *self)
  *
  * Gets the interpreter for extensions that name none.
  *
- * Returns: (nullable): a path, a command, a version or a specifier; %NULL for the `python3` on the search path
+ * Returns: (nullable): a path, a command, a version or a specifier; %NULL for the `python3` on the
+ *   search path
  *
  * Since: 0.1
  */
@@ -75,7 +76,8 @@ set_string (PyIsolateExtensionManager *self,
 /**
  * pyisolate_extension_manager_set_python: (set-property python)
  * @self: a manager
- * @python: (nullable): a path, a command, a version or a specifier; %NULL for the `python3` on the search path
+ * @python: (nullable): a path, a command, a version or a specifier; %NULL for the `python3` on the
+ *   search path
  *
  * Sets the interpreter for extensions that name none and that are loaded from now on.
  *

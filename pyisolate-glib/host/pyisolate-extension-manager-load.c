@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How extensions get into a manager: what is checked before anything starts, and the three forms of load_extension. */
+/* How extensions get into a manager: what is checked before anything starts, and the three forms of
+ * load_extension. */
 #include "config.h"
 
 #include "pyisolate-extension-manager-private.h"
@@ -19,7 +20,8 @@ collect_singletons (PyIsolateExtensionManager *self,
                     GError                   **error)
 {
   const char *const *apis = pyisolate_extension_config_get_apis (config);
-  g_autoptr (GHashTable) singletons = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_object_unref);
+  g_autoptr (GHashTable) singletons = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
+                                                             g_object_unref);
 
   for (guint i = 0; apis[i] != NULL; i++)
     {
@@ -90,7 +92,8 @@ check_load (PyIsolateExtensionManager   *self,
   if (g_file_test (module_path, G_FILE_TEST_IS_DIR) && path_is_inside (venv_root, module_path))
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-                   "The directory for environments, “%s”, lies inside of the extension “%s”", self->venv_root, name);
+                   "The directory for environments, “%s”, lies inside of the extension “%s”",
+                   self->venv_root, name);
       return FALSE;
     }
 
@@ -114,13 +117,14 @@ make_state_directory (PyIsolateExtensionManager *self,
   g_autofree char *directory = NULL;
   g_autofree char *temporary = NULL;
 
-  directory = g_build_filename (g_get_user_state_dir (), "pyisolate-glib", application, escaped, NULL);
+  directory = g_build_filename (g_get_user_state_dir (), "pyisolate-glib", application, escaped,
+                                NULL);
   temporary = g_build_filename (directory, "tmp", NULL);
   if (g_mkdir_with_parents (temporary, 0700) < 0)
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-                   "The state directory “%s” of the extension “%s” cannot be made: %s", directory, name,
-                   g_strerror (errno));
+                   "The state directory “%s” of the extension “%s” cannot be made: %s", directory,
+                   name, g_strerror (errno));
       return NULL;
     }
 
@@ -131,7 +135,8 @@ static PyIsolateEnvironmentRequest *
 make_request (PyIsolateExtensionManager *self,
               PyIsolateExtensionConfig  *config)
 {
-  PyIsolateEnvironmentRequest *request = _pyisolate_extension_config_make_request (config, self->venv_root);
+  PyIsolateEnvironmentRequest *request = _pyisolate_extension_config_make_request (config,
+                                                                                   self->venv_root);
 
   request->uv_path = g_strdup (self->uv_path);
   request->default_python = g_strdup (self->python);
@@ -166,12 +171,14 @@ make_extension (PyIsolateExtensionManager    *self,
   if (singletons == NULL)
     return NULL;
 
-  state_directory = make_state_directory (self, pyisolate_extension_config_get_name (config), error);
+  state_directory = make_state_directory (self, pyisolate_extension_config_get_name (config),
+                                          error);
   if (state_directory == NULL)
     return NULL;
 
   *request_out = g_steal_pointer (&request);
-  return _pyisolate_extension_new (g_steal_pointer (&config), state_directory, g_steal_pointer (&singletons), self->home);
+  return _pyisolate_extension_new (g_steal_pointer (&config), state_directory,
+                                   g_steal_pointer (&singletons), self->home);
 }
 
 typedef struct {
@@ -269,9 +276,10 @@ begin_load (PyIsolateExtensionManager   *self,
   position = _pyisolate_extension_manager_insert_row (self, extension, &old);
 
   if (load->cancellable != NULL)
-    load->cancelled_id = g_cancellable_connect (load->cancellable, G_CALLBACK (on_load_cancelled), g_object_ref (inner),
-                                                g_object_unref);
-  _pyisolate_loader_load (self->loader, extension, request, kind, on_load_news, on_loaded, load, load_request_free);
+    load->cancelled_id = g_cancellable_connect (load->cancellable, G_CALLBACK (on_load_cancelled),
+                                                g_object_ref (inner), g_object_unref);
+  _pyisolate_loader_load (self->loader, extension, request, kind, on_load_news, on_loaded, load,
+                          load_request_free);
 
   /* From here on whoever is told may stop the extension, or load another one. */
   _pyisolate_extension_manager_announce_row (self, position, old, extension);
@@ -284,14 +292,17 @@ begin_load (PyIsolateExtensionManager   *self,
  * @self: a manager
  * @config: what to load; copied
  * @cancellable: (nullable): ends the loading
- * @callback: (scope async) (closure user_data): called when the extension runs, or when it is clear that it will not
+ * @callback: (scope async) (closure user_data): called when the extension runs, or when it is clear
+ *   that it will not
  * @user_data: data for @callback
  *
- * Loads an extension: makes its environment if there is none yet, starts its process and imports its module.
+ * Loads an extension: makes its environment if there is none yet, starts its process and imports
+ * its module.
  *
- * An extension whose configuration cannot work (%PYISOLATE_ERROR_BAD_CONFIG, %PYISOLATE_ERROR_BAD_REQUIREMENT,
- * %PYISOLATE_ERROR_UV_MISSING, …) gets no row in the list. Any other has one when this function returns; when loading fails,
- * its state becomes %PYISOLATE_EXTENSION_STATE_FAILED.
+ * An extension whose configuration cannot work (%PYISOLATE_ERROR_BAD_CONFIG,
+ * %PYISOLATE_ERROR_BAD_REQUIREMENT, %PYISOLATE_ERROR_UV_MISSING, …) gets no row in the list. Any
+ * other has one when this function returns; when loading fails, its state becomes
+ * %PYISOLATE_EXTENSION_STATE_FAILED.
  *
  * Since: 0.1
  */
@@ -349,7 +360,9 @@ pyisolate_extension_manager_load_extension_finish (PyIsolateExtensionManager  *s
 {
   g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), NULL);
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
-  g_return_val_if_fail (g_async_result_is_tagged (result, pyisolate_extension_manager_load_extension_async), NULL);
+  g_return_val_if_fail (g_async_result_is_tagged (result,
+                                                  pyisolate_extension_manager_load_extension_async),
+                        NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
   return g_task_propagate_pointer (G_TASK (result), error);
@@ -362,7 +375,8 @@ pyisolate_extension_manager_load_extension_finish (PyIsolateExtensionManager  *s
  * @cancellable: (nullable): ends the loading
  * @error: return location for an error
  *
- * Loads an extension, and blocks until it runs; see [method@PyIsolate.ExtensionManager.load_extension_async].
+ * Loads an extension, and blocks until it runs; see
+ * [method@PyIsolate.ExtensionManager.load_extension_async].
  *
  * Meanwhile the singletons that live in the caller's main context are served.
  *

@@ -6,8 +6,9 @@
 
 G_BEGIN_DECLS
 
-/* For the files that a manager is made of: pyisolate-extension-manager.c, the class and its signals;
- * pyisolate-extension-manager-rows.c, the list of extensions; pyisolate-extension-manager-load.c, how they get into it;
+/* For the files that a manager is made of: pyisolate-extension-manager.c, the class and its
+ * signals; pyisolate-extension-manager-rows.c, the list of extensions;
+ * pyisolate-extension-manager-load.c, how they get into it;
  * pyisolate-extension-manager-singletons.c and pyisolate-extension-manager-accessors.c. */
 
 struct _PyIsolateExtensionManager {
@@ -30,8 +31,9 @@ struct _PyIsolateExtensionManager {
   double progress;
 };
 
-/* Gives a loading extension its row: a new one, or that of one of its name that has ended. Two steps, as whoever is told of
- * the row may do anything to the extension and the manager. @old: (transfer full) (nullable): what had the row */
+/* Gives a loading extension its row: a new one, or that of one of its name that has ended. Two
+ * steps, as whoever is told of the row may do anything to the extension and the manager. @old:
+ * (transfer full) (nullable): what had the row */
 guint _pyisolate_extension_manager_insert_row   (PyIsolateExtensionManager *self,
                                                  PyIsolateExtension        *extension,
                                                  PyIsolateExtension       **old);

@@ -91,7 +91,8 @@ pyisolate_extension_manager_get_extension (PyIsolateExtensionManager *self,
  *
  * Removes an extension from the list.
  *
- * Returns: %FALSE with %PYISOLATE_ERROR_BAD_CONFIG if there is none of that name, or if it has not ended
+ * Returns: %FALSE with %PYISOLATE_ERROR_BAD_CONFIG if there is none of that name, or if it has not
+ *   ended
  *
  * Since: 0.1
  */
@@ -110,7 +111,8 @@ pyisolate_extension_manager_remove_extension (PyIsolateExtensionManager  *self,
   extension = g_hash_table_lookup (self->names, name);
   if (extension == NULL)
     {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "There is no extension “%s” to remove", name);
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
+                   "There is no extension “%s” to remove", name);
       return FALSE;
     }
   g_object_ref (extension);
@@ -190,7 +192,9 @@ pyisolate_extension_manager_stop_all_finish (PyIsolateExtensionManager  *self,
 {
   g_return_val_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self), FALSE);
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  g_return_val_if_fail (g_async_result_is_tagged (result, pyisolate_extension_manager_stop_all_async), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result,
+                                                  pyisolate_extension_manager_stop_all_async),
+                        FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   return g_task_propagate_boolean (G_TASK (result), error);

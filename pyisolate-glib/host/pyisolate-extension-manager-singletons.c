@@ -13,9 +13,11 @@
  * @singleton: the singleton
  * @error: return location for an error
  *
- * Lets extensions that list @name among their [property@PyIsolate.ExtensionConfig:apis] call @singleton.
+ * Lets extensions that list @name among their [property@PyIsolate.ExtensionConfig:apis] call
+ * @singleton.
  *
- * Returns: %FALSE with %PYISOLATE_ERROR_BAD_CONFIG if the name is empty, taken, or one of the library's own
+ * Returns: %FALSE with %PYISOLATE_ERROR_BAD_CONFIG if the name is empty, taken, or one of the
+ *   library's own
  *
  * Since: 0.1
  */
@@ -41,7 +43,8 @@ pyisolate_extension_manager_add_singleton (PyIsolateExtensionManager  *self,
 
   if (wrong != NULL)
     {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "The singleton “%s” cannot be added: %s", name,
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
+                   "The singleton “%s” cannot be added: %s", name,
                    wrong);
       return FALSE;
     }

@@ -10,12 +10,14 @@
  *
  * Loads extensions, and is the list of them.
  *
- * It is a [iface@Gio.ListModel] of [class@PyIsolate.Extension]: a row is there from the moment at which an extension begins
- * to be loaded, and stays when it has stopped or failed, until [method@PyIsolate.ExtensionManager.remove_extension] or until
- * an extension of the same name is loaded, which takes the row.
+ * It is a [iface@Gio.ListModel] of [class@PyIsolate.Extension]: a row is there from the moment at
+ * which an extension begins to be loaded, and stays when it has stopped or failed, until
+ * [method@PyIsolate.ExtensionManager.remove_extension] or until an extension of the same name is
+ * loaded, which takes the row.
  *
- * A manager belongs to the thread-default main context in which it was created: call its functions there; its signals, and
- * those of its extensions, are emitted there. Dropping it ends the processes of its extensions.
+ * A manager belongs to the thread-default main context in which it was created: call its functions
+ * there; its signals, and those of its extensions, are emitted there. Dropping it ends the
+ * processes of its extensions.
  *
  * Since: 0.1
  */
@@ -44,8 +46,10 @@ enum {
 static GParamSpec *properties[N_PROPS];
 static guint signals[N_SIGNALS];
 
-G_DEFINE_FINAL_TYPE_WITH_CODE (PyIsolateExtensionManager, pyisolate_extension_manager, G_TYPE_OBJECT,
-                               G_IMPLEMENT_INTERFACE (G_TYPE_LIST_MODEL, _pyisolate_extension_manager_init_list_model))
+G_DEFINE_FINAL_TYPE_WITH_CODE (PyIsolateExtensionManager, pyisolate_extension_manager,
+                               G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (G_TYPE_LIST_MODEL,
+                                                      _pyisolate_extension_manager_init_list_model))
 
 static void
 pyisolate_extension_manager_get_property (GObject    *object,
@@ -226,8 +230,8 @@ install_properties (GObjectClass *object_class)
   /**
    * PyIsolateExtensionManager:venv-root:
    *
-   * The directory in which environments are made; several managers and applications can share one. By default
-   * `pyisolate-glib` in the user's cache directory.
+   * The directory in which environments are made; several managers and applications can share one.
+   * By default `pyisolate-glib` in the user's cache directory.
    *
    * Since: 0.1
    */
@@ -235,12 +239,13 @@ install_properties (GObjectClass *object_class)
   /**
    * PyIsolateExtensionManager:application-id:
    *
-   * Under which name the extensions keep their state directories. By default the id of the default [class@Gio.Application],
-   * else the name of the program.
+   * Under which name the extensions keep their state directories. By default the id of the default
+   * [class@Gio.Application], else the name of the program.
    *
    * Since: 0.1
    */
-  properties[PROP_APPLICATION_ID] = g_param_spec_string ("application-id", NULL, NULL, NULL, construct);
+  properties[PROP_APPLICATION_ID] = g_param_spec_string ("application-id", NULL, NULL, NULL,
+                                                         construct);
   /**
    * PyIsolateExtensionManager:python:
    *
@@ -260,15 +265,18 @@ install_properties (GObjectClass *object_class)
   /**
    * PyIsolateExtensionManager:torch-environment:
    *
-   * Whose torch the extensions use that share one, see [property@PyIsolate.ExtensionConfig:share-torch]: the absolute path
-   * of a virtual environment or another prefix, or of the very directory that torch is installed in.
+   * Whose torch the extensions use that share one, see
+   * [property@PyIsolate.ExtensionConfig:share-torch]: the absolute path of a virtual environment or
+   * another prefix, or of the very directory that torch is installed in.
    *
-   * torch must have been installed from a wheel, for the minor version of Python that the extensions run on. The environment
-   * is only read. Its torch can be replaced at any time; extensions that are loaded later get an environment for the new one.
+   * torch must have been installed from a wheel, for the minor version of Python that the
+   * extensions run on. The environment is only read. Its torch can be replaced at any time;
+   * extensions that are loaded later get an environment for the new one.
    *
    * Since: 0.1
    */
-  properties[PROP_TORCH_ENVIRONMENT] = g_param_spec_string ("torch-environment", NULL, NULL, NULL, read_write);
+  properties[PROP_TORCH_ENVIRONMENT] = g_param_spec_string ("torch-environment", NULL, NULL, NULL,
+                                                            read_write);
   /**
    * PyIsolateExtensionManager:max-parallel-installs:
    *
@@ -277,7 +285,8 @@ install_properties (GObjectClass *object_class)
    * Since: 0.1
    */
   properties[PROP_MAX_PARALLEL_INSTALLS] =
-    g_param_spec_uint ("max-parallel-installs", NULL, NULL, 1, 64, 2, read_write | G_PARAM_CONSTRUCT);
+    g_param_spec_uint ("max-parallel-installs", NULL, NULL, 1, 64, 2,
+                       read_write | G_PARAM_CONSTRUCT);
   /**
    * PyIsolateExtensionManager:max-parallel-starts:
    *
@@ -328,7 +337,8 @@ pyisolate_extension_manager_class_init (PyIsolateExtensionManagerClass *klass)
    *
    * Since: 0.1
    */
-  signals[EXTENSION_ADDED] = g_signal_new ("extension-added", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+  signals[EXTENSION_ADDED] = g_signal_new ("extension-added", G_TYPE_FROM_CLASS (klass),
+                                           G_SIGNAL_RUN_LAST, 0, NULL, NULL,
                                            NULL, G_TYPE_NONE, 1, PYISOLATE_TYPE_EXTENSION);
   /**
    * PyIsolateExtensionManager::extension-removed:
@@ -339,7 +349,8 @@ pyisolate_extension_manager_class_init (PyIsolateExtensionManagerClass *klass)
    *
    * Since: 0.1
    */
-  signals[EXTENSION_REMOVED] = g_signal_new ("extension-removed", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL,
+  signals[EXTENSION_REMOVED] = g_signal_new ("extension-removed", G_TYPE_FROM_CLASS (klass),
+                                             G_SIGNAL_RUN_LAST, 0, NULL,
                                              NULL, NULL, G_TYPE_NONE, 1, PYISOLATE_TYPE_EXTENSION);
   /**
    * PyIsolateExtensionManager::load-progress:
@@ -353,9 +364,10 @@ pyisolate_extension_manager_class_init (PyIsolateExtensionManagerClass *klass)
    *
    * Since: 0.1
    */
-  signals[LOAD_PROGRESS] = g_signal_new ("load-progress", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                                         G_TYPE_NONE, 4, PYISOLATE_TYPE_EXTENSION, PYISOLATE_TYPE_LOAD_STAGE,
-                                         G_TYPE_DOUBLE, G_TYPE_STRING);
+  signals[LOAD_PROGRESS] = g_signal_new ("load-progress", G_TYPE_FROM_CLASS (klass),
+                                         G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                         G_TYPE_NONE, 4, PYISOLATE_TYPE_EXTENSION,
+                                         PYISOLATE_TYPE_LOAD_STAGE, G_TYPE_DOUBLE, G_TYPE_STRING);
 }
 
 static void
@@ -374,8 +386,8 @@ pyisolate_extension_manager_init (PyIsolateExtensionManager *self)
 
 /**
  * pyisolate_extension_manager_new:
- * @venv_root: (type filename) (nullable): the directory in which environments are made, %NULL for `pyisolate-glib` in the
- *   user's cache directory
+ * @venv_root: (type filename) (nullable): the directory in which environments are made, %NULL for
+ *   `pyisolate-glib` in the user's cache directory
  *
  * Creates a manager, which belongs to the thread-default main context.
  *
@@ -418,7 +430,8 @@ _pyisolate_extension_manager_set_fraction (PyIsolateExtensionManager *self,
   if (fraction < 0)
     g_hash_table_remove (self->fractions, extension);
   else
-    g_hash_table_replace (self->fractions, g_object_ref (extension), g_memdup2 (&fraction, sizeof fraction));
+    g_hash_table_replace (self->fractions, g_object_ref (extension),
+                          g_memdup2 (&fraction, sizeof fraction));
   update_progress (self);
 }
 
@@ -438,7 +451,8 @@ _pyisolate_extension_manager_announce_row (PyIsolateExtensionManager *self,
                                            PyIsolateExtension        *removed,
                                            PyIsolateExtension        *added)
 {
-  g_list_model_items_changed (G_LIST_MODEL (self), position, removed != NULL ? 1 : 0, added != NULL ? 1 : 0);
+  g_list_model_items_changed (G_LIST_MODEL (self), position, removed != NULL ? 1 : 0, added != NULL
+                              ? 1 : 0);
   if (removed == NULL || added == NULL)
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_N_ITEMS]);
   if (removed != NULL)

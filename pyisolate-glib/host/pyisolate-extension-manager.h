@@ -9,7 +9,8 @@ G_BEGIN_DECLS
 #define PYISOLATE_TYPE_EXTENSION_MANAGER (pyisolate_extension_manager_get_type ())
 
 PYISOLATE_AVAILABLE_IN_0_1
-G_DECLARE_FINAL_TYPE (PyIsolateExtensionManager, pyisolate_extension_manager, PYISOLATE, EXTENSION_MANAGER, GObject)
+G_DECLARE_FINAL_TYPE (PyIsolateExtensionManager, pyisolate_extension_manager, PYISOLATE,
+                      EXTENSION_MANAGER, GObject)
 
 PYISOLATE_AVAILABLE_IN_0_1
 PyIsolateExtensionManager *pyisolate_extension_manager_new                       (const char                 *venv_root) G_GNUC_WARN_UNUSED_RESULT;

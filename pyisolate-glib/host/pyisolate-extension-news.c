@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a worker has to say, as calls of singletons, and as news for who listens: logs, events, output, progress. Any thread. */
+/* What a worker has to say, as calls of singletons, and as news for who listens: logs, events,
+ * output, progress. Any thread. */
 #include "config.h"
 
 #include "pyisolate-extension-struct-private.h"
@@ -80,7 +81,8 @@ handle_log (PyIsolateExtension  *self,
   const char *message;
   int level;
 
-  if (!_pyisolate_value_check_bytes (frame->body, G_VARIANT_TYPE (PYISOLATE_BODY_LOG), &body, error))
+  if (!_pyisolate_value_check_bytes (frame->body, G_VARIANT_TYPE (PYISOLATE_BODY_LOG), &body,
+                                     error))
     return FALSE;
 
   g_variant_get (body, "(i&s&s)", &level, &logger, &message);
@@ -106,7 +108,8 @@ handle_event (PyIsolateExtension  *self,
   g_autoptr (GVariant) body = NULL;
   PyIsolateNews *news;
 
-  if (!_pyisolate_value_check_bytes (frame->body, G_VARIANT_TYPE (PYISOLATE_BODY_VALUE), &body, error))
+  if (!_pyisolate_value_check_bytes (frame->body, G_VARIANT_TYPE (PYISOLATE_BODY_VALUE), &body,
+                                     error))
     return FALSE;
 
   news = _pyisolate_news_new (PYISOLATE_NEWS_EVENT);
@@ -216,6 +219,7 @@ _pyisolate_extension_on_worker_output (PyIsolateWorker *worker,
     return;
 
   _pyisolate_log_tail_append (self->log_tail, line);
-  post_log (self, stream == 2 ? PYISOLATE_LOG_LEVEL_WARNING : PYISOLATE_LOG_LEVEL_INFO, stream == 2 ? "stderr" : "stdout",
+  post_log (self, stream == 2 ? PYISOLATE_LOG_LEVEL_WARNING : PYISOLATE_LOG_LEVEL_INFO, stream == 2
+            ? "stderr" : "stdout",
             line);
 }

@@ -13,7 +13,8 @@ typedef void (*PyIsolateExtensionStartedFunc) (PyIsolateExtension *self,
                                                const GError       *error,
                                                gpointer            user_data);
 
-/* Asked on the service thread before the extension is given up: TRUE if it is going to be started once more. */
+/* Asked on the service thread before the extension is given up: TRUE if it is going to be started
+ * once more. */
 typedef gboolean (*PyIsolateExtensionRetryFunc) (PyIsolateExtension *self,
                                                  const GError       *error,
                                                  gpointer            user_data);

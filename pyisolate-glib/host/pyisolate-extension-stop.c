@@ -21,7 +21,8 @@ _pyisolate_extension_answer_stop_waiter (gpointer data)
 {
   StopWaiter *waiter = data;
 
-  _pyisolate_mailbox_post (waiter->mailbox, waiter->kind, waiter->func, waiter->user_data, waiter->destroy);
+  _pyisolate_mailbox_post (waiter->mailbox, waiter->kind, waiter->func, waiter->user_data,
+                           waiter->destroy);
   _pyisolate_mailbox_unref (waiter->mailbox);
   g_object_unref (waiter->extension);
   g_free (waiter);

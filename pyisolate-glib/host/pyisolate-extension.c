@@ -8,12 +8,14 @@
 /**
  * PyIsolateExtension:
  *
- * An extension: Python code that runs in a process and an environment of its own, and whose methods can be called.
+ * An extension: Python code that runs in a process and an environment of its own, and whose methods
+ * can be called.
  *
- * [method@PyIsolate.ExtensionManager.load_extension_async] makes one. Its methods may be called from any thread; its
- * signals are emitted in the main context of its manager.
+ * [method@PyIsolate.ExtensionManager.load_extension_async] makes one. Its methods may be called
+ * from any thread; its signals are emitted in the main context of its manager.
  *
- * An extension that has stopped or failed does not start again: load it once more, which gives a new object.
+ * An extension that has stopped or failed does not start again: load it once more, which gives a
+ * new object.
  *
  * Since: 0.1
  */
@@ -127,8 +129,10 @@ pyisolate_extension_dispose (GObject *object)
   PyIsolateExtension *self = PYISOLATE_EXTENSION (object);
 
   /* Nobody can call it any more, so nobody needs its process. */
-  _pyisolate_extension_end (self, g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED, "The extension “%s” was dropped",
-                                 pyisolate_extension_get_name (self)));
+  _pyisolate_extension_end (self,
+                            g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED,
+                                         "The extension “%s” was dropped",
+                                         pyisolate_extension_get_name (self)));
   g_mutex_lock (&self->mutex);
   g_clear_object (&self->worker);
   g_clear_object (&self->endpoint);
@@ -179,7 +183,8 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 0.1
    */
-  properties[PROP_CONFIG] = g_param_spec_object ("config", NULL, NULL, PYISOLATE_TYPE_EXTENSION_CONFIG, flags);
+  properties[PROP_CONFIG] = g_param_spec_object ("config", NULL, NULL,
+                                                 PYISOLATE_TYPE_EXTENSION_CONFIG, flags);
   /**
    * PyIsolateExtension:state:
    *
@@ -208,11 +213,13 @@ install_properties (GObjectClass *object_class)
   /**
    * PyIsolateExtension:memory-usage:
    *
-   * The memory of its process in bytes, as a proportional set size; 0 if it has none. Read anew each time, never notified.
+   * The memory of its process in bytes, as a proportional set size; 0 if it has none. Read anew
+   * each time, never notified.
    *
    * Since: 0.1
    */
-  properties[PROP_MEMORY_USAGE] = g_param_spec_uint64 ("memory-usage", NULL, NULL, 0, G_MAXUINT64, 0, flags);
+  properties[PROP_MEMORY_USAGE] = g_param_spec_uint64 ("memory-usage", NULL, NULL, 0, G_MAXUINT64,
+                                                       0, flags);
   /**
    * PyIsolateExtension:state-directory:
    *
@@ -220,7 +227,8 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 0.1
    */
-  properties[PROP_STATE_DIRECTORY] = g_param_spec_string ("state-directory", NULL, NULL, NULL, flags);
+  properties[PROP_STATE_DIRECTORY] = g_param_spec_string ("state-directory", NULL, NULL, NULL,
+                                                          flags);
 
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
@@ -246,8 +254,9 @@ pyisolate_extension_class_init (PyIsolateExtensionClass *klass)
    *
    * Since: 0.1
    */
-  signals[LOG] = g_signal_new ("log", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                               G_TYPE_NONE, 3, PYISOLATE_TYPE_LOG_LEVEL, G_TYPE_STRING, G_TYPE_STRING);
+  signals[LOG] = g_signal_new ("log", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                               NULL, G_TYPE_NONE, 3, PYISOLATE_TYPE_LOG_LEVEL, G_TYPE_STRING,
+                               G_TYPE_STRING);
   /**
    * PyIsolateExtension::event:
    * @self: the extension
@@ -258,8 +267,8 @@ pyisolate_extension_class_init (PyIsolateExtensionClass *klass)
    *
    * Since: 0.1
    */
-  signals[EVENT] = g_signal_new ("event", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                                 G_TYPE_NONE, 2, G_TYPE_STRING, G_TYPE_VARIANT);
+  signals[EVENT] = g_signal_new ("event", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL,
+                                 NULL, NULL, G_TYPE_NONE, 2, G_TYPE_STRING, G_TYPE_VARIANT);
   /**
    * PyIsolateExtension::progress:
    * @self: the extension
@@ -271,8 +280,10 @@ pyisolate_extension_class_init (PyIsolateExtensionClass *klass)
    *
    * Since: 0.1
    */
-  signals[PROGRESS] = g_signal_new ("progress", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                                    G_TYPE_NONE, 3, PYISOLATE_TYPE_CALL, G_TYPE_DOUBLE, G_TYPE_STRING);
+  signals[PROGRESS] = g_signal_new ("progress", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0,
+                                    NULL, NULL, NULL,
+                                    G_TYPE_NONE, 3, PYISOLATE_TYPE_CALL, G_TYPE_DOUBLE,
+                                    G_TYPE_STRING);
   /**
    * PyIsolateExtension::exited:
    * @self: the extension
@@ -282,8 +293,8 @@ pyisolate_extension_class_init (PyIsolateExtensionClass *klass)
    *
    * Since: 0.1
    */
-  signals[EXITED] = g_signal_new ("exited", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                                  G_TYPE_NONE, 1, PYISOLATE_TYPE_EXIT_REASON);
+  signals[EXITED] = g_signal_new ("exited", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL,
+                                  NULL, NULL, G_TYPE_NONE, 1, PYISOLATE_TYPE_EXIT_REASON);
 }
 
 static void
@@ -507,7 +518,8 @@ pyisolate_extension_dup_last_error (PyIsolateExtension *self)
  * pyisolate_extension_dup_log_tail:
  * @self: an extension
  *
- * Gets the last lines that the extension logged or printed, at most 200 lines and 64 KiB. They are kept when it has ended.
+ * Gets the last lines that the extension logged or printed, at most 200 lines and 64 KiB. They are
+ * kept when it has ended.
  *
  * Returns: (transfer full) (array zero-terminated=1): the lines, oldest first
  *

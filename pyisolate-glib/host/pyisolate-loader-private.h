@@ -8,8 +8,8 @@
 
 G_BEGIN_DECLS
 
-/* Takes extensions from NEW to RUNNING or FAILED: makes their environments, so many at a time, and starts them, so many at
- * a time. A manager has one. */
+/* Takes extensions from NEW to RUNNING or FAILED: makes their environments, so many at a time, and
+ * starts them, so many at a time. A manager has one. */
 typedef struct _PyIsolateLoader PyIsolateLoader;
 
 /* In the home context, as a job of @kind. @error: NULL if the extension runs. */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* From a configuration to a running extension.
  *
- * 1. The environment is made or looked up, in a thread of a pool: these functions block on uv, on the disk and on other
- *    processes that make the same one. The pool's size is the cap on parallel installs.
+ * 1. The environment is made or looked up, in a thread of a pool: these functions block on uv, on
+ *    the disk and on other processes that make the same one. The pool's size is the cap on parallel
+ *    installs.
  * 2. On the service thread the extension waits for its turn to start, and starts.
  * 3. What came of it is told in the home context.
  *
- * If the extension cannot be imported for a file that is missing, the environment is looked at, and made again if it is
- * damaged: then 1 and 2 happen once more.
+ * If the extension cannot be imported for a file that is missing, the environment is looked at, and
+ * made again if it is damaged: then 1 and 2 happen once more.
  *
  * One cancellable per extension ends all of it; stopping the extension cancels it. */
 #include "config.h"
@@ -19,7 +20,8 @@
 #include "pyisolate-mend-private.h"
 #include "pyisolate-service-private.h"
 
-/* Who has a load that waits for the pool: the thread of it that comes to it, or who cancels it before that. */
+/* Who has a load that waits for the pool: the thread of it that comes to it, or who cancels it
+ * before that. */
 typedef enum {
   CLAIM_NONE,
   CLAIM_QUEUED,
@@ -133,7 +135,8 @@ post_news (Load               *load,
   g_mutex_unlock (&load->mutex);
 
   if (must_post)
-    _pyisolate_mailbox_post (load->loader->home, PYISOLATE_JOB_NOTIFICATION, tell_news, load_ref (load), load_unref);
+    _pyisolate_mailbox_post (load->loader->home, PYISOLATE_JOB_NOTIFICATION, tell_news,
+                             load_ref (load), load_unref);
 }
 
 /* In the home context. */
@@ -163,7 +166,8 @@ settle (Load         *load,
   if (error == NULL)
     post_news (load, PYISOLATE_LOAD_STAGE_READY, 1.0, "");
 
-  _pyisolate_mailbox_post (load->loader->home, load->kind, tell_loaded, load_ref (load), load_unref);
+  _pyisolate_mailbox_post (load->loader->home, load->kind, tell_loaded, load_ref (load),
+                           load_unref);
 }
 
 /* Stopping an extension cancels its loading, and says so. */
@@ -175,10 +179,12 @@ set_error_if_cancelled (Load    *load,
     return FALSE;
 
   if (_pyisolate_extension_is_stopping (load->extension))
-    g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING, "The extension “%s” was stopped while it was loaded",
+    g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING,
+                 "The extension “%s” was stopped while it was loaded",
                  pyisolate_extension_get_name (load->extension));
   else
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "The loading of the extension “%s” was cancelled",
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                 "The loading of the extension “%s” was cancelled",
                  pyisolate_extension_get_name (load->extension));
 
   return TRUE;
@@ -242,7 +248,8 @@ on_extension_failed (PyIsolateExtension *extension,
   Load *load = user_data;
   PyIsolateLoader *self = load->loader;
 
-  if (load->mended || g_cancellable_is_cancelled (load->cancellable) || !_pyisolate_mend_may_help (error) ||
+  if (load->mended || g_cancellable_is_cancelled (load->cancellable) ||
+      !_pyisolate_mend_may_help (error) ||
       _pyisolate_environment_get_key (load->environment) == NULL)
     return FALSE;
 
@@ -310,8 +317,8 @@ start_waiting (PyIsolateLoader *self)
       self->n_starting++;
       load->starting = TRUE;
       post_news (load, PYISOLATE_LOAD_STAGE_STARTING, 0.9, "");
-      _pyisolate_extension_start (load->extension, load->environment, on_extension_failed, on_extension_started,
-                                  load_ref (load));
+      _pyisolate_extension_start (load->extension, load->environment, on_extension_failed,
+                                  on_extension_started, load_ref (load));
     }
 }
 
@@ -359,8 +366,8 @@ mend_environment (Load *load)
   g_autofree char *text = NULL;
   g_autoptr (GError) error = NULL;
 
-  mended = _pyisolate_mend_environment (load->request, key, &damage, on_environment_progress, load, load->cancellable,
-                                        &error);
+  mended = _pyisolate_mend_environment (load->request, key, &damage, on_environment_progress, load,
+                                        load->cancellable, &error);
   if (damage == NULL)
     return;
 
@@ -390,8 +397,8 @@ make_environment (gpointer data,
   if (load->environment != NULL)
     mend_environment (load);
   else if (!g_cancellable_set_error_if_cancelled (load->cancellable, &load->error))
-    load->environment = _pyisolate_environment_ensure (load->request, on_environment_progress, load, load->cancellable,
-                                                       &load->error);
+    load->environment = _pyisolate_environment_ensure (load->request, on_environment_progress, load,
+                                                       load->cancellable, &load->error);
   _pyisolate_service_invoke (on_environment, load_ref (load), load_unref);
 }
 
@@ -402,7 +409,8 @@ begin_load (gpointer data)
   Load *load = data;
 
   queue_for_pool (load);
-  load->cancelled_id = g_cancellable_connect (load->cancellable, G_CALLBACK (on_cancelled), load_ref (load), load_unref);
+  load->cancelled_id = g_cancellable_connect (load->cancellable, G_CALLBACK (on_cancelled),
+                                              load_ref (load), load_unref);
 
   return G_SOURCE_REMOVE;
 }
@@ -436,7 +444,8 @@ _pyisolate_loader_unref (PyIsolateLoader *self)
 
   g_assert (g_queue_is_empty (&self->waiting));
 
-  /* Each load holds a reference, so the pool has nothing to do; but a thread of it may be just here. */
+  /* Each load holds a reference, so the pool has nothing to do; but a thread of it may be just
+   * here. */
   g_thread_pool_free (self->pool, FALSE, FALSE);
   _pyisolate_mailbox_unref (self->home);
   g_free (self);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* An environment that somebody else has damaged: a cleaner of caches, a full disk, a hand.
  *
- * A start does not look at every file. But an import that fails for a missing file is reason enough to, and if files are
- * missing or changed the environment is made again, once, and the extension told of it. */
+ * A start does not look at every file. But an import that fails for a missing file is reason enough
+ * to, and if files are missing or changed the environment is made again, once, and the extension
+ * told of it. */
 #include "config.h"
 
 #include "pyisolate-mend-private.h"
@@ -56,8 +57,8 @@ describe_damage (GPtrArray *problems)
   if (first == NULL)
     return NULL;
 
-  return g_strdup_printf ("%u of its files are missing or changed, such as %s (%s)", n_damaged, first->path,
-                          _pyisolate_environment_problem_kind_to_string (first->kind));
+  return g_strdup_printf ("%u of its files are missing or changed, such as %s (%s)", n_damaged,
+                          first->path, _pyisolate_environment_problem_kind_to_string (first->kind));
 }
 
 PyIsolateEnvironment *

@@ -164,7 +164,8 @@ pyisolate_method_info_class_init (PyIsolateMethodInfoClass *klass)
    *
    * Since: 0.1
    */
-  properties[PROP_PARAMETERS] = g_param_spec_object ("parameters", NULL, NULL, G_TYPE_LIST_MODEL, flags);
+  properties[PROP_PARAMETERS] = g_param_spec_object ("parameters", NULL, NULL, G_TYPE_LIST_MODEL,
+                                                     flags);
 
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
@@ -217,7 +218,8 @@ _pyisolate_method_info_new_from_variant (GVariant  *dict,
   if (!g_variant_is_of_type (dict, G_VARIANT_TYPE_VARDICT))
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE,
-                   "The worker describes a method by a value of type %s", g_variant_get_type_string (dict));
+                   "The worker describes a method by a value of type %s",
+                   g_variant_get_type_string (dict));
       return NULL;
     }
 

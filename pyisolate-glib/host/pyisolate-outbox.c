@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* From wherever things happen to an extension to the signals that tell of them in the home context.
  *
- * The home context may be busy, or may never be iterated by an application that only uses blocking functions. So what waits
- * is bounded: of the log the oldest lines give way, and a line tells how many (the log tail has the last ones in any case);
- * a change of a property is told once; more events than that are refused, and the extension is ended for it. */
+ * The home context may be busy, or may never be iterated by an application that only uses blocking
+ * functions. So what waits is bounded: of the log the oldest lines give way, and a line tells how
+ * many (the log tail has the last ones in any case); a change of a property is told once; more
+ * events than that are refused, and the extension is ended for it. */
 #include "config.h"
 
 #include "pyisolate-outbox-private.h"
@@ -133,10 +134,12 @@ schedule (PyIsolateOutbox    *self,
 
   delivery->extension = g_object_ref (extension);
   delivery->outbox = self;
-  _pyisolate_mailbox_post (self->home, PYISOLATE_JOB_NOTIFICATION, deliver, delivery, delivery_free);
+  _pyisolate_mailbox_post (self->home, PYISOLATE_JOB_NOTIFICATION, deliver, delivery,
+                           delivery_free);
 }
 
-/* Takes the oldest, and sees to it that the rest is delivered also if its handler runs a main loop. */
+/* Takes the oldest, and sees to it that the rest is delivered also if its handler runs a main
+ * loop. */
 static PyIsolateNews *
 take_next (PyIsolateOutbox    *self,
            PyIsolateExtension *extension)
@@ -156,7 +159,8 @@ take_next (PyIsolateOutbox    *self,
   return news;
 }
 
-/* In the home context. What comes meanwhile waits for the next turn, so that a flood does not keep the others waiting. */
+/* In the home context. What comes meanwhile waits for the next turn, so that a flood does not keep
+ * the others waiting. */
 static void
 deliver (gpointer data)
 {
@@ -215,7 +219,8 @@ admit (PyIsolateOutbox     *self,
     case PYISOLATE_NEWS_LOG:
       if (self->n_log == MAX_LOG)
         {
-          GList *oldest = g_queue_find_custom (&self->queue, GINT_TO_POINTER (PYISOLATE_NEWS_LOG), compare_kind);
+          GList *oldest = g_queue_find_custom (&self->queue, GINT_TO_POINTER (PYISOLATE_NEWS_LOG),
+                                               compare_kind);
 
           news_free (oldest->data);
           g_queue_delete_link (&self->queue, oldest);

@@ -148,7 +148,8 @@ _pyisolate_parameter_info_new_from_variant (GVariant  *dict,
   if (!g_variant_is_of_type (dict, G_VARIANT_TYPE ("a{s*}")))
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE,
-                   "The worker describes a parameter by a value of type %s", g_variant_get_type_string (dict));
+                   "The worker describes a parameter by a value of type %s",
+                   g_variant_get_type_string (dict));
       return NULL;
     }
 

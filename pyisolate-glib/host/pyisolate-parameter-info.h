@@ -8,7 +8,8 @@ G_BEGIN_DECLS
 #define PYISOLATE_TYPE_PARAMETER_INFO (pyisolate_parameter_info_get_type ())
 
 PYISOLATE_AVAILABLE_IN_0_1
-G_DECLARE_FINAL_TYPE (PyIsolateParameterInfo, pyisolate_parameter_info, PYISOLATE, PARAMETER_INFO, GObject)
+G_DECLARE_FINAL_TYPE (PyIsolateParameterInfo, pyisolate_parameter_info, PYISOLATE, PARAMETER_INFO,
+                      GObject)
 
 PYISOLATE_AVAILABLE_IN_0_1
 const char *pyisolate_parameter_info_get_name (PyIsolateParameterInfo *self);

@@ -11,13 +11,14 @@
  *
  * A service of the application that extensions call.
  *
- * All extensions that list it among their [property@PyIsolate.ExtensionConfig:apis] share its state. Give it methods by
- * [method@PyIsolate.ProxiedSingleton.add_method], or derive from it and override
- * [vfunc@PyIsolate.ProxiedSingleton.handle_call].
+ * All extensions that list it among their [property@PyIsolate.ExtensionConfig:apis] share its
+ * state. Give it methods by [method@PyIsolate.ProxiedSingleton.add_method], or derive from it and
+ * override [vfunc@PyIsolate.ProxiedSingleton.handle_call].
  *
- * Its methods run in the thread-default main context in which it was created, also while that context's thread waits in a
- * blocking function of this library. With [property@PyIsolate.ProxiedSingleton:follow-caller] they run where the call that
- * led to them was made.
+ * Its methods run in the thread-default main context in which it was created, also while that
+ * context's thread waits in a blocking function of this library. With
+ * [property@PyIsolate.ProxiedSingleton:follow-caller] they run where the call that led to them was
+ * made.
  *
  * Since: 0.1
  */
@@ -89,12 +90,14 @@ pyisolate_proxied_singleton_real_handle_call (PyIsolateProxiedSingleton *self,
     {
       g_autoptr (GError) error = NULL;
 
-      error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_NO_SUCH_METHOD, "The singleton has no method “%s”", name);
+      error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_NO_SUCH_METHOD,
+                           "The singleton has no method “%s”", name);
       pyisolate_invocation_return_error (invocation, error);
       return;
     }
 
-  if (method->in_signature == NULL || _pyisolate_invocation_coerce_args (invocation, method->in_signature))
+  if (method->in_signature == NULL ||
+      _pyisolate_invocation_coerce_args (invocation, method->in_signature))
     method->func (self, invocation, method->user_data);
 
   method_unref (method);
@@ -166,8 +169,9 @@ pyisolate_proxied_singleton_class_init (PyIsolateProxiedSingletonClass *klass)
   /**
    * PyIsolateProxiedSingleton:follow-caller:
    *
-   * Whether a method runs in the main context in which the call was made that led to it, rather than in the singleton's
-   * own. What no call led to, or one that has ended meanwhile, runs in the singleton's own all the same.
+   * Whether a method runs in the main context in which the call was made that led to it, rather
+   * than in the singleton's own. What no call led to, or one that has ended meanwhile, runs in the
+   * singleton's own all the same.
    *
    * Since: 0.1
    */
@@ -289,18 +293,19 @@ name_is_identifier (const char *name)
  * pyisolate_proxied_singleton_add_method:
  * @self: a singleton
  * @name: the method's name: letters, digits and underscores, with a letter in front
- * @in_signature: (nullable): the D-Bus signature of the arguments by position, such as `sv`, to which they are converted;
- *   %NULL for any
+ * @in_signature: (nullable): the D-Bus signature of the arguments by position, such as `sv`, to
+ *   which they are converted; %NULL for any
  * @doc: (nullable): what the method does
  * @func: (scope notified) (closure user_data) (destroy destroy): the method
  * @user_data: data for @func
  * @destroy: (nullable): frees @user_data
  * @error: return location for an error
  *
- * Adds a method, or replaces the one of that name. Extensions that run already are not told of it, but can call it.
+ * Adds a method, or replaces the one of that name. Extensions that run already are not told of it,
+ * but can call it.
  *
- * Returns: %FALSE with %PYISOLATE_ERROR_BAD_CONFIG if the name or the signature is not a valid one; @user_data is then
- *   freed
+ * Returns: %FALSE with %PYISOLATE_ERROR_BAD_CONFIG if the name or the signature is not a valid one;
+ *   @user_data is then freed
  *
  * Since: 0.1
  */
@@ -332,7 +337,8 @@ pyisolate_proxied_singleton_add_method (PyIsolateProxiedSingleton  *self,
 
   if (wrong != NULL)
     {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "The method “%s” cannot be added: %s", name, wrong);
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
+                   "The method “%s” cannot be added: %s", name, wrong);
       if (destroy != NULL)
         destroy (user_data);
       return FALSE;
@@ -360,13 +366,14 @@ pyisolate_proxied_singleton_add_method (PyIsolateProxiedSingleton  *self,
 /**
  * pyisolate_proxied_singleton_set_description:
  * @self: a singleton
- * @description: (nullable): a dictionary of type `a{sv}`, or %NULL for what the methods that were added say; consumed if it
- *   is floating
+ * @description: (nullable): a dictionary of type `a{sv}`, or %NULL for what the methods that were
+ *   added say; consumed if it is floating
  *
- * Sets what extensions that start from now on are told of the singleton. This is for language bindings, whose methods are
- * handled by [vfunc@PyIsolate.ProxiedSingleton.handle_call] alone. All keys are optional: `methods`, a dictionary from a
- * method's name to a dictionary about it (`doc`); `module` and `class`, where the application's code finds the class, so
- * that an extension finds a proxy there; `attributes`, a dictionary from the name of an attribute to that of the singleton
+ * Sets what extensions that start from now on are told of the singleton. This is for language
+ * bindings, whose methods are handled by [vfunc@PyIsolate.ProxiedSingleton.handle_call] alone. All
+ * keys are optional: `methods`, a dictionary from a method's name to a dictionary about it (`doc`);
+ * `module` and `class`, where the application's code finds the class, so that an extension finds a
+ * proxy there; `attributes`, a dictionary from the name of an attribute to that of the singleton
  * that it is.
  *
  * Since: 0.1
@@ -379,7 +386,8 @@ pyisolate_proxied_singleton_set_description (PyIsolateProxiedSingleton *self,
   g_autoptr (GVariant) old = NULL;
 
   g_return_if_fail (PYISOLATE_IS_PROXIED_SINGLETON (self));
-  g_return_if_fail (description == NULL || g_variant_is_of_type (description, G_VARIANT_TYPE_VARDICT));
+  g_return_if_fail (description == NULL ||
+                    g_variant_is_of_type (description, G_VARIANT_TYPE_VARDICT));
 
   g_mutex_lock (&priv->mutex);
   old = g_steal_pointer (&priv->description);

@@ -8,13 +8,15 @@ G_BEGIN_DECLS
 #define PYISOLATE_TYPE_PROXIED_SINGLETON (pyisolate_proxied_singleton_get_type ())
 
 PYISOLATE_AVAILABLE_IN_0_1
-G_DECLARE_DERIVABLE_TYPE (PyIsolateProxiedSingleton, pyisolate_proxied_singleton, PYISOLATE, PROXIED_SINGLETON, GObject)
+G_DECLARE_DERIVABLE_TYPE (PyIsolateProxiedSingleton, pyisolate_proxied_singleton, PYISOLATE,
+                          PROXIED_SINGLETON, GObject)
 
 /**
  * PyIsolateProxiedSingletonClass:
  * @parent_class: the parent class
- * @handle_call: handles a call from an extension: answers @invocation now, or keeps a reference and answers later. The
- *   default calls the method that was added under the name, and answers with an error if there is none
+ * @handle_call: handles a call from an extension: answers @invocation now, or keeps a reference and
+ *   answers later. The default calls the method that was added under the name, and answers with an
+ *   error if there is none
  *
  * The class of a service for extensions.
  *

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The service thread.
  *
- * Processes are spawned from it, because on a kernel without pidfds a launcher learns of its host's end by a signal that is
- * bound to the thread that spawned it; and the exit of a process, its output, deadlines and the grace period of a stop are watched on it, so that
- * an application whose own loop is busy, or that has none, still has well-kept extensions. One serves all managers. It
+ * Processes are spawned from it, because on a kernel without pidfds a launcher learns of its host's
+ * end by a signal that is bound to the thread that spawned it; and the exit of a process, its
+ * output, deadlines and the grace period of a stop are watched on it, so that an application whose
+ * own loop is busy, or that has none, still has well-kept extensions. One serves all managers. It
  * starts with the first use and ends with the process. */
 #include "config.h"
 

@@ -6,8 +6,8 @@
 
 #include "pyisolate-extension-private.h"
 
-/* Each extension tells it once; the cancellable may end the waiting before. All of it happens in the waiter's mailbox, but
- * for the cancellable. */
+/* Each extension tells it once; the cancellable may end the waiting before. All of it happens in
+ * the waiter's mailbox, but for the cancellable. */
 typedef struct {
   gatomicrefcount ref_count;
   PyIsolateMailbox *mailbox;
@@ -99,7 +99,8 @@ on_cancelled (GCancellable *cancellable,
 {
   Stop *self = user_data;
 
-  _pyisolate_mailbox_post (self->mailbox, self->kind, on_cancelled_job, stop_ref (self), stop_unref);
+  _pyisolate_mailbox_post (self->mailbox, self->kind, on_cancelled_job, stop_ref (self),
+                           stop_unref);
 }
 
 static Stop *
@@ -126,11 +127,12 @@ stop_begin (Stop      *self,
   self->n_left = extensions->len + 1;
 
   if (self->cancellable != NULL)
-    self->cancelled_id = g_cancellable_connect (self->cancellable, G_CALLBACK (on_cancelled), stop_ref (self), stop_unref);
+    self->cancelled_id = g_cancellable_connect (self->cancellable, G_CALLBACK (on_cancelled),
+                                                stop_ref (self), stop_unref);
 
   for (guint i = 0; i < extensions->len; i++)
-    _pyisolate_extension_stop (g_ptr_array_index (extensions, i), self->mailbox, self->kind, on_one_stopped,
-                               stop_ref (self), stop_unref);
+    _pyisolate_extension_stop (g_ptr_array_index (extensions, i), self->mailbox, self->kind,
+                               on_one_stopped, stop_ref (self), stop_unref);
 
   /* So that none at all completes too, and never within this call. */
   _pyisolate_mailbox_post (self->mailbox, self->kind, on_one_stopped, stop_ref (self), stop_unref);
@@ -193,8 +195,9 @@ new_array_of_one (PyIsolateExtension *extension)
  * @callback: (scope async) (closure user_data): called when it has stopped
  * @user_data: data for @callback
  *
- * Stops the extension: runs its `stop` hook, ends its process and all that it started. What does not end within
- * [property@PyIsolate.ExtensionConfig:stop-timeout] is killed. Calls that have no answer yet are cancelled.
+ * Stops the extension: runs its `stop` hook, ends its process and all that it started. What does
+ * not end within [property@PyIsolate.ExtensionConfig:stop-timeout] is killed. Calls that have no
+ * answer yet are cancelled.
  *
  * Stopping an extension that has stopped or failed succeeds at once.
  *
@@ -250,7 +253,8 @@ pyisolate_extension_stop_finish (PyIsolateExtension  *self,
  * @cancellable: (nullable): ends the waiting; the extension stops all the same
  * @error: return location for an error
  *
- * Stops the extension, and blocks until it has stopped; see [method@PyIsolate.Extension.stop_async].
+ * Stops the extension, and blocks until it has stopped; see
+ * [method@PyIsolate.Extension.stop_async].
  *
  * Returns: %TRUE if it has stopped, %FALSE with @error set if the waiting was cancelled
  *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a worker says of itself before it can be called: Hello, then Ready or LoadFailed; see docs/protocol.md. Each in its
- * turn and in time, or the worker is ended. */
+/* What a worker says of itself before it can be called: Hello, then Ready or LoadFailed; see
+ * docs/protocol.md. Each in its turn and in time, or the worker is ended. */
 #include "config.h"
 
 #include "pyisolate-worker-struct-private.h"
@@ -40,7 +40,8 @@ on_start_timeout (gpointer user_data)
 void
 _pyisolate_worker_expect_hello (PyIsolateWorker *self)
 {
-  _pyisolate_worker_set_timeout (self, pyisolate_extension_config_get_start_timeout (self->config), on_start_timeout);
+  _pyisolate_worker_set_timeout (self, pyisolate_extension_config_get_start_timeout (self->config),
+                                 on_start_timeout);
 }
 
 static void
@@ -61,8 +62,10 @@ make_settings (PyIsolateWorker *self)
 
   g_variant_dict_insert (&dict, "link", "x", (gint64) self->link_number);
   g_variant_dict_insert (&dict, "name", "s", _pyisolate_worker_get_name (self));
-  g_variant_dict_insert (&dict, "module_path", "s", pyisolate_extension_config_get_module_path (self->config));
-  g_variant_dict_insert (&dict, "source_paths", "^as", pyisolate_extension_config_get_source_paths (self->config));
+  g_variant_dict_insert (&dict, "module_path", "s",
+                         pyisolate_extension_config_get_module_path (self->config));
+  g_variant_dict_insert (&dict, "source_paths", "^as",
+                         pyisolate_extension_config_get_source_paths (self->config));
   g_variant_dict_insert (&dict, "state_directory", "s", self->state_directory);
   g_variant_dict_insert_value (&dict, "apis", self->apis);
 
@@ -99,7 +102,8 @@ handle_hello (PyIsolateWorker *self,
   else
     error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_HANDSHAKE,
                          "The runtime in the process of the extension “%s” is of another build (%s) than this library "
-                         "(%s); install both together", _pyisolate_worker_get_name (self), build, PYISOLATE_BUILD_ID);
+                         "(%s); install both together", _pyisolate_worker_get_name (self), build,
+                         PYISOLATE_BUILD_ID);
   _pyisolate_worker_end (self, error);
 }
 
@@ -137,14 +141,16 @@ handle_load_failed (PyIsolateWorker *self,
   const char *stage = "import";
 
   g_variant_lookup (kwargs, "stage", "&s", &stage);
-  error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_IMPORT_FAILED, "The extension “%s” could not be loaded (%s)",
+  error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_IMPORT_FAILED,
+                       "The extension “%s” could not be loaded (%s)",
                        _pyisolate_worker_get_name (self), stage);
   if (dict != NULL)
     {
       exception = _pyisolate_remote_exception_new_from_variant (dict);
       g_clear_error (&error);
       error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_IMPORT_FAILED,
-                           "The extension “%s” could not be loaded (%s): %s: %s", _pyisolate_worker_get_name (self), stage,
+                           "The extension “%s” could not be loaded (%s): %s: %s",
+                           _pyisolate_worker_get_name (self), stage,
                            pyisolate_remote_exception_get_type_name (exception),
                            pyisolate_remote_exception_get_message (exception));
       _pyisolate_error_set_remote_exception (error, exception);
@@ -165,7 +171,8 @@ handle_control_call (PyIsolateWorker *self,
   g_autoptr (GVariant) kwargs = NULL;
   g_autoptr (GError) error = NULL;
 
-  if (!_pyisolate_value_check_bytes (frame->body, G_VARIANT_TYPE (PYISOLATE_BODY_CALL), &body, &error))
+  if (!_pyisolate_value_check_bytes (frame->body, G_VARIANT_TYPE (PYISOLATE_BODY_CALL), &body,
+                                     &error))
     {
       _pyisolate_worker_end_for_message (self, error);
       return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The connection to a worker, from the first byte to the end: what comes on it, and what its end means. */
+/* The connection to a worker, from the first byte to the end: what comes on it, and what its end
+ * means. */
 #include "config.h"
 
 #include "pyisolate-worker-struct-private.h"

@@ -8,18 +8,20 @@
 
 G_BEGIN_DECLS
 
-/* The process of one extension and the link to it. It lives on the service thread, on which all of its functions are
- * called, and keeps itself alive until the process is gone. */
+/* The process of one extension and the link to it. It lives on the service thread, on which all of
+ * its functions are called, and keeps itself alive until the process is gone. */
 
 #define PYISOLATE_TYPE_WORKER (_pyisolate_worker_get_type ())
 G_DECLARE_FINAL_TYPE (PyIsolateWorker, _pyisolate_worker, PYISOLATE, WORKER, GObject)
 
-/* `gone` is the last one, and comes once. All but `call`, `event` and `log` come on the service thread; those come on any. */
+/* `gone` is the last one, and comes once. All but `call`, `event` and `log` come on the service
+ * thread; those come on any. */
 typedef struct {
   void (*started) (PyIsolateWorker *worker,
                    int              pid,
                    gpointer         user_data);
-  /* It can be called through the endpoint. @methods: array of the descriptions that the worker sent */
+  /* It can be called through the endpoint. @methods: array of the descriptions that the worker
+   * sent */
   void (*ready)   (PyIsolateWorker   *worker,
                    PyIsolateEndpoint *endpoint,
                    GVariant          *methods,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What a worker is started with.
  *
- * Its environment is made anew, not inherited: an application's variables hold secrets that are none of an extension's
- * business, and PYTHON* or LD_PRELOAD would reach into its interpreter. */
+ * Its environment is made anew, not inherited: an application's variables hold secrets that are
+ * none of an extension's business, and PYTHON* or LD_PRELOAD would reach into its interpreter. */
 #include "config.h"
 
 #include "pyisolate-worker-private.h"
@@ -16,7 +16,8 @@ static const char *const inherited[] = {
   "OPENBLAS_NUM_THREADS", NULL
 };
 
-/* PYISOLATE_TRANSPORT=dbus is for comparing the two ways, and for watching every call on the open one. */
+/* PYISOLATE_TRANSPORT=dbus is for comparing the two ways, and for watching every call on the open
+ * one. */
 gboolean
 _pyisolate_worker_may_have_lanes (void)
 {
@@ -44,8 +45,8 @@ inherit (char       **envv,
   return value != NULL ? g_environ_setenv (envv, name, value, TRUE) : envv;
 }
 
-/* For tests only: the library of a sanitizer has to be loaded into an interpreter that was not built with it. What a Python
- * that ends does not free is no leak of ours. */
+/* For tests only: the library of a sanitizer has to be loaded into an interpreter that was not
+ * built with it. What a Python that ends does not free is no leak of ours. */
 static char **
 preload_for_tests (char **envv)
 {
@@ -55,7 +56,8 @@ preload_for_tests (char **envv)
     return envv;
 
   envv = g_environ_setenv (envv, "LD_PRELOAD", library, TRUE);
-  return g_environ_setenv (envv, "ASAN_OPTIONS", "detect_leaks=0:abort_on_error=1:handle_segv=0:handle_abort=0", TRUE);
+  return g_environ_setenv (envv, "ASAN_OPTIONS",
+                           "detect_leaks=0:abort_on_error=1:handle_segv=0:handle_abort=0", TRUE);
 }
 
 static char **
@@ -81,7 +83,8 @@ _pyisolate_worker_make_envv (PyIsolateExtensionConfig *config,
                              const char               *state_directory)
 {
   g_autofree char *temporary = g_build_filename (state_directory, "tmp", NULL);
-  g_autofree char *bin = g_build_filename (_pyisolate_environment_get_prefix (environment), "bin", NULL);
+  g_autofree char *bin = g_build_filename (_pyisolate_environment_get_prefix (environment), "bin",
+                                           NULL);
   const char *path = g_getenv ("PATH");
   g_autofree char *new_path = g_strconcat (bin, ":", path != NULL ? path : "/usr/bin:/bin", NULL);
   g_autofree char *link_fd = g_strdup_printf ("%d", PYISOLATE_WORKER_LINK_FD);

@@ -8,11 +8,12 @@
 
 G_BEGIN_DECLS
 
-/* For the files that a worker is made of: pyisolate-worker.c, its life; pyisolate-worker-handshake.c, what it says of itself
- * at first; pyisolate-worker-link.c, the connection to it. */
+/* For the files that a worker is made of: pyisolate-worker.c, its life;
+ * pyisolate-worker-handshake.c, what it says of itself at first; pyisolate-worker-link.c, the
+ * connection to it. */
 
-/* How long a link may outlive its process, or a process its link, before it is ended. Both are ends of the same thing and
- * come together, unless something is wrong. */
+/* How long a link may outlive its process, or a process its link, before it is ended. Both are ends
+ * of the same thing and come together, unless something is wrong. */
 #define PYISOLATE_WORKER_AFTERLIFE_MS 500
 
 typedef enum {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* A worker's life: spawn → link → Hello → Ready → … → gone.
  *
- * Three things race from the start: the worker says what it must, in time; the caller no longer wants it; the process ends.
- * Whatever ends it first gives the reason (`why`), everything after that is only cleaning up, and `gone` is told when there
- * is no process of its tree and no link any more: so a reply that the worker sent before it ended is delivered first. */
+ * Three things race from the start: the worker says what it must, in time; the caller no longer
+ * wants it; the process ends. Whatever ends it first gives the reason (`why`), everything after
+ * that is only cleaning up, and `gone` is told when there is no process of its tree and no link any
+ * more: so a reply that the worker sent before it ended is delivered first. */
 #include "config.h"
 
 #include "pyisolate-worker-struct-private.h"
@@ -66,22 +67,26 @@ _pyisolate_worker_kill_after (PyIsolateWorker *self,
   _pyisolate_worker_set_timeout (self, milliseconds, on_stop_timeout);
 }
 
-/* The process ended by itself, or somebody else ended it: how is what a caller of one of its methods is told. */
+/* The process ended by itself, or somebody else ended it: how is what a caller of one of its
+ * methods is told. */
 static GError *
 new_error_of_exit (PyIsolateWorker *self)
 {
   PyIsolateError code = PYISOLATE_ERROR_DIED;
   int status = pyisolate_exit_reason_get_status (self->reason);
 
-  if (self->link_lost && pyisolate_exit_reason_get_kind (self->reason) == PYISOLATE_EXIT_KIND_LINK_CLOSED)
+  if (self->link_lost &&
+      pyisolate_exit_reason_get_kind (self->reason) == PYISOLATE_EXIT_KIND_LINK_CLOSED)
     return g_error_new (PYISOLATE_ERROR,
-                        self->phase == PYISOLATE_WORKER_SPAWNED ? PYISOLATE_ERROR_HANDSHAKE : PYISOLATE_ERROR_DIED,
+                        self->phase == PYISOLATE_WORKER_SPAWNED ? PYISOLATE_ERROR_HANDSHAKE
+                        : PYISOLATE_ERROR_DIED,
                         "The process of the extension “%s” closed its connection to the host",
                         _pyisolate_worker_get_name (self));
   if (self->phase == PYISOLATE_WORKER_SPAWNED)
     return g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_HANDSHAKE,
                         "The extension “%s” ended before it could be loaded: its process %s",
-                        _pyisolate_worker_get_name (self), pyisolate_exit_reason_get_message (self->reason));
+                        _pyisolate_worker_get_name (self),
+                        pyisolate_exit_reason_get_message (self->reason));
 
   switch (pyisolate_exit_reason_get_kind (self->reason))
     {
@@ -100,9 +105,11 @@ new_error_of_exit (PyIsolateWorker *self)
       break;
     }
 
-  return g_error_new (PYISOLATE_ERROR, code, "The process of the extension “%s” %s%s", _pyisolate_worker_get_name (self),
+  return g_error_new (PYISOLATE_ERROR, code, "The process of the extension “%s” %s%s",
+                      _pyisolate_worker_get_name (self),
                       pyisolate_exit_reason_get_message (self->reason),
-                      self->phase == PYISOLATE_WORKER_LOADING ? " while the extension was being loaded" : "");
+                      self->phase == PYISOLATE_WORKER_LOADING
+                      ? " while the extension was being loaded" : "");
 }
 
 static gboolean
@@ -116,7 +123,8 @@ static GError *
 new_error_for_calls (PyIsolateWorker *self)
 {
   if (stopped_as_asked (self))
-    return g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING, "The extension “%s” was stopped",
+    return g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING,
+                        "The extension “%s” was stopped",
                         _pyisolate_worker_get_name (self));
   if (self->why != NULL)
     return g_error_copy (self->why);
@@ -138,7 +146,8 @@ be_gone (PyIsolateWorker *self)
     _pyisolate_endpoint_drain (self->endpoint); /* what it said before it ended counts */
   error = new_error_for_calls (self);
   self->phase = PYISOLATE_WORKER_GONE;
-  /* Whoever gets an error from its call now may load the extension again: so its state comes first. */
+  /* Whoever gets an error from its call now may load the extension again: so its state comes
+   * first. */
   self->callbacks->gone (self, as_asked ? NULL : error, self->reason, self->user_data);
   if (self->endpoint != NULL)
     {
@@ -205,7 +214,8 @@ _pyisolate_worker_end_for_message (PyIsolateWorker *self,
 {
   g_autoptr (GError) error = g_error_copy (problem);
 
-  g_prefix_error (&error, "The extension “%s” was ended for what it sent: ", _pyisolate_worker_get_name (self));
+  g_prefix_error (&error, "The extension “%s” was ended for what it sent: ",
+                  _pyisolate_worker_get_name (self));
   _pyisolate_worker_end (self, error);
 }
 
@@ -243,7 +253,8 @@ on_exited (PyIsolateProcess    *process,
   if (self->link_lost && pyisolate_exit_reason_get_status (reason) == SIGKILL)
     {
       g_object_unref (self->reason);
-      self->reason = _pyisolate_exit_reason_new (PYISOLATE_EXIT_KIND_LINK_CLOSED, SIGKILL, FALSE, FALSE, NULL);
+      self->reason = _pyisolate_exit_reason_new (PYISOLATE_EXIT_KIND_LINK_CLOSED, SIGKILL, FALSE,
+                                                 FALSE, NULL);
     }
   self->process_gone = TRUE;
   if (self->connecting != NULL)
@@ -274,7 +285,8 @@ spawn (PyIsolateWorker  *self,
 {
   g_autofree char *launcher = _pyisolate_get_launcher_path ();
   g_auto (GStrv) argv = _pyisolate_worker_make_argv (self->environment);
-  g_auto (GStrv) envv = _pyisolate_worker_make_envv (self->config, self->environment, self->state_directory);
+  g_auto (GStrv) envv = _pyisolate_worker_make_envv (self->config, self->environment,
+                                                     self->state_directory);
   PyIsolateProcessFd pass_fds[] = { { child_fd, PYISOLATE_WORKER_LINK_FD }, { child_lane_fd, PYISOLATE_WORKER_LANE_FD } };
   PyIsolateProcessSpec spec = {
     .tag = _pyisolate_worker_get_name (self),
@@ -310,7 +322,8 @@ _pyisolate_worker_start (PyIsolateWorker *self)
 
   if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
     {
-      self->why = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_SPAWN, "The extension “%s” cannot be started: %s",
+      self->why = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_SPAWN,
+                               "The extension “%s” cannot be started: %s",
                                _pyisolate_worker_get_name (self), g_strerror (errno));
       self->process_gone = self->link_gone = TRUE;
       be_gone (self);
@@ -350,7 +363,8 @@ _pyisolate_worker_stop (PyIsolateWorker *self)
 
   if (self->phase != PYISOLATE_WORKER_READY)
     {
-      error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING, "The extension “%s” was stopped while it was loaded",
+      error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING,
+                           "The extension “%s” was stopped while it was loaded",
                            _pyisolate_worker_get_name (self));
       if (self->phase < PYISOLATE_WORKER_READY)
         _pyisolate_worker_end (self, error);

@@ -22,7 +22,8 @@ make_torch_environment (EnvFixture *fixture)
                           "common==2.0", "extra==5.0", "windows==1.0", "other==1.0", "other==2.0",
                           "common==2.1", "common==1.0",
                           NULL);
-  environment = env_fixture_ensure (fixture, "torch", "common==2.0", "extra", "windows", "other==2.0",
+  environment = env_fixture_ensure (fixture, "torch", "common==2.0", "extra", "windows",
+                                    "other==2.0",
                                     NULL);
   site = env_site_packages (environment);
   return site;
@@ -90,7 +91,8 @@ test_lent (void)
 
   out = env_fixture_python (environment, IMPORT_TORCH);
   g_assert_cmpstr (out, ==, "2.13.0+fake lent 1.5 2.0");
-  real = env_fixture_python (environment, "import os, torch; print(os.path.realpath(torch.__file__))");
+  real = env_fixture_python (environment,
+                             "import os, torch; print(os.path.realpath(torch.__file__))");
   wanted = g_build_filename (site, "torch", "__init__.py", NULL);
   g_assert_cmpstr (real, ==, wanted);
   missing = env_fixture_python (environment,
@@ -99,7 +101,8 @@ test_lent (void)
   g_assert_cmpstr (missing, ==, "1.0 None None");
 
   problems = _pyisolate_environment_verify (fixture->root,
-                                            _pyisolate_environment_get_key (environment), NULL, &error);
+                                            _pyisolate_environment_get_key (environment), NULL,
+                                            &error);
   g_assert_no_error (error);
   g_assert_cmpuint (problems->len, ==, 0);
 }
@@ -178,7 +181,8 @@ test_fingerprint (void)
 
   plain = env_fixture_request (fixture, "other", NULL);
   without = ensure (plain);
-  g_assert_cmpstr (_pyisolate_environment_get_key (without), !=, _pyisolate_environment_get_key (first));
+  g_assert_cmpstr (_pyisolate_environment_get_key (without), !=,
+                   _pyisolate_environment_get_key (first));
 
   /* Another build of the same version, in the same place. */
   g_file_get_contents (record, &text, NULL, &error);
@@ -188,7 +192,8 @@ test_fingerprint (void)
   g_file_set_contents (record, changed, -1, &error);
   g_assert_no_error (error);
   other = ensure (request);
-  g_assert_cmpstr (_pyisolate_environment_get_key (other), !=, _pyisolate_environment_get_key (first));
+  g_assert_cmpstr (_pyisolate_environment_get_key (other), !=,
+                   _pyisolate_environment_get_key (first));
 }
 
 /* A directory that several packages share is not lent as a whole. */
@@ -230,8 +235,8 @@ test_repair (void)
 
   request = take_request (fixture, env_fixture_request (fixture, "other", NULL), site);
   environment = ensure (request);
-  repaired = _pyisolate_environment_repair (request, _pyisolate_environment_get_key (environment), NULL,
-                                            NULL, NULL, &error);
+  repaired = _pyisolate_environment_repair (request, _pyisolate_environment_get_key (environment),
+                                            NULL, NULL, NULL, &error);
   g_assert_no_error (error);
   out = env_fixture_python (repaired, IMPORT_TORCH);
   g_assert_cmpstr (out, ==, "2.13.0+fake lent 1.5 2.0");
@@ -281,7 +286,8 @@ test_refused (void)
 
   /* Built for another Python; renamed in, as the file is shared with uv's cache. */
   g_assert_cmpint (g_remove (wheel), ==, 0);
-  g_file_set_contents (wheel, "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp39-cp39-linux_x86_64\n",
+  g_file_set_contents (wheel,
+                       "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp39-cp39-linux_x86_64\n",
                        -1, &error);
   g_assert_no_error (error);
   assert_refused (fixture, request, "cp39-cp39");

@@ -32,8 +32,8 @@ links_are (gpointer data)
   return count_links () == *(guint *) data;
 }
 
-/* What the library keeps for the life of the process (its service thread, GDBus's thread, the environment of extensions
- * without dependencies) must be there before descriptors are counted. */
+/* What the library keeps for the life of the process (its service thread, GDBus's thread, the
+ * environment of extensions without dependencies) must be there before descriptors are counted. */
 static void
 warm_up (void)
 {
@@ -189,7 +189,8 @@ assert_finalized (GWeakRef *ref)
 
   object = g_weak_ref_get (ref);
   if (object != NULL)
-    g_error ("A %s is not finalized; it has %u references", G_OBJECT_TYPE_NAME (object), object->ref_count - 1);
+    g_error ("A %s is not finalized; it has %u references", G_OBJECT_TYPE_NAME (object),
+             object->ref_count - 1);
 }
 
 void
@@ -232,7 +233,8 @@ fail_with_log (PyIsolateExtension *extension,
   g_auto (GStrv) tail = extension != NULL ? pyisolate_extension_dup_log_tail (extension) : g_new0 (char *, 1);
   g_autofree char *lines = g_strjoinv ("\n", tail);
 
-  g_error ("%s\n%s%s", error->message, exception != NULL ? pyisolate_remote_exception_get_traceback (exception) : "", lines);
+  g_error ("%s\n%s%s", error->message, exception != NULL
+           ? pyisolate_remote_exception_get_traceback (exception) : "", lines);
 }
 
 PyIsolateExtension *
@@ -247,7 +249,8 @@ host_test_load_config (HostTest                 *test,
   if (extension == NULL)
     fail_with_log (pyisolate_extension_manager_get_extension (test->manager, pyisolate_extension_config_get_name (config)),
                    error);
-  g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_RUNNING);
+  g_assert_cmpint (pyisolate_extension_get_state (extension), ==,
+                   PYISOLATE_EXTENSION_STATE_RUNNING);
   host_test_watch (test, extension);
 
   return extension; /* the manager keeps it */

@@ -10,9 +10,9 @@
  *     host_assert_result (extension, "add", "(1, 2)", "int64 3");
  *   }
  *
- * At its end the fixture drops the manager and asserts that it, its extensions and its singletons are finalized;
- * test_util_add_func() then asserts that no process and no descriptor is left. All environments of a program are in one
- * venv root, so each is made once.
+ * At its end the fixture drops the manager and asserts that it, its extensions and its singletons
+ * are finalized; test_util_add_func() then asserts that no process and no descriptor is left. All
+ * environments of a program are in one venv root, so each is made once.
  *
  * Where each PYISOLATE_ERROR code is produced:
  *

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Stands for a worker's Python, and breaks the protocol in the way that HOSTILE names.
  *
- * As PREFIX/bin/python it answers the question what interpreter it is, and then speaks the link itself: raw D-Bus messages,
- * so that it can say what the library's own runtime never would. Most ways are of a worker that has become ready and was
- * called by the method "go"; every other call waits for ever. */
+ * As PREFIX/bin/python it answers the question what interpreter it is, and then speaks the link
+ * itself: raw D-Bus messages, so that it can say what the library's own runtime never would. Most
+ * ways are of a worker that has become ready and was called by the method "go"; every other call
+ * waits for ever. */
 #include "config.h"
 
 #include "pyisolate-build-id.h"
@@ -102,12 +103,16 @@ send_call_full (guint64     id,
                 const char *method,
                 GVariant   *bytes)
 {
-  GDBusMessage *message = g_dbus_message_new_method_call (NULL, PYISOLATE_LINK_OBJECT_PATH, LINK_INTERFACE, "Call");
+  GDBusMessage *message = g_dbus_message_new_method_call (NULL, PYISOLATE_LINK_OBJECT_PATH,
+                                                          LINK_INTERFACE, "Call");
   g_autofree guint64 *chain = g_new0 (guint64, n_chain + 1);
-  GVariant *ids = g_variant_new_fixed_array (G_VARIANT_TYPE_UINT64, chain, n_chain, sizeof (guint64));
+  GVariant *ids = g_variant_new_fixed_array (G_VARIANT_TYPE_UINT64, chain, n_chain,
+                                             sizeof (guint64));
 
-  g_dbus_message_set_body (message, g_variant_new ("(t@atss@ay@a{sv})", id, ids, target, method, bytes,
-                                                   g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0)));
+  g_dbus_message_set_body (message,
+                           g_variant_new ("(t@atss@ay@a{sv})", id, ids, target, method, bytes,
+                                          g_variant_new_array (G_VARIANT_TYPE ("{sv}"),
+                                                               NULL, 0)));
   send_message (message);
 }
 
@@ -117,14 +122,16 @@ send_call (const char *target,
            GVariant   *kwargs)
 {
   send_call_full (next_id (), 0, target, method,
-                  bytes_of (call_body (kwargs != NULL ? kwargs : g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0))));
+                  bytes_of (call_body (kwargs != NULL ? kwargs
+                                       : g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0))));
 }
 
 static void
 send_signal (const char *member,
              GVariant   *body)
 {
-  GDBusMessage *message = g_dbus_message_new_signal (PYISOLATE_LINK_OBJECT_PATH, LINK_INTERFACE, member);
+  GDBusMessage *message = g_dbus_message_new_signal (PYISOLATE_LINK_OBJECT_PATH, LINK_INTERFACE,
+                                                     member);
 
   g_dbus_message_set_body (message, body);
   send_message (message);
@@ -181,7 +188,8 @@ say_hello (void)
   gint64 number = 0;
 
   g_variant_dict_insert (&dict, "protocol", "x", (gint64) (way_is ("wrong-protocol") ? 99 : 1));
-  g_variant_dict_insert (&dict, "build", "s", way_is ("wrong-build") ? "0.0.0-other" : PYISOLATE_BUILD_ID);
+  g_variant_dict_insert (&dict, "build", "s", way_is ("wrong-build") ? "0.0.0-other"
+                         : PYISOLATE_BUILD_ID);
   g_variant_dict_insert (&dict, "python", "s", "3.11.7");
   g_variant_dict_insert (&dict, "pid", "x", (gint64) getpid ());
   if (g_str_has_prefix (way, "lane-"))
@@ -195,8 +203,8 @@ say_hello (void)
 
   answer = next_of_type (G_DBUS_MESSAGE_TYPE_METHOD_RETURN);
   bytes = g_variant_get_child_value (g_dbus_message_get_body (answer), 0);
-  value = g_variant_new_from_data (G_VARIANT_TYPE_VARIANT, g_variant_get_data (bytes), g_variant_get_size (bytes), FALSE,
-                                   NULL, NULL);
+  value = g_variant_new_from_data (G_VARIANT_TYPE_VARIANT, g_variant_get_data (bytes),
+                                   g_variant_get_size (bytes), FALSE, NULL, NULL);
   settings = g_variant_get_variant (value);
   g_variant_lookup (settings, "link", "x", &number);
   link_number = (guint32) number;
@@ -263,7 +271,8 @@ reply_with_error (GDBusMessage *call,
                   const char   *name,
                   const char   *details)
 {
-  GDBusMessage *answer = g_dbus_message_new_method_error_literal (call, name, "from a hostile worker");
+  GDBusMessage *answer = g_dbus_message_new_method_error_literal (call, name,
+                                                                  "from a hostile worker");
 
   g_dbus_message_set_body (answer, g_variant_new ("(s@ay)", "from a hostile worker",
                                                   bytes_of (g_variant_new_parsed (details))));
@@ -280,7 +289,8 @@ flood (const char *member,
         send_signal ("Event", g_variant_new ("(ts@ay)", (guint64) 0, "e",
                                              bytes_of (g_variant_new_variant (g_variant_new_int64 (i)))));
       else
-        send_signal ("Progress", g_variant_new ("(t@ay)", id, bytes_of (g_variant_new ("(ds)", 0.5, "p"))));
+        send_signal ("Progress",
+                     g_variant_new ("(t@ay)", id, bytes_of (g_variant_new ("(ds)", 0.5, "p"))));
     }
 }
 
@@ -301,11 +311,16 @@ misbehave_by_reply (GDBusMessage *go)
   else if (way_is ("reply-of-nothing"))
     send_message (g_dbus_message_new_method_reply (go));
   else if (way_is ("reply-of-nonsense"))
-    reply_with (go, g_variant_new ("(@aya{sv})", bytes_from_text ("nonsense, not a variant"), NULL));
+    reply_with (go, g_variant_new ("(@aya{sv})", bytes_from_text ("nonsense, not a variant"),
+                                   NULL));
   else if (way_is ("reply-not-normal"))
-    reply_with (go, g_variant_new ("(@aya{sv})", g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, "\002\000b", 3, 1), NULL));
+    reply_with (go, g_variant_new ("(@aya{sv})",
+                                   g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, "\002\000b", 3,
+                                                              1), NULL));
   else if (way_is ("reply-of-nulls"))
-    reply_with (go, g_variant_new ("(@aya{sv})", g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, "\0\0\0\0", 4, 1), NULL));
+    reply_with (go, g_variant_new ("(@aya{sv})",
+                                   g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, "\0\0\0\0", 4,
+                                                              1), NULL));
   else if (way_is ("reply-too-big"))
     {
       bytes = g_malloc0 (80 * 1024 * 1024);
@@ -344,15 +359,18 @@ misbehave_by_call (GDBusMessage *go)
   guint64 id = next_id ();
 
   if (way_is ("foreign-id"))
-    send_call_full (((guint64) (link_number + 1) << 32) | 1, 0, "listed", "keep", bytes_of (call_body (
+    send_call_full (((guint64) (link_number + 1) << 32) | 1, 0, "listed", "keep",
+                    bytes_of (call_body (
                       g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0))));
   else if (way_is ("id-of-host"))
-    send_call_full (1, 0, "listed", "keep", bytes_of (call_body (g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0))));
+    send_call_full (1, 0, "listed", "keep",
+                    bytes_of (call_body (g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0))));
   else if (way_is ("same-id"))
     {
       for (guint i = 0; i < 2; i++)
         send_call_full (id, 0, "listed", "keep",
-                        bytes_of (call_body (g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0))));
+                        bytes_of (call_body (g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL,
+                                                                  0))));
     }
   else if (way_is ("long-chain"))
     send_call_full (id, 1000, "listed", "keep",
@@ -376,13 +394,15 @@ misbehave_by_message (GDBusMessage *go,
                       guint64       go_id)
 {
   if (way_is ("no-such-method"))
-    send_message (g_dbus_message_new_method_call (NULL, PYISOLATE_LINK_OBJECT_PATH, LINK_INTERFACE, "Explode"));
+    send_message (g_dbus_message_new_method_call (NULL, PYISOLATE_LINK_OBJECT_PATH, LINK_INTERFACE,
+                                                  "Explode"));
   else if (way_is ("no-such-signal"))
     send_signal ("Exploded", g_variant_new ("(s)", "x"));
   else if (way_is ("event-of-numbers"))
     send_signal ("Event", g_variant_new ("(ii)", 1, 2));
   else if (way_is ("event-of-nonsense"))
-    send_signal ("Event", g_variant_new ("(ts@ay)", (guint64) 0, "e", bytes_from_text ("nonsense")));
+    send_signal ("Event",
+                 g_variant_new ("(ts@ay)", (guint64) 0, "e", bytes_from_text ("nonsense")));
   else if (way_is ("progress-of-nonsense"))
     send_signal ("Progress", g_variant_new ("(t@ay)", go_id, bytes_from_text ("nonsense")));
   else if (way_is ("log-of-nonsense"))
@@ -407,13 +427,16 @@ be_odd (GDBusMessage *go)
 {
   if (way_is ("stray-parts"))
     {
-      send_signal ("Progress", g_variant_new ("(t@ay)", (guint64) 12345, bytes_of (g_variant_new ("(ds)", 0.5, "stray"))));
+      send_signal ("Progress",
+                   g_variant_new ("(t@ay)", (guint64) 12345,
+                                  bytes_of (g_variant_new ("(ds)", 0.5, "stray"))));
       send_signal ("Event", g_variant_new ("(ts@ay)", (guint64) 12345, "stray",
                                            bytes_of (g_variant_new_variant (g_variant_new_int64 (1)))));
     }
   else if (way_is ("stray-cancel"))
     {
-      GDBusMessage *message = g_dbus_message_new_method_call (NULL, PYISOLATE_LINK_OBJECT_PATH, LINK_INTERFACE, "Cancel");
+      GDBusMessage *message = g_dbus_message_new_method_call (NULL, PYISOLATE_LINK_OBJECT_PATH,
+                                                              LINK_INTERFACE, "Cancel");
 
       g_dbus_message_set_flags (message, G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
       g_dbus_message_set_body (message, g_variant_new ("(t)", (guint64) 12345));
@@ -432,7 +455,8 @@ be_odd (GDBusMessage *go)
     {
       g_autoptr (GDBusMessage) answer = NULL;
 
-      send_message (g_dbus_message_new_method_call (NULL, PYISOLATE_LINK_OBJECT_PATH, "org.freedesktop.DBus.Introspectable",
+      send_message (g_dbus_message_new_method_call (NULL, PYISOLATE_LINK_OBJECT_PATH,
+                                                    "org.freedesktop.DBus.Introspectable",
                                                     "Introspect"));
       answer = next_of_type (G_DBUS_MESSAGE_TYPE_METHOD_RETURN);
       reply (go, g_variant_get_child_value (g_dbus_message_get_body (answer), 0));
@@ -501,7 +525,8 @@ misbehave_on_lane (PyIsolateLane *lane,
   else if (way_is ("lane-progress-of-nonsense"))
     send_on_lane (lane, PYISOLATE_FRAME_PROGRESS, go_id, NULL, "bad");
   else if (way_is ("lane-foreign-id"))
-    send_on_lane (lane, PYISOLATE_FRAME_CALL, ((guint64) (link_number + 1) << 32) | 1, "keep", NULL);
+    send_on_lane (lane, PYISOLATE_FRAME_CALL, ((guint64) (link_number + 1) << 32) | 1, "keep",
+                  NULL);
   else if (way_is ("lane-call-of-nonsense"))
     send_on_lane (lane, PYISOLATE_FRAME_CALL, next_id (), "keep", "nonsense");
   else if (way_is ("lane-closed"))
@@ -553,7 +578,8 @@ handle_go (GDBusMessage *go)
   g_variant_get_child (g_dbus_message_get_body (go), 0, "t", &id);
   if (way_is ("deaf"))
     g_atomic_int_set (&deaf, TRUE);
-  else if (!misbehave_by_reply (go) && !misbehave_by_call (go) && !misbehave_by_message (go, id) && !be_odd (go))
+  else if (!misbehave_by_reply (go) && !misbehave_by_call (go) && !misbehave_by_message (go, id) &&
+           !be_odd (go))
     _exit (8);
 }
 

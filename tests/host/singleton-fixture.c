@@ -10,7 +10,8 @@ host_add_singleton (HostTest   *test,
   g_autoptr (PyIsolateProxiedSingleton) singleton = pyisolate_proxied_singleton_new ();
   g_autoptr (GError) error = NULL;
 
-  g_assert_true (pyisolate_extension_manager_add_singleton (test->manager, name, singleton, &error));
+  g_assert_true (pyisolate_extension_manager_add_singleton (test->manager, name, singleton,
+                                                            &error));
   g_assert_no_error (error);
   host_test_watch (test, singleton);
 
@@ -26,7 +27,8 @@ host_add_method (PyIsolateProxiedSingleton *singleton,
 {
   g_autoptr (GError) error = NULL;
 
-  g_assert_true (pyisolate_proxied_singleton_add_method (singleton, name, signature, NULL, func, data, NULL, &error));
+  g_assert_true (pyisolate_proxied_singleton_add_method (singleton, name, signature, NULL, func,
+                                                         data, NULL, &error));
   g_assert_no_error (error);
 }
 

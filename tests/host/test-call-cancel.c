@@ -70,7 +70,8 @@ cancel_once (PyIsolateExtension *extension,
   return g_variant_get_double (at) - begun / 1e6;
 }
 
-/* Both clocks are the monotonic one. Other load on the machine may delay one of five, but not all. */
+/* Both clocks are the monotonic one. Other load on the machine may delay one of five, but not
+ * all. */
 static void
 test_cancel_reaches (gconstpointer data)
 {

@@ -89,7 +89,8 @@ test_odd_floats (void)
       g_autoptr (GVariant) result = NULL;
       double back;
 
-      result = pyisolate_extension_call_sync (extension, "echo", g_variant_new ("(d)", numbers[i]), NULL, NULL, NULL);
+      result = pyisolate_extension_call_sync (extension, "echo", g_variant_new ("(d)", numbers[i]),
+                                              NULL, NULL, NULL);
       g_assert_nonnull (result);
       back = g_variant_get_double (result);
       g_assert_cmpmem (&back, sizeof back, &numbers[i], sizeof back);
@@ -115,13 +116,16 @@ test_bad_values (void)
       deep = g_variant_ref_sink (g_variant_new_variant (outer));
       g_variant_unref (outer);
     }
-  result = pyisolate_extension_call_sync (extension, "echo", g_variant_new_tuple (&deep, 1), NULL, NULL, &error);
+  result = pyisolate_extension_call_sync (extension, "echo", g_variant_new_tuple (&deep, 1), NULL,
+                                          NULL, &error);
   g_assert_null (result);
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_VALUE);
   g_clear_error (&error);
 
-  big = g_variant_ref_sink (g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, bytes, 64 * 1024 * 1024, 1));
-  result = pyisolate_extension_call_sync (extension, "echo", g_variant_new_tuple (&big, 1), NULL, NULL, &error);
+  big = g_variant_ref_sink (g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, bytes, 64 * 1024 * 1024,
+                                                       1));
+  result = pyisolate_extension_call_sync (extension, "echo", g_variant_new_tuple (&big, 1), NULL,
+                                          NULL, &error);
   g_assert_null (result);
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_VALUE);
   g_clear_error (&error);
@@ -139,7 +143,8 @@ test_bad_values (void)
   host_assert_result (extension, "deep", "(3,)", "[<[<[int64 1]>]>]");
 }
 
-/* Where they lie in shared memory is for no C host to know: bytes are bytes, at any depth, and strings strings. */
+/* Where they lie in shared memory is for no C host to know: bytes are bytes, at any depth, and
+ * strings strings. */
 static void
 test_long_bytes (void)
 {
@@ -187,13 +192,16 @@ test_kwargs (void)
   g_autoptr (GVariant) result = NULL;
   g_autoptr (GError) error = NULL;
 
-  result = pyisolate_extension_call_sync (extension, "echo_all", g_variant_new_parsed ("(1, 'two')"),
-                                          g_variant_new_parsed ("{'a': <1>, 'b': <@mi nothing>}"), NULL, &error);
+  result = pyisolate_extension_call_sync (extension, "echo_all",
+                                          g_variant_new_parsed ("(1, 'two')"),
+                                          g_variant_new_parsed ("{'a': <1>, 'b': <@mi nothing>}"),
+                                          NULL, &error);
   g_assert_no_error (error);
   host_assert_value (result, "[<[<int64 1>, <'two'>]>, <{'a': <int64 1>, 'b': <objectpath '/pyisolate/None'>}>]");
   g_clear_pointer (&result, g_variant_unref);
 
-  result = pyisolate_extension_call_sync (extension, "add", NULL, g_variant_new_parsed ("{'b': <'y'>, 'a': <'x'>}"), NULL,
+  result = pyisolate_extension_call_sync (extension, "add", NULL,
+                                          g_variant_new_parsed ("{'b': <'y'>, 'a': <'x'>}"), NULL,
                                           &error);
   g_assert_no_error (error);
   host_assert_value (result, "'xy'");
@@ -261,7 +269,8 @@ test_bad_fds (void)
   host_assert_result (extension, "add", "(1, 2)", "int64 3");
 }
 
-/* More than the kernel takes at a time are an error of that call, in either direction; the fixture counts what stays open. */
+/* More than the kernel takes at a time are an error of that call, in either direction; the fixture
+ * counts what stays open. */
 static void
 test_too_many_fds (void)
 {

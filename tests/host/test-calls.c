@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls of an extension's methods: many of them, from threads and contexts, and when there is nobody to answer. */
+/* Calls of an extension's methods: many of them, from threads and contexts, and when there is
+ * nobody to answer. */
 #include "config.h"
 
 #include "host-fixture.h"
@@ -10,7 +11,8 @@ on_echoed (GObject      *source,
            gpointer      data)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GVariant) value = pyisolate_extension_call_finish (PYISOLATE_EXTENSION (source), result, &error);
+  g_autoptr (GVariant) value = pyisolate_extension_call_finish (PYISOLATE_EXTENSION (source),
+                                                                result, &error);
   GArray *seen = data;
   gint64 number;
 
@@ -37,7 +39,8 @@ test_thousand (void)
       g_autoptr (GArray) seen = g_array_new (FALSE, FALSE, sizeof (gint64));
 
       for (int j = 0; j < 1000; j++)
-        pyisolate_extension_call_async (extension, "echo", g_variant_new ("(i)", j), NULL, NULL, on_echoed, seen);
+        pyisolate_extension_call_async (extension, "echo", g_variant_new ("(i)", j), NULL, NULL,
+                                        on_echoed, seen);
       g_assert_cmpuint (seen->len, ==, 0);
       test_util_assert_until (has_all, seen, HOST_TEST_TIMEOUT_MS);
       for (int j = 0; j < 1000; j++)
@@ -104,7 +107,8 @@ test_not_running (void)
   g_autoptr (PyIsolateExtension) extension = NULL;
   GError *error;
 
-  pyisolate_extension_manager_load_extension_async (test->manager, config, NULL, host_store, &loaded);
+  pyisolate_extension_manager_load_extension_async (test->manager, config, NULL, host_store,
+                                                    &loaded);
   extension = g_object_ref (pyisolate_extension_manager_get_extension (test->manager, "it"));
   error = host_call_error (extension, "add", "(1, 2)", PYISOLATE_ERROR_NOT_RUNNING);
   host_assert_message (error, "*“it”*");
@@ -154,7 +158,8 @@ test_no_such_method (void)
 
       for (guint j = 0; j < G_N_ELEMENTS (names); j++)
         {
-          g_autoptr (GError) error = host_call_error (extension, names[j], NULL, PYISOLATE_ERROR_NO_SUCH_METHOD);
+          g_autoptr (GError) error = host_call_error (extension, names[j], NULL,
+                                                      PYISOLATE_ERROR_NO_SUCH_METHOD);
 
           g_test_message ("%s", error->message);
           if (j == 0)
@@ -265,7 +270,8 @@ test_sync_in_callback (void)
   PyIsolateExtension *extension = host_test_load (test, "basic");
   gboolean done = FALSE;
 
-  pyisolate_extension_call_async (extension, "add", g_variant_new ("(ii)", 1, 2), NULL, NULL, on_first, &done);
+  pyisolate_extension_call_async (extension, "add", g_variant_new ("(ii)", 1, 2), NULL, NULL,
+                                  on_first, &done);
   g_assert_false (done);
   test_util_assert_until (test_util_is_true, &done, HOST_TEST_TIMEOUT_MS);
 }

@@ -275,7 +275,8 @@ test_bad (gconstpointer data)
   else
     g_assert_no_error (error);
 
-  extension = pyisolate_extension_manager_load_extension_sync (test->manager, config, NULL, &load_error);
+  extension = pyisolate_extension_manager_load_extension_sync (test->manager, config, NULL,
+                                                               &load_error);
   g_assert_null (extension);
   g_assert_error (load_error, PYISOLATE_ERROR, bad->code);
   g_test_message ("%s", load_error->message);
@@ -293,7 +294,8 @@ test_bad_async (void)
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
 
-  pyisolate_extension_manager_load_extension_async (test->manager, config, NULL, host_store, &result);
+  pyisolate_extension_manager_load_extension_async (test->manager, config, NULL, host_store,
+                                                    &result);
   g_assert_null (result);
   host_wait_result (&result);
   extension = pyisolate_extension_manager_load_extension_finish (test->manager, result, &error);
@@ -307,7 +309,8 @@ assert_bad_root (const char *root,
                  const char *pattern)
 {
   g_autoptr (PyIsolateExtensionManager) manager = pyisolate_extension_manager_new (root);
-  g_autoptr (PyIsolateExtensionConfig) config = pyisolate_extension_config_new ("subject", module_path);
+  g_autoptr (PyIsolateExtensionConfig) config = pyisolate_extension_config_new ("subject",
+                                                                                module_path);
   g_autoptr (PyIsolateExtension) extension = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -451,7 +454,8 @@ test_properties (void)
   g_assert_false (pyisolate_extension_config_get_allow_source_builds (config));
   g_assert_false (pyisolate_extension_config_get_auto_update (config));
   g_assert_false (pyisolate_extension_config_get_share_torch (config));
-  g_assert_cmpuint (g_strv_length ((char **) pyisolate_extension_config_get_dependencies (config)), ==, 0);
+  g_assert_cmpuint (g_strv_length ((char **) pyisolate_extension_config_get_dependencies (config)),
+                    ==, 0);
 
   pspecs = g_object_class_list_properties (G_OBJECT_GET_CLASS (config), &n_pspecs);
   g_assert_cmpuint (n_pspecs, ==, 21);
@@ -535,8 +539,10 @@ test_from_directory (void)
   g_assert_cmpstr (pyisolate_extension_config_get_python (config), ==, ">=3.9");
   g_assert_cmpstr (pyisolate_extension_config_get_apis (config)[0], ==, "database");
   g_assert_cmpstr (pyisolate_extension_config_get_source_paths (config)[0], ==, shared);
-  g_assert_cmpstr (pyisolate_extension_config_get_index_url (config), ==, "https://index.invalid/simple");
-  g_assert_cmpstr (pyisolate_extension_config_get_extra_index_urls (config)[0], ==, "https://extra.invalid/simple");
+  g_assert_cmpstr (pyisolate_extension_config_get_index_url (config), ==,
+                   "https://index.invalid/simple");
+  g_assert_cmpstr (pyisolate_extension_config_get_extra_index_urls (config)[0], ==,
+                   "https://extra.invalid/simple");
   g_assert_cmpstr (pyisolate_extension_config_get_find_links (config)[0], ==, wheels);
   g_assert_cmpstr (pyisolate_extension_config_get_lock_file (config), ==, lock);
   g_assert_true (pyisolate_extension_config_get_allow_source_builds (config));
@@ -552,13 +558,15 @@ static void
 test_from_others (void)
 {
   g_autofree char *scratch = host_test_scratch ("from");
-  g_autofree char *requirements = write_file (scratch, "plain/requirements.txt", "# comment\none\ntwo==2 # why\n");
+  g_autofree char *requirements = write_file (scratch, "plain/requirements.txt",
+                                              "# comment\none\ntwo==2 # why\n");
   g_autofree char *init = write_file (scratch, "plain/__init__.py", "");
   g_autofree char *plain = g_build_filename (scratch, "plain", NULL);
   g_autofree char *script = write_file (scratch, "script.py",
                                         "# /// script\n# dependencies = ['three']\n# ///\nraise SystemError\n");
   g_autofree char *missing = g_build_filename (scratch, "missing", NULL);
-  g_autofree char *broken = write_file (scratch, "broken.py", "# /// script\n# dependencies = [\n# ///\n");
+  g_autofree char *broken = write_file (scratch, "broken.py",
+                                        "# /// script\n# dependencies = [\n# ///\n");
   g_autoptr (PyIsolateExtensionConfig) of_directory = NULL;
   g_autoptr (PyIsolateExtensionConfig) of_file = NULL;
   g_autoptr (GError) error = NULL;
@@ -612,13 +620,15 @@ test_environment_errors (void)
 {
   g_autoptr (HostTest) test = host_test_new ();
   g_autofree char *scratch = host_test_scratch ("uv");
-  g_autofree char *broken_uv = write_file (scratch, "uv", "#!/bin/sh\necho 'error: something odd' >&2\nexit 2\n");
+  g_autofree char *broken_uv = write_file (scratch, "uv",
+                                           "#!/bin/sh\necho 'error: something odd' >&2\nexit 2\n");
 
   assert_environment_error (test, "good==1", "good==2", NULL, PYISOLATE_ERROR_UNSOLVABLE);
 
   g_unsetenv ("UV_OFFLINE");
   g_setenv ("UV_HTTP_RETRIES", "0", TRUE);
-  assert_environment_error (test, "whatever", NULL, "http://127.0.0.1:9/simple", PYISOLATE_ERROR_NETWORK);
+  assert_environment_error (test, "whatever", NULL, "http://127.0.0.1:9/simple",
+                            PYISOLATE_ERROR_NETWORK);
   g_setenv ("UV_OFFLINE", "1", TRUE);
 
   g_assert_cmpint (g_chmod (broken_uv, 0700), ==, 0);

@@ -66,7 +66,8 @@ test_plain (void)
   assert_args (exception, "[<'wörd'>]");
   g_assert_null (pyisolate_remote_exception_get_cause (exception));
   g_assert_null (pyisolate_remote_exception_get_context (exception));
-  g_assert_cmpuint (g_strv_length ((char **) pyisolate_remote_exception_get_notes (exception)), ==, 0);
+  g_assert_cmpuint (g_strv_length ((char **) pyisolate_remote_exception_get_notes (exception)), ==,
+                    0);
 
   /* As Python prints it, and of the extension's own frames only. */
   g_assert_true (g_str_has_prefix (traceback, "Traceback (most recent call last):\n"));
@@ -99,7 +100,8 @@ test_kinds (void)
   g_object_unref (exception);
 
   exception = raise_in (extension, "unprintable", NULL);
-  assert_exception (exception, "raiser.unprintable.<locals>.Broken", "<str() of this exception raised SystemError>");
+  assert_exception (exception, "raiser.unprintable.<locals>.Broken",
+                    "<str() of this exception raised SystemError>");
   g_object_unref (exception);
 
   exception = raise_in (extension, "odd_text", NULL);
@@ -181,7 +183,8 @@ test_copies (void)
   g_autoptr (PyIsolateRemoteException) exception = NULL;
   g_autoptr (HostTest) test = host_test_new ();
 
-  error = host_call_error (host_test_load (test, "raiser"), "with_cause", NULL, PYISOLATE_ERROR_REMOTE_EXCEPTION);
+  error = host_call_error (host_test_load (test, "raiser"), "with_cause", NULL,
+                           PYISOLATE_ERROR_REMOTE_EXCEPTION);
   host_test_drop_manager (test);
   copy = g_error_copy (error);
   g_clear_error (&error);
@@ -200,12 +203,14 @@ test_import (void)
   g_autoptr (PyIsolateRemoteException) exception = NULL;
   PyIsolateExtension *extension;
 
-  error = host_test_fail_load (test, host_config ("bad", "import_raises"), PYISOLATE_ERROR_IMPORT_FAILED);
+  error = host_test_fail_load (test, host_config ("bad", "import_raises"),
+                               PYISOLATE_ERROR_IMPORT_FAILED);
   host_assert_message (error, "*“bad”*ImportError: no good*");
   exception = pyisolate_error_dup_remote_exception (error);
   assert_exception (exception, "ImportError", "no good");
   assert_exception (pyisolate_remote_exception_get_cause (exception), "LookupError", "at import");
-  g_assert_nonnull (strstr (pyisolate_remote_exception_get_traceback (exception), "import_raises.py"));
+  g_assert_nonnull (strstr (pyisolate_remote_exception_get_traceback (exception),
+                            "import_raises.py"));
 
   extension = pyisolate_extension_manager_get_extension (test->manager, "bad");
   g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_FAILED);
@@ -213,7 +218,8 @@ test_import (void)
   g_assert_error (last_error, PYISOLATE_ERROR, PYISOLATE_ERROR_IMPORT_FAILED);
 
   /* The next try has the row. */
-  host_assert_result (host_test_load_config (test, host_config ("bad", "raiser")), "fine", NULL, "'fine'");
+  host_assert_result (host_test_load_config (test, host_config ("bad", "raiser")), "fine", NULL,
+                      "'fine'");
 }
 
 static void
@@ -227,7 +233,8 @@ test_import_syntax (void)
 
   g_file_set_contents (path, "def broken(:\n", -1, &error);
   g_assert_no_error (error);
-  error = host_test_fail_load (test, pyisolate_extension_config_new ("broken", path), PYISOLATE_ERROR_IMPORT_FAILED);
+  error = host_test_fail_load (test, pyisolate_extension_config_new ("broken", path),
+                               PYISOLATE_ERROR_IMPORT_FAILED);
   exception = pyisolate_error_dup_remote_exception (error);
   g_assert_cmpstr (pyisolate_remote_exception_get_type_name (exception), ==, "SyntaxError");
   g_assert_nonnull (strstr (pyisolate_remote_exception_get_traceback (exception), "def broken(:"));

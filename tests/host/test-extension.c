@@ -70,7 +70,8 @@ test_states (void)
   g_autoptr (HostNews) news = NULL;
   g_autoptr (PyIsolateExtension) extension = NULL;
 
-  pyisolate_extension_manager_load_extension_async (test->manager, config, NULL, host_store, &loaded);
+  pyisolate_extension_manager_load_extension_async (test->manager, config, NULL, host_store,
+                                                    &loaded);
   news = host_news_new (pyisolate_extension_manager_get_extension (test->manager, "it"));
   host_wait_result (&loaded);
   extension = pyisolate_extension_manager_load_extension_finish (test->manager, loaded, NULL);
@@ -142,7 +143,8 @@ test_methods (void)
   g_assert_nonnull (say);
   g_assert_true (g_str_has_prefix (pyisolate_method_info_get_doc (say), "Prints it.\n"));
   g_assert_nonnull (strstr (pyisolate_method_info_get_doc (say), "More of"));
-  g_assert_cmpstr (pyisolate_method_info_get_signature (say), ==, "(text: str, loud: bool = False) -> str");
+  g_assert_cmpstr (pyisolate_method_info_get_signature (say), ==,
+                   "(text: str, loud: bool = False) -> str");
   g_assert_cmpstr (pyisolate_method_info_get_returns (say), ==, "str");
   g_assert_false (pyisolate_method_info_get_is_async (say));
   parameters = pyisolate_method_info_get_parameters (say);
@@ -150,7 +152,8 @@ test_methods (void)
   assert_parameter (parameters, 0, "text", "POSITIONAL_OR_KEYWORD", "str", NULL);
   assert_parameter (parameters, 1, "loud", "POSITIONAL_OR_KEYWORD", "bool", "False");
 
-  parameters = pyisolate_method_info_get_parameters (pyisolate_extension_find_method (extension, "static"));
+  parameters = pyisolate_method_info_get_parameters (pyisolate_extension_find_method (extension,
+                                                                                      "static"));
   g_assert_cmpuint (g_list_model_get_n_items (parameters), ==, 5);
   assert_parameter (parameters, 0, "x", "POSITIONAL_ONLY", NULL, NULL);
   assert_parameter (parameters, 1, "y", "POSITIONAL_OR_KEYWORD", NULL, NULL);
@@ -203,7 +206,8 @@ test_log (void)
   g_assert_nonnull (strstr (all, "talker: beyond!"));
 }
 
-/* Nobody iterates the main context: the lines wait, the oldest give way, and the tail has the last ones. */
+/* Nobody iterates the main context: the lines wait, the oldest give way, and the tail has the last
+ * ones. */
 static void
 test_log_flood (void)
 {
@@ -348,7 +352,8 @@ test_order (void)
   g_signal_handlers_disconnect_by_data (extension, of_extension);
 }
 
-/* A blocking call tells of itself before it returns, and leaves the extension's signals to the context. */
+/* A blocking call tells of itself before it returns, and leaves the extension's signals to the
+ * context. */
 static void
 test_order_sync (void)
 {
@@ -375,7 +380,8 @@ static void
 test_state_directory (void)
 {
   g_autoptr (HostTest) test = host_test_new ();
-  PyIsolateExtension *extension = host_test_load_config (test, host_config ("a name %2F", "talker"));
+  PyIsolateExtension *extension = host_test_load_config (test,
+                                                         host_config ("a name %2F", "talker"));
   g_autofree char *directory = g_strdup (pyisolate_extension_get_state_directory (extension));
   g_autofree char *temporary = g_build_filename (directory, "tmp", NULL);
   g_autofree char *hook = g_build_filename (directory, "stopped", NULL);
@@ -405,7 +411,8 @@ test_state_directory (void)
   host_assert_result (extension, "environment", "('HOME',)", expected);
   host_assert_result (extension, "environment", "('TMPDIR',)", expected_temporary);
   host_assert_result (extension, "environment", "('PYTHONPATH',)", "objectpath '/pyisolate/None'");
-  host_assert_result (extension, "environment", "('PYISOLATE_LINK_FD',)", "objectpath '/pyisolate/None'");
+  host_assert_result (extension, "environment", "('PYISOLATE_LINK_FD',)",
+                      "objectpath '/pyisolate/None'");
   host_assert_result (extension, "name", NULL, "'a name %2F'");
 }
 
@@ -424,7 +431,8 @@ test_variables (void)
   host_assert_result (extension, "environment", "('ONE',)", "'1'");
   host_assert_result (extension, "environment", "('TWO',)", "'a=b'");
   host_assert_result (extension, "environment", "('EMPTY',)", "''");
-  host_assert_result (extension, "environment", "('PYISOLATE_TEST_SECRET',)", "objectpath '/pyisolate/None'");
+  host_assert_result (extension, "environment", "('PYISOLATE_TEST_SECRET',)",
+                      "objectpath '/pyisolate/None'");
   host_assert_result (extension, "environment", "('PYTHONPATH',)", "objectpath '/pyisolate/None'");
   g_unsetenv ("PYTHONPATH");
 }
@@ -477,8 +485,8 @@ on_begun (PyIsolateExtension  *extension,
     begun->error = g_error_copy (error);
 }
 
-/* What a language binding does: it is told by the context's descriptors that there is something, and never runs the loop if
- * serving was enough. */
+/* What a language binding does: it is told by the context's descriptors that there is something,
+ * and never runs the loop if serving was enough. */
 static void
 begin_and_serve (PyIsolateExtension *extension,
                  const char         *args,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* However an extension ends: every call is answered, nothing of it is left, others go on, and it can be loaded again. */
+/* However an extension ends: every call is answered, nothing of it is left, others go on, and it
+ * can be loaded again. */
 #include "config.h"
 
 #include "host-fixture.h"
@@ -58,7 +59,8 @@ scene_assert_nobody (Scene *scene)
   g_autoptr (GArray) pids = test_util_find_processes (scene->mark);
 
   if (pids->len > 0)
-    g_error ("%u processes are left of the tree; one is %d", pids->len, g_array_index (pids, int, 0));
+    g_error ("%u processes are left of the tree; one is %d", pids->len,
+             g_array_index (pids, int, 0));
 }
 
 static void
@@ -106,7 +108,8 @@ end_by (Scene              *scene,
   host_begin (extension, ending->method, ending->args, NULL, &results[2]);
   for (guint i = 0; i < G_N_ELEMENTS (results); i++)
     {
-      g_autoptr (GError) error = host_end_error (extension, &results[i], PYISOLATE_ERROR, ending->code);
+      g_autoptr (GError) error = host_end_error (extension, &results[i], PYISOLATE_ERROR,
+                                                 ending->code);
 
       if (i == 0)
         g_test_message ("%s", error->message);
@@ -197,7 +200,8 @@ test_import (void)
   for (guint i = 0; i < G_N_ELEMENTS (import_faults); i++)
     {
       const ImportFault *fault = &import_faults[i];
-      PyIsolateExtensionConfig *config = marked_config ("faulty", "faults", scene->mark, fault->when);
+      PyIsolateExtensionConfig *config = marked_config ("faulty", "faults", scene->mark,
+                                                        fault->when);
       g_autoptr (GError) error = NULL;
 
       if (fault->code == PYISOLATE_ERROR_TIMED_OUT)
@@ -207,7 +211,8 @@ test_import (void)
       scene_assert_nobody (scene);
     }
   host_assert_result (scene_load (scene), "fine", NULL, "'fine'");
-  pyisolate_extension_kill (pyisolate_extension_manager_get_extension (scene->test->manager, "faulty"));
+  pyisolate_extension_kill (pyisolate_extension_manager_get_extension (scene->test->manager,
+                                                                       "faulty"));
   host_wait_state (pyisolate_extension_manager_get_extension (scene->test->manager, "faulty"),
                    PYISOLATE_EXTENSION_STATE_FAILED);
 }
@@ -272,7 +277,8 @@ test_flood (void)
     }
   host_assert_result (extension, "fine", NULL, "'fine'");
   g_assert_true (pyisolate_extension_stop_sync (extension, NULL, NULL));
-  g_test_message ("%" G_GSIZE_FORMAT " KiB more", (get_resident () - MIN (before, get_resident ())) / 1024);
+  g_test_message ("%" G_GSIZE_FORMAT " KiB more",
+                  (get_resident () - MIN (before, get_resident ())) / 1024);
   if (!test_util_is_slowed ())
     g_assert_cmpuint (get_resident (), <, before + 64 * 1024 * 1024);
 
@@ -310,8 +316,8 @@ are_done (gpointer data)
   return calls->n_done >= calls->target;
 }
 
-/* What a process that does not read is sent waits in the host, up to a limit: then calls fail at once. The others are answered
- * when it goes on. */
+/* What a process that does not read is sent waits in the host, up to a limit: then calls fail at
+ * once. The others are answered when it goes on. */
 static void
 test_does_not_read (void)
 {
@@ -325,7 +331,8 @@ test_does_not_read (void)
 
   g_assert_cmpint (kill (pyisolate_extension_get_pid (extension), SIGSTOP), ==, 0);
   for (guint i = 0; i < N_LARGE_CALLS; i++)
-    pyisolate_extension_call_async (extension, "size_of", g_variant_new ("(@ay)", data), NULL, NULL, on_large_call, &calls);
+    pyisolate_extension_call_async (extension, "size_of", g_variant_new ("(@ay)", data), NULL, NULL,
+                                    on_large_call, &calls);
   calls.target = N_LARGE_CALLS - 512 / 48 - 64 / 16 - 1; /* some in shared memory, and one is about to be written */
   test_util_assert_until (are_done, &calls, HOST_TEST_TIMEOUT_MS);
   g_test_message ("%" G_GSIZE_FORMAT " MiB more", (get_resident () - before) >> 20);
@@ -340,7 +347,8 @@ test_does_not_read (void)
   for (guint i = 0; i < N_LARGE_CALLS; i++)
     {
       g_autoptr (GError) error = NULL;
-      g_autoptr (GVariant) size = pyisolate_extension_call_finish (extension, calls.results[i], &error);
+      g_autoptr (GVariant) size = pyisolate_extension_call_finish (extension, calls.results[i],
+                                                                   &error);
 
       if (i < n_refused)
         g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
@@ -361,7 +369,8 @@ test_system_exit (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (methods); i++)
     {
-      g_autoptr (GError) error = host_call_error (extension, methods[i], NULL, PYISOLATE_ERROR_REMOTE_EXCEPTION);
+      g_autoptr (GError) error = host_call_error (extension, methods[i], NULL,
+                                                  PYISOLATE_ERROR_REMOTE_EXCEPTION);
 
       host_assert_message (error, "SystemExit: enough");
     }
@@ -397,7 +406,8 @@ test_children (void)
         pyisolate_extension_kill (extension);
       else
         g_error_free (host_call_error (extension, "leave", "(1,)", PYISOLATE_ERROR_DIED));
-      host_wait_state (extension, i == 0 ? PYISOLATE_EXTENSION_STATE_STOPPED : PYISOLATE_EXTENSION_STATE_FAILED);
+      host_wait_state (extension, i == 0 ? PYISOLATE_EXTENSION_STATE_STOPPED
+                       : PYISOLATE_EXTENSION_STATE_FAILED);
       scene_assert_nobody (scene);
       for (gsize j = 0; j < n_pids; j++)
         g_assert_false (test_util_process_is_alive ((int) numbers[j]));
@@ -417,7 +427,8 @@ assert_killed_in_time (Scene              *scene,
   g_assert_no_error (error);
   g_assert_cmpint (g_get_monotonic_time () - begun, >=, timeout * 1000);
   g_assert_cmpint (g_get_monotonic_time () - begun, <, (timeout + MARGIN_MS) * 1000);
-  g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_STOPPED);
+  g_assert_cmpint (pyisolate_extension_get_state (extension), ==,
+                   PYISOLATE_EXTENSION_STATE_STOPPED);
   g_assert_null (pyisolate_extension_dup_last_error (extension));
   host_news_wait_exited (news, PYISOLATE_EXIT_KIND_SIGNALED, SIGKILL);
   g_assert_true (pyisolate_exit_reason_get_expected (news->reason));
@@ -478,11 +489,13 @@ test_kill_while_stopping (void)
   pyisolate_extension_stop_async (extension, NULL, host_store, &result);
   host_news_wait_line (news, "stdout|*|stopping");
   g_assert_null (result);
-  g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_STOPPING);
+  g_assert_cmpint (pyisolate_extension_get_state (extension), ==,
+                   PYISOLATE_EXTENSION_STATE_STOPPING);
   pyisolate_extension_kill (extension);
   host_wait_result (&result);
   g_assert_true (pyisolate_extension_stop_finish (extension, result, NULL));
-  g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_STOPPED);
+  g_assert_cmpint (pyisolate_extension_get_state (extension), ==,
+                   PYISOLATE_EXTENSION_STATE_STOPPED);
 }
 
 static void
@@ -493,10 +506,12 @@ test_no_launcher (void)
   g_autoptr (GError) error = NULL;
 
   g_setenv ("PYISOLATE_LAUNCHER", "/not/there", TRUE);
-  error = host_test_fail_load (scene->test, host_config ("faulty", "faults"), PYISOLATE_ERROR_SPAWN);
+  error = host_test_fail_load (scene->test, host_config ("faulty", "faults"),
+                               PYISOLATE_ERROR_SPAWN);
   host_assert_message (error, "*/not/there*");
   g_setenv ("PYISOLATE_LAUNCHER", launcher, TRUE);
-  host_assert_result (host_test_load_config (scene->test, host_config ("faulty", "faults")), "fine", NULL, "'fine'");
+  host_assert_result (host_test_load_config (scene->test, host_config ("faulty", "faults")), "fine",
+                      NULL, "'fine'");
 }
 
 /* The group of the memory controller (version 1) that this process is in. */
@@ -572,10 +587,14 @@ main (int   argc,
   test_util_add_func ("/pyisolate/faults/import", test_import);
   test_util_add_data_func ("/pyisolate/faults/link-lost/shut", "shut_link", test_link_lost);
   test_util_add_data_func ("/pyisolate/faults/link-lost/closed", "close_link", test_link_lost);
-  test_util_add_data_func ("/pyisolate/faults/link-lost/all-closed", "close_everything", test_link_lost);
-  test_util_add_data_func ("/pyisolate/faults/link-lost/closed-and-hangs", "close_link_and_hang", test_link_lost);
-  test_util_add_data_func ("/pyisolate/faults/link-lost/replaced-and-hangs", "replace_link_and_hang", test_link_lost);
-  test_util_add_data_func ("/pyisolate/faults/link-lost/all-closed-and-hangs", "close_everything_and_hang",
+  test_util_add_data_func ("/pyisolate/faults/link-lost/all-closed", "close_everything",
+                           test_link_lost);
+  test_util_add_data_func ("/pyisolate/faults/link-lost/closed-and-hangs", "close_link_and_hang",
+                           test_link_lost);
+  test_util_add_data_func ("/pyisolate/faults/link-lost/replaced-and-hangs",
+                           "replace_link_and_hang", test_link_lost);
+  test_util_add_data_func ("/pyisolate/faults/link-lost/all-closed-and-hangs",
+                           "close_everything_and_hang",
                            test_link_lost);
   test_util_add_func ("/pyisolate/faults/flood", test_flood);
   test_util_add_func ("/pyisolate/faults/does-not-read", test_does_not_read);

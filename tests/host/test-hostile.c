@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A worker that breaks the protocol: its calls are answered, it is ended, and nobody else is harmed. */
+/* A worker that breaks the protocol: its calls are answered, it is ended, and nobody else is
+ * harmed. */
 #include "config.h"
 
 #include "singleton-fixture.h"
@@ -82,7 +83,8 @@ test_early (gconstpointer data)
 
   add_singletons (test, kept);
   config = hostile_config (what->way);
-  pyisolate_extension_config_set_start_timeout (config, strstr (what->way, "silent") != NULL ? 500 : 20000);
+  pyisolate_extension_config_set_start_timeout (config, strstr (what->way, "silent") != NULL ? 500
+                                                : 20000);
   error = host_test_fail_load (test, config, what->code);
   host_assert_message (error, what->pattern);
   extension = pyisolate_extension_manager_get_extension (test->manager, "hostile");
@@ -155,7 +157,8 @@ test_late (gconstpointer data)
   g_autoptr (HostNews) news = NULL;
 
   /* GDBus says so of what is not D-Bus at all. */
-  test_util_allow_log ("GLib-GIO", G_LOG_LEVEL_WARNING, "_g_dbus_worker_do_read_cb: error determining bytes needed*");
+  test_util_allow_log ("GLib-GIO", G_LOG_LEVEL_WARNING,
+                       "_g_dbus_worker_do_read_cb: error determining bytes needed*");
   add_singletons (test, kept);
   other = host_test_load_config (test, host_config ("other", "basic"));
   extension = host_test_load_config (test, hostile_config (what->way));
@@ -165,7 +168,8 @@ test_late (gconstpointer data)
   host_begin (extension, "go", NULL, NULL, &results[2]);
   for (guint i = 0; i < G_N_ELEMENTS (results); i++)
     {
-      g_autoptr (GError) error = host_end_error (extension, &results[i], PYISOLATE_ERROR, what->code);
+      g_autoptr (GError) error = host_end_error (extension, &results[i], PYISOLATE_ERROR,
+                                                 what->code);
 
       if (i == 0)
         g_test_message ("%s", error->message);
@@ -240,7 +244,8 @@ check_odd (const char *way)
   add_singletons (test, kept);
   extension = host_test_load_config (test, hostile_config (way));
   host_assert_result (extension, "go", NULL, "true");
-  g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_RUNNING);
+  g_assert_cmpint (pyisolate_extension_get_state (extension), ==,
+                   PYISOLATE_EXTENSION_STATE_RUNNING);
 }
 
 static void
@@ -302,7 +307,8 @@ test_odd_exception (void)
   g_assert_nonnull (pyisolate_remote_exception_get_args (exception));
   g_assert_nonnull (pyisolate_remote_exception_get_notes (exception));
   g_assert_null (pyisolate_remote_exception_get_cause (exception));
-  g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_RUNNING);
+  g_assert_cmpint (pyisolate_extension_get_state (extension), ==,
+                   PYISOLATE_EXTENSION_STATE_RUNNING);
 }
 
 /* Descriptors that nobody asked for are closed with the result; the fixture counts. */
@@ -345,16 +351,18 @@ test_deaf (void)
     {
       GVariant *block = g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, bytes, 1024 * 1024, 1);
 
-      pyisolate_extension_call_async (extension, "wait", g_variant_new_tuple (&block, 1), NULL, cancellable, host_store,
-                                      &results[i]);
+      pyisolate_extension_call_async (extension, "wait", g_variant_new_tuple (&block, 1), NULL,
+                                      cancellable, host_store, &results[i]);
     }
   error = host_end_error (extension, &first, PYISOLATE_ERROR, PYISOLATE_ERROR_TIMED_OUT);
   for (guint i = 0; i < G_N_ELEMENTS (results); i++)
     {
-      g_autoptr (GError) call_error = host_end_error (extension, &results[i], PYISOLATE_ERROR, PYISOLATE_ERROR_TIMED_OUT);
+      g_autoptr (GError) call_error = host_end_error (extension, &results[i], PYISOLATE_ERROR,
+                                                      PYISOLATE_ERROR_TIMED_OUT);
     }
   g_assert_true (pyisolate_extension_stop_sync (extension, NULL, NULL));
-  g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_STOPPED);
+  g_assert_cmpint (pyisolate_extension_get_state (extension), ==,
+                   PYISOLATE_EXTENSION_STATE_STOPPED);
 }
 
 static void
@@ -379,8 +387,10 @@ main (int   argc,
 
   add_cases ("handshake", early, G_N_ELEMENTS (early), test_early);
   add_cases ("messages", late, G_N_ELEMENTS (late), test_late);
-  test_util_add_data_func ("/pyisolate/hostile/messages/two-replies", "two-replies", test_two_replies);
-  /* GDBus takes minutes for 65536 messages under valgrind. test-outbox.c and test-operation.c have the limits there. */
+  test_util_add_data_func ("/pyisolate/hostile/messages/two-replies", "two-replies",
+                           test_two_replies);
+  /* GDBus takes minutes for 65536 messages under valgrind. test-outbox.c and test-operation.c have
+   * the limits there. */
   if (!test_util_is_slowed ())
     {
       test_util_add_data_func ("/pyisolate/hostile/flood/events", "event-flood", test_flood);
@@ -389,9 +399,11 @@ main (int   argc,
   if (g_strcmp0 (g_getenv ("PYISOLATE_TRANSPORT"), "dbus") != 0)
     {
       add_cases ("lanes", on_lane, G_N_ELEMENTS (on_lane), test_late);
-      test_util_add_data_func ("/pyisolate/hostile/lanes/two-replies", "lane-two-replies", test_two_replies);
+      test_util_add_data_func ("/pyisolate/hostile/lanes/two-replies", "lane-two-replies",
+                               test_two_replies);
       test_util_add_data_func ("/pyisolate/hostile/lanes/flood", "lane-event-flood", test_flood);
-      test_util_add_data_func ("/pyisolate/hostile/lanes/odd", "lane-stray-parts", test_odd_on_lane);
+      test_util_add_data_func ("/pyisolate/hostile/lanes/odd", "lane-stray-parts",
+                               test_odd_on_lane);
     }
   test_util_add_func ("/pyisolate/hostile/odd", test_odd);
   test_util_add_func ("/pyisolate/hostile/unlisted", test_unlisted);

@@ -27,8 +27,8 @@ count_threads (void)
   return n;
 }
 
-/* What malloc keeps for its threads counts as in use, and fills over hundreds of cycles with what was freed long ago. That
- * cache can be turned off only before a program starts. */
+/* What malloc keeps for its threads counts as in use, and fills over hundreds of cycles with what
+ * was freed long ago. That cache can be turned off only before a program starts. */
 static void
 restart_without_caches (char *argv[])
 {
@@ -78,7 +78,8 @@ use (PyIsolateExtension *extension)
   g_clear_error (&error);
   error = host_call_error (extension, "no_such_method", NULL, PYISOLATE_ERROR_NO_SUCH_METHOD);
   g_clear_error (&error);
-  error = host_call_error (extension, "call", "('nobody', 'echo')", PYISOLATE_ERROR_REMOTE_EXCEPTION);
+  error = host_call_error (extension, "call", "('nobody', 'echo')",
+                           PYISOLATE_ERROR_REMOTE_EXCEPTION);
   g_assert_true (pyisolate_extension_ping_sync (extension, NULL, NULL));
 }
 
@@ -162,7 +163,8 @@ test_cycles (void)
     }
 
   test_util_assert_no_children ();
-  g_test_message ("%u fds, then %u; %u threads, then %u", n_fds, test_util_count_fds (), n_threads, count_threads ());
+  g_test_message ("%u fds, then %u; %u threads, then %u", n_fds, test_util_count_fds (), n_threads,
+                  count_threads ());
   /* One or two of the last cycle are about to be closed. */
   g_assert_cmpuint (test_util_count_fds (), <=, n_fds + 8);
   /* Those of pools end when they have had nothing to do for a while. */

@@ -12,11 +12,12 @@
 #define N_BULK 64
 #define BULK_SIZE (64 * 1024)
 
-/* What may have been weighed before something else gets its turn: the two that wait at the gates, and few more. */
+/* What may have been weighed before something else gets its turn: the two that wait at the gates,
+ * and few more. */
 #define MOST_BEFORE 6
 
-/* Bulk calls from a context of their own. The first two wait at a gate each: when the second one does, all that is read
- * ahead has been read. */
+/* Bulk calls from a context of their own. The first two wait at a gate each: when the second one
+ * does, all that is read ahead has been read. */
 typedef struct {
   PyIsolateExtension *extension;
   GMainContext *context;
@@ -32,7 +33,8 @@ on_weighed (GObject      *source,
 {
   Load *load = user_data;
   g_autoptr (GError) error = NULL;
-  g_autoptr (GVariant) weight = pyisolate_extension_call_finish (PYISOLATE_EXTENSION (source), result, &error);
+  g_autoptr (GVariant) weight = pyisolate_extension_call_finish (PYISOLATE_EXTENSION (source),
+                                                                 result, &error);
 
   g_assert_no_error (error);
   g_assert_cmpint (g_variant_get_int64 (weight), ==, BULK_SIZE);
@@ -49,7 +51,8 @@ load_begin (Load               *load,
 
   load->extension = extension;
   load->context = context;
-  load->data = g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, data, BULK_SIZE, TRUE, g_free, data);
+  load->data = g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, data, BULK_SIZE, TRUE, g_free,
+                                        data);
   g_variant_ref_sink (load->data);
   for (guint i = 0; i < G_N_ELEMENTS (load->gates); i++)
     {
@@ -62,7 +65,8 @@ load_begin (Load               *load,
     {
       const char *gate = load->n_running < G_N_ELEMENTS (load->gates) ? load->gates[load->n_running] : "";
 
-      pyisolate_extension_call_async (extension, "weigh", g_variant_new ("(@ays)", load->data, gate), NULL, NULL,
+      pyisolate_extension_call_async (extension, "weigh",
+                                      g_variant_new ("(@ays)", load->data, gate), NULL, NULL,
                                       on_weighed, load);
     }
   g_main_context_pop_thread_default (context);

@@ -19,7 +19,8 @@ begin_load (HostTest                 *test,
   g_autoptr (PyIsolateExtensionConfig) config = config_to_take;
   PyIsolateExtension *extension;
 
-  pyisolate_extension_manager_load_extension_async (test->manager, config, cancellable, host_store, result);
+  pyisolate_extension_manager_load_extension_async (test->manager, config, cancellable, host_store,
+                                                    result);
   g_assert_null (*result);
   extension = pyisolate_extension_manager_get_extension (test->manager, pyisolate_extension_config_get_name (config));
   g_assert_nonnull (extension);
@@ -51,7 +52,8 @@ end_failed_load (HostTest      *test,
   g_autoptr (GError) error = NULL;
 
   host_wait_result (result);
-  g_assert_null (pyisolate_extension_manager_load_extension_finish (test->manager, *result, &error));
+  g_assert_null (pyisolate_extension_manager_load_extension_finish (test->manager, *result,
+                                                                    &error));
   g_assert_error (error, domain, code);
   g_clear_object (result);
 
@@ -215,7 +217,8 @@ test_load_async (void)
   g_assert_cmpfloat (pyisolate_extension_manager_get_progress (test->manager), <, 1);
 
   g_assert_true (end_load (test, &result) == extension);
-  g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_RUNNING);
+  g_assert_cmpint (pyisolate_extension_get_state (extension), ==,
+                   PYISOLATE_EXTENSION_STATE_RUNNING);
   g_assert_cmpfloat (pyisolate_extension_manager_get_progress (test->manager), ==, 1);
   g_assert_cmpfloat (last[0], ==, 1);
   g_assert_cmpfloat (last[1], ==, PYISOLATE_LOAD_STAGE_READY);
@@ -300,7 +303,8 @@ test_cancel (gconstpointer data)
       wait_importing (test, "other");
     }
 
-  begin_load (test, when == CANCEL_IN_UV || when == CANCEL_FOR_UV ? uv_config ("it") : slow_config ("it", fifo), cancellable, &result);
+  begin_load (test, when == CANCEL_IN_UV || when == CANCEL_FOR_UV ? uv_config ("it")
+              : slow_config ("it", fifo), cancellable, &result);
   if (when == CANCEL_IN_UV)
     test_util_assert_until (is_called, uv, HOST_TEST_TIMEOUT_MS);
   if (when == CANCEL_IN_IMPORT)
@@ -317,7 +321,8 @@ test_cancel (gconstpointer data)
   host_test_load_config (test, host_config ("it", "basic"));
 }
 
-/* At moments from the pool's to those in the queue behind one that starts: no such load outlives the next iterations. */
+/* At moments from the pool's to those in the queue behind one that starts: no such load outlives
+ * the next iterations. */
 static void
 test_cancel_around_queue (void)
 {
@@ -399,7 +404,8 @@ test_cancel_sync (void)
   gpointer parts[3] = { NULL, cancellable, NULL };
 
   g_signal_connect (test->manager, "extension-added", G_CALLBACK (on_added_start_thread), parts);
-  extension = pyisolate_extension_manager_load_extension_sync (test->manager, config, cancellable, &error);
+  extension = pyisolate_extension_manager_load_extension_sync (test->manager, config, cancellable,
+                                                               &error);
   g_assert_null (extension);
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_thread_join (parts[2]);
@@ -495,7 +501,8 @@ test_parallel_starts (void)
 
       fifos[i] = make_fifo ();
       begin_load (test, slow_config (name, fifos[i]), NULL, &results[i]);
-      starts.news[i] = host_news_new (pyisolate_extension_manager_get_extension (test->manager, name));
+      starts.news[i] = host_news_new (pyisolate_extension_manager_get_extension (test->manager,
+                                                                                 name));
     }
 
   for (guint i = 0; i < G_N_ELEMENTS (results); i++)
@@ -599,7 +606,8 @@ test_stop_all (void)
     {
       g_autoptr (PyIsolateExtension) extension = g_list_model_get_item (G_LIST_MODEL (test->manager), i);
 
-      g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_STOPPED);
+      g_assert_cmpint (pyisolate_extension_get_state (extension), ==,
+                       PYISOLATE_EXTENSION_STATE_STOPPED);
       g_assert_cmpint (pyisolate_extension_get_pid (extension), ==, 0);
     }
   g_assert_null (pyisolate_extension_dup_last_error (running[0]));
@@ -619,12 +627,18 @@ main (int   argc,
 
   test_util_add_func ("/pyisolate/loading/drop-loading", test_drop_loading);
   test_util_add_func ("/pyisolate/loading/load-async", test_load_async);
-  test_util_add_data_func ("/pyisolate/loading/cancel/before", GINT_TO_POINTER (CANCEL_BEFORE), test_cancel);
-  test_util_add_data_func ("/pyisolate/loading/cancel/at-once", GINT_TO_POINTER (CANCEL_AT_ONCE), test_cancel);
-  test_util_add_data_func ("/pyisolate/loading/cancel/in-uv", GINT_TO_POINTER (CANCEL_IN_UV), test_cancel);
-  test_util_add_data_func ("/pyisolate/loading/cancel/for-uv", GINT_TO_POINTER (CANCEL_FOR_UV), test_cancel);
-  test_util_add_data_func ("/pyisolate/loading/cancel/in-queue", GINT_TO_POINTER (CANCEL_IN_QUEUE), test_cancel);
-  test_util_add_data_func ("/pyisolate/loading/cancel/in-import", GINT_TO_POINTER (CANCEL_IN_IMPORT), test_cancel);
+  test_util_add_data_func ("/pyisolate/loading/cancel/before", GINT_TO_POINTER (CANCEL_BEFORE),
+                           test_cancel);
+  test_util_add_data_func ("/pyisolate/loading/cancel/at-once", GINT_TO_POINTER (CANCEL_AT_ONCE),
+                           test_cancel);
+  test_util_add_data_func ("/pyisolate/loading/cancel/in-uv", GINT_TO_POINTER (CANCEL_IN_UV),
+                           test_cancel);
+  test_util_add_data_func ("/pyisolate/loading/cancel/for-uv", GINT_TO_POINTER (CANCEL_FOR_UV),
+                           test_cancel);
+  test_util_add_data_func ("/pyisolate/loading/cancel/in-queue", GINT_TO_POINTER (CANCEL_IN_QUEUE),
+                           test_cancel);
+  test_util_add_data_func ("/pyisolate/loading/cancel/in-import",
+                           GINT_TO_POINTER (CANCEL_IN_IMPORT), test_cancel);
   test_util_add_func ("/pyisolate/loading/cancel/around-queue", test_cancel_around_queue);
   test_util_add_func ("/pyisolate/loading/cancel/late", test_cancel_late);
   test_util_add_func ("/pyisolate/loading/cancel/sync", test_cancel_sync);

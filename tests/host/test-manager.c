@@ -17,7 +17,8 @@ on_items_changed (GListModel *model,
                   guint       added,
                   Diary      *diary)
 {
-  g_string_append_printf (diary->log, "items %u-%u+%u=%u ", position, removed, added, g_list_model_get_n_items (model));
+  g_string_append_printf (diary->log, "items %u-%u+%u=%u ", position, removed, added,
+                          g_list_model_get_n_items (model));
 }
 
 static void
@@ -239,13 +240,15 @@ test_singletons (void)
   g_autoptr (GError) error = NULL;
   const char *const bad[] = { "", "a\377", "org.pyisolate.Host", "good" };
 
-  g_assert_true (pyisolate_extension_manager_add_singleton (test->manager, "good", singleton, &error));
+  g_assert_true (pyisolate_extension_manager_add_singleton (test->manager, "good", singleton,
+                                                            &error));
   g_assert_no_error (error);
   g_assert_true (pyisolate_extension_manager_get_singleton (test->manager, "good") == singleton);
   g_assert_null (pyisolate_extension_manager_get_singleton (test->manager, "other"));
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     {
-      g_assert_false (pyisolate_extension_manager_add_singleton (test->manager, bad[i], singleton, &error));
+      g_assert_false (pyisolate_extension_manager_add_singleton (test->manager, bad[i], singleton,
+                                                                 &error));
       g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG);
       g_clear_error (&error);
     }

@@ -24,7 +24,8 @@ on_keep (PyIsolateProxiedSingleton *singleton,
   Keeper *keeper = data;
 
   g_ptr_array_add (keeper->kept, g_object_ref (invocation));
-  g_signal_connect (pyisolate_invocation_get_cancellable (invocation), "cancelled", G_CALLBACK (on_cancelled), keeper);
+  g_signal_connect (pyisolate_invocation_get_cancellable (invocation), "cancelled",
+                    G_CALLBACK (on_cancelled), keeper);
 }
 
 static void
@@ -196,7 +197,8 @@ test_calls_limit (void)
   for (guint i = 0; i < 4096; i++)
     pyisolate_invocation_return_value (g_ptr_array_index (keeper.kept, i), NULL);
   value = host_end (extension, &result);
-  expected = g_strdup_printf ("[<int64 4096>, <[<('PyIsolateError', int64 %d)>]>]", PYISOLATE_ERROR_LIMIT);
+  expected = g_strdup_printf ("[<int64 4096>, <[<('PyIsolateError', int64 %d)>]>]",
+                              PYISOLATE_ERROR_LIMIT);
   host_assert_value (value, expected);
   keeper_clear (&keeper);
 }

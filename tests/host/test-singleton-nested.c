@@ -13,7 +13,8 @@ on_down_sync (PyIsolateProxiedSingleton *singleton,
   g_autoptr (GError) error = NULL;
 
   result = pyisolate_extension_call_sync (pyisolate_invocation_get_extension (invocation), "down",
-                                          pyisolate_invocation_get_args (invocation), NULL, NULL, &error);
+                                          pyisolate_invocation_get_args (invocation), NULL, NULL,
+                                          &error);
   if (result != NULL)
     pyisolate_invocation_return_value (invocation, result);
   else
@@ -42,8 +43,8 @@ on_down_async (PyIsolateProxiedSingleton *singleton,
                gpointer                   data)
 {
   pyisolate_extension_call_async (pyisolate_invocation_get_extension (invocation), "down",
-                                  pyisolate_invocation_get_args (invocation), NULL, NULL, on_down_result,
-                                  g_object_ref (invocation));
+                                  pyisolate_invocation_get_args (invocation), NULL, NULL,
+                                  on_down_result, g_object_ref (invocation));
 }
 
 typedef struct {
@@ -91,7 +92,8 @@ test_chain_limit (void)
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GVariant) value = NULL;
   g_autoptr (GError) error = NULL;
-  g_autofree char *expected = g_strdup_printf ("[<'RemoteError'>, <int64 %d>]", PYISOLATE_ERROR_LIMIT);
+  g_autofree char *expected = g_strdup_printf ("[<'RemoteError'>, <int64 %d>]",
+                                               PYISOLATE_ERROR_LIMIT);
 
   host_add_method (nest, "down", "i", on_down_async, NULL);
   extension = host_load_with_api (test, "it", "aclient", "nest");
@@ -120,7 +122,8 @@ on_relay (PyIsolateProxiedSingleton *singleton,
   g_autoptr (GVariant) result = NULL;
   g_autoptr (GError) error = NULL;
 
-  result = pyisolate_extension_call_sync (relay->other, relay->method, pyisolate_invocation_get_args (invocation), NULL, NULL,
+  result = pyisolate_extension_call_sync (relay->other, relay->method,
+                                          pyisolate_invocation_get_args (invocation), NULL, NULL,
                                           &error);
   g_assert_no_error (error);
   pyisolate_invocation_return_value (invocation, result);
@@ -149,7 +152,9 @@ test_ring (void)
   pyisolate_extension_config_set_apis (config, apis);
   relay_b.other = host_test_load_config (test, config);
 
-  host_assert_result (relay_a.other, "call", "('to_b', 'go', 'to_a', 'go', 'to_b', 'go', 'end', 'echo', 'round')", "'round'");
+  host_assert_result (relay_a.other, "call",
+                      "('to_b', 'go', 'to_a', 'go', 'to_b', 'go', 'end', 'echo', 'round')",
+                      "'round'");
 }
 
 typedef struct {
@@ -162,7 +167,8 @@ call_in_thread (gpointer data)
 {
   Threads *threads = data;
 
-  host_assert_result (threads->extension, "call", "('db', 'echo', 'from a thread')", "'from a thread'");
+  host_assert_result (threads->extension, "call", "('db', 'echo', 'from a thread')",
+                      "'from a thread'");
   g_atomic_int_inc (&threads->n_done);
   g_main_context_wakeup (NULL);
 
@@ -175,7 +181,8 @@ all_are_done (gpointer data)
   return g_atomic_int_get (&((Threads *) data)->n_done) == 6;
 }
 
-/* Other threads block too; the singleton's context is served by whoever iterates it or blocks in it. */
+/* Other threads block too; the singleton's context is served by whoever iterates it or blocks in
+ * it. */
 static void
 test_threads (void)
 {
@@ -207,7 +214,8 @@ on_context (PyIsolateProxiedSingleton *singleton,
   pyisolate_invocation_return_value (invocation, g_variant_new_boolean (mine));
 }
 
-/* Methods run where the singleton was made, or with follow-caller where the call was made that led to them. */
+/* Methods run where the singleton was made, or with follow-caller where the call was made that led
+ * to them. */
 static void
 test_contexts (void)
 {

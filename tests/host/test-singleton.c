@@ -27,12 +27,14 @@ test_mirror_handle_call (PyIsolateProxiedSingleton *singleton,
   g_assert_true (pyisolate_invocation_get_singleton (invocation) == singleton);
   if (g_str_equal (pyisolate_invocation_get_method (invocation), "parent"))
     {
-      PYISOLATE_PROXIED_SINGLETON_CLASS (test_mirror_parent_class)->handle_call (singleton, invocation);
+      PYISOLATE_PROXIED_SINGLETON_CLASS (test_mirror_parent_class)->handle_call (singleton,
+                                                                                 invocation);
       return;
     }
 
   value = g_variant_new ("(ss@*@a{sv})", pyisolate_extension_get_name (pyisolate_invocation_get_extension (invocation)),
-                         pyisolate_invocation_get_method (invocation), pyisolate_invocation_get_args (invocation),
+                         pyisolate_invocation_get_method (invocation),
+                         pyisolate_invocation_get_args (invocation),
                          pyisolate_invocation_get_kwargs (invocation));
   pyisolate_invocation_return_value (invocation, value);
 }
@@ -74,7 +76,8 @@ on_get (PyIsolateProxiedSingleton *singleton,
   if (value != NULL)
     pyisolate_invocation_return_value (invocation, value);
   else
-    pyisolate_invocation_return_error_literal (invocation, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "no such key");
+    pyisolate_invocation_return_error_literal (invocation, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+                                               "no such key");
 }
 
 /* Two extensions share the state. */
@@ -93,7 +96,8 @@ test_shared (void)
   one = host_load_with_api (test, "one", "client", "db");
   two = host_load_with_api (test, "two", "aclient", "db");
 
-  host_assert_result (one, "call", "('db', 'set', 'key', {'a': <[1, 2]>})", "objectpath '/pyisolate/None'");
+  host_assert_result (one, "call", "('db', 'set', 'key', {'a': <[1, 2]>})",
+                      "objectpath '/pyisolate/None'");
   host_assert_result (two, "call", "('db', 'get', 'key')", "{'a': <[int64 1, 2]>}");
   host_assert_result (two, "call", "('db', 'set', 'key', 2)", "objectpath '/pyisolate/None'");
   host_assert_result (one, "call", "('db', 'get', 'key')", "int64 2");
@@ -114,13 +118,16 @@ test_subclass (void)
   extension = host_load_with_api (test, "it", "client", "mirror");
   host_assert_result (extension, "call", "('mirror', 'any_name', 1, 'x')",
                       "('it', 'any_name', (int64 1, 'x'), @a{sv} {})");
-  result = pyisolate_extension_call_sync (extension, "call", g_variant_new ("(ss)", "mirror", "named"),
+  result = pyisolate_extension_call_sync (extension, "call",
+                                          g_variant_new ("(ss)", "mirror", "named"),
                                           g_variant_new_parsed ("{'key': <5>}"), NULL, &error);
   g_assert_no_error (error);
-  host_assert_value (result, "('it', 'named', objectpath '/pyisolate/EmptyTuple', {'key': int64 5})");
+  host_assert_value (result,
+                     "('it', 'named', objectpath '/pyisolate/EmptyTuple', {'key': int64 5})");
 
   /* Chaining up leads to the methods that were added: here none. */
-  error = host_call_error (extension, "call", "('mirror', 'parent')", PYISOLATE_ERROR_REMOTE_EXCEPTION);
+  error = host_call_error (extension, "call", "('mirror', 'parent')",
+                           PYISOLATE_ERROR_REMOTE_EXCEPTION);
   host_assert_message (error, "*RemoteError: *no method “parent”*");
 }
 
@@ -233,21 +240,26 @@ test_add_method (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (bad_names); i++)
     {
-      g_assert_false (pyisolate_proxied_singleton_add_method (singleton, bad_names[i], NULL, NULL, host_on_echo,
-                                                              g_object_ref (data), g_object_unref, &error));
+      g_assert_false (pyisolate_proxied_singleton_add_method (singleton, bad_names[i], NULL, NULL,
+                                                              host_on_echo,
+                                                              g_object_ref (data), g_object_unref,
+                                                              &error));
       g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG);
       g_clear_error (&error);
     }
   for (guint i = 0; i < G_N_ELEMENTS (bad_signatures); i++)
     {
-      g_assert_false (pyisolate_proxied_singleton_add_method (singleton, "good", bad_signatures[i], NULL, host_on_echo,
-                                                              g_object_ref (data), g_object_unref, &error));
+      g_assert_false (pyisolate_proxied_singleton_add_method (singleton, "good", bad_signatures[i],
+                                                              NULL, host_on_echo,
+                                                              g_object_ref (data), g_object_unref,
+                                                              &error));
       g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG);
       g_clear_error (&error);
     }
   /* What is replaced, and what is left, is freed. */
   for (guint i = 0; i < 2; i++)
-    g_assert_true (pyisolate_proxied_singleton_add_method (singleton, "good", "s", NULL, host_on_echo, g_object_ref (data),
+    g_assert_true (pyisolate_proxied_singleton_add_method (singleton, "good", "s", NULL,
+                                                           host_on_echo, g_object_ref (data),
                                                            g_object_unref, &error));
   g_assert_cmpuint (data->ref_count, ==, 2);
   for (guint i = 0; i < 3; i++)
@@ -261,7 +273,8 @@ on_gerror (PyIsolateProxiedSingleton *singleton,
            PyIsolateInvocation       *invocation,
            gpointer                   data)
 {
-  g_autoptr (GError) error = g_error_new (G_MARKUP_ERROR, G_MARKUP_ERROR_EMPTY, "“emptied”\nof all");
+  g_autoptr (GError) error = g_error_new (G_MARKUP_ERROR, G_MARKUP_ERROR_EMPTY,
+                                          "“emptied”\nof all");
 
   pyisolate_invocation_return_error (invocation, error);
 }

@@ -15,7 +15,8 @@ new_shared (gsize                size,
 {
   const gint64 shape[] = { size };
   g_autoptr (GError) error = NULL;
-  PyIsolateTensor *tensor = pyisolate_tensor_new_for_shape (PYISOLATE_DTYPE_UINT8, shape, 1, flags, &error);
+  PyIsolateTensor *tensor = pyisolate_tensor_new_for_shape (PYISOLATE_DTYPE_UINT8, shape, 1, flags,
+                                                            &error);
 
   g_assert_no_error (error);
   return tensor;
@@ -153,13 +154,15 @@ test_layout (void)
   gsize n_dims;
   g_autoptr (GError) error = NULL;
 
-  view = pyisolate_tensor_new (pyisolate_tensor_get_memory (shared), PYISOLATE_DTYPE_INT32, shape, 2, strides, 2, 400, &error);
+  view = pyisolate_tensor_new (pyisolate_tensor_get_memory (shared), PYISOLATE_DTYPE_INT32, shape,
+                               2, strides, 2, 400, &error);
   g_assert_no_error (error);
   assert_call (extension, "describe", view, NULL, "('i', [int64 3, 5], [int64 8, -28], false)");
   back = echo (extension, view);
   g_assert_cmpint (pyisolate_tensor_get_dtype (back), ==, PYISOLATE_DTYPE_INT32);
   g_assert_cmpmem (pyisolate_tensor_get_shape (back, &n_dims), n_dims * 8, shape, sizeof shape);
-  g_assert_cmpmem (pyisolate_tensor_get_strides (back, &n_dims), n_dims * 8, strides, sizeof strides);
+  g_assert_cmpmem (pyisolate_tensor_get_strides (back, &n_dims), n_dims * 8, strides,
+                   sizeof strides);
   g_assert_true (get_data (back) == get_data (view));
 }
 
@@ -256,7 +259,8 @@ on_double (PyIsolateProxiedSingleton *singleton,
 
   g_assert_no_error (error);
   get_data (tensor)[0] *= 2;
-  pyisolate_invocation_return_value (invocation, pyisolate_invocation_add_tensor (invocation, tensor));
+  pyisolate_invocation_return_value (invocation,
+                                     pyisolate_invocation_add_tensor (invocation, tensor));
 }
 
 static void
@@ -271,7 +275,8 @@ test_singleton (void)
 
   host_add_method (singleton, "double", NULL, on_double, NULL);
   get_data (tensor)[0] = 21;
-  result = call_with (host_load_with_api (test, "it", "tensors", "service"), "double", tensor, NULL);
+  result = call_with (host_load_with_api (test, "it", "tensors", "service"), "double", tensor,
+                      NULL);
   back = get_tensor (result, pyisolate_call_result_get_value (result));
   g_assert_true (get_data (back) == get_data (tensor));
   g_assert_cmpuint (get_data (tensor)[0], ==, 42);
@@ -296,12 +301,14 @@ test_limit (void)
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
   g_clear_error (&error);
 
-  error = host_call_error (extension, "make_many", "(10, 1000000)", PYISOLATE_ERROR_REMOTE_EXCEPTION);
+  error = host_call_error (extension, "make_many", "(10, 1000000)",
+                           PYISOLATE_ERROR_REMOTE_EXCEPTION);
   host_assert_result (extension, "drop", NULL, "objectpath '/pyisolate/None'");
   back = echo (extension, small);
 }
 
-/* Sent and dropped at once, to a process that does not run: it is there when that goes on, and gone afterwards. */
+/* Sent and dropped at once, to a process that does not run: it is there when that goes on, and gone
+ * afterwards. */
 static void
 test_stopped (void)
 {
@@ -354,7 +361,8 @@ has_fds (gpointer data)
   return test_util_count_fds () == GPOINTER_TO_UINT (data);
 }
 
-/* Whenever the process dies, nothing of what was on its way is left; what the host still uses it may use. */
+/* Whenever the process dies, nothing of what was on its way is left; what the host still uses it
+ * may use. */
 static void
 test_kill (void)
 {
@@ -400,7 +408,8 @@ test_kill (void)
 static gsize
 count_shared (PyIsolateExtension *extension)
 {
-  g_autofree char *path = g_strdup_printf ("/proc/%d/maps", pyisolate_extension_get_pid (extension));
+  g_autofree char *path = g_strdup_printf ("/proc/%d/maps",
+                                           pyisolate_extension_get_pid (extension));
   g_autofree char *maps = NULL;
   gsize n = 0;
 
@@ -430,7 +439,8 @@ test_many (void)
         n_fds = test_util_count_fds ();
     }
 
-  g_test_message ("%u mappings here, %" G_GSIZE_FORMAT " there", count_mappings (), count_shared (extension));
+  g_test_message ("%u mappings here, %" G_GSIZE_FORMAT " there", count_mappings (),
+                  count_shared (extension));
   g_assert_cmpuint (test_util_count_fds (), <=, n_fds + 40); /* the pool has classes of its own for what grew */
   g_assert_cmpuint (count_mappings (), <, 80);
   g_assert_cmpuint (count_shared (extension), <, 160);

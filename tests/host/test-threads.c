@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Threads that do at the same time all that may be done from any thread, while the main context runs. */
+/* Threads that do at the same time all that may be done from any thread, while the main context
+ * runs. */
 #include "config.h"
 
 #include "host-fixture.h"
@@ -89,7 +90,9 @@ call_sync (Hand               *hand,
   GError *error = NULL;
   GVariant *value;
 
-  value = pyisolate_extension_call_sync (extension, "call", g_variant_new ("(ssi)", "db", "echo", 5), NULL, NULL, &error);
+  value = pyisolate_extension_call_sync (extension, "call",
+                                         g_variant_new ("(ssi)", "db", "echo", 5), NULL, NULL,
+                                         &error);
   check_echo (hand->hammer, value, error);
 }
 
@@ -101,8 +104,8 @@ call_async (Hand               *hand,
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
 
   hand->n_pending++;
-  pyisolate_extension_call_async (extension, "call", g_variant_new ("(ssi)", "db", "echo", 5), NULL, cancellable, on_echoed,
-                                  hand);
+  pyisolate_extension_call_async (extension, "call", g_variant_new ("(ssi)", "db", "echo", 5), NULL,
+                                  cancellable, on_echoed, hand);
   if (cancelled)
     g_cancellable_cancel (cancellable);
 }
@@ -128,7 +131,8 @@ look (PyIsolateExtension *extension)
   g_auto (GStrv) tail = pyisolate_extension_dup_log_tail (extension);
   g_autoptr (GError) error = pyisolate_extension_dup_last_error (extension);
 
-  g_assert_cmpint (pyisolate_extension_get_state (extension), >=, PYISOLATE_EXTENSION_STATE_RUNNING);
+  g_assert_cmpint (pyisolate_extension_get_state (extension), >=,
+                   PYISOLATE_EXTENSION_STATE_RUNNING);
   g_assert_cmpint (pyisolate_extension_get_pid (extension), >=, 0);
   pyisolate_extension_get_memory_usage (extension);
   g_assert_nonnull (pyisolate_extension_get_name (extension));
@@ -222,7 +226,8 @@ answer (gpointer data)
   g_autoptr (GVariant) value = g_variant_get_child_value (args, 0);
 
   if (g_cancellable_is_cancelled (pyisolate_invocation_get_cancellable (invocation)))
-    pyisolate_invocation_return_error_literal (invocation, G_IO_ERROR, G_IO_ERROR_CANCELLED, "cancelled");
+    pyisolate_invocation_return_error_literal (invocation, G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                                               "cancelled");
   else
     pyisolate_invocation_return_value (invocation, value);
 
@@ -250,7 +255,8 @@ answer_in_pool (gpointer data,
   answer (data);
 }
 
-/* A call that was given up may still come while everything is being dropped: the pool lasts as long as the singleton. */
+/* A call that was given up may still come while everything is being dropped: the pool lasts as long
+ * as the singleton. */
 static void
 free_pool (gpointer pool)
 {
@@ -272,7 +278,8 @@ load_both (HostTest    *test,
   const char *apis[] = { "db", NULL };
   g_autoptr (PyIsolateProxiedSingleton) db = pyisolate_proxied_singleton_new ();
 
-  g_assert_true (pyisolate_proxied_singleton_add_method (db, "echo", "i", NULL, on_echo, pool, free_pool, NULL));
+  g_assert_true (pyisolate_proxied_singleton_add_method (db, "echo", "i", NULL, on_echo, pool,
+                                                         free_pool, NULL));
   g_assert_true (pyisolate_extension_manager_add_singleton (test->manager, "db", db, NULL));
   for (guint i = 0; i < G_N_ELEMENTS (files); i++)
     {
@@ -358,7 +365,8 @@ test_ends (void)
       for (guint j = 0; j < G_N_ELEMENTS (threads); j++)
         g_thread_join (threads[j]);
       g_assert_true (pyisolate_extension_stop_sync (extension, NULL, NULL));
-      g_assert_cmpint (pyisolate_extension_get_state (extension), >=, PYISOLATE_EXTENSION_STATE_STOPPED);
+      g_assert_cmpint (pyisolate_extension_get_state (extension), >=,
+                       PYISOLATE_EXTENSION_STATE_STOPPED);
     }
 }
 
@@ -421,8 +429,10 @@ main (int   argc,
   host_test_init (&argc, &argv);
 
   test_util_add_data_func ("/pyisolate/threads/hammer", GINT_TO_POINTER (END_NOT), test_hammer);
-  test_util_add_data_func ("/pyisolate/threads/hammer-and-stop", GINT_TO_POINTER (END_BY_STOP), test_hammer);
-  test_util_add_data_func ("/pyisolate/threads/hammer-and-kill", GINT_TO_POINTER (END_BY_KILL), test_hammer);
+  test_util_add_data_func ("/pyisolate/threads/hammer-and-stop", GINT_TO_POINTER (END_BY_STOP),
+                           test_hammer);
+  test_util_add_data_func ("/pyisolate/threads/hammer-and-kill", GINT_TO_POINTER (END_BY_KILL),
+                           test_hammer);
   test_util_add_func ("/pyisolate/threads/ends", test_ends);
   test_util_add_func ("/pyisolate/threads/managers", test_managers);
   test_util_add_func ("/pyisolate/threads/drop-elsewhere", test_drop_elsewhere);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A link with lanes: which way what goes, and what happens between the ways. The test plays the worker. */
+/* A link with lanes: which way what goes, and what happens between the ways. The test plays the
+ * worker. */
 #include "config.h"
 
 #include "link-pair.h"
@@ -94,7 +95,8 @@ call_by (Link          *link,
          LinkBox       *box)
 {
   g_atomic_ref_count_inc (&box->ref_count);
-  g_assert_true (_pyisolate_endpoint_call (link->pair->host.endpoint, lane, link_frame_call (id, "go"), on_reply, box,
+  g_assert_true (_pyisolate_endpoint_call (link->pair->host.endpoint, lane,
+                                           link_frame_call (id, "go"), on_reply, box,
                                            (GDestroyNotify) link_box_unref, NULL));
 }
 
@@ -150,7 +152,8 @@ test_round_trip (void)
   g_assert_cmpuint (link_box_count (link->pair->worker.box), ==, 0);
 }
 
-/* The second is made on demand: the worker gets its other end, on which something may lie already. */
+/* The second is made on demand: the worker gets its other end, on which something may lie
+ * already. */
 static void
 test_open (void)
 {
@@ -183,7 +186,8 @@ test_refused (void)
   g_autoptr (PyIsolateLane) first = _pyisolate_endpoint_open_lane (link->pair->host.endpoint);
   g_autoptr (PyIsolateLane) second = _pyisolate_endpoint_open_lane (link->pair->host.endpoint);
   g_autoptr (PyIsolateFrame) opening = link_box_take (link->pair->worker.box);
-  g_autoptr (GError) error = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT, "no room");
+  g_autoptr (GError) error = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+                                                  "no room");
 
   link_side_send (&link->pair->worker, _pyisolate_frame_new_error (opening->id, error));
   link_side_assert_ended (&link->pair->host, PYISOLATE_ERROR_BAD_MESSAGE, "does not take a lane");
@@ -235,7 +239,8 @@ test_cancel_ahead (void)
   g_assert_cmpuint (cancel->id, ==, LINK_ID (1));
 }
 
-/* The host's cancellations go by the transport; of a call that the socket has not taken yet there is nothing to cancel. */
+/* The host's cancellations go by the transport; of a call that the socket has not taken yet there
+ * is nothing to cancel. */
 static void
 test_cancel (void)
 {

@@ -109,7 +109,8 @@ test_errors (LinkPair *pair)
 
       link_side_call (&pair->worker, link_frame_call (LINK_ID (code + 1), "fail"), box);
       call = link_box_take (pair->host.box);
-      _pyisolate_endpoint_respond (pair->host.endpoint, _pyisolate_frame_new_error (call->id, error));
+      _pyisolate_endpoint_respond (pair->host.endpoint,
+                                   _pyisolate_frame_new_error (call->id, error));
 
       link_box_wait_ends (box, 1);
       g_assert_no_error (box->error);
@@ -164,7 +165,8 @@ add_fds (PyIsolateFrame *frame,
   return frame;
 }
 
-/* As many as the kernel lets travel do; one more is an error of the one that sends them, and not the end of the link. */
+/* As many as the kernel lets travel do; one more is an error of the one that sends them, and not
+ * the end of the link. */
 static void
 test_too_many_fds (LinkPair *pair)
 {
@@ -174,7 +176,9 @@ test_too_many_fds (LinkPair *pair)
   g_autoptr (GError) error = NULL;
 
   link_pair_start_both (pair);
-  g_assert_false (_pyisolate_endpoint_call (pair->host.endpoint, NULL, add_fds (link_frame_call (1, "x"), PYISOLATE_MAX_FDS + 1),
+  g_assert_false (_pyisolate_endpoint_call (pair->host.endpoint, NULL,
+                                            add_fds (link_frame_call (1, "x"),
+                                                     PYISOLATE_MAX_FDS + 1),
                                             NULL, NULL, NULL, &error));
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
 
@@ -183,7 +187,8 @@ test_too_many_fds (LinkPair *pair)
   g_assert_cmpuint (call->id, ==, 2);
   g_assert_cmpuint (call->n_fds, ==, PYISOLATE_MAX_FDS);
 
-  _pyisolate_endpoint_respond (pair->worker.endpoint, add_fds (link_frame_return (2, "x"), PYISOLATE_MAX_FDS + 1));
+  _pyisolate_endpoint_respond (pair->worker.endpoint,
+                               add_fds (link_frame_return (2, "x"), PYISOLATE_MAX_FDS + 1));
   answer = link_box_take (box);
   g_assert_cmpint (answer->kind, ==, PYISOLATE_FRAME_ERROR);
   g_assert_cmpstr (answer->name, ==, "org.pyisolate.Error.Limit");
@@ -367,8 +372,8 @@ call_back (LinkSide       *side,
     }
 
   text = g_strdup_printf ("%u", depth - 1);
-  call = link_frame_call (side == &pair->host ? _pyisolate_endpoint_new_id () : LINK_ID (g_atomic_int_add (&last_id, 1)),
-                          text);
+  call = link_frame_call (side == &pair->host ? _pyisolate_endpoint_new_id ()
+                          : LINK_ID (g_atomic_int_add (&last_id, 1)), text);
   chain = g_new (guint64, frame->n_chain + 1);
   for (guint i = 0; i < frame->n_chain; i++)
     chain[i] = frame->chain[i];
@@ -378,7 +383,8 @@ call_back (LinkSide       *side,
   nested = g_new (Nested, 1);
   nested->other = side;
   nested->call = frame;
-  g_assert_true (_pyisolate_endpoint_call (side->endpoint, NULL, call, on_nested_reply, nested, nested_free, NULL));
+  g_assert_true (_pyisolate_endpoint_call (side->endpoint, NULL, call, on_nested_reply, nested,
+                                           nested_free, NULL));
   return TRUE;
 }
 
@@ -390,7 +396,8 @@ test_nested (LinkPair *pair)
   pair->host.hook = pair->worker.hook = call_back;
   pair->host.hook_data = pair->worker.hook_data = pair;
   link_pair_start_both (pair);
-  link_side_call (&pair->host, link_frame_call (_pyisolate_endpoint_new_id (), G_STRINGIFY (DEPTH)), box);
+  link_side_call (&pair->host, link_frame_call (_pyisolate_endpoint_new_id (), G_STRINGIFY (DEPTH)),
+                  box);
   link_box_assert_returned (box, G_STRINGIFY (DEPTH) " calls led here");
 }
 
@@ -418,7 +425,8 @@ test_many_calls (LinkPair *pair)
 
   for (guint i = 0; i < N_CALLS; i++)
     {
-      link_side_call (&pair->host, link_frame_call (_pyisolate_endpoint_new_id (), "many"), from_host);
+      link_side_call (&pair->host, link_frame_call (_pyisolate_endpoint_new_id (), "many"),
+                      from_host);
       /* No more at a time than the host lets a worker have. */
       if (i % 1000 == 0)
         link_box_wait_ends (from_worker, i);
@@ -524,7 +532,8 @@ test_fail (LinkPair *pair)
   g_autoptr (LinkBox) waiting = link_box_new ();
   g_autoptr (LinkBox) cancelled = link_box_new ();
   g_autoptr (LinkBox) theirs = link_box_new ();
-  g_autoptr (GError) killed = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED, "killed");
+  g_autoptr (GError) killed = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED,
+                                                   "killed");
   g_autoptr (GError) other = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED, "other");
   g_autoptr (GError) error = NULL;
   g_autoptr (PyIsolateFrame) call = NULL;
@@ -549,7 +558,8 @@ test_fail (LinkPair *pair)
 
   /* The first reason stays. */
   _pyisolate_endpoint_fail (pair->host.endpoint, other);
-  g_assert_false (_pyisolate_endpoint_call (pair->host.endpoint, NULL, link_frame_call (9, "late"), NULL, NULL, NULL, &error));
+  g_assert_false (_pyisolate_endpoint_call (pair->host.endpoint, NULL, link_frame_call (9, "late"),
+                                            NULL, NULL, NULL, &error));
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED);
   g_assert_cmpuint (waiting->n_ends, ==, 3);
   g_assert_cmpuint (link_box_count (pair->host.box), ==, 2);
@@ -574,7 +584,8 @@ test_peer_vanishes (LinkPair *pair)
   g_assert_no_error (pair->host.box->error);
 }
 
-/* Calls around the end: each that is taken is answered, also where nobody has told the endpoint of the end yet. */
+/* Calls around the end: each that is taken is answered, also where nobody has told the endpoint of
+ * the end yet. */
 static void
 test_calls_at_the_end (LinkPair *pair)
 {
@@ -602,7 +613,8 @@ test_calls_at_the_end (LinkPair *pair)
 static void
 test_close_with_reason (LinkPair *pair)
 {
-  g_autoptr (GError) reason = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT, "enough");
+  g_autoptr (GError) reason = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+                                                   "enough");
 
   link_pair_start_both (pair);
   _pyisolate_endpoint_close (pair->host.endpoint, reason);
@@ -635,7 +647,8 @@ test_attached (LinkPair *pair)
   link_box_assert_returned (box, "done");
 }
 
-/* Bytes that wait for somebody are counted; the bodies here share one piece of memory, so the test needs none. */
+/* Bytes that wait for somebody are counted; the bodies here share one piece of memory, so the test
+ * needs none. */
 static void
 test_too_many_bytes (LinkPair *pair)
 {
@@ -686,7 +699,8 @@ add_case (LinkKind    kind,
 {
   static Case cases[64];
   static guint n_cases = 0;
-  g_autofree char *path = g_strdup_printf ("/pyisolate/endpoint/%s/%s", link_kind_names[kind], name);
+  g_autofree char *path = g_strdup_printf ("/pyisolate/endpoint/%s/%s", link_kind_names[kind],
+                                           name);
 
   g_assert_cmpuint (n_cases, <, G_N_ELEMENTS (cases));
   cases[n_cases] = (Case) { kind, func };

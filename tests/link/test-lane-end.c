@@ -83,7 +83,8 @@ send_raw (Half                      *half,
       *cmsg = (struct cmsghdr) { CMSG_LEN (n_fds * sizeof (int)), SOL_SOCKET, SCM_RIGHTS };
       memcpy (CMSG_DATA (cmsg), fds, n_fds * sizeof (int));
     }
-  g_assert_cmpint (sendmsg (half->peer, &message, 0), ==, sizeof *header + size + pieces[2].iov_len);
+  g_assert_cmpint (sendmsg (half->peer, &message, 0), ==,
+                   sizeof *header + size + pieces[2].iov_len);
 }
 
 #define CALL_PAYLOAD "\0\0\0\0\0\0\0\0" "\0" "name\0" /* a body of 8, an empty target, a name */
@@ -326,7 +327,8 @@ test_parts_and_budget (void)
       g_autoptr (PyIsolateFrame) frame = NULL;
       PyIsolateFrameView view;
 
-      g_assert_true (_pyisolate_transport_send (PYISOLATE_TRANSPORT (half.lane), make_call (i, 300000, 0), NULL));
+      g_assert_true (_pyisolate_transport_send (PYISOLATE_TRANSPORT (half.lane),
+                                                make_call (i, 300000, 0), NULL));
       _pyisolate_lane_lock (peer);
       while (!_pyisolate_lane_next (peer, &view))
         _pyisolate_lane_flush (half.lane);

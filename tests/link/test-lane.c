@@ -25,7 +25,8 @@ assert_is_call (PyIsolateFrame *frame,
   g_assert_true (g_bytes_equal (frame->body, expected->body));
 }
 
-/* Around the bounds of messages, with descriptors and without; all are still what they were when the last has come. */
+/* Around the bounds of messages, with descriptors and without; all are still what they were when
+ * the last has come. */
 static void
 test_sizes (void)
 {
@@ -74,7 +75,8 @@ test_too_large (void)
   Half half;
 
   half_init (&half);
-  g_assert_false (_pyisolate_transport_send (PYISOLATE_TRANSPORT (half.lane), make_call (1, PYISOLATE_LANE_MAX_BODY + 1, 0),
+  g_assert_false (_pyisolate_transport_send (PYISOLATE_TRANSPORT (half.lane),
+                                             make_call (1, PYISOLATE_LANE_MAX_BODY + 1, 0),
                                              &error));
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_VALUE);
   half_clear (&half);
@@ -243,12 +245,14 @@ test_cork (void)
   g_assert_cmpuint (half.n_waiting, ==, 0);
   _pyisolate_lane_uncork (half.lane);
 
-  g_assert_cmpint (recv (half.peer, message, sizeof message, MSG_DONTWAIT), ==, 5 * (sizeof (PyIsolateLaneHeader) + 16));
+  g_assert_cmpint (recv (half.peer, message, sizeof message, MSG_DONTWAIT), ==,
+                   5 * (sizeof (PyIsolateLaneHeader) + 16));
   g_assert_cmpint (recv (half.peer, message, sizeof message, MSG_DONTWAIT), <, 0);
   half_clear (&half);
 }
 
-/* The bytes of a sender that has its own memory may change once it has sent them; so may its descriptors. */
+/* The bytes of a sender that has its own memory may change once it has sent them; so may its
+ * descriptors. */
 static void
 test_views (void)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What waits for a main context, done by who iterates it or by who blocks in it; and the service thread. */
+/* What waits for a main context, done by who iterates it or by who blocks in it; and the service
+ * thread. */
 #include "config.h"
 
 #include "pyisolate-mailbox-private.h"
@@ -169,7 +170,8 @@ take_note_of_other (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* What a job posts is done at the next turn: a mailbox that fills itself does not keep the others waiting. */
+/* What a job posts is done at the next turn: a mailbox that fills itself does not keep the others
+ * waiting. */
 static void
 test_turns (void)
 {
@@ -195,7 +197,8 @@ iterate_again (gpointer data)
   take_note (&(Note) { .letter = 'e' });
 }
 
-/* A job that iterates its own context, as a modal dialog does: the others are done inside of it, and none twice. */
+/* A job that iterates its own context, as a modal dialog does: the others are done inside of it,
+ * and none twice. */
 static void
 test_nested_iteration (void)
 {
@@ -341,8 +344,8 @@ start_waiter (Waiter *waiter)
   return thread;
 }
 
-/* The default context is this thread's; another one that blocks must not do what is meant for it. What it leaves, and what
- * comes for it when it has gone, is not lost. */
+/* The default context is this thread's; another one that blocks must not do what is meant for it.
+ * What it leaves, and what comes for it when it has gone, is not lost. */
 static void
 test_wait_without_context (void)
 {
@@ -355,14 +358,18 @@ test_wait_without_context (void)
   thread = start_waiter (&waiter);
   g_assert_true (waiter.mailbox != main_mailbox);
 
-  post_note (main_mailbox, PYISOLATE_JOB_CALL, (Note) { .letter = 'm', .thread = g_thread_self () });
+  post_note (main_mailbox, PYISOLATE_JOB_CALL,
+             (Note) { .letter = 'm', .thread = g_thread_self () });
   post_note (waiter.mailbox, PYISOLATE_JOB_CALL, (Note) { .letter = 'w', .thread = thread });
-  post_note (waiter.mailbox, PYISOLATE_JOB_NOTIFICATION, (Note) { .letter = 'x', .thread = g_thread_self () });
-  post_note (waiter.mailbox, PYISOLATE_JOB_CALL, (Note) { .letter = 'W', .flag = &waiter.done, .thread = thread });
+  post_note (waiter.mailbox, PYISOLATE_JOB_NOTIFICATION,
+             (Note) { .letter = 'x', .thread = g_thread_self () });
+  post_note (waiter.mailbox, PYISOLATE_JOB_CALL,
+             (Note) { .letter = 'W', .flag = &waiter.done, .thread = thread });
   g_thread_join (thread);
   assert_done ("wW");
 
-  post_note (waiter.mailbox, PYISOLATE_JOB_CALL, (Note) { .letter = 'l', .thread = g_thread_self () });
+  post_note (waiter.mailbox, PYISOLATE_JOB_CALL,
+             (Note) { .letter = 'l', .thread = g_thread_self () });
   iterate (NULL);
   assert_done ("wWmxl");
   g_main_context_release (NULL);
@@ -370,8 +377,8 @@ test_wait_without_context (void)
   _pyisolate_mailbox_unref (waiter.mailbox);
 }
 
-/* Also where nobody iterates the default context just now: the main thread may want to at any moment. The main thread itself
- * serves it while it blocks: a program without a loop. */
+/* Also where nobody iterates the default context just now: the main thread may want to at any
+ * moment. The main thread itself serves it while it blocks: a program without a loop. */
 static void
 test_wait_in_default_context (void)
 {
@@ -383,13 +390,15 @@ test_wait_in_default_context (void)
 
   reset ();
   g_assert_true (waiter.mailbox != main_mailbox);
-  post_note (waiter.mailbox, PYISOLATE_JOB_CALL, (Note) { .letter = 'a', .flag = &waiter.done, .thread = thread });
+  post_note (waiter.mailbox, PYISOLATE_JOB_CALL,
+             (Note) { .letter = 'a', .flag = &waiter.done, .thread = thread });
   g_thread_join (thread);
   _pyisolate_mailbox_unref (waiter.mailbox);
 
   own = _pyisolate_mailbox_begin_wait ();
   g_assert_true (own == main_mailbox);
-  post_note (main_mailbox, PYISOLATE_JOB_CALL, (Note) { .letter = 'b', .flag = &done, .thread = g_thread_self () });
+  post_note (main_mailbox, PYISOLATE_JOB_CALL,
+             (Note) { .letter = 'b', .flag = &done, .thread = g_thread_self () });
   _pyisolate_mailbox_wait (own, &done);
   _pyisolate_mailbox_end_wait (own);
   assert_done ("ab");
@@ -405,7 +414,8 @@ own_default (gpointer data)
   g_assert_true (g_main_context_acquire (NULL));
   mailbox = _pyisolate_mailbox_begin_wait ();
   g_assert_true (mailbox == main_mailbox);
-  post_note (mailbox, PYISOLATE_JOB_CALL, (Note) { .letter = 'a', .flag = &done, .thread = g_thread_self () });
+  post_note (mailbox, PYISOLATE_JOB_CALL,
+             (Note) { .letter = 'a', .flag = &done, .thread = g_thread_self () });
   _pyisolate_mailbox_wait (mailbox, &done);
   _pyisolate_mailbox_end_wait (mailbox);
   g_main_context_release (NULL);
@@ -460,7 +470,8 @@ post_many (gpointer data)
     {
       Numbered numbered = { &counters, poster->number, i };
 
-      _pyisolate_mailbox_post (poster->mailbox, PYISOLATE_JOB_CALL, count, g_memdup2 (&numbered, sizeof numbered), g_free);
+      _pyisolate_mailbox_post (poster->mailbox, PYISOLATE_JOB_CALL, count,
+                               g_memdup2 (&numbered, sizeof numbered), g_free);
     }
   _pyisolate_mailbox_unref (poster->mailbox);
   return NULL;
@@ -614,7 +625,8 @@ main (int   argc,
   test_util_add_func ("/pyisolate/mailbox/nested-wait", test_nested_wait);
   test_util_add_func ("/pyisolate/mailbox/wait-without-context", test_wait_without_context);
   test_util_add_func ("/pyisolate/mailbox/wait-in-default-context", test_wait_in_default_context);
-  test_util_add_func ("/pyisolate/mailbox/wait-in-thread-of-default-context", test_wait_in_thread_of_default_context);
+  test_util_add_func ("/pyisolate/mailbox/wait-in-thread-of-default-context",
+                      test_wait_in_thread_of_default_context);
   test_util_add_func ("/pyisolate/mailbox/many-threads-iterated", test_many_threads_iterated);
   test_util_add_func ("/pyisolate/mailbox/many-threads-waited-for", test_many_threads_waited_for);
   test_util_add_func ("/pyisolate/mailbox/contexts-come-and-go", test_contexts_come_and_go);

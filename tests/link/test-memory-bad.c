@@ -25,7 +25,9 @@ static void
 assert_bad_tensor (PyIsolateMemoryBook *host,
                    guint64              number)
 {
-  g_autoptr (PyIsolateFrame) frame = books_arrive (host, new_frame_of_record (PYISOLATE_MEMORY_USE, 0, number, 4096));
+  g_autoptr (PyIsolateFrame) frame = books_arrive (host,
+                                                   new_frame_of_record (PYISOLATE_MEMORY_USE, 0,
+                                                                        number, 4096));
 
   g_assert_error (frame->memory_error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_TENSOR);
   g_assert_true (frame->memories == NULL || frame->memories->len == 0);
@@ -54,7 +56,8 @@ static void
 test_fd_from_worker (void)
 {
   g_autoptr (Books) books = books_new ();
-  g_autoptr (PyIsolateFrame) frame = new_frame_of_record (PYISOLATE_MEMORY_USE, PYISOLATE_MEMORY_RECORD_FD, 1, 4096);
+  g_autoptr (PyIsolateFrame) frame = new_frame_of_record (PYISOLATE_MEMORY_USE,
+                                                          PYISOLATE_MEMORY_RECORD_FD, 1, 4096);
   int *fds = g_new (int, 2);
 
   fds[0] = open ("/dev/null", O_RDONLY | O_CLOEXEC); /* the body's */

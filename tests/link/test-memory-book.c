@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The books of a host and a worker about shared memory: between the two, frames are handed over in any order. */
+/* The books of a host and a worker about shared memory: between the two, frames are handed over in
+ * any order. */
 #include "config.h"
 
 #include "memory-books.h"
@@ -163,10 +164,12 @@ test_limit (void)
   PyIsolateMemory *memory = books_allocate (books->host, BOOKS_LIMIT / 2, PYISOLATE_MEMORY_NONE);
   g_autoptr (GError) error = NULL;
 
-  g_assert_null (_pyisolate_memory_book_allocate (books->host, BOOKS_LIMIT, PYISOLATE_MEMORY_NONE, &error));
+  g_assert_null (_pyisolate_memory_book_allocate (books->host, BOOKS_LIMIT, PYISOLATE_MEMORY_NONE,
+                                                  &error));
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
   g_clear_error (&error);
-  g_assert_null (_pyisolate_memory_book_allocate (books->host, G_MAXSIZE, PYISOLATE_MEMORY_NONE, &error));
+  g_assert_null (_pyisolate_memory_book_allocate (books->host, G_MAXSIZE, PYISOLATE_MEMORY_NONE,
+                                                  &error));
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
 
   /* What is idle goes first. */
@@ -263,16 +266,19 @@ test_many_passes (void)
       g_autoptr (PyIsolateMemory) memory = NULL;
 
       if (ours->len > 0 && g_test_rand_bit ())
-        memory = pyisolate_memory_ref (g_ptr_array_index (ours, g_test_rand_int_range (0, ours->len)));
+        memory = pyisolate_memory_ref (g_ptr_array_index (ours,
+                                                          g_test_rand_int_range (0, ours->len)));
       else
-        memory = books_allocate (books->host, g_test_rand_int_range (1, 60000), PYISOLATE_MEMORY_NONE);
+        memory = books_allocate (books->host, g_test_rand_int_range (1, 60000),
+                                 PYISOLATE_MEMORY_NONE);
       books_map (memory)[0] = i;
       g_ptr_array_add (theirs, books_pass (books->host, books->worker, memory));
       if (theirs->len > 8)
         g_ptr_array_remove_index_fast (theirs, g_test_rand_int_range (0, theirs->len));
       if (theirs->len > 0 && g_test_rand_bit ())
         {
-          PyIsolateMemory *chosen = g_ptr_array_index (theirs, g_test_rand_int_range (0, theirs->len));
+          PyIsolateMemory *chosen = g_ptr_array_index (theirs,
+                                                       g_test_rand_int_range (0, theirs->len));
 
           g_ptr_array_add (ours, books_pass (books->worker, books->host, chosen));
         }
@@ -308,7 +314,8 @@ test_fork (void)
   if (child == 0)
     {
       pyisolate_memory_unref (theirs);
-      /* Not by _exit(): to valgrind all is leaked that the other threads, which are not in the child, had on their stacks. */
+      /* Not by _exit(): to valgrind all is leaked that the other threads, which are not in the
+       * child, had on their stacks. */
       execl ("/bin/true", "true", NULL);
       _exit (1);
     }

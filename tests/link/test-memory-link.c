@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared memory over real transports: what frames take along, what goes by itself, and what a worker asks for. */
+/* Shared memory over real transports: what frames take along, what goes by itself, and what a
+ * worker asks for. */
 #include "config.h"
 
 #include "pyisolate-error.h"
@@ -93,7 +94,8 @@ test_pass (gconstpointer data)
       frame = link_box_take (shared->pair->worker.box);
       g_assert_cmpuint (frame->memories->len, ==, 1);
       g_assert_cmpuint (frame->n_fds, ==, 0);
-      g_assert_cmpuint (pyisolate_memory_map (g_ptr_array_index (frame->memories, 0), NULL)[4999], ==, 7);
+      g_assert_cmpuint (pyisolate_memory_map (g_ptr_array_index (frame->memories, 0), NULL)[4999],
+                        ==, 7);
       g_assert_false (is_level (shared));
       _pyisolate_frame_free (frame);
       test_util_assert_until (is_level, shared, LINK_TIMEOUT_MS);
@@ -112,7 +114,8 @@ test_echo (gconstpointer data)
 
       link_side_send (&shared->pair->host, new_event (i + 1, memory));
       there = link_box_take (shared->pair->worker.box);
-      link_side_send (&shared->pair->worker, new_event (LINK_ID (i + 1), g_ptr_array_index (there->memories, 0)));
+      link_side_send (&shared->pair->worker,
+                      new_event (LINK_ID (i + 1), g_ptr_array_index (there->memories, 0)));
       _pyisolate_frame_free (there);
       back = link_box_take (shared->pair->host.box);
       g_assert_true (g_ptr_array_index (back->memories, 0) == memory);
@@ -127,7 +130,8 @@ has_fds (gpointer data)
   return test_util_count_fds () == GPOINTER_TO_UINT (data);
 }
 
-/* More pieces than descriptors can travel together, and the worker's own descriptors do not stay open. */
+/* More pieces than descriptors can travel together, and the worker's own descriptors do not stay
+ * open. */
 static void
 test_many_pieces (gconstpointer data)
 {
@@ -152,8 +156,10 @@ test_many_pieces (gconstpointer data)
   g_assert_cmpuint (arrived->n_fds, ==, 1);
   g_assert_cmpuint (arrived->memories->len, ==, 600);
   for (guint i = 0; i < 600; i++)
-    g_assert_cmpmem (pyisolate_memory_map (g_ptr_array_index (arrived->memories, i), NULL), sizeof i, &i, sizeof i);
-  /* The host's, and the one that is no memory's. The sender may still be closing what it has sent. */
+    g_assert_cmpmem (pyisolate_memory_map (g_ptr_array_index (arrived->memories, i), NULL),
+                     sizeof i, &i, sizeof i);
+  /* The host's, and the one that is no memory's. The sender may still be closing what it has
+   * sent. */
   test_util_assert_until (has_fds, GUINT_TO_POINTER (n_fds + 600 + 1), LINK_TIMEOUT_MS);
   _pyisolate_frame_free (arrived);
   test_util_assert_until (is_level, shared, LINK_TIMEOUT_MS);
@@ -225,7 +231,8 @@ test_body_beyond_limit (gconstpointer data)
   check_body (shared, &shared->pair->worker, &shared->pair->host, LINK_ID (1), 100000);
 }
 
-/* A worker gets what it asks for, large or small, until the limit is reached; and again what it got before. */
+/* A worker gets what it asks for, large or small, until the limit is reached; and again what it got
+ * before. */
 static void
 test_request (gconstpointer data)
 {
@@ -239,7 +246,8 @@ test_request (gconstpointer data)
       PyIsolateMemory *memory;
       PyIsolateFrame *frame;
 
-      memory = _pyisolate_memory_book_allocate (shared->worker, sizes[i], PYISOLATE_MEMORY_NONE, &error);
+      memory = _pyisolate_memory_book_allocate (shared->worker, sizes[i], PYISOLATE_MEMORY_NONE,
+                                                &error);
       g_assert_no_error (error);
       g_assert_cmpuint (pyisolate_memory_get_size (memory), >=, sizes[i]);
       pyisolate_memory_map (memory, NULL)[sizes[i] - 1] = 9;
@@ -247,14 +255,17 @@ test_request (gconstpointer data)
       link_side_send (&shared->pair->worker, new_event (LINK_ID (i + 1), memory));
       pyisolate_memory_unref (memory);
       frame = link_box_take (shared->pair->host.box);
-      g_assert_cmpuint (pyisolate_memory_map (g_ptr_array_index (frame->memories, 0), NULL)[sizes[i] - 1], ==, 9);
+      g_assert_cmpuint (pyisolate_memory_map (g_ptr_array_index (frame->memories, 0),
+                                              NULL)[sizes[i] - 1], ==, 9);
       _pyisolate_frame_free (frame);
     }
 
-  g_assert_null (_pyisolate_memory_book_allocate (shared->worker, LIMIT + 1, PYISOLATE_MEMORY_NONE, &error));
+  g_assert_null (_pyisolate_memory_book_allocate (shared->worker, LIMIT + 1, PYISOLATE_MEMORY_NONE,
+                                                  &error));
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
   g_clear_error (&error);
-  g_assert_null (_pyisolate_memory_book_allocate (shared->worker, G_MAXSIZE / 4, PYISOLATE_MEMORY_NONE, &error));
+  g_assert_null (_pyisolate_memory_book_allocate (shared->worker, G_MAXSIZE / 4,
+                                                  PYISOLATE_MEMORY_NONE, &error));
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
   g_clear_error (&error);
 
@@ -265,8 +276,8 @@ test_request (gconstpointer data)
   pyisolate_memory_unref (again);
 }
 
-/* Bodies of one size to and fro: a worker that has asked for a few pieces has enough of them, also where the host needs the
- * like itself. */
+/* Bodies of one size to and fro: a worker that has asked for a few pieces has enough of them, also
+ * where the host needs the like itself. */
 static void
 test_stock (gconstpointer data)
 {
@@ -303,7 +314,8 @@ test_request_of_all (gconstpointer data)
   g_autoptr (GError) error = NULL;
   PyIsolateMemory *memory;
 
-  while ((memory = _pyisolate_memory_book_allocate (shared->worker, size, PYISOLATE_MEMORY_NONE, &error)) != NULL)
+  while ((memory = _pyisolate_memory_book_allocate (shared->worker, size, PYISOLATE_MEMORY_NONE,
+                                                    &error)) != NULL)
     g_ptr_array_add (pieces, memory);
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
   g_clear_error (&error);
@@ -312,7 +324,8 @@ test_request_of_all (gconstpointer data)
   for (guint i = 0; i < 20; i++)
     {
       g_ptr_array_remove_index_fast (pieces, i);
-      memory = _pyisolate_memory_book_allocate (shared->worker, size, PYISOLATE_MEMORY_NONE, &error);
+      memory = _pyisolate_memory_book_allocate (shared->worker, size, PYISOLATE_MEMORY_NONE,
+                                                &error);
       g_assert_no_error (error);
       g_ptr_array_add (pieces, memory);
     }
@@ -328,7 +341,8 @@ ask (gpointer data)
 {
   Asking *asking = data;
 
-  g_assert_null (_pyisolate_memory_book_allocate (asking->book, 5000, PYISOLATE_MEMORY_NONE, &asking->error));
+  g_assert_null (_pyisolate_memory_book_allocate (asking->book, 5000, PYISOLATE_MEMORY_NONE,
+                                                  &asking->error));
   return NULL;
 }
 
@@ -367,7 +381,8 @@ new_record (guint64 id,
   return frame;
 }
 
-/* Whatever carries it: giving back what was not given ends the link, naming what one does not have does not. */
+/* Whatever carries it: giving back what was not given ends the link, naming what one does not have
+ * does not. */
 static void
 test_hostile (gconstpointer data)
 {
@@ -414,9 +429,12 @@ main (int   argc,
   add_for_each ("hostile", test_hostile);
   /* By what a worker asks: D-Bus, where there are lanes too. */
   test_util_add_data_func ("/memory-link/dbus/request", GUINT_TO_POINTER (LINK_DBUS), test_request);
-  test_util_add_data_func ("/memory-link/plain/request", GUINT_TO_POINTER (LINK_PLAIN), test_request);
-  test_util_add_data_func ("/memory-link/dbus/request-of-all", GUINT_TO_POINTER (LINK_DBUS), test_request_of_all);
-  test_util_add_data_func ("/memory-link/plain/request-of-all", GUINT_TO_POINTER (LINK_PLAIN), test_request_of_all);
+  test_util_add_data_func ("/memory-link/plain/request", GUINT_TO_POINTER (LINK_PLAIN),
+                           test_request);
+  test_util_add_data_func ("/memory-link/dbus/request-of-all", GUINT_TO_POINTER (LINK_DBUS),
+                           test_request_of_all);
+  test_util_add_data_func ("/memory-link/plain/request-of-all", GUINT_TO_POINTER (LINK_PLAIN),
+                           test_request_of_all);
   test_util_add_data_func ("/memory-link/dbus/stock", GUINT_TO_POINTER (LINK_DBUS), test_stock);
   test_util_add_data_func ("/memory-link/plain/stock", GUINT_TO_POINTER (LINK_PLAIN), test_stock);
   test_util_add_func ("/memory-link/request-at-end", test_request_at_end);

@@ -42,7 +42,8 @@ static void
 test_read_only (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (PyIsolateMemory) memory = pyisolate_memory_new (100000, PYISOLATE_MEMORY_READ_ONLY, &error);
+  g_autoptr (PyIsolateMemory) memory = pyisolate_memory_new (100000, PYISOLATE_MEMORY_READ_ONLY,
+                                                             &error);
   g_autoptr (PyIsolateMemory) other = NULL;
   _pyisolate_autofd fd = -1;
   guint8 *data = books_map (memory);
@@ -159,7 +160,8 @@ test_large (void)
   g_autofree guint8 *data = random_bytes (size);
   g_autoptr (GError) error = NULL;
   g_autoptr (PyIsolateMemory) memory = _pyisolate_memory_new_file (size + 5000, PYISOLATE_MEMORY_NONE, TRUE, &error);
-  g_autoptr (PyIsolateMemory) late = _pyisolate_memory_new_file (size, PYISOLATE_MEMORY_NONE, TRUE, &error);
+  g_autoptr (PyIsolateMemory) late = _pyisolate_memory_new_file (size, PYISOLATE_MEMORY_NONE, TRUE,
+                                                                 &error);
   guint8 *target;
 
   g_assert_no_error (error);
@@ -191,7 +193,8 @@ fill_large (gpointer data)
 
   for (int i = 0; i < 4; i++)
     {
-      g_autoptr (PyIsolateMemory) memory = _pyisolate_memory_new_file (size, PYISOLATE_MEMORY_NONE, TRUE, NULL);
+      g_autoptr (PyIsolateMemory) memory = _pyisolate_memory_new_file (size, PYISOLATE_MEMORY_NONE,
+                                                                       TRUE, NULL);
 
       for (int j = 0; j < 2; j++)
         {
@@ -221,7 +224,8 @@ test_large_refused (void)
 {
   const gsize size = 9 << 20;
   g_autofree guint8 *data = g_malloc0 (size);
-  g_autoptr (PyIsolateMemory) memory = _pyisolate_memory_new_file (size, PYISOLATE_MEMORY_NONE, TRUE, NULL);
+  g_autoptr (PyIsolateMemory) memory = _pyisolate_memory_new_file (size, PYISOLATE_MEMORY_NONE,
+                                                                   TRUE, NULL);
   g_autoptr (GError) error = NULL;
 
   g_assert_cmpint (fcntl (memory->fd, F_ADD_SEALS, F_SEAL_WRITE), ==, 0);

@@ -48,7 +48,8 @@ tell (PyIsolateExtension  *extension,
       break;
 
     case PYISOLATE_NEWS_PROGRESS:
-      line = g_strdup_printf ("progress %s %.1f %s", pyisolate_call_get_method (news->call), news->fraction, news->text);
+      line = g_strdup_printf ("progress %s %.1f %s", pyisolate_call_get_method (news->call),
+                              news->fraction, news->text);
       break;
 
     case PYISOLATE_NEWS_EXITED:
@@ -90,7 +91,8 @@ fixture_new (void)
   told = g_ptr_array_new_with_free_func (g_free);
   fixture->context = g_main_context_new ();
   home = _pyisolate_mailbox_ref_for_context (fixture->context);
-  fixture->extension = _pyisolate_extension_new (config, "/state", g_hash_table_new (g_str_hash, g_str_equal), home);
+  fixture->extension = _pyisolate_extension_new (config, "/state",
+                                                 g_hash_table_new (g_str_hash, g_str_equal), home);
   fixture->outbox = _pyisolate_outbox_new (home, tell);
   return fixture;
 }
@@ -151,7 +153,8 @@ post_exited (Fixture *fixture)
 {
   PyIsolateNews *news = _pyisolate_news_new (PYISOLATE_NEWS_EXITED);
 
-  news->reason = _pyisolate_exit_reason_new (PYISOLATE_EXIT_KIND_SIGNALED, SIGKILL, FALSE, FALSE, NULL);
+  news->reason = _pyisolate_exit_reason_new (PYISOLATE_EXIT_KIND_SIGNALED, SIGKILL, FALSE, FALSE,
+                                             NULL);
   return _pyisolate_outbox_post (fixture->outbox, fixture->extension, news);
 }
 
@@ -274,7 +277,8 @@ stop_refilling (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* A handler that causes more news with each of them does not keep the context's other sources waiting. */
+/* A handler that causes more news with each of them does not keep the context's other sources
+ * waiting. */
 static void
 test_turns (void)
 {
@@ -290,7 +294,8 @@ test_turns (void)
   g_assert_cmpuint (told->len, <=, 5);
 }
 
-/* A handler that runs a main loop, as a modal dialog does: the rest is told inside of it, and in order. */
+/* A handler that runs a main loop, as a modal dialog does: the rest is told inside of it, and in
+ * order. */
 static void
 test_nested_loop (void)
 {
@@ -323,7 +328,8 @@ post_many (gpointer data)
 
       news->name = g_strdup_printf ("%u", poster->number);
       news->value = g_variant_ref_sink (g_variant_new_uint32 (i));
-      g_assert_true (_pyisolate_outbox_post (poster->fixture->outbox, poster->fixture->extension, news));
+      g_assert_true (_pyisolate_outbox_post (poster->fixture->outbox, poster->fixture->extension,
+                                             news));
       post_notify (poster->fixture, "state");
       post_log (poster->fixture, i);
     }

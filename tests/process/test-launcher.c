@@ -405,8 +405,10 @@ test_signal_state (void)
 
   launcher->process =
     g_subprocess_launcher_spawn (starter, &error,
-                                 "/bin/sh", "-c", "trap '' HUP INT PIPE CHLD USR2; exec \"$@\"", "sh",
-                                 g_getenv ("PYISOLATE_LAUNCHER"), "--", subject, "signal-state", "", NULL);
+                                 "/bin/sh", "-c", "trap '' HUP INT PIPE CHLD USR2; exec \"$@\"",
+                                 "sh",
+                                 g_getenv ("PYISOLATE_LAUNCHER"), "--", subject, "signal-state", "",
+                                 NULL);
   g_assert_no_error (error);
   g_assert_cmpint (launcher_wait (launcher), ==, 0);
   output = read_all (g_subprocess_get_stdout_pipe (launcher->process));

@@ -69,10 +69,12 @@ test_awaiting (const char *python)
   worker_assert_result (worker, "awaits_as_a_task", "",
                         "[<true>, <'mine'>, <[<int64 0>, <int64 1>, <int64 2>, <(int64 1, (int64 2, int64 3))>]>, <true>]");
   worker_assert_result (worker, "uses_generator", "", "[<[int64 0, 1, 2]>, <'closed'>]");
-  worker_assert_result (worker, "gives_up", "", "[<'timed out'>, <'cancelled'>, <'shielded'>, <['x']>]");
+  worker_assert_result (worker, "gives_up", "",
+                        "[<'timed out'>, <'cancelled'>, <'shielded'>, <['x']>]");
   worker_assert_result (worker, "sub_task_inherits", "", "['inherited', 'sub']");
   worker_assert_result (worker, "answers_in_turn", "", "['before', 'answered']");
-  cancelled = worker_assert_raises (worker, "cancels_itself", "", "asyncio.exceptions.CancelledError", "");
+  cancelled = worker_assert_raises (worker, "cancels_itself", "",
+                                    "asyncio.exceptions.CancelledError", "");
   left = worker_assert_raises (worker, "fails_later", "", "SystemExit", "5");
   worker_assert_result (worker, "add", "<int64 1>, <int64 2>", "3");
 

@@ -28,8 +28,8 @@ send_call (PyIsolateLane *lane,
            const char    *args)
 {
   PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, id);
-  g_autoptr (GVariant) body = g_variant_parse (G_VARIANT_TYPE (PYISOLATE_BODY_CALL), args, NULL, NULL,
-                                               NULL);
+  g_autoptr (GVariant) body = g_variant_parse (G_VARIANT_TYPE (PYISOLATE_BODY_CALL), args, NULL,
+                                               NULL, NULL);
   g_autoptr (GError) error = NULL;
 
   frame->target = g_strdup ("");
@@ -75,7 +75,8 @@ open_lane (Worker *worker)
   return _pyisolate_lane_new (fds[0]);
 }
 
-/* What was called before the worker has heard of the lane is answered; each answer goes by the lane of its call. */
+/* What was called before the worker has heard of the lane is answered; each answer goes by the lane
+ * of its call. */
 static void
 test_open (const char *python)
 {

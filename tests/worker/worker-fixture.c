@@ -192,7 +192,8 @@ connect_host (Worker *worker,
   if (worker->connection == NULL)
     worker_fail (worker, "No connection: %s", error->message);
 
-  worker->transport = _pyisolate_dbus_transport_new (worker->connection, &_pyisolate_dbus_host_limits);
+  worker->transport = _pyisolate_dbus_transport_new (worker->connection,
+                                                     &_pyisolate_dbus_host_limits);
   _pyisolate_transport_start (worker->transport, &handler, g_async_queue_ref (worker->frames),
                               (GDestroyNotify) g_async_queue_unref);
 }
