@@ -205,7 +205,7 @@ find_lane_locked (PyIsolateFrame *frame)
 }
 
 /* A large body goes into memory of the host's, for which the sender may have to wait: never with the mutex, without which
- * nothing is received. */
+ * nothing is received. The order of what is told of a call and its answer the GIL keeps then, which who sends either holds. */
 static gboolean
 may_wait_for_memory (PyIsolateFrame *frame)
 {

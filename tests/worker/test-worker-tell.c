@@ -78,6 +78,38 @@ test_outside_of_calls (const char *python)
   worker_finish (worker);
 }
 
+/* What a second thread tells while the first one answers is a part of the call, before its answer, or of none. */
+static void
+test_beside_answer (const char *python)
+{
+  Worker *worker = worker_new (python, "tell.py");
+  const char *const sizes[] = { "<int64 10>", "<int64 20000>", "<int64 50000>" };
+
+  for (guint i = 0; i < 60; i++)
+    {
+      guint64 id = worker_call (worker, "event_beside_answer", sizes[i % G_N_ELEMENTS (sizes)]);
+      gboolean answered = FALSE;
+      gboolean told = FALSE;
+
+      while (!answered || !told)
+        {
+          g_autoptr (PyIsolateFrame) frame = worker_next (worker);
+
+          if (frame->kind == PYISOLATE_FRAME_RETURN)
+            {
+              g_assert_cmpuint (frame->id, ==, id);
+              answered = TRUE;
+              continue;
+            }
+          g_assert_cmpint (frame->kind, ==, PYISOLATE_FRAME_EVENT);
+          g_assert_true (frame->id == 0 || (frame->id == id && !answered));
+          told = TRUE;
+        }
+    }
+
+  worker_finish (worker);
+}
+
 static void
 test_log (const char *python)
 {
@@ -171,6 +203,7 @@ main (int   argc,
 
   worker_add_test ("tell/order", test_order);
   worker_add_test ("tell/outside-of-calls", test_outside_of_calls);
+  worker_add_test ("tell/beside-answer", test_beside_answer);
   worker_add_test ("tell/log", test_log);
   worker_add_test ("tell/log-from-threads", test_log_from_threads);
   worker_add_test ("tell/output", test_output);

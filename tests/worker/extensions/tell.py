@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What an extension tells: events, progress, records, prints."""
 
+import contextvars
 import logging
 import os
 import sys
@@ -23,6 +24,19 @@ def event_from_thread():
     thread = threading.Thread(target=pyisolate.emit_event, args=("outside",))
     thread.start()
     thread.join()
+
+
+def event_beside_answer(size):
+    """A thread tells of the call while it is answered."""
+    sys.setswitchinterval(1e-6)
+    begun = threading.Event()
+
+    def tell():
+        begun.set()
+        pyisolate.emit_event("beside", b"x" * size)
+
+    threading.Thread(target=contextvars.copy_context().run, args=(tell,)).start()
+    begun.wait()
 
 
 def bad_event():
