@@ -335,7 +335,8 @@ run_method (gpointer data)
       return;
     }
 
-  self->is_checked = _pyisolate_value_check_bytes (self->frame->body, G_VARIANT_TYPE (PYISOLATE_BODY_CALL), NULL, &error);
+  /* G_VARIANT_TYPE() would look at the string each time. */
+  self->is_checked = _pyisolate_value_check_bytes (self->frame->body, (const GVariantType *) PYISOLATE_BODY_CALL, NULL, &error);
   if (!self->is_checked)
     {
       pyisolate_invocation_return_error (self, error);

@@ -22,6 +22,7 @@ typedef struct {
 
 static PyTypeObject *answer_type;
 static GHashTable *waited_for; /* id → Answer, borrowed */
+static PyObject *context_name;
 
 /* Nobody waits for it any more. */
 static void
@@ -203,13 +204,30 @@ answer_get (Answer *self)
   return NULL;
 }
 
+/* Raises StopIteration. A tuple would become its arguments, an exception would be it. */
+static void
+stop_with (PyObject *value)
+{
+  PyObject *stop;
+
+  if (!PyTuple_Check (value) && !PyExceptionInstance_Check (value))
+    {
+      PyErr_SetObject (PyExc_StopIteration, value);
+      return;
+    }
+
+  stop = PyObject_CallFunctionObjArgs (PyExc_StopIteration, value, NULL);
+  if (stop != NULL)
+    PyErr_SetObject (PyExc_StopIteration, stop);
+  Py_XDECREF (stop);
+}
+
 /* The end of the await. */
 static PyObject *
 answer_next (PyObject *object)
 {
   Answer *self = (Answer *) object;
   PyObject *value;
-  PyObject *stop;
 
   if (self->frame == NULL && !self->cancelled)
     {
@@ -219,15 +237,9 @@ answer_next (PyObject *object)
     }
 
   value = answer_get (self);
-  if (value == NULL)
-    return NULL;
-
-  /* Made here, since a value that is a tuple would become its arguments. */
-  stop = PyObject_CallFunctionObjArgs (PyExc_StopIteration, value, NULL);
-  if (stop != NULL)
-    PyErr_SetObject (PyExc_StopIteration, stop);
-  Py_XDECREF (stop);
-  Py_DECREF (value);
+  if (value != NULL)
+    stop_with (value);
+  Py_XDECREF (value);
 
   return NULL;
 }
@@ -279,13 +291,17 @@ answer_add_done_callback (PyObject *object,
                           PyObject *args,
                           PyObject *kwargs)
 {
-  static char *names[] = { "", "context", NULL };
   Answer *self = (Answer *) object;
   PyObject *callback;
-  PyObject *context = NULL;
+  PyObject *context;
 
-  if (!PyArg_ParseTupleAndKeywords (args, kwargs, "O|$O:add_done_callback", names, &callback, &context))
-    return NULL;
+  if (PyTuple_Size (args) != 1)
+    {
+      PyErr_SetString (PyExc_TypeError, "add_done_callback() takes a callback, and a context by its name");
+      return NULL;
+    }
+  callback = PyTuple_GetItem (args, 0);
+  context = kwargs != NULL ? PyDict_GetItem (kwargs, context_name) : NULL;
   if (self->callback != NULL)
     {
       PyErr_SetString (PyExc_RuntimeError, "Somebody else awaits this already");
@@ -374,6 +390,9 @@ _pyisolate_native_answer_init (PyObject *module)
   };
   PyType_Spec spec = { "_pyisolate_native.Answer", sizeof (Answer), 0, Py_TPFLAGS_DEFAULT, slots };
 
+  context_name = PyUnicode_InternFromString ("context");
+  if (context_name == NULL)
+    return FALSE;
   waited_for = g_hash_table_new (g_int64_hash, g_int64_equal);
   answer_type = (PyTypeObject *) PyType_FromSpec (&spec);
   if (answer_type == NULL)

@@ -25,6 +25,8 @@ static struct {
   PyObject *create_task;
   PyObject *call_soon;
   PyObject *context;
+  PyObject *name;
+  PyObject *qualname;
   PyObject *done;
   PyObject *result;
 } python;
@@ -51,6 +53,8 @@ prepare (void)
     { &python.create_task, "create_task" },
     { &python.call_soon, "call_soon" },
     { &python.context, "context" },
+    { &python.name, "name" },
+    { &python.qualname, "__qualname__" },
     { &python.done, "done" },
     { &python.result, "result" },
   };
@@ -173,6 +177,22 @@ run_first_step (PyIsolateTasks *self)
   Py_XDECREF (context);
 }
 
+/* The task is named like its coroutine: that says more than a number, which older Pythons take long to write. */
+static gboolean
+set_name (PyIsolateTasks *self,
+          PyObject       *coroutine)
+{
+  PyObject *name = PyObject_GetAttr (coroutine, python.qualname);
+  gboolean ok;
+
+  if (name == NULL)
+    PyErr_Clear ();
+  ok = PyDict_SetItem (self->task_kwargs, python.name, name != NULL ? name : Py_None) == 0;
+  Py_XDECREF (name);
+
+  return ok;
+}
+
 /* Task(coroutine, loop=…), with the context where it can be given. */
 static PyObject *
 make_task (PyIsolateTasks *self,
@@ -182,8 +202,11 @@ make_task (PyIsolateTasks *self,
   PyObject *args = PyTuple_Pack (1, coroutine);
   PyObject *task = NULL;
 
-  if (args == NULL)
-    return NULL;
+  if (args == NULL || !set_name (self, coroutine))
+    {
+      Py_XDECREF (args);
+      return NULL;
+    }
 
   if (!python.takes_context)
     {

@@ -63,10 +63,10 @@ class Proxy(_Methods):
 
     def __getattr__(self, method):
         self._pyisolate_check(method)
-        name = self._pyisolate_name
+        name, call_async = self._pyisolate_name, _calls.call_async
 
         async def call(*args, **kwargs):
-            return await _calls.call_async(name, method, args, kwargs)
+            return await call_async(name, method, args, kwargs)
 
         return self._pyisolate_finish(call, method)
 
