@@ -394,6 +394,8 @@ serve_led_to (PyObject            *served,
     own = PyContext_Copy (context);
   if (own != NULL)
     *ok = serve (bridge, own, served, manager, object, object);
+  else
+    PyErr_Clear ();
   Py_XDECREF (manager);
   Py_XDECREF (bridge);
   Py_XDECREF (context);
