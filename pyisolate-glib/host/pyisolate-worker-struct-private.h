@@ -38,7 +38,7 @@ struct _PyIsolateWorker {
 
   PyIsolateWorkerPhase phase;
   guint32 link_number;
-  PyIsolateProcess *process;
+  PyIsolateProcess *process; /* atomic: set once */
   GCancellable *connecting;
   PyIsolateEndpoint *endpoint;
   PyIsolateMemoryBook *memory; /* what the process shares with the host */

@@ -300,7 +300,8 @@ spawn (PyIsolateWorker  *self,
     .user_data = self,
   };
 
-  self->process = _pyisolate_process_spawn (&spec, error);
+  /* Another thread may ask how much memory it uses. */
+  g_atomic_pointer_set (&self->process, _pyisolate_process_spawn (&spec, error));
 
   return self->process != NULL;
 }
@@ -385,7 +386,9 @@ _pyisolate_worker_stop (PyIsolateWorker *self)
 guint64
 _pyisolate_worker_get_memory_usage (PyIsolateWorker *self)
 {
-  return self->process != NULL ? _pyisolate_process_get_memory_usage (self->process) : 0;
+  PyIsolateProcess *process = g_atomic_pointer_get (&self->process);
+
+  return process != NULL ? _pyisolate_process_get_memory_usage (process) : 0;
 }
 
 static void

@@ -181,6 +181,7 @@ _pyisolate_output_start (PyIsolateOutput *self,
 
   self->source = g_unix_fd_source_new (self->fd, G_IO_IN | G_IO_HUP | G_IO_ERR);
   g_source_set_priority (self->source, G_PRIORITY_DEFAULT_IDLE);
+  g_source_set_static_name (self->source, "[pyisolate] output of a process");
   g_source_set_callback (self->source, G_SOURCE_FUNC (on_readable), self, NULL);
   g_source_attach (self->source, context);
 }

@@ -32,6 +32,7 @@ set_timer (PyIsolateProcess *self,
 {
   _pyisolate_process_clear_source (&self->timer);
   self->timer = g_timeout_source_new (interval_ms);
+  g_source_set_static_name (self->timer, "[pyisolate] end of a process");
   g_source_set_callback (self->timer, func, self, NULL);
   g_source_attach (self->timer, self->context);
 }
@@ -201,6 +202,7 @@ void
 _pyisolate_process_watch (PyIsolateProcess *self)
 {
   self->control_source = g_unix_fd_source_new (self->control_fd, G_IO_IN | G_IO_HUP | G_IO_ERR);
+  g_source_set_static_name (self->control_source, "[pyisolate] launcher");
   g_source_set_callback (self->control_source, G_SOURCE_FUNC (on_control), self, NULL);
   g_source_attach (self->control_source, self->context);
   g_subprocess_wait_async (self->launcher, NULL, on_launcher_exited, self);
