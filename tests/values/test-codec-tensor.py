@@ -335,6 +335,8 @@ class Hostile(unittest.TestCase):
             {"shape": (5,), "strides": (0,)},
             {"data": b"abcday"},
             {"shape": (1,) * 64, "strides": (most,) * 64},
+            {"dtype": b"float32", "strides": (most,), "shape": (1,)},
+            {"dtype": b"float32", "strides": (most, most), "shape": (0, 2)},
         ]:
             with self.subTest(change=change):
                 memoryview(self.decode(tensor_body(**change)))

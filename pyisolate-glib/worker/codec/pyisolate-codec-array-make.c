@@ -128,16 +128,17 @@ get_numpy_dtype (const PyIsolateDtypeInfo *info)
   return *slot;
 }
 
+/* A stride of a dimension with one element or none may overflow: it is any number. */
 static PyObject *
 new_tuple (const gint64 *numbers,
            guint         n,
-           gint64        factor)
+           guint64       factor)
 {
   PyObject *tuple = PyTuple_New (n);
 
   for (guint i = 0; tuple != NULL && i < n; i++)
     {
-      PyObject *number = PyLong_FromLongLong (numbers[i] * factor);
+      PyObject *number = PyLong_FromLongLong ((gint64) ((guint64) numbers[i] * factor));
 
       if (number == NULL || PyTuple_SetItem (tuple, i, number) < 0)
         Py_CLEAR (tuple);

@@ -63,7 +63,8 @@ _pyisolate_tensor_new (const CodecArray *array,
   for (int i = 0; i < self->n_dims; i++)
     {
       self->shape[i] = array->shape[i];
-      self->strides[i] = array->strides[i] * array->info->size;
+      /* Any number is that of a dimension with one element or none. */
+      self->strides[i] = (Py_ssize_t) ((guint64) array->strides[i] * array->info->size);
       self->n_items *= array->shape[i];
     }
   return (PyObject *) self;
