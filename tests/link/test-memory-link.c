@@ -280,28 +280,27 @@ test_request (gconstpointer data)
 }
 
 /* Bodies of one size to and fro: a worker that has asked for a few pieces has enough of them, also
- * where the host needs the like itself. */
+ * where the host needs the like itself. How many depends on how soon each comes back; without a
+ * stock it asks for each body. */
 static void
 test_stock (gconstpointer data)
 {
   g_autoptr (Shared) shared = shared_new (GPOINTER_TO_UINT (data));
   LinkSide *host = &shared->pair->host;
   LinkSide *worker = &shared->pair->worker;
-  PyIsolateMemoryStatus before, after;
+  PyIsolateMemoryStatus after;
   PyIsolateFrame *frame;
 
   for (guint i = 0; i < 40; i++)
     {
-      if (i == 8)
-        _pyisolate_memory_book_get_status (shared->worker, &before);
       link_side_send (host, new_large (i + 1, 50000));
       frame = link_box_take (worker->box); /* in use until it is answered */
       check_body (shared, worker, host, LINK_ID (i + 1), 50000);
       _pyisolate_frame_free (frame);
     }
   _pyisolate_memory_book_get_status (shared->worker, &after);
-  g_assert_cmpuint (before.n_asked, >, 0);
-  g_assert_cmpuint (after.n_asked, ==, before.n_asked);
+  g_assert_cmpuint (after.n_asked, >, 0);
+  g_assert_cmpuint (after.n_asked, <=, 12);
 
   _pyisolate_memory_book_get_status (shared->host, &after);
   g_assert_cmpuint (after.size, <=, 8 * 65536);
