@@ -4,6 +4,7 @@
 import asyncio
 import datetime
 import threading
+import time
 import unittest
 
 import pyisolate
@@ -182,6 +183,28 @@ class Calls(HostTest):
         self.assertEqual(
             [(number, [(number, n) for n in range(50)]) for number in range(4)], sorted(answers)
         )
+
+    def test_loaded_once(self):
+        """Also if several threads use it first, at the same time."""
+        ext = self.load(self.make_manager(), EXTENSION)
+        begin, begun, answers = ext._begin_loading, [], []
+
+        def begin_slowly():
+            begun.append(threading.get_ident())
+            for _ in range(1000):
+                time.sleep(0)  # the others' turn
+            return begin()
+
+        ext._begin_loading = begin_slowly
+        threads = [
+            threading.Thread(target=lambda n=n: answers.append(ext.sync.add(n))) for n in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(1, len(begun))
+        self.assertEqual([n + 2 for n in range(8)], sorted(answers))
 
     def test_sync(self):
         manager = self.make_manager()

@@ -199,6 +199,7 @@ class Extension:
         self._target = None
         self._loaded = False
         self._loading = None
+        self._load_lock = threading.Lock()  # several threads may use it first
         self._stopped = False
         self._ended = False
         self._methods = {}
@@ -313,9 +314,10 @@ class Extension:
         """The future of the loading that is under way, or that begins now."""
         if self._stopped:
             raise _host_errors.not_running(f"The extension {self.name!r} was stopped")
-        loading = self._loading
-        if loading is None or (loading.done() and loading.exception() is not None):
-            self._loading = loading = self._begin_loading()
+        with self._load_lock:
+            loading = self._loading
+            if loading is None or (loading.done() and loading.exception() is not None):
+                self._loading = loading = self._begin_loading()
         return loading
 
     def _begin_loading(self):
