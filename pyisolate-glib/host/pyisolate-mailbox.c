@@ -279,6 +279,8 @@ _pyisolate_mailbox_serve (PyIsolateMailbox *self)
   _pyisolate_mailbox_set_served (self, PYISOLATE_SERVED_AWAKE);
   more = _pyisolate_mailbox_poll_lanes (self);
   _pyisolate_mailbox_set_served (self, PYISOLATE_SERVED_NOT);
+  if (more) /* of which no descriptor tells, and the context itself only to other threads */
+    g_main_context_wakeup (self->context);
 
   had_jobs = has_jobs (self);
   if (had_jobs)
