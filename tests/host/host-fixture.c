@@ -5,6 +5,7 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static char *scratch;
 static char *venv_root;
@@ -254,6 +255,25 @@ host_test_load_config (HostTest                 *test,
   host_test_watch (test, extension);
 
   return extension; /* the manager keeps it */
+}
+
+PyIsolateExtensionConfig *
+host_hostile_config (const char *way)
+{
+  PyIsolateExtensionConfig *config = host_config ("hostile", "basic");
+  g_autofree char *program = host_program_path ("hostile-worker");
+  g_autofree char *prefix = host_test_scratch ("hostile");
+  g_autofree char *bin = g_build_filename (prefix, "bin", NULL);
+  g_autofree char *interpreter = g_build_filename (bin, "python", NULL);
+  g_autofree char *variable = g_strconcat ("HOSTILE=", way, NULL);
+  const char *variables[] = { variable, NULL };
+
+  g_assert_cmpint (g_mkdir (bin, 0700), ==, 0);
+  g_assert_cmpint (symlink (program, interpreter), ==, 0);
+  pyisolate_extension_config_set_environment (config, prefix);
+  pyisolate_extension_config_set_environment_variables (config, variables);
+
+  return config;
 }
 
 PyIsolateExtension *

@@ -36,7 +36,7 @@
  *   OUT_OF_MEMORY     faults/out-of-memory
  *   BAD_MESSAGE       hostile/messages, hostile/handshake
  *   NOT_RUNNING       calls/not-running
- *   BAD_TENSOR        tests/link/test-memory-link.c, test-tensor.c
+ *   BAD_TENSOR        hostile-memory/tensors/…
  *   LIMIT             tensors/limit, singleton/chain-limit, singleton/calls-limit, hostile/flood
  *   G_IO_ERROR_CANCELLED  calls/cancel, loading/cancel
  */
@@ -80,6 +80,8 @@ gboolean                  host_wants_slow        (void);
 /* Of tests/host/extensions/@file.py, as @name. */
 PyIsolateExtensionConfig *host_config            (const char  *name,
                                                   const char  *file);
+/* In an environment whose Python is the hostile worker. */
+PyIsolateExtensionConfig *host_hostile_config    (const char  *way);
 /* Loads; the caller does not own it. The configuration form consumes @config. */
 PyIsolateExtension       *host_test_load         (HostTest    *test,
                                                   const char  *file);

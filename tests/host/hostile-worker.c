@@ -7,6 +7,8 @@
  * waits for ever. */
 #include "config.h"
 
+#include "hostile-worker.h"
+
 #include "pyisolate-build-id.h"
 #include "pyisolate-dbus-transport-private.h"
 #include "pyisolate-frame-private.h"
@@ -31,7 +33,7 @@ static gboolean deaf; /* atomic */
 static guint32 link_number = UNKNOWN_LINK;
 static guint32 last_id;
 
-static gboolean
+gboolean
 way_is (const char *name)
 {
   return g_str_equal (way, name);
@@ -59,14 +61,14 @@ on_message (GDBusConnection *link,
   return NULL;
 }
 
-static void
+void
 send_message (GDBusMessage *message)
 {
   g_dbus_connection_send_message (connection, message, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL);
   g_object_unref (message);
 }
 
-static GVariant *
+GVariant *
 bytes_of (GVariant *value)
 {
   g_autoptr (GVariant) owned = g_variant_ref_sink (value);
@@ -579,7 +581,7 @@ handle_go (GDBusMessage *go)
   if (way_is ("deaf"))
     g_atomic_int_set (&deaf, TRUE);
   else if (!misbehave_by_reply (go) && !misbehave_by_call (go) && !misbehave_by_message (go, id) &&
-           !be_odd (go))
+           !misbehave_by_memory (go) && !be_odd (go))
     _exit (8);
 }
 

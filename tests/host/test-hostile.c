@@ -5,28 +5,15 @@
 
 #include "singleton-fixture.h"
 
-#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
-/* An environment whose Python is the hostile worker. */
 static PyIsolateExtensionConfig *
 hostile_config (const char *way)
 {
-  PyIsolateExtensionConfig *config = host_config ("hostile", "basic");
-  g_autofree char *program = host_program_path ("hostile-worker");
-  g_autofree char *prefix = host_test_scratch ("hostile");
-  g_autofree char *bin = g_build_filename (prefix, "bin", NULL);
-  g_autofree char *python = g_build_filename (bin, "python", NULL);
-  g_autofree char *variable = g_strconcat ("HOSTILE=", way, NULL);
-  const char *variables[] = { variable, NULL };
+  PyIsolateExtensionConfig *config = host_hostile_config (way);
   const char *apis[] = { "listed", NULL };
 
-  g_assert_cmpint (g_mkdir (bin, 0700), ==, 0);
-  g_assert_cmpint (symlink (program, python), ==, 0);
-  pyisolate_extension_config_set_environment (config, prefix);
-  pyisolate_extension_config_set_environment_variables (config, variables);
   pyisolate_extension_config_set_apis (config, apis);
 
   return config;
