@@ -216,6 +216,8 @@ class Tensors(HostTest):
         wait_until(lambda: self.ext.state == "failed")
         with self.assertRaises(pyisolate.NotRunningError):
             self.sync.echo(tensor)
+        with self.assertRaises(pyisolate.NotRunningError):  # memory is not what is missing
+            self.sync.echo(bytes(1 << 20))
         memoryview(tensor)[0] = memoryview(made)[0] = 1
         del tensor, made
         wait_until(lambda: count() == 0)

@@ -232,11 +232,13 @@ encode_and_begin (Method               *self,
 {
   GArray *fds = take_array ();
   g_autoptr (GPtrArray) memories = NULL;
+  g_autoptr (GError) refusal = NULL;
   PyIsolateParcel parcel = {
     .fds = fds,
     .memories = &memories,
     .allocate = _pyisolate_host_allocate_memory,
     .user_data = self->target->extension,
+    .refusal = &refusal,
     .readonly = self->readonly,
     .move_storages = self->target->shares_torch,
   };
@@ -251,6 +253,12 @@ encode_and_begin (Method               *self,
         request.fds = g_memdup2 (fds->data, fds->len * sizeof (int));
       request.memories = g_steal_pointer (&memories);
       ok = begin_encoded (self, context, &request, answer);
+    }
+  else if (g_error_matches (refusal, PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING))
+    {
+      /* It has ended meanwhile: memory is not what it wants. */
+      PyErr_Clear ();
+      _pyisolate_host_method_raise (self, refusal);
     }
   if (request.fds != NULL) /* nobody has taken them */
     close_fds (fds);

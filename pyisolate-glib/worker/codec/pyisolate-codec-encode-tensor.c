@@ -70,6 +70,8 @@ copy_to_memory (Encoder       *self,
   if (memory == NULL)
     {
       _pyisolate_share_set_error (error);
+      if (parcel->refusal != NULL && *parcel->refusal == NULL)
+        *parcel->refusal = g_steal_pointer (&error);
       return -1;
     }
   *index = take_memory (self, memory);

@@ -27,6 +27,7 @@ typedef struct {
                            * there is something to put in */
   PyIsolateAllocateFunc allocate; /* nullable: the same, but for what is in shared memory already */
   gpointer   user_data;
+  GError   **refusal;     /* nullable: why it gave none, which Python was told as a MemoryError */
   gboolean   may_wait;    /* allocate() may have to ask another process */
   gboolean   readonly;    /* the receiver must not write to what it gets */
   gboolean   move_storages; /* torch's, into shared memory, where they are to be copied else */
