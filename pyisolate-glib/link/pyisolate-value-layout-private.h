@@ -155,7 +155,7 @@ _pyisolate_align (gsize offset,
   return (offset + alignment - 1) & ~(gsize) (alignment - 1);
 }
 
-/* Whether the padding from @offset up to @aligned is there and zero. */
+/* Whether the padding from @offset up to @aligned, fewer than 8 bytes, is there and zero. */
 static inline gboolean
 _pyisolate_padding_is_zero (const guint8 *data,
                             gsize         offset,
@@ -164,6 +164,15 @@ _pyisolate_padding_is_zero (const guint8 *data,
 {
   if (aligned > limit)
     return FALSE;
+#if G_BYTE_ORDER == G_LITTLE_ENDIAN
+  if (aligned >= sizeof (guint64) && aligned > offset && aligned - offset < sizeof (guint64))
+    {
+      guint64 last;
+
+      memcpy (&last, data + aligned - sizeof last, sizeof last);
+      return last >> (64 - 8 * (aligned - offset)) == 0;
+    }
+#endif
   for (; offset < aligned; offset++)
     {
       if (data[offset] != 0)
@@ -244,6 +253,8 @@ _pyisolate_variant_find_type (const guint8 *variant,
   const gsize most = PYISOLATE_VALUE_MAX_SIGNATURE + 1;
   gsize floor = size > most ? size - most : 0;
 
+  if (size >= 2 && variant[size - 2] == 0 && variant[size - 1] != 0)
+    return size - 1;
   for (gsize i = size; i > floor; i--)
     {
       if (variant[i - 1] == 0)

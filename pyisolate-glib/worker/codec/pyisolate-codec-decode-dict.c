@@ -10,7 +10,7 @@
 /* --- Keys --- */
 
 /* Keys repeat, within a value and from one call to the next. Those that were seen last are kept and shared, which also saves
- * hashing them again: a table of the process, guarded by the GIL, in which each key has one place. */
+ * hashing them again: a table of the process, guarded by the GIL, in which each key has two places that it may be in. */
 #define N_KEYS_BITS 9
 #define KEY_WORDS 4
 
@@ -22,14 +22,44 @@ typedef struct {
 
 static Key keys[1 << N_KEYS_BITS];
 
+/* The first of the two places of a key. */
 static Key *
-find_key (const guint64 *text)
+get_places (const guint64 *text,
+            gsize          size)
 {
-  guint64 hash = text[0] * G_GUINT64_CONSTANT (0x9e3779b97f4a7c15);
+  const guint64 odd = G_GUINT64_CONSTANT (0x9e3779b97f4a7c15);
+  guint64 hash = text[0] * odd;
 
-  for (guint i = 1; i < KEY_WORDS; i++)
-    hash = (hash ^ text[i] ^ hash >> 29) * G_GUINT64_CONSTANT (0xbf58476d1ce4e5b9);
-  return &keys[hash >> (64 - N_KEYS_BITS)];
+  for (gsize i = 1; i * sizeof *text < size; i++)
+    hash = (hash ^ text[i] ^ hash >> 29) * odd;
+  return &keys[hash >> (64 - N_KEYS_BITS) & ~(guint64) 1];
+}
+
+static gboolean
+is_key (const Key     *key,
+        const guint64 *text,
+        gsize          size)
+{
+  if (key->size != size || key->text[0] != text[0])
+    return FALSE;
+  return size <= sizeof *text || memcmp (key->text, text, sizeof key->text) == 0;
+}
+
+/* In the first place of two; what was there moves on to the second. */
+static void
+keep_key (Key           *places,
+          const guint64 *text,
+          gsize          size,
+          PyObject      *object)
+{
+  PyObject *oldest = places[1].object;
+
+  places[1] = places[0];
+  memcpy (places[0].text, text, sizeof places[0].text);
+  places[0].size = size;
+  places[0].object = object;
+  Py_INCREF (object);
+  Py_XDECREF (oldest);
 }
 
 /* Bytes that are those of a known key were checked when that was made. */
@@ -39,30 +69,25 @@ decode_key (const guint8 *data,
 {
   guint64 text[KEY_WORDS] = { 0 };
   PyObject *object;
-  Key *key;
+  Key *places;
 
   if (size == 0 || size > sizeof text)
     return _pyisolate_decoder_string (data, size);
 
   memcpy (text, data, size);
-  key = find_key (text);
-  if (G_LIKELY (key->size == size && memcmp (key->text, text, sizeof text) == 0))
+  places = get_places (text, size);
+  for (guint i = 0; i < 2; i++)
     {
-      Py_INCREF (key->object);
-      return key->object;
+      if (is_key (&places[i], text, size))
+        {
+          Py_INCREF (places[i].object);
+          return places[i].object;
+        }
     }
 
   object = _pyisolate_decoder_string (data, size);
   if (object != NULL)
-    {
-      PyObject *before = key->object;
-
-      memcpy (key->text, text, sizeof text);
-      key->size = size;
-      key->object = object;
-      Py_INCREF (object);
-      Py_XDECREF (before);
-    }
+    keep_key (places, text, size, object);
   return object;
 }
 

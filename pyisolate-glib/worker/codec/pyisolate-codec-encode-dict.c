@@ -137,6 +137,9 @@ encode_typed_dict (Encoder  *self,
     sign = "a{sb}";
   else
     return TYPED_NO;
+  /* A record's values differ: that is seen at the second. */
+  if (PyDict_Next (dict, &position, &key, &value) && Py_TYPE (value) != type)
+    return TYPED_NO;
 
   *alignment = type == &PyFloat_Type || type == &PyLong_Type ? 8 : 1;
   typed = encode_typed_entries (self, dict, type, *alignment);
@@ -190,7 +193,7 @@ encode_entry (Encoder  *self,
   entry = self->len;
   encoder_put (self, utf8, (gsize) length + 1);
   key_end = self->len;
-  return _pyisolate_encoder_variant (self, value) && encode_entry_end (self, entry, key_end)
+  return encoder_next_variant (self, value) && encode_entry_end (self, entry, key_end)
            ? TYPED_DONE : TYPED_FAILED;
 }
 

@@ -166,7 +166,7 @@ encode_mixed_list (Encoder  *self,
       step->index = i;
       step->key = keys != NULL ? PyList_GetItem (keys, i) : NULL;
       Py_INCREF (item);
-      done = _pyisolate_encoder_variant (self, item) && encoder_push_end (self, self->len - start);
+      done = encoder_next_variant (self, item) && encoder_push_end (self, self->len - start);
       Py_DECREF (item);
       if (!done)
         return FALSE;

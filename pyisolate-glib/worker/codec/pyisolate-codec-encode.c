@@ -10,62 +10,6 @@
 
 /* --- Variants --- */
 
-/* The variants that occur most, in one go: aligned already, and not nested. */
-static Typed
-encode_short_variant (Encoder  *self,
-                      PyObject *value)
-{
-  PyTypeObject *type = Py_TYPE (value);
-
-  if (type == &PyUnicode_Type)
-    {
-      Py_ssize_t length;
-      const char *utf8 = encoder_string_utf8 (value, &length);
-
-      if (utf8 == NULL)
-        return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
-      if (_pyisolate_encoder_is_long (self, length))
-        return TYPED_NO;
-      if (!encoder_reserve (self, (gsize) length + 3))
-        return TYPED_FAILED;
-      encoder_put (self, utf8, (gsize) length + 1);
-      encoder_put (self, "\0s", 2);
-      return TYPED_DONE;
-    }
-  if (!encoder_reserve (self, sizeof PYISOLATE_TAG_NONE + 2))
-    return TYPED_FAILED;
-  if (type == &PyFloat_Type)
-    {
-      double number = PyFloat_AsDouble (value);
-
-      encoder_put (self, &number, 8);
-      encoder_put (self, "\0d", 2);
-      return TYPED_DONE;
-    }
-  if (value == Py_None)
-    {
-      encoder_put (self, PYISOLATE_TAG_NONE "\0\0o", sizeof PYISOLATE_TAG_NONE + 2);
-      return TYPED_DONE;
-    }
-  if (type == &PyLong_Type)
-    {
-      int overflow;
-      gint64 number = PyLong_AsLongLongAndOverflow (value, &overflow);
-
-      if (overflow != 0)
-        return TYPED_NO;
-      encoder_put (self, &number, 8);
-      encoder_put (self, "\0x", 2);
-      return TYPED_DONE;
-    }
-  if (type == &PyBool_Type)
-    {
-      encoder_put (self, value == Py_True ? "\1\0b" : "\0\0b", 3);
-      return TYPED_DONE;
-    }
-  return TYPED_NO;
-}
-
 gboolean
 _pyisolate_encoder_variant (Encoder  *self,
                             PyObject *value)
@@ -83,7 +27,7 @@ _pyisolate_encoder_variant (Encoder  *self,
   if (!encoder_align (self, 8, 0))
     return FALSE;
 
-  typed = encode_short_variant (self, value);
+  typed = encoder_short_variant (self, value);
   if (typed == TYPED_NO)
     {
       if (_pyisolate_encoder_natural (self, value) < 0)

@@ -80,6 +80,26 @@ decoder_double (const guint8 *data)
   return PyFloat_FromDouble (number);
 }
 
+/* A variant in a container: of the types that most of them have without a call in between. */
+static inline PyObject *
+decoder_variant (Decoder      *self,
+                 const guint8 *data,
+                 gsize         size)
+{
+  if (size >= 2 && data[size - 2] == 0 && self->depth.levels < PYISOLATE_VALUE_MAX_LEVELS)
+    {
+      char type = data[size - 1];
+
+      if (type == 's')
+        return _pyisolate_decoder_string (data, size - 2);
+      if (type == 'x' && size == 8 + 2)
+        return decoder_int64 (data);
+      if (type == 'd' && size == 8 + 2)
+        return decoder_double (data);
+    }
+  return _pyisolate_decoder_variant (self, data, size);
+}
+
 /* A value in a container: of the types that most of them have without a call in between. */
 static inline PyObject *
 decoder_value (Decoder                 *self,
@@ -90,7 +110,7 @@ decoder_value (Decoder                 *self,
   switch (node->code)
     {
     case 'v':
-      return _pyisolate_decoder_variant (self, data, size);
+      return decoder_variant (self, data, size);
     case 's':
       return _pyisolate_decoder_string (data, size);
     case 'x':
