@@ -219,11 +219,58 @@ class Arrays(HostTest):
         self.assertEqual(("torch.Tensor", "torch.bfloat16", (1, 5)), ext.describe(tensor))
         self.assertTrue(torch.equal(tensor, ext.echo(tensor)))
 
+    def check_moved_alone(self, ext):
+        """One tensor with a storage for itself: nobody can tell, and others keep theirs."""
+        import torch
+
+        for make in (
+            lambda: torch.arange(20_000.0),
+            lambda: torch.nn.Parameter(torch.arange(20_000.0)),
+            lambda: torch.arange(40_000.0)[::2],
+            lambda: torch.arange(20_000.0).reshape(100, 200).T,
+            lambda: torch.arange(20_010.0)[10:],
+        ):
+            tensor = make()
+            expected = tensor.detach().clone()
+            version, strides = tensor._version, tensor.stride()
+            requires_grad, offset = tensor.requires_grad, tensor.storage_offset()
+            ext.keep(tensor)
+            self.assertTrue(pyisolate.is_shared(tensor))
+            self.assertIs(type(tensor), type(make()))
+            self.assertEqual(
+                (version, strides, requires_grad, offset),
+                (tensor._version, tensor.stride(), tensor.requires_grad, tensor.storage_offset()),
+            )
+            self.assertTrue(torch.equal(tensor.detach(), expected))
+            tensor.detach()[3] = -1
+            self.assertEqual(-1, ext.take().reshape(tensor.shape)[3].reshape(-1)[0])
+
+        # What autograd has saved is neither changed nor lost.
+        weight, factor = torch.ones(20_000, requires_grad=True), torch.arange(20_000.0)
+        product = (weight * factor).sum()
+        ext.echo(factor)
+        ext.echo(weight)
+        product.backward()
+        self.assertTrue(torch.equal(weight.grad, torch.arange(20_000.0)))
+        self.assertTrue(pyisolate.is_shared(factor) and pyisolate.is_shared(weight))
+
+        # Whoever else looks into a storage follows it.
+        tensor = torch.zeros(20_000)
+        storage, alias = tensor.untyped_storage(), tensor.detach()
+        ext.echo(tensor)
+        alias[5] = 3
+        self.assertEqual((3, tensor.data_ptr()), (tensor[5], storage.data_ptr()))
+        tensor = torch.zeros(20_000)
+        storage = tensor.untyped_storage()
+        ext.echo(tensor)
+        self.assertEqual(tensor.data_ptr(), storage.data_ptr())
+
     def check_moved(self, ext):
         """A storage of the host's moves into shared memory when it is passed first."""
         import torch
 
         before = count()[:2]
+        self.check_moved_alone(ext)
         tensor = torch.arange(50_000.0)
         view = tensor[100:].reshape(-1, 100)
         self.assertFalse(pyisolate.is_shared(tensor))

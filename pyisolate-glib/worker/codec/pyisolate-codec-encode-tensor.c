@@ -207,8 +207,8 @@ move_storage (Encoder    *self,
   if (tensor == NULL || self->parcel == NULL || !self->parcel->move_storages
       || self->parcel->readonly)
     return TRUE;
+  _pyisolate_array_clear (array); /* which may look into the storage, too */
   memory = _pyisolate_storage_move (tensor);
-  _pyisolate_array_clear (array);
   if (_pyisolate_array_read (array, tensor, KIND_TORCH_TENSOR, &problem))
     return TRUE;
   if (problem != NULL)

@@ -12,6 +12,7 @@
 
 #include "pyisolate-codec-array.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -144,17 +145,203 @@ move (PyObject *storage,
   return g_steal_pointer (&memory);
 }
 
+/* --- A storage of one tensor alone --- */
+
+/* Who looks into a storage, as torch counts its tensors and Python the objects that hold it. */
+typedef struct {
+  long       n_users;
+  Py_ssize_t n_refs;
+} Users;
+
+static gboolean
+count_users (PyObject *torch,
+             PyObject *storage,
+             Users    *users)
+{
+  PyObject *internals = _pyisolate_codec_get (torch, "_C");
+  PyObject *address = internals != NULL ? _pyisolate_codec_get (storage, "_cdata") : NULL;
+  PyObject *count = NULL;
+
+  if (address != NULL)
+    count = _pyisolate_codec_call (internals, "_storage_Use_Count", address);
+  users->n_users = count != NULL ? PyLong_AsLong (count) : -1;
+  users->n_refs = Py_REFCNT (storage);
+  Py_XDECREF (internals);
+  Py_XDECREF (address);
+  Py_XDECREF (count);
+  return users->n_users > 0;
+}
+
+/* How many there are where there is but one tensor, which differs between torch's versions. */
+static const Users *
+get_fewest_users (PyObject *torch)
+{
+  static Users fewest; /* guarded by the GIL */
+  PyObject *one = fewest.n_users == 0 ? PyLong_FromLong (1) : NULL;
+  PyObject *tensor = one != NULL ? _pyisolate_codec_call (torch, "empty", one) : NULL;
+  PyObject *storage = tensor != NULL ? _pyisolate_codec_call (tensor, "untyped_storage", NULL) : NULL;
+  Users users;
+
+  if (storage != NULL && count_users (torch, storage, &users))
+    fewest = users;
+  Py_XDECREF (one);
+  Py_XDECREF (tensor);
+  Py_XDECREF (storage);
+  return fewest.n_users > 0 ? &fewest : NULL;
+}
+
+static gboolean
+is_sole_user (PyObject *torch,
+              PyObject *storage)
+{
+  const Users *fewest = get_fewest_users (torch);
+  Users users;
+
+  return fewest != NULL && count_users (torch, storage, &users) && users.n_users == fewest->n_users
+         && users.n_refs == fewest->n_refs;
+}
+
+/* Through the descriptor: torch's mapping is the one that is used afterwards, and another one would have to be filled with
+ * pages for this alone. */
+static gboolean
+write_all (PyIsolateMemory *memory,
+           const guint8    *data,
+           gsize            size)
+{
+  int fd = pyisolate_memory_dup_fd (memory, NULL);
+  gsize written = 0;
+
+  while (fd >= 0 && written < size)
+    {
+      ssize_t n = pwrite (fd, data + written, size - written, (off_t) written);
+
+      if (n <= 0 && !(n < 0 && errno == EINTR))
+        break;
+      written += n > 0 ? n : 0;
+    }
+  if (fd >= 0)
+    close (fd);
+  return written == size;
+}
+
+/* A piece with the content of @storage. */
+static PyIsolateMemory *
+copy_storage (PyObject *storage)
+{
+  PyObject *address = _pyisolate_codec_call (storage, "data_ptr", NULL);
+  PyObject *n_bytes = address != NULL ? _pyisolate_codec_call (storage, "nbytes", NULL) : NULL;
+  const guint8 *start = n_bytes != NULL ? PyLong_AsVoidPtr (address) : NULL;
+  Py_ssize_t size = start != NULL ? PyLong_AsSsize_t (n_bytes) : -1;
+  PyIsolateMemory *memory = NULL;
+
+  Py_XDECREF (address);
+  Py_XDECREF (n_bytes);
+  if (size > 0)
+    memory = pyisolate_memory_new (size, PYISOLATE_MEMORY_NONE, NULL);
+  if (memory != NULL && !write_all (memory, start, size))
+    g_clear_pointer (&memory, pyisolate_memory_unref);
+  return memory;
+}
+
+/* torch's storage of that memory. */
+static PyObject *
+new_storage (PyObject        *torch,
+             PyIsolateMemory *memory)
+{
+  PyObject *type = _pyisolate_codec_get (torch, "UntypedStorage");
+  PyObject *make = type != NULL ? _pyisolate_codec_get (type, "_new_shared_fd_cpu") : NULL;
+  int fd = make != NULL ? pyisolate_memory_dup_fd (memory, NULL) : -1;
+  PyObject *storage = NULL;
+
+  if (fd >= 0)
+    {
+      storage = PyObject_CallFunction (make, "in", fd,
+                                       (Py_ssize_t) pyisolate_memory_get_size (memory));
+      close (fd);
+    }
+  Py_XDECREF (type);
+  Py_XDECREF (make);
+  return storage;
+}
+
+/* Not by set_(), which would count as a change that autograd minds. */
+static gboolean
+give_storage (PyObject *tensor,
+              PyObject *storage)
+{
+  PyObject *zero = PyLong_FromLong (0);
+  PyObject *other = zero != NULL ? _pyisolate_codec_call (tensor, "new_empty", zero) : NULL;
+  PyObject *set = other != NULL ? _pyisolate_codec_get (other, "set_") : NULL;
+  PyObject *offset = set != NULL ? _pyisolate_codec_call (tensor, "storage_offset", NULL) : NULL;
+  PyObject *shape = offset != NULL ? _pyisolate_codec_call (tensor, "size", NULL) : NULL;
+  PyObject *strides = shape != NULL ? _pyisolate_codec_call (tensor, "stride", NULL) : NULL;
+  PyObject *result = NULL;
+  gboolean given;
+
+  if (strides != NULL)
+    result = PyObject_CallFunctionObjArgs (set, storage, offset, shape, strides, NULL);
+  given = result != NULL && PyObject_SetAttrString (tensor, "data", other) == 0;
+  Py_XDECREF (zero);
+  Py_XDECREF (other);
+  Py_XDECREF (set);
+  Py_XDECREF (offset);
+  Py_XDECREF (shape);
+  Py_XDECREF (strides);
+  Py_XDECREF (result);
+  return given;
+}
+
+/* NULL, perhaps with an exception: it is left as it was. The GIL is held all the while. */
+static PyIsolateMemory *
+replace_storage (PyObject *tensor,
+                 PyObject *storage)
+{
+  PyObject *torch = PyImport_ImportModule ("torch");
+  g_autoptr(PyIsolateMemory) memory = NULL;
+  PyObject *fresh = NULL, *address = NULL;
+  gboolean done = FALSE;
+
+  if (torch != NULL && is_sole_user (torch, storage))
+    memory = copy_storage (storage);
+  if (memory != NULL)
+    fresh = new_storage (torch, memory);
+  if (fresh != NULL)
+    address = _pyisolate_codec_call (fresh, "data_ptr", NULL);
+  if (address != NULL)
+    done = remember (fresh, PyLong_AsVoidPtr (address), pyisolate_memory_get_size (memory), memory)
+           && give_storage (tensor, fresh);
+  Py_XDECREF (torch);
+  Py_XDECREF (fresh);
+  Py_XDECREF (address);
+  return done ? g_steal_pointer (&memory) : NULL;
+}
+
+static gboolean
+is_private (PyObject *storage)
+{
+  PyObject *shared = _pyisolate_codec_call (storage, "is_shared", NULL);
+  gboolean result = shared == Py_False;
+
+  Py_XDECREF (shared);
+  return result;
+}
+
 /* Moves the storage of @tensor, with all other tensors that are views of it. NULL, without an
  * exception: it cannot be moved, and stays private. */
 PyIsolateMemory *
 _pyisolate_storage_move (PyObject *tensor)
 {
   PyObject *storage = _pyisolate_codec_call (tensor, "untyped_storage", NULL);
-  PyObject *handle = storage != NULL ? _pyisolate_codec_call (storage, "_share_fd_cpu_", NULL) : NULL;
   PyIsolateMemory *memory = NULL;
+  PyObject *handle = NULL;
   int fd;
   Py_ssize_t size;
 
+  if (storage != NULL && is_private (storage))
+    memory = replace_storage (tensor, storage);
+  PyErr_Clear ();
+  if (storage != NULL && memory == NULL)
+    handle = _pyisolate_codec_call (storage, "_share_fd_cpu_", NULL);
   if (handle != NULL && PyArg_ParseTuple (handle, "in", &fd, &size))
     memory = move (storage, fd, size);
   Py_XDECREF (handle);
