@@ -269,6 +269,8 @@ on_frame (PyIsolateTransport *transport,
       return;
     }
 
+  /* Who reads is who handles it: what is read is as good as done. */
+  _pyisolate_frame_taken (frame);
   switch (frame->kind)
     {
     case PYISOLATE_FRAME_RETURN:

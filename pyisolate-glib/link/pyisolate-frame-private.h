@@ -94,6 +94,12 @@ typedef struct {
   GError *memory_error; /* why the memory of a frame that arrived cannot be used: whoever wants the body gets that */
   PyIsolateBudget *budget; /* what it is counted in, or NULL */
   gsize cost;
+
+  /* Of one that arrived and is large: whom to tell that it was taken, see _pyisolate_frame_taken(). */
+  void (*taken_func) (GObject *sender,
+                      gsize    size);
+  GObject *sender; /* owned */
+  gsize taken_size;
 } PyIsolateFrame;
 
 PyIsolateFrame *_pyisolate_frame_new        (PyIsolateFrameKind  kind,
@@ -117,6 +123,8 @@ void            _pyisolate_frame_set_variant (PyIsolateFrame    *frame,
 /* Counts the frame until it is freed, and returns how many bytes are counted now. */
 gsize           _pyisolate_frame_charge     (PyIsolateFrame     *frame,
                                              PyIsolateBudget    *budget);
+/* Whom it is for has begun with it: whoever sent it may send more of the kind. At the latest when it is freed. */
+void            _pyisolate_frame_taken      (PyIsolateFrame     *frame);
 void            _pyisolate_frame_free       (PyIsolateFrame     *frame);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PyIsolateFrame, _pyisolate_frame_free)

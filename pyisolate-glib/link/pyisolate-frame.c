@@ -46,8 +46,18 @@ _pyisolate_frame_new (PyIsolateFrameKind kind,
 }
 
 void
+_pyisolate_frame_taken (PyIsolateFrame *frame)
+{
+  g_autoptr (GObject) sender = g_steal_pointer (&frame->sender);
+
+  if (sender != NULL)
+    frame->taken_func (sender, frame->taken_size);
+}
+
+void
 _pyisolate_frame_free (PyIsolateFrame *frame)
 {
+  _pyisolate_frame_taken (frame);
   for (guint i = 0; i < frame->n_fds; i++)
     {
       if (frame->fds[i] >= 0)

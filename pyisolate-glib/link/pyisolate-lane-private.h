@@ -39,6 +39,14 @@ typedef struct {
 #define PYISOLATE_LANE_MAX_QUEUED         ((gsize) 64 << 20)
 #define PYISOLATE_LANE_MAX_QUEUED_ANSWERS ((gsize) 1 << 30)
 
+/* What is large goes only while the other side has not more than this to take up (and one frame): the rest waits here, and
+ * what is small passes it. A smaller body than the first is small. */
+#define PYISOLATE_LANE_BULK_SIZE   ((gsize) 4096)
+#define PYISOLATE_LANE_BULK_WINDOW ((gsize) 256 * 1024)
+
+/* So many bytes may wait so; beyond that calls and events are refused (LIMIT). */
+#define PYISOLATE_LANE_MAX_HELD ((gsize) 128 << 20)
+
 /* Makes both ends; the caller closes them. FALSE with errno set. */
 gboolean       _pyisolate_lane_socketpair    (int                       fds[2]);
 PyIsolateLane *_pyisolate_lane_new           (int                       take_fd);
@@ -60,6 +68,13 @@ void           _pyisolate_lane_set_waiting_func (PyIsolateLane         *self,
                                                  void                 (*func) (PyIsolateLane *self,
                                                                                gpointer       data),
                                                  gpointer                data);
+/* Sends what was held, as much of it as the other side may have by now: due when the lane has been read, without its lock.
+ * It may wait for memory. */
+void           _pyisolate_lane_release      (PyIsolateLane            *self);
+/* The same, in time, by who flushes. */
+void           _pyisolate_lane_release_later (PyIsolateLane           *self);
+/* From now on nothing is held. */
+void           _pyisolate_lane_release_all  (PyIsolateLane            *self);
 /* Takes back a CALL of which nothing has been sent yet. */
 gboolean       _pyisolate_lane_withdraw      (PyIsolateLane            *self,
                                               guint64                   id);
@@ -88,8 +103,8 @@ gboolean       _pyisolate_lane_is_closed_here (PyIsolateLane           *self);
 void           _pyisolate_lane_set_budget    (PyIsolateLane            *self,
                                               PyIsolateBudget          *budget);
 
-/* All of it in one, for who has started the lane with a handler: gives it the frames that are there, at most so many, in
- * this thread. TRUE: there may be more, about which the socket says nothing; ask again. */
+/* All of it in one, for who has started the lane with a handler: gives it the frames that are there, at most so many, or as
+ * many as are large together, in this thread. TRUE: there may be more, about which the socket says nothing; ask again. */
 gboolean       _pyisolate_lane_receive       (PyIsolateLane            *self,
                                               guint                     max_frames);
 /* The same for who has just been told that the socket is readable, and will ask again: it does not look for a second message

@@ -18,6 +18,9 @@
 /* A body from this size on is not copied out of the buffer: the buffer goes with it. */
 #define LARGE_BODY 8192
 
+/* So many bytes of what is large are read before whoever reads does something else. */
+#define BYTES_AT_ONCE ((gsize) 64 * 1024)
+
 /* After so many messages that came alone it is only every so many that a second one is looked for. */
 #define PATIENCE 8
 
@@ -233,6 +236,11 @@ find_next (PyIsolateLane *self)
         return FALSE;
 
       problem = read_frame (self, &whole);
+      if (problem == NULL && whole && self->view.kind == PYISOLATE_LANE_CREDIT)
+        {
+          problem = _pyisolate_lane_take_credit (self, self->view.id);
+          whole = FALSE;
+        }
       if (problem != NULL)
         return fail (self, PYISOLATE_ERROR_BAD_MESSAGE, problem);
     }
@@ -318,6 +326,12 @@ _pyisolate_lane_steal_frame (PyIsolateLane *self)
   guint n_fds;
   int *fds = _pyisolate_lane_steal_fds (self, &n_fds);
 
+  frame->taken_size = _pyisolate_lane_get_bulk (view);
+  if (frame->taken_size > 0)
+    {
+      frame->taken_func = _pyisolate_lane_give_credit;
+      frame->sender = G_OBJECT (g_object_ref (self));
+    }
   if (fds != NULL)
     _pyisolate_frame_take_fds (frame, fds, n_fds);
   if (view->n_chain > 0)
@@ -346,59 +360,74 @@ _pyisolate_lane_is_ended (PyIsolateLane *self)
   return g_atomic_int_get (&self->ended);
 }
 
-/* With the lock held: gives the frames of one message to the handler. */
-static guint
+/* How much a reader takes before it does something else. */
+typedef struct {
+  guint n_frames;
+  gsize n_bytes;
+} Turn;
+
+static gboolean
+is_over (const Turn *turn,
+         guint       max_frames)
+{
+  return turn->n_frames >= max_frames || turn->n_bytes >= BYTES_AT_ONCE;
+}
+
+/* With the lock held: gives the frames of one message to the handler. FALSE: there is none. */
+static gboolean
 emit_message (PyIsolateLane *self,
+              Turn          *turn,
               guint          max_frames)
 {
   PyIsolateFrameView view;
-  guint n_frames = 0;
+
+  if (!_pyisolate_lane_next (self, &view))
+    return FALSE;
 
   do
     {
-      if (!_pyisolate_lane_next (self, &view))
-        break;
+      turn->n_frames++;
+      turn->n_bytes += _pyisolate_lane_get_bulk (&view);
       _pyisolate_transport_emit_frame (PYISOLATE_TRANSPORT (self), _pyisolate_lane_steal_frame (self));
-      n_frames++;
     }
-  while (n_frames < max_frames && _pyisolate_lane_has_buffered (self));
+  while (!is_over (turn, max_frames) && _pyisolate_lane_has_buffered (self) && _pyisolate_lane_next (self, &view));
 
-  return n_frames;
+  return TRUE;
 }
 
 gboolean
 _pyisolate_lane_receive (PyIsolateLane *self,
                          guint          max_frames)
 {
-  guint n_frames = 0;
-  guint n = 1;
+  Turn turn = { 0 };
 
   _pyisolate_lane_lock (self);
-  while (n > 0 && n_frames < max_frames)
-    n_frames += n = emit_message (self, max_frames - n_frames);
+  while (!is_over (&turn, max_frames) && emit_message (self, &turn, max_frames))
+    ;
   _pyisolate_lane_unlock (self);
+  _pyisolate_lane_release (self);
 
-  return n_frames >= max_frames;
+  return is_over (&turn, max_frames);
 }
 
 gboolean
 _pyisolate_lane_receive_ready (PyIsolateLane *self,
                                guint          max_frames)
 {
+  Turn turn = { 0 };
   guint n_messages = 0;
-  guint n_frames = 0;
-  guint n;
 
   _pyisolate_lane_lock (self);
-  do
+  while (emit_message (self, &turn, max_frames))
     {
-      n = emit_message (self, max_frames - n_frames);
-      n_frames += n;
-      n_messages += n > 0;
+      n_messages++;
+      if (is_over (&turn, max_frames) ||
+          (n_messages == 1 && self->n_lone >= PATIENCE && self->n_lone % PATIENCE != 0))
+        break;
     }
-  while (n > 0 && n_frames < max_frames && (n_messages > 1 || self->n_lone < PATIENCE || self->n_lone % PATIENCE == 0));
   self->n_lone = n_messages == 1 ? self->n_lone + 1 : 0;
   _pyisolate_lane_unlock (self);
+  _pyisolate_lane_release (self);
 
-  return n_frames >= max_frames;
+  return is_over (&turn, max_frames);
 }

@@ -214,16 +214,28 @@ write_small (guint8                   *at,
   memset (at, 0, PYISOLATE_LANE_PADDING (size));
 }
 
+/* What this side owes goes before it, in the same message. */
 static SendState
 send_small (PyIsolateLane            *self,
             PyIsolateLaneHeader      *header,
             const PyIsolateFrameView *view)
 {
-  guint8 message[SMALL_FRAME];
+  guint8 message[sizeof (PyIsolateLaneHeader) + SMALL_FRAME];
+  guint8 *at = message;
+  SendState state;
 
-  write_small (message, header, view);
+  if (self->owed > 0)
+    {
+      PyIsolateLaneHeader credit = { .kind = PYISOLATE_LANE_CREDIT, .id = self->owed };
 
-  return send_message (self, message, small_size (header));
+      put_piece (&at, &credit, sizeof credit);
+    }
+  write_small (at, header, view);
+
+  state = send_message (self, message, (at - message) + small_size (header));
+  if (state == SENT)
+    self->owed = 0;
+  return state;
 }
 
 static PyIsolateFrameView
@@ -289,8 +301,8 @@ flush_locked (PyIsolateLane *self)
   g_atomic_int_set (&self->wants_write, !g_queue_is_empty (&self->queue));
 }
 
-static gboolean
-is_answer (PyIsolateFrameKind kind)
+gboolean
+_pyisolate_lane_is_answer (PyIsolateFrameKind kind)
 {
   return kind == PYISOLATE_FRAME_RETURN || kind == PYISOLATE_FRAME_ERROR || kind == PYISOLATE_FRAME_CANCEL ||
          kind == PYISOLATE_FRAME_MEMORY;
@@ -303,7 +315,7 @@ check_room (PyIsolateLane       *self,
             gsize                cost,
             GError             **error)
 {
-  gsize limit = is_answer (kind) ? PYISOLATE_LANE_MAX_QUEUED_ANSWERS : PYISOLATE_LANE_MAX_QUEUED;
+  gsize limit = _pyisolate_lane_is_answer (kind) ? PYISOLATE_LANE_MAX_QUEUED_ANSWERS : PYISOLATE_LANE_MAX_QUEUED;
 
   if (self->queued_bytes == 0 || self->queued_bytes + cost <= limit)
     return TRUE;
@@ -340,6 +352,25 @@ queue_small (PyIsolateLane            *self,
   write_small (last->gathered->data + last->gathered->len - size, header, view);
   last->cost += size;
   self->queued_bytes += size;
+}
+
+/* What this side owes goes before it. */
+static void
+queue_small_after_credit (PyIsolateLane            *self,
+                          PyIsolateLaneHeader      *header,
+                          const PyIsolateFrameView *view)
+{
+  if (self->owed > 0)
+    {
+      PyIsolateFrameView credit = { .kind = PYISOLATE_LANE_CREDIT, .id = self->owed };
+      PyIsolateLaneHeader credit_header;
+
+      _pyisolate_lane_header_init (&credit_header, &credit);
+      queue_small (self, &credit_header, &credit);
+      self->owed = 0;
+    }
+
+  queue_small (self, header, view);
 }
 
 /* A copy that owns what it has. NULL: a descriptor cannot be duplicated. */
@@ -419,10 +450,10 @@ refuse (PyIsolateLane *self,
 
 /* With the lock held. @frame: (nullable): what owns what is in the view, stolen if it must wait. */
 static gboolean
-send_locked (PyIsolateLane            *self,
-             const PyIsolateFrameView *view,
-             PyIsolateFrame          **frame,
-             GError                  **error)
+send_or_queue_locked (PyIsolateLane            *self,
+                      const PyIsolateFrameView *view,
+                      PyIsolateFrame          **frame,
+                      GError                  **error)
 {
   gboolean must_wait = self->n_corks > 0 || !g_queue_is_empty (&self->queue);
   gboolean begun = FALSE;
@@ -452,13 +483,40 @@ send_locked (PyIsolateLane            *self,
   if (!begun && !check_room (self, view->kind, small_size (&header), error))
     return FALSE;
   if (small)
-    queue_small (self, &header, view);
+    queue_small_after_credit (self, &header, view);
   else if (!queue_large (self, view, frame, sent, begun, error))
     return FALSE;
   if (self->n_corks == 0)
     g_atomic_int_set (&self->wants_write, TRUE);
 
   return TRUE;
+}
+
+static gboolean
+send_locked (PyIsolateLane            *self,
+             const PyIsolateFrameView *view,
+             PyIsolateFrame          **frame,
+             GError                  **error)
+{
+  gsize bulk = _pyisolate_lane_get_bulk (view);
+
+  if (!send_or_queue_locked (self, view, frame, error))
+    return FALSE;
+
+  self->in_flight += bulk;
+  return TRUE;
+}
+
+/* A frame of its own, which the socket takes or not: then it goes with the next one. */
+void
+_pyisolate_lane_send_credit_locked (PyIsolateLane *self)
+{
+  PyIsolateFrameView view = { .kind = PYISOLATE_LANE_CREDIT, .id = self->owed };
+  gsize owed = self->owed;
+
+  self->owed = 0;
+  if (!send_or_queue_locked (self, &view, NULL, NULL))
+    self->owed = owed;
 }
 
 static gboolean
@@ -505,7 +563,7 @@ send_view (PyIsolateLane            *self,
     return TRUE;
 
   /* An answer that cannot even wait is none that anybody gets. */
-  if (is_answer (view->kind) && g_error_matches (own_error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT) && is_full)
+  if (_pyisolate_lane_is_answer (view->kind) && g_error_matches (own_error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT) && is_full)
     _pyisolate_lane_fail (self, g_error_copy (own_error));
   g_propagate_error (error, g_steal_pointer (&own_error));
   return FALSE;
@@ -566,12 +624,31 @@ void
 _pyisolate_lane_flush (PyIsolateLane *self)
 {
   flush (self, FALSE);
+  _pyisolate_lane_release (self);
 }
 
 gboolean
 _pyisolate_lane_wants_write (PyIsolateLane *self)
 {
   return g_atomic_int_get (&self->wants_write);
+}
+
+/* What a frame that is withdrawn tells of memory the other side must hear: makes one of its own of that, in its place. Returns
+ * its size. */
+static gsize
+keep_records (guint8              *at,
+              PyIsolateLaneHeader *header)
+{
+  gsize size = header->n_records * sizeof (PyIsolateMemoryRecord);
+  PyIsolateLaneHeader rest = { .kind = PYISOLATE_FRAME_MEMORY, .n_records = header->n_records, .part_size = size };
+
+  if (size == 0)
+    return 0;
+
+  memmove (at + sizeof rest, at + sizeof rest + header->n_chain * sizeof (guint64), size);
+  memcpy (at, &rest, sizeof rest);
+
+  return sizeof rest + size;
 }
 
 /* Cuts the frame out of a message of small ones. */
@@ -589,9 +666,11 @@ withdraw_gathered (PyIsolateLane *self,
       size = small_size (&header);
       if (header.kind == PYISOLATE_FRAME_CALL && header.id == id)
         {
-          g_byte_array_remove_range (item->gathered, at, size);
-          item->cost -= size;
-          self->queued_bytes -= size;
+          gsize kept = keep_records (item->gathered->data + at, &header);
+
+          g_byte_array_remove_range (item->gathered, at + kept, size - kept);
+          item->cost -= size - kept;
+          self->queued_bytes -= size - kept;
           return TRUE;
         }
       at += size;
@@ -600,10 +679,31 @@ withdraw_gathered (PyIsolateLane *self,
   return FALSE;
 }
 
+/* What it tells of memory the other side must hear: for that alone it goes on. */
+static void
+withdraw_large (PyIsolateLane *self,
+                Item          *item)
+{
+  PyIsolateFrameView view = view_of_frame (item->frame);
+
+  self->in_flight -= _pyisolate_lane_get_bulk (&view);
+  item->frame->kind = PYISOLATE_FRAME_MEMORY;
+  item->frame->id = 0;
+  item->frame->n_chain = 0;
+  g_clear_pointer (&item->frame->target, g_free);
+  g_clear_pointer (&item->frame->name, g_free);
+  g_clear_pointer (&item->frame->body, g_bytes_unref);
+  self->queued_bytes -= item->cost - sizeof *item->frame;
+  item->cost = sizeof *item->frame;
+}
+
 static gboolean
 withdraw_locked (PyIsolateLane *self,
                  guint64        id)
 {
+  if (_pyisolate_lane_withdraw_held_locked (self, id))
+    return TRUE;
+
   for (GList *l = self->queue.head; l != NULL; l = l->next)
     {
       Item *item = l->data;
@@ -616,7 +716,9 @@ withdraw_locked (PyIsolateLane *self,
       if (!found)
         continue;
 
-      if (item->gathered == NULL || item->gathered->len == 0)
+      if (item->gathered == NULL)
+        withdraw_large (self, item);
+      if (item->gathered == NULL ? item->frame->n_records == 0 : item->gathered->len == 0)
         {
           self->queued_bytes -= item->cost;
           g_queue_delete_link (&self->queue, l);
@@ -635,7 +737,14 @@ gboolean
 _pyisolate_lane_withdraw (PyIsolateLane *self,
                           guint64        id)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->send_mutex);
+  gboolean withdrawn, may_release;
 
-  return withdraw_locked (self, id);
+  g_mutex_lock (&self->send_mutex);
+  withdrawn = withdraw_locked (self, id);
+  may_release = withdrawn && _pyisolate_lane_may_release_locked (self);
+  g_mutex_unlock (&self->send_mutex);
+
+  if (may_release)
+    _pyisolate_lane_release_later (self);
+  return withdrawn;
 }

@@ -25,6 +25,15 @@ struct _PyIsolateLane {
   int wants_write;     /* atomic copy: the queue is not empty, and no cork holds it back */
   gboolean broken;     /* nothing can be sent any more */
 
+  /* What is large, see pyisolate-lane-credit.c; with the same mutex. */
+  GQueue held;         /* of PyIsolateFrame, in order: what the other side is not to have yet */
+  gsize held_bytes;
+  gsize in_flight;     /* bytes that the other side has not taken yet */
+  gsize owed;          /* bytes that this side has taken, and not told of */
+  GArray *releasing;   /* of guint64: what the frame belongs to that a thread is about to send, or NULL */
+  gboolean unlimited;  /* nothing is held any more */
+  int is_holding;      /* atomic copy: something is held, or about to be sent */
+
   GMutex reason_mutex;
   GError *reason;      /* why it ended, if for a reason */
   int closing;         /* atomic: this side wants no more */
@@ -55,5 +64,25 @@ void _pyisolate_lane_receive_clear (PyIsolateLane *self);
 gboolean _pyisolate_lane_send_frame (PyIsolateLane  *self,
                                      PyIsolateFrame *frame /* transfer full */,
                                      GError        **error);
+
+/* May wait without a limit that a caller sees. */
+gboolean _pyisolate_lane_is_answer (PyIsolateFrameKind kind);
+
+/* pyisolate-lane-credit.c */
+gsize       _pyisolate_lane_get_bulk     (const PyIsolateFrameView *view);
+gboolean    _pyisolate_lane_hold         (PyIsolateTransport *transport,
+                                          PyIsolateFrame    **frame,
+                                          GError            **error);
+gboolean    _pyisolate_lane_may_release_locked (PyIsolateLane *self);
+const char *_pyisolate_lane_take_credit  (PyIsolateLane      *self,
+                                          guint64             size);
+/* Of a bulk frame that has arrived. */
+void        _pyisolate_lane_give_credit  (GObject            *lane,
+                                          gsize               size);
+gboolean    _pyisolate_lane_withdraw_held_locked (PyIsolateLane *self,
+                                          guint64             id);
+void        _pyisolate_lane_credit_clear (PyIsolateLane      *self);
+/* Tells of all that has been taken; with the lock held. */
+void        _pyisolate_lane_send_credit_locked (PyIsolateLane *self);
 
 G_END_DECLS

@@ -11,6 +11,10 @@ G_BEGIN_DECLS
  * and zeros up to a multiple of 8. Strings have their NUL. What does not fit goes on, after a header that says so, in the
  * messages that follow. All of it is in the byte order of the machine. */
 
+/* A kind of frame that only lanes have, and keep to themselves: so many bytes, in place of an id, of what is large have been
+ * taken. */
+#define PYISOLATE_LANE_CREDIT ((PyIsolateFrameKind) (PYISOLATE_FRAME_MEMORY + 1))
+
 typedef enum {
   PYISOLATE_LANE_MORE = 1 << 0,      /* the rest follows in the next message */
   PYISOLATE_LANE_CONTINUED = 1 << 1, /* this is more of the frame before; but for kind, id and part_size all is 0 */

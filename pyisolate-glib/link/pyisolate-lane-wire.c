@@ -69,6 +69,7 @@ static const Shape shapes[] = {
   [PYISOLATE_FRAME_EVENT] = { .name = TRUE, .body = TRUE },
   [PYISOLATE_FRAME_LOG] = { .body = TRUE },
   [PYISOLATE_FRAME_MEMORY] = { .fds = TRUE },
+  [PYISOLATE_LANE_CREDIT] = { .body = FALSE },
 };
 
 static const char *

@@ -65,6 +65,7 @@ _pyisolate_lane_finalize (GObject *object)
   PyIsolateLane *self = PYISOLATE_LANE (object);
 
   _pyisolate_lane_send_clear (self);
+  _pyisolate_lane_credit_clear (self);
   _pyisolate_lane_receive_clear (self);
   g_clear_pointer (&self->budget, _pyisolate_budget_unref);
   g_clear_error (&self->reason);
@@ -85,6 +86,7 @@ _pyisolate_lane_class_init (PyIsolateLaneClass *klass)
   transport_class->start = _pyisolate_lane_start;
   transport_class->send = _pyisolate_lane_send;
   transport_class->close = _pyisolate_lane_close;
+  transport_class->hold = _pyisolate_lane_hold;
 }
 
 static void
@@ -94,6 +96,7 @@ _pyisolate_lane_init (PyIsolateLane *self)
   g_mutex_init (&self->reason_mutex);
   g_mutex_init (&self->receive_mutex);
   g_queue_init (&self->queue);
+  g_queue_init (&self->held);
 }
 
 /*< private >

@@ -31,6 +31,11 @@ struct _PyIsolateTransportClass {
                      GError            **error);
   void     (*close) (PyIsolateTransport *self,
                      const GError       *reason);
+  /* Optional: keeps *@frame, which it steals, to send it later by _pyisolate_transport_send_now(). FALSE: it is an error
+   * that it would have to. */
+  gboolean (*hold)  (PyIsolateTransport *self,
+                     PyIsolateFrame    **frame,
+                     GError            **error);
 };
 
 /* From then on frames give and take shared memory. To be set before the start. */
@@ -48,6 +53,9 @@ void     _pyisolate_transport_close  (PyIsolateTransport              *self,
                                       const GError                    *reason);
 
 /* For implementations. */
+gboolean _pyisolate_transport_send_now    (PyIsolateTransport *self,
+                                           PyIsolateFrame     *frame /* transfer full */,
+                                           GError            **error);
 void     _pyisolate_transport_emit_frame  (PyIsolateTransport *self,
                                            PyIsolateFrame     *frame /* transfer full */);
 void     _pyisolate_transport_emit_closed (PyIsolateTransport *self,

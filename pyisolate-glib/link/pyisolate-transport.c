@@ -135,25 +135,15 @@ send_before (PyIsolateTransport  *self,
   return TRUE;
 }
 
-/*< private >
- * @frame: (transfer full): what to send, consumed also on failure
- *
- * May be called from any thread. Frames sent by one thread arrive in the order in which they were sent.
- *
- * Fails with %G_IO_ERROR_CLOSED when the transport is closed, and with %PYISOLATE_ERROR_LIMIT for more file descriptors than
- * can travel: the kernel would refuse them when it is too late to tell who sent them.
- */
+/* What shared memory it takes along is decided now, and not while it waits for its turn. */
 gboolean
-_pyisolate_transport_send (PyIsolateTransport  *self,
-                           PyIsolateFrame      *frame,
-                           GError             **error)
+_pyisolate_transport_send_now (PyIsolateTransport  *self,
+                               PyIsolateFrame      *frame,
+                               GError             **error)
 {
   PyIsolateTransportPrivate *priv = _pyisolate_transport_get_instance_private (self);
   g_autofree PyIsolateMemoryRecord *records = NULL;
   guint n_records;
-
-  g_assert (PYISOLATE_IS_TRANSPORT (self));
-  g_assert (frame != NULL);
 
   if (priv->memory != NULL && !_pyisolate_memory_book_fill (priv->memory, frame, error))
     {
@@ -170,6 +160,34 @@ _pyisolate_transport_send (PyIsolateTransport  *self,
   if (n_records > 0)
     _pyisolate_memory_book_unfill (priv->memory, records, n_records);
   return FALSE;
+}
+
+/*< private >
+ * @frame: (transfer full): what to send, consumed also on failure
+ *
+ * May be called from any thread. Frames sent by one thread arrive in the order in which they were sent, but for what is large
+ * and waits on a lane: see docs/protocol.md.
+ *
+ * Fails with %G_IO_ERROR_CLOSED when the transport is closed, and with %PYISOLATE_ERROR_LIMIT for more file descriptors than
+ * can travel: the kernel would refuse them when it is too late to tell who sent them.
+ */
+gboolean
+_pyisolate_transport_send (PyIsolateTransport  *self,
+                           PyIsolateFrame      *frame,
+                           GError             **error)
+{
+  PyIsolateTransportClass *klass = PYISOLATE_TRANSPORT_GET_CLASS (self);
+
+  g_assert (PYISOLATE_IS_TRANSPORT (self));
+  g_assert (frame != NULL);
+
+  if (klass->hold != NULL && !klass->hold (self, &frame, error))
+    {
+      _pyisolate_frame_free (frame);
+      return FALSE;
+    }
+
+  return frame == NULL || _pyisolate_transport_send_now (self, frame, error);
 }
 
 /*< private >

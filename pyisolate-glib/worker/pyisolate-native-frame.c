@@ -20,6 +20,9 @@ native_frame_dealloc (PyObject *object)
   PyTypeObject *type = Py_TYPE (object);
   freefunc free_object = (freefunc) PyType_GetSlot (type, Py_tp_free);
 
+  /* In a forked child the lane that it came by is closed, and its descriptor's number may be another file's. */
+  if (_pyisolate_runtime_is_forked ())
+    ((NativeFrame *) object)->frame->sender = NULL;
   _pyisolate_frame_free (((NativeFrame *) object)->frame);
   free_object (object);
   Py_DECREF ((PyObject *) type);
@@ -159,6 +162,7 @@ _pyisolate_native_frame_decode_call (PyObject  *object,
   if (!get_contents (frame, &contents))
     return -1;
 
+  _pyisolate_frame_taken (frame);
   result = _pyisolate_codec_decode_call (data, size, &contents, args, kwargs);
   drop_memories (frame);
   return result;

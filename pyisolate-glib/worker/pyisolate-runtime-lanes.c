@@ -394,6 +394,11 @@ read_lane (guint           number,
   set_left (number, _pyisolate_lane_has_buffered (lane));
   _pyisolate_lane_unlock (lane);
   awake = NULL;
+  /* It may wait for memory of the host's, of which GDBus's thread, one of those that want everything, would hear. */
+  if (everything)
+    _pyisolate_lane_release_later (lane);
+  else
+    _pyisolate_lane_release (lane);
 
   if (more)
     g_atomic_int_set (&many, n_frames > 1);
@@ -441,6 +446,7 @@ _pyisolate_lanes_flush (void)
       if (lane == NULL)
         continue;
 
+      _pyisolate_lane_release_all (lane);
       pollfd = (struct pollfd) { .fd = _pyisolate_lane_get_fd (lane), .events = POLLOUT };
       while (_pyisolate_lane_wants_write (lane) && poll (&pollfd, 1, -1) > 0)
         _pyisolate_lane_flush (lane);

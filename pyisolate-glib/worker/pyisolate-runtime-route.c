@@ -231,6 +231,7 @@ receive_reply (PyIsolateFrame *frame,
 {
   PyIsolateOutCall *out;
 
+  _pyisolate_frame_taken (frame);
   g_mutex_lock (&_pyisolate_runtime.mutex);
   out = g_hash_table_lookup (_pyisolate_runtime.calls_out, &frame->id);
   if (out != NULL)

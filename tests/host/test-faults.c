@@ -339,7 +339,7 @@ test_does_not_read (void)
   if (!test_util_is_slowed ())
     g_assert_cmpuint (get_resident () - before, <, 600 * 1024 * 1024);
   n_refused = calls.n_done;
-  g_assert_cmpuint (n_refused, <, N_LARGE_CALLS - 2); /* a lane keeps 64 MiB, D-Bus more */
+  g_assert_cmpuint (n_refused, <, N_LARGE_CALLS - 2); /* a lane keeps 128 MiB, D-Bus more */
 
   g_assert_cmpint (kill (pyisolate_extension_get_pid (extension), SIGCONT), ==, 0);
   calls.target = N_LARGE_CALLS;

@@ -63,7 +63,8 @@ load_begin (Load               *load,
   g_main_context_push_thread_default (context);
   for (load->n_running = 0; load->n_running < N_BULK; load->n_running++)
     {
-      const char *gate = load->n_running < G_N_ELEMENTS (load->gates) ? load->gates[load->n_running] : "";
+      gboolean waits = load->n_running < G_N_ELEMENTS (load->gates);
+      const char *gate = waits ? load->gates[load->n_running] : "";
 
       pyisolate_extension_call_async (extension, "weigh",
                                       g_variant_new ("(@ays)", load->data, gate), NULL, NULL,
@@ -131,6 +132,28 @@ test_other_lane (void)
   host_assert_result (extension, "count", NULL, "int64 64");
 }
 
+/* A call by the same lane: it passes those that have not been sent yet. */
+static void
+test_same_lane (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "busy");
+  g_autoptr (GAsyncResult) counted = NULL;
+  g_autoptr (GVariant) n_weighed = NULL;
+  Load load;
+  int gate;
+
+  load_begin (&load, extension, g_main_context_default ());
+  gate = pass_first_gate (&load);
+  host_begin (extension, "count", NULL, NULL, &counted);
+  close (gate);
+  n_weighed = host_end (extension, &counted);
+  assert_few (n_weighed);
+
+  load_end (&load);
+  host_assert_result (extension, "count", NULL, "int64 64");
+}
+
 static void
 test_cancel (void)
 {
@@ -188,6 +211,7 @@ main (int   argc,
   host_test_init (&argc, &argv);
 
   test_util_add_func ("/pyisolate/load/other-lane", test_other_lane);
+  test_util_add_func ("/pyisolate/load/same-lane", test_same_lane);
   test_util_add_func ("/pyisolate/load/cancel", test_cancel);
   test_util_add_func ("/pyisolate/load/timer", test_timer);
 

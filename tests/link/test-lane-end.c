@@ -101,7 +101,11 @@ static const struct {
   gsize size;
 } bad_frames[] = {
   { "no-kind", "no such kind", { .kind = 0, .id = 1 }, "", 0 },
-  { "unknown-kind", "no such kind", { .kind = 9, .id = 1 }, "", 0 },
+  { "unknown-kind", "no such kind", { .kind = 10, .id = 1 }, "", 0 },
+  { "credit-for-nothing", "more was taken", { .kind = PYISOLATE_LANE_CREDIT, .id = 1 }, "", 0 },
+  { "credit-of-nothing", "more was taken", { .kind = PYISOLATE_LANE_CREDIT, .id = 0 }, "", 0 },
+  { "credit-with-body", "kind does not have", { .kind = PYISOLATE_LANE_CREDIT, .id = 1, .body_size = 1, .part_size = 1 },
+    "", 1 },
   { "unknown-flags", "unknown flags", { CALL_HEADER, .flags = 4, .part_size = CALL_SIZE }, CALL_PAYLOAD, CALL_SIZE },
   { "too-many-records", "too many records", { CALL_HEADER, .n_records = 1025, .flags = 1, .part_size = CALL_SIZE },
     CALL_PAYLOAD, CALL_SIZE },
@@ -327,13 +331,14 @@ test_parts_and_budget (void)
       g_autoptr (PyIsolateFrame) frame = NULL;
       PyIsolateFrameView view;
 
+      _pyisolate_lane_receive (half.lane, 1); /* that the one before was taken */
       g_assert_true (_pyisolate_transport_send (PYISOLATE_TRANSPORT (half.lane),
                                                 make_call (i, 300000, 0), NULL));
       _pyisolate_lane_lock (peer);
       while (!_pyisolate_lane_next (peer, &view))
         _pyisolate_lane_flush (half.lane);
       g_assert_cmpuint (budget->bytes, >, 300000);
-      if (i > 0)
+      if (i < 2)
         frame = _pyisolate_lane_steal_frame (peer);
       g_assert_false (_pyisolate_lane_next (peer, &view));
       g_assert_cmpuint (budget->bytes, ==, 0);
