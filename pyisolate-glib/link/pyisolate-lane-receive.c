@@ -373,6 +373,16 @@ is_over (const Turn *turn,
   return turn->n_frames >= max_frames || turn->n_bytes >= BYTES_AT_ONCE;
 }
 
+/* With the lock held: whether to ask again, of one's own accord. The socket tells of further messages, but not of what is left
+ * of this one. */
+static gboolean
+must_come_back (PyIsolateLane *self,
+                const Turn    *turn,
+                guint          max_frames)
+{
+  return turn->n_frames >= max_frames || (is_over (turn, max_frames) && _pyisolate_lane_has_buffered (self));
+}
+
 /* With the lock held: gives the frames of one message to the handler. FALSE: there is none. */
 static gboolean
 emit_message (PyIsolateLane *self,
@@ -400,14 +410,16 @@ _pyisolate_lane_receive (PyIsolateLane *self,
                          guint          max_frames)
 {
   Turn turn = { 0 };
+  gboolean more;
 
   _pyisolate_lane_lock (self);
   while (!is_over (&turn, max_frames) && emit_message (self, &turn, max_frames))
     ;
+  more = must_come_back (self, &turn, max_frames);
   _pyisolate_lane_unlock (self);
   _pyisolate_lane_release (self);
 
-  return is_over (&turn, max_frames);
+  return more;
 }
 
 gboolean
@@ -416,6 +428,7 @@ _pyisolate_lane_receive_ready (PyIsolateLane *self,
 {
   Turn turn = { 0 };
   guint n_messages = 0;
+  gboolean more;
 
   _pyisolate_lane_lock (self);
   while (emit_message (self, &turn, max_frames))
@@ -426,8 +439,9 @@ _pyisolate_lane_receive_ready (PyIsolateLane *self,
         break;
     }
   self->n_lone = n_messages == 1 ? self->n_lone + 1 : 0;
+  more = must_come_back (self, &turn, max_frames);
   _pyisolate_lane_unlock (self);
   _pyisolate_lane_release (self);
 
-  return is_over (&turn, max_frames);
+  return more;
 }
