@@ -202,3 +202,26 @@ pyisolate_serve_context (GMainContext *context)
 
   return done;
 }
+
+/**
+ * pyisolate_end_turn:
+ * @context: a main context that the caller's thread serves
+ *
+ * Says that the event loop which serves @context by [func@PyIsolate.serve_context] has done what there was to do in its turn,
+ * and is about to wait. From the first time on, only the first call that this thread makes in a turn is sent at once. Those
+ * after it go together, when the turn ends, or before if it is long.
+ *
+ * This is for language bindings.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_end_turn (GMainContext *context)
+{
+  g_autoptr (PyIsolateMailbox) mailbox = NULL;
+
+  g_return_if_fail (context != NULL);
+
+  mailbox = _pyisolate_mailbox_ref_for_context (context);
+  _pyisolate_mailbox_end_turn (mailbox);
+}

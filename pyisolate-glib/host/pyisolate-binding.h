@@ -82,5 +82,7 @@ void     pyisolate_extension_begin_call (PyIsolateExtension *self,
                                          gpointer            user_data);
 PYISOLATE_AVAILABLE_IN_0_1
 gboolean pyisolate_serve_context        (GMainContext       *context);
+PYISOLATE_AVAILABLE_IN_0_1
+void     pyisolate_end_turn             (GMainContext       *context);
 
 G_END_DECLS

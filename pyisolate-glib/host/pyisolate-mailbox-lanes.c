@@ -45,12 +45,27 @@ dispatch_lane (GSource     *source,
   return _pyisolate_lane_is_ended (lane) ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
 }
 
+/* The context is about to wait, or to see what there is. */
+static gboolean
+prepare_lane (GSource *source,
+              int     *timeout)
+{
+  PyIsolateLaneSource *self = (PyIsolateLaneSource *) source;
+
+  *timeout = -1;
+  if (!g_atomic_int_get (&self->mailbox->is_served))
+    _pyisolate_mailbox_end_turn (self->mailbox);
+
+  return FALSE;
+}
+
 static void
 finalize_lane (GSource *source)
 {
   PyIsolateLaneSource *self = (PyIsolateLaneSource *) source;
 
   remove_from_mailbox (self);
+  _pyisolate_lane_set_turn (self->lane, NULL);
   /* The endpoint learns of it by what the lane tells its reader. */
   _pyisolate_transport_close (PYISOLATE_TRANSPORT (self->lane), NULL);
   _pyisolate_lane_receive (self->lane, 1);
@@ -82,7 +97,11 @@ on_waiting (PyIsolateLane *lane,
   g_source_attach (source, _pyisolate_service_get_context ());
 }
 
-static GSourceFuncs lane_source_funcs = { .dispatch = dispatch_lane, .finalize = finalize_lane };
+static GSourceFuncs lane_source_funcs = {
+  .prepare = prepare_lane,
+  .dispatch = dispatch_lane,
+  .finalize = finalize_lane,
+};
 
 /* With the lock held. */
 static PyIsolateLaneSource *
@@ -150,6 +169,7 @@ _pyisolate_mailbox_ref_lane (PyIsolateMailbox  *self,
   lane_source->lane = g_object_ref (lane);
   _pyisolate_mailbox_add_lane_user (self);
   _pyisolate_lane_set_waiting_func (lane, on_waiting, NULL);
+  _pyisolate_lane_set_turn (lane, &self->turn);
   g_source_set_static_name (source, "[pyisolate] lane");
   g_source_set_can_recurse (source, TRUE); /* what a job of it waits for in a loop may come by it */
   lane_source->fd_tag = g_source_add_unix_fd (source, _pyisolate_lane_get_fd (lane), G_IO_IN);
@@ -250,6 +270,7 @@ _pyisolate_mailbox_read_lanes (PyIsolateMailbox *self)
   self->served = PYISOLATE_SERVED_WAITING;
   g_mutex_unlock (&self->mutex);
 
+  _pyisolate_mailbox_end_turn (self);
   if (poll (fds, n_lanes + 1, -1) < 0)
     fds[n_lanes].revents = 0;
   _pyisolate_mailbox_set_served (self, PYISOLATE_SERVED_AWAKE);

@@ -30,6 +30,9 @@ PyIsolateLane    *_pyisolate_mailbox_ref_lane        (PyIsolateMailbox  *self,
 /* In the context's thread: reads its lanes and does the jobs. TRUE: there were some, and none are left. */
 gboolean          _pyisolate_mailbox_serve           (PyIsolateMailbox  *self);
 
+/* For who serves it: what is sent in a turn of its loop goes together, see pyisolate-mailbox-turn.c. */
+void              _pyisolate_mailbox_end_turn        (PyIsolateMailbox  *self);
+
 /* Whether this thread is a blocked caller that reads the mailbox's lanes, and has done all jobs before. */
 gboolean          _pyisolate_mailbox_is_at_hand      (PyIsolateMailbox  *self);
 

@@ -5,8 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* For the two files that a mailbox is made of: pyisolate-mailbox.c, what is to be done, and pyisolate-mailbox-lanes.c, the
- * lanes by which some of it comes. */
+/* For the files that a mailbox is made of: pyisolate-mailbox.c, what is to be done; pyisolate-mailbox-lanes.c, the lanes by
+ * which some of it comes; pyisolate-mailbox-turn.c, what is sent together. */
 
 /* Whether somebody will look for jobs anyway. */
 typedef enum {
@@ -34,6 +34,9 @@ struct _PyIsolateMailbox {
   GThread *blocked;     /* the caller that does the jobs, while it is not doing one */
   int wake_fd;          /* an eventfd that wakes a blocked caller, or -1 */
   GPtrArray *lanes;     /* of PyIsolateLaneSource, not owned: each takes itself out; NULL until there is one */
+
+  PyIsolateTurn turn;   /* of its lanes; not guarded */
+  int is_served;        /* atomic: an event loop says when its turns end */
 };
 
 /* A lane that is read in a context. The context's source owns it. */
@@ -56,6 +59,12 @@ void     _pyisolate_mailbox_do_jobs          (PyIsolateMailbox *self);
 /* pyisolate-mailbox-lanes.c: sleeps until a lane has something or the mailbox is woken, and reads. With the lock held, which
  * it lets go meanwhile. FALSE: there is no lane to sleep on. */
 gboolean _pyisolate_mailbox_read_lanes       (PyIsolateMailbox *self);
+/* pyisolate-mailbox-turn.c */
+/* From any thread: what was gathered goes. */
+void     _pyisolate_mailbox_send_gathered   (PyIsolateMailbox *self);
+/* A PyIsolateTurn's: the end of the turn may be far away. */
+void     _pyisolate_mailbox_has_gathered    (gpointer          self);
+GPtrArray *_pyisolate_mailbox_ref_all       (void);
 /* Reads what is there now. TRUE: there may be more. */
 gboolean _pyisolate_mailbox_poll_lanes       (PyIsolateMailbox *self);
 

@@ -41,6 +41,8 @@ mailbox_new (GMainContext *context)
   self->n_users = 1;
   self->context = context != NULL ? g_main_context_ref (context) : NULL;
   self->wake_fd = -1;
+  self->turn.gathered_func = _pyisolate_mailbox_has_gathered;
+  self->turn.data = self;
   g_mutex_init (&self->mutex);
   g_cond_init (&self->cond);
   g_queue_init (&self->calls);
@@ -76,6 +78,28 @@ _pyisolate_mailbox_ref_for_context (GMainContext *context)
     }
 
   return self;
+}
+
+/* Those of contexts, with references. */
+GPtrArray *
+_pyisolate_mailbox_ref_all (void)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
+  GPtrArray *mailboxes = g_ptr_array_new_with_free_func ((GDestroyNotify) _pyisolate_mailbox_unref);
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, all);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      PyIsolateMailbox *mailbox = value;
+
+      if (g_atomic_int_add (&mailbox->n_users, 1) == 0)
+        g_main_context_ref (mailbox->context);
+      g_ptr_array_add (mailboxes, mailbox);
+    }
+
+  return mailboxes;
 }
 
 PyIsolateMailbox *
@@ -276,6 +300,7 @@ _pyisolate_mailbox_serve (PyIsolateMailbox *self)
 {
   gboolean more, had_jobs;
 
+  g_atomic_int_set (&self->is_served, TRUE);
   _pyisolate_mailbox_set_served (self, PYISOLATE_SERVED_AWAKE);
   more = _pyisolate_mailbox_poll_lanes (self);
   _pyisolate_mailbox_set_served (self, PYISOLATE_SERVED_NOT);

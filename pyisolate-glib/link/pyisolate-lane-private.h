@@ -60,6 +60,20 @@ gboolean       _pyisolate_lane_send_view     (PyIsolateLane            *self,
 /* Between the two, what is sent is gathered and goes together. They nest. */
 void           _pyisolate_lane_cork          (PyIsolateLane            *self);
 void           _pyisolate_lane_uncork        (PyIsolateLane            *self);
+/* The turns of an event loop, or of a main context. The first small frame of a turn is sent at once, those after it are
+ * gathered until its end, or until they are many. */
+typedef struct {
+  gconstpointer thread; /* atomic: whose frames are gathered, as _pyisolate_lane_get_thread(); NULL: nobody's */
+  int number;           /* atomic: of the turn */
+  int has_gathered;     /* atomic: something waits for its end */
+  void (*gathered_func) (gpointer data); /* when that becomes so, in the sending thread, with the lane's lock */
+  gpointer data;
+} PyIsolateTurn;
+
+gconstpointer  _pyisolate_lane_get_thread   (void);
+/* NULL, before it goes: as without. */
+void           _pyisolate_lane_set_turn     (PyIsolateLane            *self,
+                                             PyIsolateTurn            *turn);
 /* Whether something waits: then flush() is due when the socket can be written to. @func is called in the sending thread,
  * without any lock, when something begins to wait. Set it before the lane is used. */
 gboolean       _pyisolate_lane_wants_write   (PyIsolateLane            *self);

@@ -20,6 +20,9 @@
 /* So many bytes of small frames go in one message. */
 #define GATHERED_SIZE 32768
 
+/* More small frames of one turn of a loop are not worth that the other side waits for the first of them. */
+#define MAX_GATHERED 16
+
 typedef enum {
   SENT,
   BLOCKED, /* try again when the socket can be written to */
@@ -448,6 +451,50 @@ refuse (PyIsolateLane *self,
   return FALSE;
 }
 
+gconstpointer
+_pyisolate_lane_get_thread (void)
+{
+  static _Thread_local char thread;
+
+  return &thread;
+}
+
+/* Not the first of its turn. */
+static gboolean
+must_gather_locked (PyIsolateLane *self)
+{
+  PyIsolateTurn *turn = self->turn;
+  int number;
+
+  if (turn == NULL || g_atomic_pointer_get (&turn->thread) != _pyisolate_lane_get_thread ())
+    return FALSE;
+
+  number = g_atomic_int_get (&turn->number);
+  if (self->last_turn == number)
+    return TRUE;
+
+  self->last_turn = number;
+  self->n_gathered = 0;
+  return FALSE;
+}
+
+/* What has been queued waits for the end of the turn, or goes because it is enough. */
+static void
+gather_locked (PyIsolateLane *self,
+               gboolean       small)
+{
+  if (small && ++self->n_gathered < MAX_GATHERED)
+    {
+      if (g_atomic_int_compare_and_exchange (&self->turn->has_gathered, FALSE, TRUE))
+        self->turn->gathered_func (self->turn->data);
+      return;
+    }
+
+  self->n_gathered = 0;
+  if (self->n_corks == 0)
+    flush_locked (self);
+}
+
 /* With the lock held. @frame: (nullable): what owns what is in the view, stolen if it must wait. */
 static gboolean
 send_or_queue_locked (PyIsolateLane            *self,
@@ -455,7 +502,8 @@ send_or_queue_locked (PyIsolateLane            *self,
                       PyIsolateFrame          **frame,
                       GError                  **error)
 {
-  gboolean must_wait = self->n_corks > 0 || !g_queue_is_empty (&self->queue);
+  gboolean gathers = must_gather_locked (self);
+  gboolean must_wait = gathers || self->n_corks > 0 || !g_queue_is_empty (&self->queue);
   gboolean begun = FALSE;
   PyIsolateLaneHeader header;
   SendState state = BLOCKED;
@@ -486,7 +534,9 @@ send_or_queue_locked (PyIsolateLane            *self,
     queue_small_after_credit (self, &header, view);
   else if (!queue_large (self, view, frame, sent, begun, error))
     return FALSE;
-  if (self->n_corks == 0)
+  if (gathers)
+    gather_locked (self, small);
+  else if (self->n_corks == 0)
     g_atomic_int_set (&self->wants_write, TRUE);
 
   return TRUE;

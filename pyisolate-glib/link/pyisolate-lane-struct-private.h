@@ -22,6 +22,9 @@ struct _PyIsolateLane {
   GQueue queue;        /* of what waits, in order */
   gsize queued_bytes;
   guint n_corks;
+  PyIsolateTurn *turn; /* or NULL */
+  int last_turn;       /* in which something was sent */
+  guint n_gathered;    /* since then, or since they were sent */
   int wants_write;     /* atomic copy: the queue is not empty, and no cork holds it back */
   gboolean broken;     /* nothing can be sent any more */
 

@@ -128,6 +128,15 @@ _pyisolate_lane_set_waiting_func (PyIsolateLane *self,
   self->waiting_data = data;
 }
 
+void
+_pyisolate_lane_set_turn (PyIsolateLane *self,
+                          PyIsolateTurn *turn)
+{
+  g_mutex_lock (&self->send_mutex);
+  self->turn = turn;
+  g_mutex_unlock (&self->send_mutex);
+}
+
 gboolean
 _pyisolate_lane_is_closed_here (PyIsolateLane *self)
 {

@@ -204,6 +204,33 @@ test_timer (void)
   assert_few (n_weighed);
 }
 
+/* What is gathered goes, whether its context is iterated again or not. */
+static void
+test_gathered (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "busy");
+  g_autofree char *folder = host_test_scratch ("gates");
+  g_autofree char *gate = g_build_filename (folder, "gate", NULL);
+  g_autofree char *args = g_strdup_printf ("(@ay [], '%s')", gate);
+  g_autoptr (GAsyncResult) counted = NULL;
+  g_autoptr (GAsyncResult) weighed = NULL;
+  g_autoptr (GVariant) n_weighed = NULL;
+  g_autoptr (GVariant) weight = NULL;
+  Load load = { .gates = { gate } };
+
+  g_assert_no_errno (mkfifo (gate, 0600));
+  /* From now on this thread's calls are gathered. */
+  host_assert_result (extension, "count", NULL, "int64 0");
+  host_begin (extension, "count", NULL, NULL, &counted);
+  host_begin (extension, "weigh", args, NULL, &weighed);
+  close (reach_gate (&load, 0));
+
+  n_weighed = host_end (extension, &counted);
+  weight = host_end (extension, &weighed);
+  g_assert_cmpint (g_variant_get_int64 (weight), ==, 0);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -214,6 +241,8 @@ main (int   argc,
   test_util_add_func ("/pyisolate/load/same-lane", test_same_lane);
   test_util_add_func ("/pyisolate/load/cancel", test_cancel);
   test_util_add_func ("/pyisolate/load/timer", test_timer);
+
+  test_util_add_func ("/pyisolate/load/gathered", test_gathered);
 
   return host_test_run ();
 }

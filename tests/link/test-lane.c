@@ -234,6 +234,77 @@ test_cork (void)
   half_clear (&half);
 }
 
+static void
+assert_message (Half  *half,
+                guint  n_frames)
+{
+  guint8 message[4096];
+  gssize size = recv (half->peer, message, sizeof message, MSG_DONTWAIT);
+
+  if (n_frames == 0)
+    g_assert_cmpint (size, <, 0);
+  else
+    g_assert_cmpint (size, ==, n_frames * (sizeof (PyIsolateLaneHeader) + 16));
+}
+
+static void
+count_up (gpointer data)
+{
+  ++*(guint *) data;
+}
+
+static gpointer
+send_from_thread (gpointer data)
+{
+  g_assert_true (try_send (data, make_call (100, 8, 0), NULL));
+
+  return NULL;
+}
+
+/* The first of a turn goes at once, the others together, at its end or when they are many; those of
+ * another thread do not wait. */
+static void
+test_turn (void)
+{
+  guint n_told = 0;
+  PyIsolateTurn turn = { .gathered_func = count_up, .data = &n_told };
+  Half half;
+
+  half_init (&half);
+  _pyisolate_lane_set_turn (half.lane, &turn);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_assert_true (try_send (&half, make_call (i, 8, 0), NULL));
+      assert_message (&half, 1);
+    }
+
+  turn.thread = _pyisolate_lane_get_thread ();
+  turn.number = 1;
+  for (guint i = 0; i < 3; i++)
+    g_assert_true (try_send (&half, make_call (i, 8, 0), NULL));
+  assert_message (&half, 1);
+  assert_message (&half, 0);
+  g_assert_true (turn.has_gathered);
+  g_assert_cmpuint (n_told, ==, 1);
+  g_assert_false (_pyisolate_lane_wants_write (half.lane));
+  _pyisolate_lane_flush (half.lane);
+  assert_message (&half, 2);
+
+  turn.has_gathered = FALSE;
+  turn.number = 2;
+  for (guint i = 0; i < 18; i++)
+    g_assert_true (try_send (&half, make_call (i, 8, 0), NULL));
+  assert_message (&half, 1);
+  assert_message (&half, 16);
+  assert_message (&half, 0);
+  g_thread_join (g_thread_new ("other", send_from_thread, &half));
+  g_assert_cmpuint (half.n_waiting, ==, 1); /* behind the last one, which need not wait then */
+  _pyisolate_lane_flush (half.lane);
+  assert_message (&half, 2);
+
+  half_clear (&half);
+}
+
 /* The bytes of a sender that has its own memory may change once it has sent them; so may its
  * descriptors. */
 static void
@@ -282,6 +353,7 @@ main (int   argc,
     { "limits", test_limits },
     { "withdraw", test_withdraw },
     { "cork", test_cork },
+    { "turn", test_turn },
     { "views", test_views },
   };
 

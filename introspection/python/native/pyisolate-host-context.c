@@ -154,9 +154,14 @@ _pyisolate_host_context_read (Context  *self,
                               gboolean *others)
 {
   struct epoll_event events[N_EVENTS];
-  int n_events = epoll_wait (set, events, N_EVENTS, milliseconds);
   gboolean lanes = FALSE;
   gboolean woken = FALSE;
+  int n_events;
+
+  /* Other loops do not tell when they are about to wait. */
+  if (self->select_fd >= 0)
+    pyisolate_end_turn (self->context);
+  n_events = epoll_wait (set, events, N_EVENTS, milliseconds);
 
   *others = FALSE;
   *anything = n_events > 0;
