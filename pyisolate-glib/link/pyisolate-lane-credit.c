@@ -14,22 +14,29 @@
 /* So much is taken before that is told in a frame of its own: less than what may be under way, so that it always goes on. */
 #define MOST_OWED (PYISOLATE_LANE_BULK_WINDOW / 2)
 
+/* A piece of memory counts as so much: it may be bytes, which are copied, or a tensor, which costs nothing. */
+#define MOST_OF_A_PIECE ((gsize) 64 * 1024)
+
 static gsize
 get_bulk (gsize size)
 {
   return size >= PYISOLATE_LANE_BULK_SIZE ? size : 0;
 }
 
-/* Of a frame on the wire: its body may be in shared memory. Both sides get the same, whatever a worker says. */
+/* Of a frame on the wire: its body may be in shared memory, and what the body names is. Both sides get the same, whatever a
+ * worker says. */
 gsize
 _pyisolate_lane_get_bulk (const PyIsolateFrameView *view)
 {
   gsize size = view->body_size;
 
+  if (view->kind == PYISOLATE_FRAME_MEMORY)
+    return 0;
+
   for (guint i = 0; i < view->n_records; i++)
     {
-      if (view->records[i].kind == PYISOLATE_MEMORY_BODY)
-        size += MIN (view->records[i].argument, PYISOLATE_LANE_MAX_BODY);
+      if (view->records[i].kind == PYISOLATE_MEMORY_USE)
+        size += MIN (view->records[i].argument, MOST_OF_A_PIECE);
     }
 
   return get_bulk (size);
@@ -38,7 +45,12 @@ _pyisolate_lane_get_bulk (const PyIsolateFrameView *view)
 static gsize
 get_bulk_of_frame (PyIsolateFrame *frame)
 {
-  return frame->body != NULL ? get_bulk (g_bytes_get_size (frame->body)) : 0;
+  gsize size = frame->body != NULL ? g_bytes_get_size (frame->body) : 0;
+
+  for (guint i = 0; frame->memories != NULL && i < frame->memories->len; i++)
+    size += MIN (pyisolate_memory_get_size (frame->memories->pdata[i]), MOST_OF_A_PIECE);
+
+  return get_bulk (size);
 }
 
 static void
