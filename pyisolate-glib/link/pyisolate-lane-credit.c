@@ -12,7 +12,7 @@
 #include "pyisolate-error.h"
 
 /* So much is taken before that is told in a frame of its own: less than what may be under way, so that it always goes on. */
-#define MOST_OWED (PYISOLATE_LANE_BULK_WINDOW / 2)
+#define MOST_OWED (PYISOLATE_LANE_BULK_WINDOW / 4 * 3)
 
 /* A piece of memory counts as so much: it may be bytes, which are copied, or a tensor, which costs nothing. */
 #define MOST_OF_A_PIECE ((gsize) 64 * 1024)

@@ -209,7 +209,7 @@ test_withdraw (void)
 {
   check_withdraw (10);
   check_withdraw (3000);
-  check_withdraw (40000);
+  check_withdraw (300000);
 }
 
 static void
