@@ -325,6 +325,42 @@ test_fork (void)
   pyisolate_memory_unref (theirs);
 }
 
+static guint
+count_records (PyIsolateFrame *frame,
+               guint32         kind)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < frame->n_records; i++)
+    n += frame->records[i].kind == kind;
+
+  return n;
+}
+
+/* Whoever asked for memory waits, perhaps in the thread that would read a call: an answer that rode on one would not arrive. */
+static void
+test_answer_alone (void)
+{
+  g_autoptr (Books) books = books_new ();
+  g_autoptr (PyIsolateFrame) request = _pyisolate_frame_new (PYISOLATE_FRAME_MEMORY, 0);
+  g_autoptr (PyIsolateFrame) call = NULL;
+  g_autoptr (PyIsolateFrame) news = _pyisolate_frame_new (PYISOLATE_FRAME_MEMORY, 0);
+
+  request->records = g_new (PyIsolateMemoryRecord, 1);
+  request->records[0] = (PyIsolateMemoryRecord) { PYISOLATE_MEMORY_REQUEST, 0, 7, 5000 };
+  request->n_records = 1;
+  books_arrive (books->host, request);
+
+  call = books_frame_from (books->host, NULL);
+  g_assert_cmpuint (count_records (call, PYISOLATE_MEMORY_ANSWER), ==, 0);
+  g_assert_cmpuint (count_records (call, PYISOLATE_MEMORY_GRANT), ==, 0);
+
+  g_assert_true (_pyisolate_memory_book_fill (books->host, news, NULL));
+  g_assert_cmpuint (count_records (news, PYISOLATE_MEMORY_GRANT), ==, 1);
+  g_assert_cmpuint (count_records (news, PYISOLATE_MEMORY_ANSWER), ==, 1);
+  g_assert_cmpuint (news->records[news->n_records - 1].number, ==, 7);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -343,6 +379,7 @@ main (int   argc,
   test_util_add_func ("/memory/death", test_death);
   test_util_add_func ("/memory/many-passes", test_many_passes);
   test_util_add_func ("/memory/fork", test_fork);
+  test_util_add_func ("/memory/answer-alone", test_answer_alone);
 
   return g_test_run ();
 }
