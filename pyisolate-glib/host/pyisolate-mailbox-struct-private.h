@@ -36,7 +36,7 @@ struct _PyIsolateMailbox {
   GPtrArray *lanes;     /* of PyIsolateLaneSource, not owned: each takes itself out; NULL until there is one */
 
   PyIsolateTurn turn;   /* of its lanes; not guarded */
-  int is_served;        /* atomic: an event loop says when its turns end */
+  int is_served;        /* atomic: by an event loop, whose turns are not the context's */
 };
 
 /* A lane that is read in a context. The context's source owns it. */
@@ -62,6 +62,8 @@ gboolean _pyisolate_mailbox_read_lanes       (PyIsolateMailbox *self);
 /* pyisolate-mailbox-turn.c */
 /* From any thread: what was gathered goes. */
 void     _pyisolate_mailbox_send_gathered   (PyIsolateMailbox *self);
+/* The turns of the context end no more: whoever serves it says when its own do, or nothing is gathered. */
+void     _pyisolate_mailbox_leave_turns     (PyIsolateMailbox *self);
 /* A PyIsolateTurn's: the end of the turn may be far away. */
 void     _pyisolate_mailbox_has_gathered    (gpointer          self);
 GPtrArray *_pyisolate_mailbox_ref_all       (void);

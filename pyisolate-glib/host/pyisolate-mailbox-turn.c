@@ -41,6 +41,18 @@ _pyisolate_mailbox_end_turn (PyIsolateMailbox *self)
     _pyisolate_mailbox_send_gathered (self);
 }
 
+void
+_pyisolate_mailbox_leave_turns (PyIsolateMailbox *self)
+{
+  if (g_atomic_int_get (&self->is_served))
+    return;
+
+  g_atomic_int_set (&self->is_served, TRUE);
+  g_atomic_pointer_set (&self->turn.thread, NULL);
+  if (g_atomic_int_get (&self->turn.has_gathered))
+    _pyisolate_mailbox_send_gathered (self);
+}
+
 /* In the service thread. */
 static gboolean
 look_after (GSource     *source,

@@ -300,7 +300,7 @@ _pyisolate_mailbox_serve (PyIsolateMailbox *self)
 {
   gboolean more, had_jobs;
 
-  g_atomic_int_set (&self->is_served, TRUE);
+  _pyisolate_mailbox_leave_turns (self);
   _pyisolate_mailbox_set_served (self, PYISOLATE_SERVED_AWAKE);
   more = _pyisolate_mailbox_poll_lanes (self);
   _pyisolate_mailbox_set_served (self, PYISOLATE_SERVED_NOT);

@@ -3,7 +3,7 @@
  * thread. */
 #include "config.h"
 
-#include "pyisolate-mailbox-private.h"
+#include "pyisolate-mailbox-struct-private.h"
 #include "pyisolate-service-private.h"
 
 #include "test-util.h"
@@ -610,6 +610,24 @@ test_service (void)
   g_mutex_clear (&service.mutex);
 }
 
+/* An event loop that serves a context may not say when its turns end. Then nothing waits for that,
+ * though the context was iterated before. */
+static void
+test_turns_of_who_serves (void)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (PyIsolateMailbox) mailbox = _pyisolate_mailbox_ref_for_context (context);
+
+  _pyisolate_mailbox_end_turn (mailbox);
+  g_assert_true (mailbox->turn.thread == _pyisolate_lane_get_thread ());
+  _pyisolate_mailbox_serve (mailbox);
+  g_assert_null (mailbox->turn.thread);
+
+  _pyisolate_mailbox_end_turn (mailbox);
+  _pyisolate_mailbox_serve (mailbox);
+  g_assert_true (mailbox->turn.thread == _pyisolate_lane_get_thread ());
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -631,5 +649,6 @@ main (int   argc,
   test_util_add_func ("/pyisolate/mailbox/many-threads-waited-for", test_many_threads_waited_for);
   test_util_add_func ("/pyisolate/mailbox/contexts-come-and-go", test_contexts_come_and_go);
   test_util_add_func ("/pyisolate/service/order", test_service);
+  test_util_add_func ("/pyisolate/mailbox/turns-of-who-serves", test_turns_of_who_serves);
   return g_test_run ();
 }
