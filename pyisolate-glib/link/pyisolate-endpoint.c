@@ -10,7 +10,7 @@
  * worker of ours would send, and they end the link (BAD_MESSAGE). */
 #include "config.h"
 
-#include "pyisolate-endpoint-private.h"
+#include "pyisolate-endpoint-struct-private.h"
 
 #include "pyisolate-error-private.h"
 
@@ -28,26 +28,6 @@ typedef struct {
   GObject *handler; /* what was attached, not referenced */
   gboolean cancelled;
 } CallIn;
-
-struct _PyIsolateEndpoint {
-  GObject parent_instance;
-
-  PyIsolateTransport *transport; /* of everything */
-  guint32 peer_link; /* the upper half of the ids that the other side gives */
-
-  const PyIsolateEndpointHandler *handler;
-  gpointer user_data;
-  GDestroyNotify destroy;
-
-  PyIsolateBudget *budget;
-
-  GMutex mutex;
-  GHashTable *pending;  /* id → Pending */
-  GHashTable *calls_in; /* id of theirs that we have not answered → CallIn */
-  GError *failure;      /* after fail(): what every further call gets */
-  GPtrArray *lanes;     /* of PyIsolateLane; NULL: there can be none */
-  PyIsolateLane *spare; /* one of them, which nobody has yet */
-};
 
 G_DEFINE_FINAL_TYPE (PyIsolateEndpoint, _pyisolate_endpoint, G_TYPE_OBJECT)
 
@@ -91,10 +71,10 @@ call_in_free (gpointer data)
   g_free (call);
 }
 
-static void G_GNUC_PRINTF (2, 3)
-bad_message (PyIsolateEndpoint *self,
-             const char        *format,
-             ...)
+void
+_pyisolate_endpoint_bad_message (PyIsolateEndpoint *self,
+                                 const char        *format,
+                                 ...)
 {
   g_autoptr (GError) error = NULL;
   va_list args;
@@ -121,12 +101,13 @@ handle_reply (PyIsolateEndpoint  *self,
 
   if (pending == NULL)
     {
-      bad_message (self, "A reply to call %" G_GUINT64_FORMAT ", which waits for none", frame->id);
+      _pyisolate_endpoint_bad_message (self, "A reply to call %" G_GUINT64_FORMAT ", which waits for none", frame->id);
       return;
     }
 
   if (pending->transport != transport)
-    bad_message (self, "The reply to call %" G_GUINT64_FORMAT " came by another way than the call went", frame->id);
+    _pyisolate_endpoint_bad_message (self, "The reply to call %" G_GUINT64_FORMAT " came by another way than the call went",
+                                     frame->id);
   else if (pending->func != NULL)
     pending->func (g_steal_pointer (&frame), NULL, pending->user_data);
   pending_unref (pending);
@@ -188,7 +169,8 @@ handle_call (PyIsolateEndpoint  *self,
 
   if (link != self->peer_link && link != G_MAXUINT32) /* the latter until it has been told its number */
     {
-      bad_message (self, "A call has the id %" G_GUINT64_FORMAT ", which is not the worker's to give", frame->id);
+      _pyisolate_endpoint_bad_message (self, "A call has the id %" G_GUINT64_FORMAT ", which is not the worker's to give",
+                                       frame->id);
       return;
     }
 
@@ -200,7 +182,7 @@ handle_call (PyIsolateEndpoint  *self,
   g_mutex_unlock (&self->mutex);
 
   if (known)
-    bad_message (self, "Two calls in flight have the id %" G_GUINT64_FORMAT, frame->id);
+    _pyisolate_endpoint_bad_message (self, "Two calls in flight have the id %" G_GUINT64_FORMAT, frame->id);
   else if (too_many)
     refuse_call (transport, frame->id);
   else
@@ -255,10 +237,10 @@ refuse_bytes (PyIsolateEndpoint *self)
   _pyisolate_endpoint_close (self, error);
 }
 
-static void
-on_frame (PyIsolateTransport *transport,
-          PyIsolateFrame     *frame,
-          gpointer            user_data)
+void
+_pyisolate_endpoint_on_frame (PyIsolateTransport *transport,
+                              PyIsolateFrame     *frame,
+                              gpointer            user_data)
 {
   PyIsolateEndpoint *self = PYISOLATE_ENDPOINT (user_data);
 
@@ -301,7 +283,7 @@ on_frame (PyIsolateTransport *transport,
 
     default:
       _pyisolate_frame_free (frame);
-      bad_message (self, "There is no such kind of frame");
+      _pyisolate_endpoint_bad_message (self, "There is no such kind of frame");
       break;
     }
 }
@@ -314,35 +296,6 @@ on_closed (PyIsolateTransport *transport,
   PyIsolateEndpoint *self = PYISOLATE_ENDPOINT (user_data);
 
   self->handler->closed (self, error, self->user_data);
-}
-
-/* With the lock held. */
-static void
-forget_lane (PyIsolateEndpoint *self,
-             PyIsolateLane     *lane)
-{
-  if (self->spare == lane)
-    self->spare = NULL;
-  if (self->lanes != NULL)
-    g_ptr_array_remove (self->lanes, lane);
-}
-
-static void
-on_lane_closed (PyIsolateTransport *transport,
-                const GError       *error,
-                gpointer            user_data)
-{
-  PyIsolateEndpoint *self = PYISOLATE_ENDPOINT (user_data);
-  gboolean by_us = _pyisolate_lane_is_closed_here (PYISOLATE_LANE (transport));
-
-  g_mutex_lock (&self->mutex);
-  forget_lane (self, PYISOLATE_LANE (transport));
-  g_mutex_unlock (&self->mutex);
-
-  if (error != NULL)
-    _pyisolate_endpoint_close (self, error);
-  else if (!by_us && self->handler->lane_lost != NULL)
-    self->handler->lane_lost (self, self->user_data);
 }
 
 static void
@@ -403,7 +356,7 @@ _pyisolate_endpoint_start (PyIsolateEndpoint              *self,
                            gpointer                        user_data,
                            GDestroyNotify                  destroy)
 {
-  static const PyIsolateTransportHandler transport_handler = { on_frame, on_closed };
+  static const PyIsolateTransportHandler transport_handler = { _pyisolate_endpoint_on_frame, on_closed };
 
   g_assert (self->handler == NULL);
 
@@ -411,160 +364,6 @@ _pyisolate_endpoint_start (PyIsolateEndpoint              *self,
   self->user_data = user_data;
   self->destroy = destroy;
   _pyisolate_transport_start (self->transport, &transport_handler, g_object_ref (self), g_object_unref);
-}
-
-/* It keeps the endpoint until it is closed, as the transport does. */
-static PyIsolateLane *
-add_lane (PyIsolateEndpoint *self,
-          int                take_fd)
-{
-  static const PyIsolateTransportHandler lane_handler = { on_frame, on_lane_closed };
-  PyIsolateLane *lane = _pyisolate_lane_new (take_fd);
-
-  _pyisolate_lane_set_budget (lane, self->budget);
-  if (_pyisolate_endpoint_get_memory (self) != NULL)
-    _pyisolate_transport_set_memory (PYISOLATE_TRANSPORT (lane), _pyisolate_endpoint_get_memory (self));
-  _pyisolate_transport_start (PYISOLATE_TRANSPORT (lane), &lane_handler, g_object_ref (self), g_object_unref);
-
-  return lane;
-}
-
-/* After the start. */
-void
-_pyisolate_endpoint_allow_lanes (PyIsolateEndpoint *self,
-                                 int                take_fd)
-{
-  PyIsolateLane *lane = add_lane (self, take_fd);
-
-  g_mutex_lock (&self->mutex);
-  self->lanes = g_ptr_array_new_with_free_func (g_object_unref);
-  g_ptr_array_add (self->lanes, lane);
-  self->spare = lane;
-  g_mutex_unlock (&self->mutex);
-}
-
-static void
-on_lane_answer (PyIsolateFrame *frame,
-                const GError   *error,
-                gpointer        user_data)
-{
-  PyIsolateEndpoint *self = PYISOLATE_ENDPOINT (user_data);
-  g_autoptr (PyIsolateFrame) owned = frame;
-
-  /* What was sent on it already would never be answered. */
-  if (frame != NULL && frame->kind != PYISOLATE_FRAME_RETURN)
-    bad_message (self, "It does not take a lane: %s", frame->message);
-}
-
-static void
-send_lane (PyIsolateEndpoint *self,
-           int                take_fd)
-{
-  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, _pyisolate_endpoint_new_id ());
-
-  frame->target = g_strdup (PYISOLATE_TARGET_WORKER);
-  frame->name = g_strdup ("OpenLane");
-  _pyisolate_frame_set_variant (frame, g_variant_new_parsed ("(@av [], @a{sv} {})"));
-  _pyisolate_frame_take_fds (frame, g_memdup2 (&take_fd, sizeof take_fd), 1);
-  _pyisolate_endpoint_call (self, NULL, frame, on_lane_answer, g_object_ref (self), g_object_unref, NULL);
-}
-
-static gboolean
-may_open_lane (PyIsolateEndpoint  *self,
-               PyIsolateLane     **spare)
-{
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
-
-  *spare = NULL;
-  if (self->lanes == NULL || self->failure != NULL)
-    return FALSE;
-
-  if (self->spare != NULL)
-    *spare = g_object_ref (g_steal_pointer (&self->spare));
-  return *spare != NULL || self->lanes->len < PYISOLATE_MAX_LANES;
-}
-
-/*< private >
- * May be called from any thread. Its end can be sent on at once: what is sent waits in the socket until the other side has
- * learned of it.
- *
- * Returns: (transfer full) (nullable): a lane, or %NULL if there is none to be had; then calls go by the transport
- */
-PyIsolateLane *
-_pyisolate_endpoint_open_lane (PyIsolateEndpoint *self)
-{
-  PyIsolateLane *lane;
-  gboolean failed;
-  int fds[2];
-
-  if (!may_open_lane (self, &lane))
-    return NULL;
-  if (lane != NULL)
-    return lane;
-  if (!_pyisolate_lane_socketpair (fds)) /* no descriptors are left: the other way needs none */
-    return NULL;
-
-  lane = add_lane (self, fds[0]);
-  g_mutex_lock (&self->mutex);
-  failed = self->failure != NULL;
-  if (!failed)
-    g_ptr_array_add (self->lanes, g_object_ref (lane));
-  g_mutex_unlock (&self->mutex);
-  send_lane (self, fds[1]);
-  if (failed)
-    _pyisolate_endpoint_drop_lane (self, lane);
-
-  return lane;
-}
-
-/* Both sides' reference goes when it tells that it is closed, which it does to its reader. */
-static void
-close_lane (PyIsolateLane *lane)
-{
-  _pyisolate_transport_close (PYISOLATE_TRANSPORT (lane), NULL);
-  _pyisolate_lane_receive (lane, 1);
-}
-
-void
-_pyisolate_endpoint_drop_lane (PyIsolateEndpoint *self,
-                               PyIsolateLane     *lane)
-{
-  g_autoptr (PyIsolateLane) keep_alive = g_object_ref (lane);
-
-  g_mutex_lock (&self->mutex);
-  forget_lane (self, lane);
-  g_mutex_unlock (&self->mutex);
-
-  close_lane (lane);
-}
-
-static GPtrArray *
-dup_lanes (PyIsolateEndpoint *self)
-{
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
-
-  return self->lanes != NULL ? g_ptr_array_copy (self->lanes, (GCopyFunc) (void *) g_object_ref, NULL) : NULL;
-}
-
-void
-_pyisolate_endpoint_drain (PyIsolateEndpoint *self)
-{
-  g_autoptr (GPtrArray) lanes = dup_lanes (self);
-
-  for (guint i = 0; lanes != NULL && i < lanes->len; i++)
-    {
-      while (_pyisolate_lane_receive (lanes->pdata[i], 64))
-        ;
-    }
-}
-
-static void
-drop_lanes (PyIsolateEndpoint *self)
-{
-  g_autoptr (GPtrArray) lanes = dup_lanes (self);
-
-  for (guint i = 0; lanes != NULL && i < lanes->len; i++)
-    _pyisolate_endpoint_drop_lane (self, lanes->pdata[i]);
 }
 
 /* An id for a call of the host's: never the same twice in a process. */
@@ -792,7 +591,7 @@ _pyisolate_endpoint_fail (PyIsolateEndpoint *self,
     }
 
   cancel_calls_in (self);
-  drop_lanes (self);
+  _pyisolate_endpoint_drop_lanes (self);
 }
 
 void

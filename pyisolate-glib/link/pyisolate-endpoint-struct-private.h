@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "pyisolate-endpoint-private.h"
+
+G_BEGIN_DECLS
+
+/* For the files that an endpoint is made of: pyisolate-endpoint.c, who waits for what; pyisolate-endpoint-lanes.c, the lanes. */
+struct _PyIsolateEndpoint {
+  GObject parent_instance;
+
+  PyIsolateTransport *transport; /* of everything */
+  guint32 peer_link; /* the upper half of the ids that the other side gives */
+
+  const PyIsolateEndpointHandler *handler;
+  gpointer user_data;
+  GDestroyNotify destroy;
+
+  PyIsolateBudget *budget;
+
+  GMutex mutex;
+  GHashTable *pending;  /* id → Pending */
+  GHashTable *calls_in; /* id of theirs that we have not answered → CallIn */
+  GError *failure;      /* after fail(): what every further call gets */
+  GPtrArray *lanes;     /* of PyIsolateLane; NULL: there can be none */
+  PyIsolateLane *spare; /* one of them, which nobody has yet */
+};
+
+/* pyisolate-endpoint.c: of the transport and of all lanes. */
+void _pyisolate_endpoint_on_frame    (PyIsolateTransport *transport,
+                                      PyIsolateFrame     *frame,
+                                      gpointer            user_data);
+void _pyisolate_endpoint_bad_message (PyIsolateEndpoint  *self,
+                                      const char         *format,
+                                      ...) G_GNUC_PRINTF (2, 3);
+
+/* pyisolate-endpoint-lanes.c */
+void _pyisolate_endpoint_drop_lanes  (PyIsolateEndpoint  *self);
+
+G_END_DECLS
