@@ -168,7 +168,7 @@ _pyisolate_extension_on_worker_frame (PyIsolateWorker   *worker,
                                       gpointer           user_data)
 {
   g_autoptr (PyIsolateFrame) frame = frame_to_take;
-  g_autoptr (PyIsolateExtension) self = g_weak_ref_get (user_data);
+  g_autoptr (PyIsolateHeldExtension) self = g_weak_ref_get (user_data);
   g_autoptr (GObject) attached = NULL;
   g_autoptr (GError) error = NULL;
   gboolean ok = TRUE;
@@ -213,7 +213,7 @@ _pyisolate_extension_on_worker_output (PyIsolateWorker *worker,
                                        const char      *line,
                                        gpointer         user_data)
 {
-  g_autoptr (PyIsolateExtension) self = g_weak_ref_get (user_data);
+  g_autoptr (PyIsolateHeldExtension) self = g_weak_ref_get (user_data);
 
   if (self == NULL)
     return;

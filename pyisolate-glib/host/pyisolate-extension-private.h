@@ -42,6 +42,9 @@ void                _pyisolate_extension_load_failed      (PyIsolateExtension   
 /* In the home context, when it runs: puts the methods into the list. */
 void                _pyisolate_extension_publish_methods  (PyIsolateExtension            *self);
 
+/* From any thread: gives back a reference of the library's own; if it is the last one, in the home context. */
+void                _pyisolate_extension_release          (gpointer                       extension_to_take);
+
 /* From any thread. */
 void                _pyisolate_extension_log              (PyIsolateExtension            *self,
                                                            PyIsolateLogLevel              level,
@@ -65,5 +68,9 @@ void                _pyisolate_extension_stop             (PyIsolateExtension   
                                                            PyIsolateJobFunc               func,
                                                            gpointer                       user_data,
                                                            GDestroyNotify                 destroy);
+
+/* g_autoptr (PyIsolateHeldExtension): a reference that may be given back on a thread of the library's. */
+typedef PyIsolateExtension PyIsolateHeldExtension;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PyIsolateHeldExtension, _pyisolate_extension_release)
 
 G_END_DECLS

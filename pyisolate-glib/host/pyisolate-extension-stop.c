@@ -24,7 +24,7 @@ _pyisolate_extension_answer_stop_waiter (gpointer data)
   _pyisolate_mailbox_post (waiter->mailbox, waiter->kind, waiter->func, waiter->user_data,
                            waiter->destroy);
   _pyisolate_mailbox_unref (waiter->mailbox);
-  g_object_unref (waiter->extension);
+  _pyisolate_extension_release (waiter->extension);
   g_free (waiter);
 }
 
@@ -141,7 +141,7 @@ _pyisolate_extension_stop (PyIsolateExtension *self,
   if (changed)
     {
       _pyisolate_extension_post_notify (self, "state");
-      _pyisolate_service_invoke (on_stop, g_object_ref (self), g_object_unref);
+      _pyisolate_service_invoke (on_stop, g_object_ref (self), _pyisolate_extension_release);
     }
 }
 

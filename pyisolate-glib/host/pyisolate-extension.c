@@ -323,6 +323,14 @@ _pyisolate_extension_new (PyIsolateExtensionConfig *config,
   return self;
 }
 
+void
+_pyisolate_extension_release (gpointer extension_to_take)
+{
+  PyIsolateExtension *self = PYISOLATE_EXTENSION (extension_to_take);
+
+  _pyisolate_outbox_release (self->outbox, self);
+}
+
 /**
  * pyisolate_extension_get_name: (get-property name)
  * @self: an extension

@@ -4,7 +4,7 @@
 #include "pyisolate-invocation-struct-private.h"
 
 #include "pyisolate-error-private.h"
-#include "pyisolate-extension.h"
+#include "pyisolate-extension-private.h"
 #include "pyisolate-fd-private.h"
 #include "pyisolate-operation-private.h"
 #include "pyisolate-proxied-singleton-private.h"
@@ -101,7 +101,7 @@ pyisolate_invocation_finalize (GObject *object)
   PyIsolateInvocation *self = PYISOLATE_INVOCATION (object);
 
   g_clear_object (&self->endpoint);
-  g_clear_object (&self->extension);
+  g_clear_pointer (&self->extension, _pyisolate_extension_release);
   g_clear_object (&self->singleton);
   g_clear_object (&self->cancellable);
   g_clear_pointer (&self->frame, _pyisolate_frame_free);

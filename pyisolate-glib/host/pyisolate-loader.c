@@ -77,7 +77,7 @@ load_unref (gpointer data)
 
   if (load->destroy != NULL)
     load->destroy (load->user_data);
-  g_clear_object (&load->extension);
+  g_clear_pointer (&load->extension, _pyisolate_extension_release);
   g_clear_object (&load->cancellable);
   g_clear_pointer (&load->request, _pyisolate_environment_request_free);
   g_clear_pointer (&load->environment, _pyisolate_environment_unref);

@@ -20,6 +20,7 @@
 typedef struct {
   int ref_count; /* atomic */
 
+  GThread *thread; /* the application's, in which it was made; not referenced, only compared with */
   PyIsolateExtension *extension;
   PyIsolateEndpoint *endpoint;
   PyIsolateCall *call; /* of a plain one: guarded by `all_mutex`, NULL until it is asked for */
@@ -123,7 +124,10 @@ operation_unref (gpointer data)
     return;
 
   remove_from_all (self); /* also where nobody was left to finish it in */
-  g_clear_object (&self->extension);
+  if (self->thread == g_thread_self ())
+    g_clear_object (&self->extension);
+  else
+    g_clear_pointer (&self->extension, _pyisolate_extension_release);
   g_clear_object (&self->endpoint);
   g_clear_object (&self->call);
   g_clear_pointer (&self->method, g_free);
@@ -555,6 +559,7 @@ operation_new (PyIsolateExtension *extension,
   Operation *self = g_new0 (Operation, 1);
 
   self->ref_count = 1;
+  self->thread = g_thread_self ();
   self->extension = g_object_ref (extension);
   self->endpoint = g_object_ref (endpoint);
   self->mailbox = _pyisolate_mailbox_ref (mailbox);

@@ -40,5 +40,7 @@ PyIsolateNews   *_pyisolate_news_new    (PyIsolateNewsKind  kind);
 gboolean         _pyisolate_outbox_post (PyIsolateOutbox    *self,
                                          PyIsolateExtension *extension,
                                          PyIsolateNews      *news /* transfer full */);
+void             _pyisolate_outbox_release (PyIsolateOutbox    *self,
+                                            PyIsolateExtension *extension_to_take);
 
 G_END_DECLS

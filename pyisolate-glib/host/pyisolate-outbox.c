@@ -14,6 +14,7 @@
 
 struct _PyIsolateOutbox {
   PyIsolateMailbox *home;
+  GThread *home_thread; /* not referenced: only compared with */
   PyIsolateNewsFunc func;
 
   GMutex mutex;
@@ -53,6 +54,9 @@ _pyisolate_news_new (PyIsolateNewsKind kind)
   return news;
 }
 
+/*< private >
+ * To be called in the home context.
+ */
 PyIsolateOutbox *
 _pyisolate_outbox_new (PyIsolateMailbox  *home,
                        PyIsolateNewsFunc  func)
@@ -60,6 +64,7 @@ _pyisolate_outbox_new (PyIsolateMailbox  *home,
   PyIsolateOutbox *self = g_new0 (PyIsolateOutbox, 1);
 
   self->home = _pyisolate_mailbox_ref (home);
+  self->home_thread = g_thread_self ();
   self->func = func;
   g_mutex_init (&self->mutex);
   g_queue_init (&self->queue);
@@ -128,14 +133,14 @@ static void deliver (gpointer data);
 
 static void
 schedule (PyIsolateOutbox    *self,
-          PyIsolateExtension *extension)
+          PyIsolateExtension *extension_to_take)
 {
   Delivery *delivery = g_new (Delivery, 1);
+  g_autoptr (PyIsolateMailbox) home = _pyisolate_mailbox_ref (self->home); /* the delivery may be over before this is */
 
-  delivery->extension = g_object_ref (extension);
+  delivery->extension = extension_to_take;
   delivery->outbox = self;
-  _pyisolate_mailbox_post (self->home, PYISOLATE_JOB_NOTIFICATION, deliver, delivery,
-                           delivery_free);
+  _pyisolate_mailbox_post (home, PYISOLATE_JOB_NOTIFICATION, deliver, delivery, delivery_free);
 }
 
 /* Takes the oldest, and sees to it that the rest is delivered also if its handler runs a main
@@ -154,7 +159,7 @@ take_next (PyIsolateOutbox    *self,
   g_mutex_unlock (&self->mutex);
 
   if (must_schedule)
-    schedule (self, extension);
+    schedule (self, g_object_ref (extension));
 
   return news;
 }
@@ -269,7 +274,39 @@ _pyisolate_outbox_post (PyIsolateOutbox    *self,
   g_mutex_unlock (&self->mutex);
 
   if (must_schedule)
-    schedule (self, extension);
+    schedule (self, g_object_ref (extension));
 
   return TRUE;
+}
+
+/*< private >
+ * @extension_to_take: whose outbox it is: a reference of the library's own
+ *
+ * Gives the reference back. If it may be the last one, it is dropped in the home context, with the next delivery: what the
+ * extension has of the application's, its singletons and the handlers of its signals, must not go on a thread of the library's.
+ * May be called from any thread.
+ */
+void
+_pyisolate_outbox_release (PyIsolateOutbox    *self,
+                           PyIsolateExtension *extension_to_take)
+{
+  gboolean must_schedule;
+
+  if (g_thread_self () == self->home_thread)
+    {
+      g_object_unref (extension_to_take);
+      return;
+    }
+
+  g_mutex_lock (&self->mutex);
+  must_schedule = !self->scheduled;
+  self->scheduled = TRUE;
+  /* A delivery has a reference, and takes the lock before it gives it up: this is not the last, nor the last but a toggle
+   * reference, so that nothing else runs here. */
+  if (!must_schedule)
+    g_object_unref (extension_to_take);
+  g_mutex_unlock (&self->mutex);
+
+  if (must_schedule)
+    schedule (self, extension_to_take);
 }
