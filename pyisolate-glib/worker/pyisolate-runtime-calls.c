@@ -2,7 +2,7 @@
 /* The calls in flight, and how they are cancelled.
  *
  * A cancellation has these ways: a call that still lies in an inbox is answered at once; a def
- * on the main thread gets a signal, one on another thread an asynchronous exception from the
+ * on the main thread gets signals, one on another thread an asynchronous exception from the
  * thread that reads `interrupts` (it needs the GIL); a coroutine is cancelled by the event loop.
  * Whatever the call had called in turn is cancelled here. Each of them reaches only the call
  * that it means: a def is told while it is the innermost one of its thread, and once. */
@@ -479,6 +479,55 @@ drop_queued_call_locked (PyIsolateInCall *call)
   _pyisolate_runtime_send_by (lane, _pyisolate_frame_new_error (id, error), NULL);
 }
 
+/* How soon the main thread is signalled again, and how seldom in the end. */
+#define FIRST_REMINDER_MS 10
+#define LAST_REMINDER_MS 160
+
+typedef struct {
+  guint64 id; /* of the cancelled call */
+  guint delay_ms;
+} Reminder;
+
+static gboolean on_reminder (gpointer data);
+
+static void
+remind_later (guint64 id,
+              guint   delay_ms)
+{
+  g_autoptr (GSource) source = g_timeout_source_new (delay_ms);
+  Reminder *reminder = g_new (Reminder, 1);
+
+  *reminder = (Reminder) { id, delay_ms };
+  g_source_set_callback (source, on_reminder, reminder, g_free);
+  g_source_attach (source, _pyisolate_runtime.context);
+}
+
+/* In the link's thread. A signal that comes after Python looked for one, and before the thread
+ * blocks, interrupts nothing; so there are more of them until the def has been told, or has ended.
+ * With the mutex, so that none is sent after that. */
+static gboolean
+on_reminder (gpointer data)
+{
+  const Reminder *reminder = data;
+  PyIsolateRunner *runner = NULL;
+  PyIsolateInCall *call;
+  gboolean is_deaf;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &reminder->id);
+  if (call != NULL)
+    runner = call->runner;
+  is_deaf = runner != NULL && runner->top == call && call->cancelled && !call->raised;
+  if (is_deaf)
+    pthread_kill (runner->thread, PYISOLATE_RUNTIME_SIGNAL);
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  if (is_deaf)
+    remind_later (reminder->id, MIN (reminder->delay_ms * 2, LAST_REMINDER_MS));
+
+  return G_SOURCE_REMOVE;
+}
+
 static void
 interrupt_runner_locked (PyIsolateRunner *runner,
                          PyIsolateInCall *call)
@@ -491,7 +540,10 @@ interrupt_runner_locked (PyIsolateRunner *runner,
     return;
 
   if (runner == _pyisolate_runtime.main_runner)
-    pthread_kill (runner->thread, PYISOLATE_RUNTIME_SIGNAL);
+    {
+      pthread_kill (runner->thread, PYISOLATE_RUNTIME_SIGNAL);
+      remind_later (call->id, FIRST_REMINDER_MS);
+    }
   else
     _pyisolate_inbox_push_cancel_locked (_pyisolate_runtime.interrupts, call->id);
 }

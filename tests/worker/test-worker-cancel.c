@@ -59,6 +59,20 @@ test_busy (const char *python)
   worker_finish (worker);
 }
 
+/* The signal comes when nobody looks for it any more, and before there is anything to interrupt. */
+static void
+test_between (const char *python)
+{
+  Worker *worker = worker_new (python, "cancel.py");
+  guint64 id = worker_call (worker, "compute_and_sleep", "<0.5>");
+
+  wait_begun (worker);
+  cancel_call (worker, id);
+  worker_assert_result (worker, "quick", "", "1");
+
+  worker_finish (worker);
+}
+
 static void
 test_caught (const char *python)
 {
@@ -74,6 +88,13 @@ test_caught (const char *python)
   worker_cancel (worker, id);
   worker_assert_answer (worker, id, "'went on'");
   worker_assert_result (worker, "get_seen", "", "['caught', 'told']");
+
+  /* Neither who has been told nor the call after it is interrupted once more. */
+  id = worker_call (worker, "catch_and_listen", "");
+  wait_begun (worker);
+  worker_cancel (worker, id);
+  worker_assert_answer (worker, id, "0");
+  worker_assert_result (worker, "listen", "", "0");
 
   worker_finish (worker);
 }
@@ -289,6 +310,7 @@ main (int   argc,
   test_util_init (&argc, &argv);
 
   worker_add_test ("cancel/busy", test_busy);
+  worker_add_test ("cancel/between", test_between);
   worker_add_test ("cancel/caught", test_caught);
   worker_add_test ("cancel/queued", test_queued);
   worker_add_test ("cancel/unknown", test_unknown);

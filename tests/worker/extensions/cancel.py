@@ -2,6 +2,8 @@
 """Defs on the main thread that do not end by themselves."""
 
 import asyncio
+import functools
+import operator
 import signal
 import time
 
@@ -19,6 +21,15 @@ def busy():
 def sleep():
     pyisolate.emit_event("begun")
     time.sleep(600)
+
+
+def compute_and_sleep(seconds):
+    """All of it is C: between the two, Python does not look for signals."""
+    is_later = (time.monotonic() + seconds).__lt__
+    compute = functools.partial(any, map(is_later, iter(time.monotonic, None)))
+    steps = [compute, functools.partial(time.sleep, 600)]
+    pyisolate.emit_event("begun")
+    list(map(operator.methodcaller("__call__"), steps))
 
 
 def catch():
@@ -42,6 +53,25 @@ def catch_and_go_on():
     for _ in range(1000):
         seen.append("told") if len(seen) > 100 else None
     return "went on"
+
+
+def listen():
+    """How many signals come in a time in which several would."""
+    heard = []
+    time.sleep(0)  # takes what was sent before
+    handler = signal.signal(signal.SIGURG, lambda number, frame: heard.append(number))
+    time.sleep(0.2)
+    signal.signal(signal.SIGURG, handler)
+    return len(heard)
+
+
+def catch_and_listen():
+    try:
+        pyisolate.emit_event("begun")
+        while True:
+            pass
+    except pyisolate.CallCancelled:
+        return listen()
 
 
 def waiting():
