@@ -141,6 +141,44 @@ class Arrays(HostTest):
         self.assertEqual(["numpy"], plain.imported())
         self.assertNotIn("torch", sys.modules)
 
+    def test_read_only_in_this_process(self):
+        import numpy as np
+        import torch
+
+        manager = self.make_manager()
+        ext = self.load(manager, EXTENSION, isolated=False).sync
+        guarded = manager.extensions["sample"].options(readonly=True).sync
+        shared = pyisolate.share(np.zeros(4), readonly=True)
+        for array in (
+            np.zeros(4),
+            np.arange(24).reshape(4, 6)[::2, ::-3],
+            np.zeros((0, 3)),
+            np.array(["text", None], object),
+            np.array(3.0),
+            pyisolate.from_numpy(np.zeros(4)),
+        ):
+            got = guarded.echo({"key": [array]})["key"][0]
+            self.assertIs(np.ndarray, type(got))
+            self.assertEqual((array.dtype, array.tolist()), (got.dtype, got.tolist()))
+            self.assertFalse(got.flags.writeable)
+            self.assertFalse(np.shares_memory(got, array))
+            self.assertTrue(array.flags.writeable)
+            self.assertIs(array, ext.echo(array))
+        got = guarded.echo(shared)
+        self.assertTrue(np.shares_memory(got, shared))
+        self.assertFalse(got.flags.writeable)
+        with self.assertRaisesRegex(ValueError, "read-only"):
+            guarded.add(np.zeros(4), 1)
+        tensor = torch.zeros(4)
+        guarded.add(tensor, 1)
+        self.assertEqual([0.0] * 4, tensor.tolist())
+        ext.add(tensor, 1)
+        self.assertEqual([1.0] * 4, tensor.tolist())
+        weights = torch.nn.Parameter(torch.zeros(4))
+        got = guarded.echo(weights)
+        self.assertTrue(got.requires_grad)
+        self.assertNotEqual(weights.data_ptr(), got.data_ptr())
+
     def test_numpy_1_without_torch(self):
         """torch and NumPy 2 here, NumPy 1.26 and no torch there."""
         import numpy as np

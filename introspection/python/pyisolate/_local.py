@@ -15,6 +15,7 @@ from . import (
     _describe,
     _events,
     _host_errors,
+    _local_readonly,
     _local_singleton,
     _objects,
     _singleton,
@@ -365,6 +366,8 @@ def _name_fits(served, cls):
 
 async def call(extension, name, args, kwargs, timeout, readonly, on_progress=None):
     local = extension._local
+    if readonly:
+        args, kwargs = _local_readonly.guard(args, kwargs)
     loop = asyncio.get_running_loop()
     future = loop.create_future()
 
@@ -385,6 +388,8 @@ async def call(extension, name, args, kwargs, timeout, readonly, on_progress=Non
 
 def call_sync(extension, name, args, kwargs, timeout, readonly, on_progress=None):
     local = extension._local
+    if readonly:
+        args, kwargs = _local_readonly.guard(args, kwargs)
     outcomes = []
     under_way = local._put(local.find(name), args, kwargs, timeout, outcomes.append, on_progress)
     try:
