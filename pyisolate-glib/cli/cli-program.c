@@ -246,6 +246,7 @@ cli_program_run_in_thread (CliProgram       *self,
   g_autoptr (GTask) task = g_task_new (NULL, self->cancellable, cli_wait_callback, &wait);
 
   g_task_set_source_tag (task, cli_program_run_in_thread);
+  g_task_set_name (task, "[pyisolate] run_in_thread");
   g_task_set_task_data (task, data, destroy_data);
   g_task_set_return_on_cancel (task, abandon);
   g_task_run_in_thread (task, func);

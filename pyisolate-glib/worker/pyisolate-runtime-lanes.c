@@ -162,6 +162,7 @@ on_waiting (PyIsolateLane *lane,
 {
   g_autoptr (GSource) source = g_unix_fd_source_new (_pyisolate_lane_get_fd (lane), G_IO_OUT);
 
+  g_source_set_static_name (source, "[pyisolate] lane to write to");
   g_source_set_callback (source, G_SOURCE_FUNC (on_writable), g_object_ref (lane), g_object_unref);
   g_source_attach (source, _pyisolate_runtime.context);
 }
@@ -354,6 +355,7 @@ remind_guard (void)
     return;
 
   source = g_timeout_source_new (PATIENCE_MS);
+  g_source_set_static_name (source, "[pyisolate] reminder of lanes");
   g_source_set_callback (source, on_reminded, GUINT_TO_POINTER ((guint) g_atomic_int_get (&all.n_turns)), NULL);
   g_source_attach (source, _pyisolate_runtime.context);
 }
@@ -585,6 +587,7 @@ on_unread (int          fd,
     return G_SOURCE_CONTINUE;
 
   all.guard_turn = (guint) g_atomic_int_get (&all.n_turns);
+  g_source_set_static_name (source, "[pyisolate] patience with lanes");
   g_source_set_callback (source, on_patience_over, NULL, NULL);
   g_source_attach (source, _pyisolate_runtime.context);
 
@@ -596,6 +599,7 @@ watch_guard_set (void)
 {
   g_autoptr (GSource) source = g_unix_fd_source_new (all.guard_set, G_IO_IN);
 
+  g_source_set_static_name (source, "[pyisolate] unread lanes");
   g_source_set_callback (source, G_SOURCE_FUNC (on_unread), NULL, NULL);
   g_source_attach (source, _pyisolate_runtime.context);
 }
