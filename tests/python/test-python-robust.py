@@ -58,7 +58,8 @@ class Shared:
     pass
 """
 
-# What a host does whom Ctrl-C may hit anywhere.
+# What a host does whom Ctrl-C may hit anywhere. It has begun once asyncio made its loop: where
+# Ctrl-C hits that, asyncio itself closes half a loop and complains.
 BUSY = """
 import asyncio, multiprocessing, sys
 import pyisolate
@@ -75,6 +76,7 @@ class Counter(pyisolate.ProxiedSingleton):
 
 
 async def main():
+    print("begun", flush=True)
     async with pyisolate.ExtensionManager(None, {"venv_root_path": root}) as manager:
         exts = [
             manager.load_extension({"name": f"e{n}", "module_path": path, "apis": [Counter]})
@@ -89,6 +91,7 @@ async def main():
 
 
 def main_sync():
+    print("begun", flush=True)
     with pyisolate.ExtensionManager(None, {"venv_root_path": root}) as manager:
         exts = [
             manager.load_extension({"name": f"e{n}", "module_path": path, "apis": [Counter]})
@@ -109,7 +112,6 @@ def main_glib():
     GLib.MainLoop().run()
 
 
-print("begun", flush=True)
 {"sync": main_sync, "glib": main_glib}.get(how, lambda: asyncio.run(main()))()
 """
 
