@@ -66,7 +66,11 @@ void     _pyisolate_mailbox_send_gathered   (PyIsolateMailbox *self);
 void     _pyisolate_mailbox_leave_turns     (PyIsolateMailbox *self);
 /* A PyIsolateTurn's: the end of the turn may be far away. */
 void     _pyisolate_mailbox_has_gathered    (gpointer          self);
-GPtrArray *_pyisolate_mailbox_ref_all       (void);
+/* Adds its lanes, if something waits in them. */
+void     _pyisolate_mailbox_take_gathered   (PyIsolateMailbox *self,
+                                             GPtrArray        *lanes);
+/* pyisolate-mailbox.c: the lanes of all contexts in which something waits. From any thread. */
+GPtrArray *_pyisolate_mailbox_dup_gathered  (void);
 /* Reads what is there now. TRUE: there may be more. */
 gboolean _pyisolate_mailbox_poll_lanes       (PyIsolateMailbox *self);
 

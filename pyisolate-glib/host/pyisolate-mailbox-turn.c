@@ -15,19 +15,34 @@
 
 static int is_armed; /* atomic: the source will look */
 
+static void
+flush (GPtrArray *lanes)
+{
+  for (guint i = 0; i < lanes->len; i++)
+    _pyisolate_lane_flush (lanes->pdata[i]);
+}
+
+void
+_pyisolate_mailbox_take_gathered (PyIsolateMailbox *self,
+                                  GPtrArray        *lanes)
+{
+  g_autoptr (GMutexLocker) locker = NULL;
+
+  if (!g_atomic_int_compare_and_exchange (&self->turn.has_gathered, TRUE, FALSE))
+    return;
+
+  locker = g_mutex_locker_new (&self->mutex);
+  for (guint i = 0; self->lanes != NULL && i < self->lanes->len; i++)
+    g_ptr_array_add (lanes, g_object_ref (((PyIsolateLaneSource *) self->lanes->pdata[i])->lane));
+}
+
 void
 _pyisolate_mailbox_send_gathered (PyIsolateMailbox *self)
 {
   g_autoptr (GPtrArray) lanes = g_ptr_array_new_with_free_func (g_object_unref);
 
-  g_atomic_int_set (&self->turn.has_gathered, FALSE);
-  g_mutex_lock (&self->mutex);
-  for (guint i = 0; self->lanes != NULL && i < self->lanes->len; i++)
-    g_ptr_array_add (lanes, g_object_ref (((PyIsolateLaneSource *) self->lanes->pdata[i])->lane));
-  g_mutex_unlock (&self->mutex);
-
-  for (guint i = 0; i < lanes->len; i++)
-    _pyisolate_lane_flush (lanes->pdata[i]);
+  _pyisolate_mailbox_take_gathered (self, lanes);
+  flush (lanes);
 }
 
 void
@@ -59,19 +74,13 @@ look_after (GSource     *source,
             GSourceFunc  callback,
             gpointer     user_data)
 {
-  g_autoptr (GPtrArray) mailboxes = NULL;
+  g_autoptr (GPtrArray) lanes = NULL;
 
   g_source_set_ready_time (source, -1);
   g_atomic_int_set (&is_armed, FALSE);
 
-  mailboxes = _pyisolate_mailbox_ref_all ();
-  for (guint i = 0; i < mailboxes->len; i++)
-    {
-      PyIsolateMailbox *mailbox = mailboxes->pdata[i];
-
-      if (g_atomic_int_get (&mailbox->turn.has_gathered))
-        _pyisolate_mailbox_send_gathered (mailbox);
-    }
+  lanes = _pyisolate_mailbox_dup_gathered ();
+  flush (lanes);
 
   return G_SOURCE_CONTINUE;
 }

@@ -80,26 +80,20 @@ _pyisolate_mailbox_ref_for_context (GMainContext *context)
   return self;
 }
 
-/* Those of contexts, with references. */
+/* No reference to a mailbox: its context may be about to go, with all that keeps the lanes. */
 GPtrArray *
-_pyisolate_mailbox_ref_all (void)
+_pyisolate_mailbox_dup_gathered (void)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
-  GPtrArray *mailboxes = g_ptr_array_new_with_free_func ((GDestroyNotify) _pyisolate_mailbox_unref);
+  GPtrArray *lanes = g_ptr_array_new_with_free_func (g_object_unref);
   GHashTableIter iter;
   gpointer value;
 
   g_hash_table_iter_init (&iter, all);
   while (g_hash_table_iter_next (&iter, NULL, &value))
-    {
-      PyIsolateMailbox *mailbox = value;
+    _pyisolate_mailbox_take_gathered (value, lanes);
 
-      if (g_atomic_int_add (&mailbox->n_users, 1) == 0)
-        g_main_context_ref (mailbox->context);
-      g_ptr_array_add (mailboxes, mailbox);
-    }
-
-  return mailboxes;
+  return lanes;
 }
 
 PyIsolateMailbox *

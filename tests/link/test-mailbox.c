@@ -628,6 +628,25 @@ test_turns_of_who_serves (void)
   g_assert_true (mailbox->turn.thread == _pyisolate_lane_get_thread ());
 }
 
+/* The service thread may look for what waits while a context goes, with the last of its lanes. */
+static void
+test_gathered_as_context_goes (void)
+{
+  GMainContext *context = g_main_context_new ();
+  PyIsolateMailbox *mailbox = _pyisolate_mailbox_ref_for_context (context);
+  g_autoptr (GPtrArray) lanes = NULL;
+
+  _pyisolate_mailbox_add_lane_user (mailbox);
+  mailbox->turn.has_gathered = TRUE;
+  _pyisolate_mailbox_unref (mailbox);
+  g_main_context_unref (context);
+
+  lanes = _pyisolate_mailbox_dup_gathered ();
+  g_assert_cmpuint (lanes->len, ==, 0);
+  g_assert_false (mailbox->turn.has_gathered);
+  _pyisolate_mailbox_remove_lane_user (mailbox);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -650,5 +669,6 @@ main (int   argc,
   test_util_add_func ("/pyisolate/mailbox/contexts-come-and-go", test_contexts_come_and_go);
   test_util_add_func ("/pyisolate/service/order", test_service);
   test_util_add_func ("/pyisolate/mailbox/turns-of-who-serves", test_turns_of_who_serves);
+  test_util_add_func ("/pyisolate/mailbox/gathered-as-context-goes", test_gathered_as_context_goes);
   return g_test_run ();
 }
