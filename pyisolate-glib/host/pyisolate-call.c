@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "pyisolate-call-private.h"
+#include "pyisolate-call-struct-private.h"
 
-#include "pyisolate-attachments-private.h"
-#include "pyisolate-endpoint-private.h"
-#include "pyisolate-error.h"
 #include "pyisolate-fd-private.h"
-#include "pyisolate-invocation-private.h"
-#include "pyisolate-value-private.h"
-
-#include <errno.h>
+#include "pyisolate-invocation.h"
 
 /**
  * PyIsolateCall:
@@ -25,24 +19,6 @@
  *
  * Since: 0.1
  */
-struct _PyIsolateCall {
-  GObject parent_instance;
-
-  /* Set by the caller, until the call is made. */
-  const char *target; /* static; NULL: the extension itself */
-  char *method;
-  GVariant *args;   /* a tuple, or NULL */
-  GVariant *kwargs; /* a{sv}, or NULL */
-  GBytes *body;     /* instead of both, or NULL */
-  GArray *fds;      /* of int, owned */
-  PyIsolateAttachments *attachments; /* or NULL */
-  gint64 timeout;
-  PyIsolateInvocation *parent;
-  gboolean made;
-
-  PyIsolateRemoteException *exception; /* set in the call's context */
-};
-
 enum {
   PROP_0,
   PROP_METHOD,
@@ -264,136 +240,6 @@ pyisolate_call_init (PyIsolateCall *self)
   g_array_set_clear_func (self->fds, clear_fd);
 }
 
-/* NULL: it is nested too deep. */
-static PyIsolateFrame *
-new_call_frame (const char           *target,
-                const char           *method,
-                PyIsolateInvocation  *parent,
-                GError              **error)
-{
-  g_autoptr (PyIsolateFrame) frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, _pyisolate_endpoint_new_id ());
-  gsize n_chain = 0;
-  g_autofree guint64 *chain = _pyisolate_invocation_dup_chain (parent, &n_chain);
-
-  if (n_chain > PYISOLATE_MAX_CHAIN)
-    {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
-                   "The call of “%s” is nested deeper than %d calls", method, PYISOLATE_MAX_CHAIN);
-      return NULL;
-    }
-  if (n_chain > 0)
-    _pyisolate_frame_set_chain (frame, chain, n_chain);
-  frame->target = g_strdup (target != NULL ? target : "");
-  frame->name = g_strdup (method);
-
-  return g_steal_pointer (&frame);
-}
-
-static gboolean
-check_body (PyIsolateFrame  *frame,
-            GError         **error)
-{
-  return frame->body != NULL && _pyisolate_value_check_size (g_bytes_get_size (frame->body), error);
-}
-
-PyIsolateFrame *
-_pyisolate_call_new_plain_frame (const char  *method,
-                                 GVariant    *args,
-                                 GVariant    *kwargs,
-                                 GError     **error)
-{
-  g_autoptr (PyIsolateFrame) frame = new_call_frame (NULL, method, NULL, error);
-
-  if (frame == NULL)
-    return NULL;
-
-  frame->body = _pyisolate_call_body_new (args, kwargs, error);
-  return check_body (frame, error) ? g_steal_pointer (&frame) : NULL;
-}
-
-PyIsolateFrame *
-_pyisolate_call_new_request_frame (PyIsolateRequest     *request,
-                                   PyIsolateMemoryBook  *memory,
-                                   GError              **error)
-{
-  g_autoptr (PyIsolateFrame) frame = new_call_frame (NULL, request->method, request->parent, error);
-
-  if (frame == NULL || !_pyisolate_attachments_check (request->memories, memory, error))
-    return NULL;
-
-  frame->body = g_bytes_ref (request->body);
-  if (request->fds != NULL)
-    _pyisolate_frame_take_fds (frame, g_steal_pointer (&request->fds), request->n_fds);
-  request->n_fds = 0;
-  if (request->memories != NULL)
-    _pyisolate_frame_take_memories (frame, g_steal_pointer (&request->memories));
-
-  return check_body (frame, error) ? g_steal_pointer (&frame) : NULL;
-}
-
-static gboolean
-set_body (PyIsolateCall   *self,
-          PyIsolateFrame  *frame,
-          GError         **error)
-{
-  if (self->body != NULL)
-    frame->body = g_bytes_ref (self->body);
-  else
-    frame->body = _pyisolate_call_body_new (self->args, self->kwargs, error);
-
-  return check_body (frame, error);
-}
-
-static gboolean
-move_fds (PyIsolateCall   *self,
-          PyIsolateFrame  *frame,
-          GError         **error)
-{
-  guint n_fds = self->fds->len;
-  g_autofree int *fds = g_new (int, n_fds);
-
-  for (guint i = 0; i < n_fds; i++)
-    {
-      fds[i] = _pyisolate_dup_fd (g_array_index (self->fds, int, i), error);
-      if (fds[i] < 0)
-        {
-          while (i-- > 0)
-            _pyisolate_clear_fd (&fds[i]);
-          return FALSE;
-        }
-    }
-
-  _pyisolate_frame_take_fds (frame, g_steal_pointer (&fds), n_fds);
-  return TRUE;
-}
-
-PyIsolateFrame *
-_pyisolate_call_make_frame (PyIsolateCall        *self,
-                            PyIsolateMemoryBook  *memory,
-                            GError              **error)
-{
-  g_autoptr (PyIsolateFrame) frame = NULL;
-
-  g_assert (PYISOLATE_IS_CALL (self));
-
-  if (self->made)
-    {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED,
-                   "This call of “%s” was made before; make a new one for each time", self->method);
-      return NULL;
-    }
-  self->made = TRUE;
-
-  frame = new_call_frame (self->target, self->method, self->parent, error);
-  if (frame == NULL)
-    return NULL;
-  if (!set_body (self, frame, error) || !move_fds (self, frame, error) ||
-      !_pyisolate_attachments_move (self->attachments, memory, frame, error))
-    return NULL;
-
-  return g_steal_pointer (&frame);
-}
-
 PyIsolateCall *
 _pyisolate_call_new_control (const char *method)
 {
@@ -574,110 +420,6 @@ pyisolate_call_set_body (PyIsolateCall *self,
     g_bytes_ref (body);
   g_clear_pointer (&self->body, g_bytes_unref);
   self->body = body;
-}
-
-/**
- * pyisolate_call_append_fd:
- * @self: a call
- * @fd: an open file descriptor; it is duplicated and stays the caller's
- * @error: return location for an error
- *
- * Lets a file descriptor travel with the call.
- *
- * An argument of type `h` with the returned index arrives as it.
- *
- * Returns: the index, or -1 with @error set
- *
- * Since: 0.1
- */
-int
-pyisolate_call_append_fd (PyIsolateCall  *self,
-                          int             fd,
-                          GError        **error)
-{
-  int copy;
-
-  g_return_val_if_fail (PYISOLATE_IS_CALL (self), -1);
-  g_return_val_if_fail (fd >= 0, -1);
-  g_return_val_if_fail (error == NULL || *error == NULL, -1);
-
-  copy = _pyisolate_dup_fd (fd, error);
-  if (copy < 0)
-    return -1;
-
-  g_array_append_val (self->fds, copy);
-  return (int) self->fds->len - 1;
-}
-
-/**
- * pyisolate_call_get_n_fds:
- * @self: a call
- *
- * Gets how many file descriptors travel with the call.
- *
- * Returns: the number of [method@PyIsolate.Call.append_fd]
- *
- * Since: 0.1
- */
-guint
-pyisolate_call_get_n_fds (PyIsolateCall *self)
-{
-  g_return_val_if_fail (PYISOLATE_IS_CALL (self), 0);
-
-  return self->fds->len;
-}
-
-static PyIsolateAttachments *
-get_attachments (PyIsolateCall *self)
-{
-  if (self->attachments == NULL)
-    self->attachments = _pyisolate_attachments_new ();
-
-  return self->attachments;
-}
-
-/**
- * pyisolate_call_add_tensor:
- * @self: a call that was not made yet
- * @tensor: a tensor to take along
- *
- * Takes a tensor along. What this returns is the tensor in the arguments of @self, and only there: anywhere in them, as often
- * as wanted.
- *
- * Returns: (transfer none): a value for the arguments; a floating reference
- *
- * Since: 0.1
- */
-GVariant *
-pyisolate_call_add_tensor (PyIsolateCall   *self,
-                           PyIsolateTensor *tensor)
-{
-  g_return_val_if_fail (PYISOLATE_IS_CALL (self), NULL);
-  g_return_val_if_fail (PYISOLATE_IS_TENSOR (tensor), NULL);
-
-  return _pyisolate_attachments_add_tensor (get_attachments (self), tensor);
-}
-
-/**
- * pyisolate_call_append_memory: (skip)
- * @self: a call that was not made yet
- * @memory: a piece of shared memory to take along
- *
- * Takes shared memory along, which the body of the call names by its index; docs/values.md describes it. This is for language
- * bindings.
- *
- * Returns: the index
- *
- * Since: 0.1
- */
-guint
-pyisolate_call_append_memory (PyIsolateCall   *self,
-                              PyIsolateMemory *memory)
-{
-  g_return_val_if_fail (PYISOLATE_IS_CALL (self), 0);
-  g_return_val_if_fail (memory != NULL, 0);
-
-  return _pyisolate_attachments_add_memory (get_attachments (self), memory);
 }
 
 /**
