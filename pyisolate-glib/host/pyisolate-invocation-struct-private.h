@@ -6,7 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* For the files that an invocation is made of: pyisolate-invocation.c, the call; pyisolate-invocation-return.c, its answer. */
+/* For the files that an invocation is made of: pyisolate-invocation.c, the call; pyisolate-invocation-arguments.c, what came
+ * with it; pyisolate-invocation-return.c, its answer. */
 struct _PyIsolateInvocation {
   GObject parent_instance;
 
