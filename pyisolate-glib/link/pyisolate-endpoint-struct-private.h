@@ -5,7 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* For the files that an endpoint is made of: pyisolate-endpoint.c, who waits for what; pyisolate-endpoint-lanes.c, the lanes. */
+/* For the files that an endpoint is made of: pyisolate-endpoint.c, what comes and where it goes;
+ * pyisolate-endpoint-calls-out.c, our calls; pyisolate-endpoint-calls-in.c, theirs; pyisolate-endpoint-lanes.c, the lanes. */
 struct _PyIsolateEndpoint {
   GObject parent_instance;
 
@@ -33,6 +34,26 @@ void _pyisolate_endpoint_on_frame    (PyIsolateTransport *transport,
 void _pyisolate_endpoint_bad_message (PyIsolateEndpoint  *self,
                                       const char         *format,
                                       ...) G_GNUC_PRINTF (2, 3);
+
+/* pyisolate-endpoint-calls-out.c: the table of those that wait, and what comes for them. Each takes the frame. */
+GHashTable *_pyisolate_endpoint_new_calls_out (void);
+void _pyisolate_endpoint_handle_reply    (PyIsolateEndpoint  *self,
+                                          PyIsolateTransport *transport,
+                                          PyIsolateFrame     *frame_to_take);
+void _pyisolate_endpoint_handle_part     (PyIsolateEndpoint  *self,
+                                          PyIsolateFrame     *frame_to_take);
+void _pyisolate_endpoint_fail_calls_out  (PyIsolateEndpoint  *self,
+                                          const GError       *error);
+
+/* pyisolate-endpoint-calls-in.c: the table of those that are handled here, and what comes of them. */
+GHashTable *_pyisolate_endpoint_new_calls_in  (void);
+void _pyisolate_endpoint_handle_call     (PyIsolateEndpoint  *self,
+                                          PyIsolateTransport *transport,
+                                          PyIsolateFrame     *frame_to_take);
+void _pyisolate_endpoint_handle_cancel   (PyIsolateEndpoint  *self,
+                                          PyIsolateTransport *transport,
+                                          PyIsolateFrame     *frame_to_take);
+void _pyisolate_endpoint_cancel_calls_in (PyIsolateEndpoint  *self);
 
 /* pyisolate-endpoint-lanes.c */
 void _pyisolate_endpoint_drop_lanes  (PyIsolateEndpoint  *self);

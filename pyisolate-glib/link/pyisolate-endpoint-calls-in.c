@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* The other side's calls of us: what handles them, by which way their answers go. */
+#include "config.h"
+
+#include "pyisolate-endpoint-struct-private.h"
+
+#include "pyisolate-error-private.h"
+
+typedef struct {
+  PyIsolateTransport *transport; /* by which it came */
+  GObject *handler; /* what was attached, not referenced */
+  gboolean cancelled;
+} CallIn;
+
+static CallIn *
+call_in_new (PyIsolateTransport *transport)
+{
+  CallIn *call = g_new0 (CallIn, 1);
+
+  call->transport = g_object_ref (transport);
+
+  return call;
+}
+
+static void
+call_in_free (gpointer data)
+{
+  CallIn *call = data;
+
+  g_object_unref (call->transport);
+  g_free (call);
+}
+
+GHashTable *
+_pyisolate_endpoint_new_calls_in (void)
+{
+  return g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, call_in_free);
+}
+
+static void
+refuse_call (PyIsolateTransport *transport,
+             guint64             id)
+{
+  g_autoptr (GError) error = NULL;
+
+  error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+                       "More than %d calls to the host are in flight; wait for some of them", PYISOLATE_MAX_CALLS_IN);
+  _pyisolate_transport_send (transport, _pyisolate_frame_new_error (id, error), NULL);
+}
+
+void
+_pyisolate_endpoint_handle_call (PyIsolateEndpoint  *self,
+                                 PyIsolateTransport *transport,
+                                 PyIsolateFrame     *frame_to_take)
+{
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  guint32 link = PYISOLATE_CALL_ID_LINK (frame->id);
+  gboolean too_many, known;
+
+  if (link != self->peer_link && link != G_MAXUINT32) /* the latter until it has been told its number */
+    {
+      _pyisolate_endpoint_bad_message (self, "A call has the id %" G_GUINT64_FORMAT ", which is not the worker's to give",
+                                       frame->id);
+      return;
+    }
+
+  g_mutex_lock (&self->mutex);
+  known = g_hash_table_contains (self->calls_in, &frame->id);
+  too_many = g_hash_table_size (self->calls_in) >= PYISOLATE_MAX_CALLS_IN;
+  if (!known && !too_many)
+    g_hash_table_insert (self->calls_in, g_memdup2 (&frame->id, sizeof frame->id), call_in_new (transport));
+  g_mutex_unlock (&self->mutex);
+
+  if (known)
+    _pyisolate_endpoint_bad_message (self, "Two calls in flight have the id %" G_GUINT64_FORMAT, frame->id);
+  else if (too_many)
+    refuse_call (transport, frame->id);
+  else
+    self->handler->incoming (self, g_steal_pointer (&frame), self->user_data);
+}
+
+/* FALSE: there is no such call. */
+static gboolean
+mark_cancelled (PyIsolateEndpoint *self,
+                guint64            id,
+                gboolean          *is_news)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  CallIn *call = g_hash_table_lookup (self->calls_in, &id);
+
+  if (call == NULL)
+    return FALSE;
+
+  *is_news = !call->cancelled;
+  call->cancelled = TRUE;
+  return TRUE;
+}
+
+/* Once for each call, however often it comes; after the answer it is late. On a lane, where none should come, it is ahead of
+ * nothing; and who reads a lane must not read it meanwhile. */
+void
+_pyisolate_endpoint_handle_cancel (PyIsolateEndpoint  *self,
+                                   PyIsolateTransport *transport,
+                                   PyIsolateFrame     *frame_to_take)
+{
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  gboolean is_news = FALSE;
+
+  if (!mark_cancelled (self, frame->id, &is_news) && transport == self->transport)
+    {
+      _pyisolate_endpoint_drain (self);
+      mark_cancelled (self, frame->id, &is_news);
+    }
+
+  if (is_news)
+    self->handler->incoming (self, g_steal_pointer (&frame), self->user_data);
+}
+
+/*< private >
+ * @frame: (transfer full): a RETURN or ERROR to a call that `incoming` got
+ *
+ * May be called from any thread. An answer that cannot be sent becomes an error that says so.
+ */
+void
+_pyisolate_endpoint_respond (PyIsolateEndpoint *self,
+                             PyIsolateFrame    *frame)
+{
+  g_autoptr (PyIsolateTransport) transport = NULL;
+  g_autoptr (GError) error = NULL;
+  guint64 id = frame->id;
+  CallIn *call;
+
+  g_mutex_lock (&self->mutex);
+  call = g_hash_table_lookup (self->calls_in, &id);
+  if (call != NULL)
+    {
+      transport = g_object_ref (call->transport);
+      g_hash_table_remove (self->calls_in, &id);
+    }
+  g_mutex_unlock (&self->mutex);
+
+  if (transport == NULL)
+    _pyisolate_frame_free (frame);
+  else if (!_pyisolate_transport_send (transport, frame, &error) &&
+           !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CLOSED))
+    _pyisolate_transport_send (transport, _pyisolate_frame_new_error (id, error), NULL);
+}
+
+void
+_pyisolate_endpoint_attach (PyIsolateEndpoint *self,
+                            guint64            id,
+                            GObject           *object)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  CallIn *call = g_hash_table_lookup (self->calls_in, &id);
+
+  if (call != NULL)
+    call->handler = object;
+}
+
+GObject *
+_pyisolate_endpoint_dup_attached (PyIsolateEndpoint *self,
+                                  guint64            id)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  CallIn *call = g_hash_table_lookup (self->calls_in, &id);
+
+  return call != NULL && call->handler != NULL ? g_object_ref (call->handler) : NULL;
+}
+
+void
+_pyisolate_endpoint_cancel_calls_in (PyIsolateEndpoint *self)
+{
+  g_autofree guint64 *ids = NULL;
+  GHashTableIter iter;
+  gpointer key, value;
+  guint n_ids = 0;
+
+  g_mutex_lock (&self->mutex);
+  ids = g_new (guint64, g_hash_table_size (self->calls_in));
+  g_hash_table_iter_init (&iter, self->calls_in);
+  while (g_hash_table_iter_next (&iter, &key, &value))
+    {
+      CallIn *call = value;
+
+      if (!call->cancelled)
+        ids[n_ids++] = *(guint64 *) key;
+      call->cancelled = TRUE;
+    }
+  g_mutex_unlock (&self->mutex);
+
+  for (guint i = 0; i < n_ids; i++)
+    self->handler->incoming (self, _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, ids[i]), self->user_data);
+}

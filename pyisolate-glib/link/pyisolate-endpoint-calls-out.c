@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* Our calls of the other side: who waits for which answer. */
+#include "config.h"
+
+#include "pyisolate-endpoint-struct-private.h"
+
+typedef struct {
+  guint64 id; /* its key in the book */
+  gatomicrefcount ref_count;
+  PyIsolateTransport *transport; /* by which it went; only to be compared, or while its lane is in the book */
+  PyIsolateReplyFunc func; /* NULL: cancelled */
+  gpointer user_data;
+  GDestroyNotify destroy;
+} Pending;
+
+static void
+pending_unref (gpointer data)
+{
+  Pending *pending = data;
+
+  if (!g_atomic_ref_count_dec (&pending->ref_count))
+    return;
+
+  if (pending->destroy != NULL)
+    pending->destroy (pending->user_data);
+  g_free (pending);
+}
+
+static Pending *
+pending_ref (Pending *pending)
+{
+  g_atomic_ref_count_inc (&pending->ref_count);
+
+  return pending;
+}
+
+GHashTable *
+_pyisolate_endpoint_new_calls_out (void)
+{
+  return g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, pending_unref);
+}
+
+/* An id for a call of the host's: never the same twice in a process. */
+guint64
+_pyisolate_endpoint_new_id (void)
+{
+  static gsize last = 0; /* the upper half is for the workers' links */
+
+  return (guint64) (g_atomic_pointer_add (&last, 1) + 1) & G_MAXUINT32;
+}
+
+/* Whether it still waited: nobody has answered it meanwhile. */
+static gboolean
+forget_pending (PyIsolateEndpoint *self,
+                guint64            id)
+{
+  Pending *pending = NULL;
+  gboolean waited;
+
+  g_mutex_lock (&self->mutex);
+  waited = g_hash_table_steal_extended (self->pending, &id, NULL, (gpointer *) &pending);
+  g_mutex_unlock (&self->mutex);
+
+  if (waited)
+    pending_unref (pending);
+
+  return waited;
+}
+
+/*< private >
+ * @lane: (nullable): the lane by which it goes; the transport if %NULL
+ * @frame: (transfer full): a CALL
+ * @func: gets the reply; not called if this function fails
+ *
+ * May be called from any thread.
+ */
+gboolean
+_pyisolate_endpoint_call (PyIsolateEndpoint   *self,
+                          PyIsolateLane       *lane,
+                          PyIsolateFrame      *frame_to_take,
+                          PyIsolateReplyFunc   func,
+                          gpointer             user_data,
+                          GDestroyNotify       destroy,
+                          GError             **error)
+{
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  g_autoptr (GError) send_error = NULL;
+  Pending *pending = g_new0 (Pending, 1);
+  guint64 id = frame->id;
+
+  pending->id = id;
+  g_atomic_ref_count_init (&pending->ref_count);
+  pending->transport = lane != NULL ? PYISOLATE_TRANSPORT (lane) : self->transport;
+  pending->func = func;
+  pending->user_data = user_data;
+  pending->destroy = destroy;
+
+  g_mutex_lock (&self->mutex);
+  if (self->failure != NULL)
+    {
+      g_propagate_error (error, g_error_copy (self->failure));
+      g_mutex_unlock (&self->mutex);
+      pending_unref (pending);
+      return FALSE;
+    }
+  g_hash_table_insert (self->pending, &pending->id, pending);
+  g_mutex_unlock (&self->mutex);
+
+  /* If the link is closed already, then fail() is about to come, and knows why. */
+  if (!_pyisolate_transport_send (lane != NULL ? PYISOLATE_TRANSPORT (lane) : self->transport, g_steal_pointer (&frame),
+                                  &send_error) &&
+      !g_error_matches (send_error, G_IO_ERROR, G_IO_ERROR_CLOSED) && forget_pending (self, id))
+    {
+      g_propagate_error (error, g_steal_pointer (&send_error));
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* With the lock held. TRUE: the call had not been sent yet, and will not be. */
+static gboolean
+withdraw (PyIsolateEndpoint *self,
+          Pending           *pending,
+          guint64            id)
+{
+  return self->lanes != NULL && g_ptr_array_find (self->lanes, pending->transport, NULL) &&
+         _pyisolate_lane_withdraw (PYISOLATE_LANE (pending->transport), id);
+}
+
+/* Tells the other side, and forgets who waited. */
+void
+_pyisolate_endpoint_cancel (PyIsolateEndpoint *self,
+                            guint64            id)
+{
+  Pending *pending = NULL;
+  gboolean withdrawn = FALSE;
+
+  g_mutex_lock (&self->mutex);
+  pending = g_hash_table_lookup (self->pending, &id);
+  if (pending != NULL)
+    {
+      Pending *forgotten = g_new0 (Pending, 1);
+
+      forgotten->id = id;
+      g_atomic_ref_count_init (&forgotten->ref_count);
+      forgotten->transport = pending->transport;
+      pending_ref (pending);
+      g_hash_table_replace (self->pending, &forgotten->id, forgotten);
+      withdrawn = withdraw (self, pending, id);
+      if (withdrawn)
+        g_hash_table_remove (self->pending, &id);
+    }
+  g_mutex_unlock (&self->mutex);
+
+  if (pending == NULL)
+    return;
+
+  pending_unref (pending);
+  if (withdrawn)
+    return;
+  _pyisolate_transport_send (self->transport, _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, id), NULL);
+}
+
+void
+_pyisolate_endpoint_handle_reply (PyIsolateEndpoint  *self,
+                                  PyIsolateTransport *transport,
+                                  PyIsolateFrame     *frame_to_take)
+{
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  Pending *pending = NULL;
+
+  g_mutex_lock (&self->mutex);
+  if (!g_hash_table_steal_extended (self->pending, &frame->id, NULL, (gpointer *) &pending))
+    pending = NULL;
+  g_mutex_unlock (&self->mutex);
+
+  if (pending == NULL)
+    {
+      _pyisolate_endpoint_bad_message (self, "A reply to call %" G_GUINT64_FORMAT ", which waits for none", frame->id);
+      return;
+    }
+
+  if (pending->transport != transport)
+    _pyisolate_endpoint_bad_message (self, "The reply to call %" G_GUINT64_FORMAT " came by another way than the call went",
+                                     frame->id);
+  else if (pending->func != NULL)
+    pending->func (g_steal_pointer (&frame), NULL, pending->user_data);
+  pending_unref (pending);
+}
+
+/* What happens inside a call. That of a call which was cancelled or answered meanwhile is late, and dropped. */
+void
+_pyisolate_endpoint_handle_part (PyIsolateEndpoint *self,
+                                 PyIsolateFrame    *frame_to_take)
+{
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  Pending *pending;
+
+  g_mutex_lock (&self->mutex);
+  pending = g_hash_table_lookup (self->pending, &frame->id);
+  if (pending != NULL)
+    pending_ref (pending);
+  g_mutex_unlock (&self->mutex);
+
+  if (pending == NULL)
+    return;
+
+  if (pending->func != NULL)
+    pending->func (g_steal_pointer (&frame), NULL, pending->user_data);
+  pending_unref (pending);
+}
+
+/* Answers every call that waits with @error. */
+void
+_pyisolate_endpoint_fail_calls_out (PyIsolateEndpoint *self,
+                                    const GError      *error)
+{
+  g_autoptr (GHashTable) pending = NULL;
+  GHashTableIter iter;
+  gpointer value;
+
+  g_mutex_lock (&self->mutex);
+  pending = g_steal_pointer (&self->pending);
+  self->pending = _pyisolate_endpoint_new_calls_out ();
+  g_mutex_unlock (&self->mutex);
+
+  g_hash_table_iter_init (&iter, pending);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Pending *waiting = value;
+
+      if (waiting->func != NULL)
+        waiting->func (NULL, error, waiting->user_data);
+    }
+}
