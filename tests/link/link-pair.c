@@ -241,6 +241,72 @@ link_test_init (int    *argc,
   test_util_assert_until (has_at_most_fds, &n_fds, LINK_TIMEOUT_MS);
 }
 
+typedef struct {
+  LinkKind kind;
+  LinkKindFunc func; /* or: */
+  LinkPeer peer;
+  LinkPairFunc pair_func;
+} Case;
+
+static void
+run_case (gconstpointer data)
+{
+  const Case *test = data;
+  g_autoptr (LinkPair) pair = NULL;
+
+  if (test->func != NULL)
+    {
+      test->func (test->kind);
+      return;
+    }
+
+  pair = link_pair_new (test->kind, test->peer);
+  test->pair_func (pair);
+}
+
+static void
+add_case (const char *group,
+          const char *name,
+          Case        test)
+{
+  static Case cases[128];
+  static guint n_cases = 0;
+  g_autofree char *path = g_strdup_printf ("/pyisolate/%s/%s/%s", group, link_kind_names[test.kind], name);
+
+  g_assert_cmpuint (n_cases, <, G_N_ELEMENTS (cases));
+  cases[n_cases] = test;
+  test_util_add_data_func (path, &cases[n_cases++], run_case);
+}
+
+void
+link_test_add (const char   *group,
+               const char   *name,
+               LinkKindFunc  func)
+{
+  for (guint kind = 0; kind < LINK_N_KINDS; kind++)
+    add_case (group, name, (Case) { .kind = kind, .func = func });
+}
+
+void
+link_test_add_for_one (const char   *group,
+                       const char   *name,
+                       LinkKind      kind,
+                       LinkPeer      peer,
+                       LinkPairFunc  func)
+{
+  add_case (group, name, (Case) { .kind = kind, .peer = peer, .pair_func = func });
+}
+
+void
+link_test_add_for_pair (const char   *group,
+                        const char   *name,
+                        LinkPeer      peer,
+                        LinkPairFunc  func)
+{
+  for (guint kind = 0; kind < LINK_N_KINDS; kind++)
+    link_test_add_for_one (group, name, kind, peer, func);
+}
+
 static void
 connect_lane (LinkSide *side,
               int       fd)

@@ -71,9 +71,26 @@ struct _LinkPair {
 
 extern const char *const link_kind_names[LINK_N_KINDS];
 
+typedef void (*LinkKindFunc) (LinkKind  kind);
+typedef void (*LinkPairFunc) (LinkPair *pair);
+
 /* In place of test_util_init(). */
 void            link_test_init           (int        *argc,
                                           char     ***argv);
+/* A test for each kind of link, "/pyisolate/GROUP/KIND/NAME"; */
+void            link_test_add            (const char  *group,
+                                          const char  *name,
+                                          LinkKindFunc func);
+/* the same with a pair that is there already; and for one kind of link only. */
+void            link_test_add_for_pair   (const char  *group,
+                                          const char  *name,
+                                          LinkPeer     peer,
+                                          LinkPairFunc func);
+void            link_test_add_for_one    (const char  *group,
+                                          const char  *name,
+                                          LinkKind     kind,
+                                          LinkPeer     peer,
+                                          LinkPairFunc func);
 LinkPair       *link_pair_new            (LinkKind    kind,
                                           LinkPeer    peer);
 /* Over D-Bus, with other limits than a host's. */

@@ -6,11 +6,6 @@
 
 #include "pyisolate-error.h"
 
-typedef struct {
-  LinkKind kind;
-  void (*func) (LinkPair *pair);
-} Case;
-
 static PyIsolateFrame *
 new_error_frame (guint64 id)
 {
@@ -218,59 +213,24 @@ test_unknown_kind (LinkPair *pair)
   link_side_assert_ended (&pair->host, PYISOLATE_ERROR_BAD_MESSAGE, "no such kind");
 }
 
-static void
-run_case (gconstpointer data)
-{
-  const Case *test = data;
-  g_autoptr (LinkPair) pair = link_pair_new (test->kind, LINK_CARELESS);
-
-  test->func (pair);
-}
-
-static void
-add_case (LinkKind    kind,
-          const char *name,
-          void      (*func) (LinkPair *pair))
-{
-  static Case cases[64];
-  static guint n_cases = 0;
-  g_autofree char *path = g_strdup_printf ("/pyisolate/careless-peer/%s/%s", link_kind_names[kind], name);
-
-  g_assert_cmpuint (n_cases, <, G_N_ELEMENTS (cases));
-  cases[n_cases] = (Case) { kind, func };
-  test_util_add_data_func (path, &cases[n_cases++], run_case);
-}
-
 int
 main (int   argc,
       char *argv[])
 {
-  static const struct {
-    const char *name;
-    void (*func) (LinkPair *pair);
-  } tests[] = {
-    { "reply-to-nothing", test_reply_to_nothing },
-    { "error-to-nothing", test_error_to_nothing },
-    { "two-replies", test_two_replies },
-    { "reply-and-error", test_reply_and_error },
-    { "two-late-replies", test_two_late_replies },
-    { "same-id-twice", test_same_id_twice },
-    { "same-id-later", test_same_id_later },
-    { "foreign-id", test_foreign_id },
-    { "host-id", test_host_id },
-    { "id-without-number", test_id_without_number },
-    { "too-many-calls", test_too_many_calls },
-    { "many-cancels", test_many_cancels },
-    { "parts-of-nothing", test_parts_of_nothing },
-  };
-
   link_test_init (&argc, &argv);
-  for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
-    {
-      add_case (LINK_DBUS, tests[i].name, tests[i].func);
-      add_case (LINK_PLAIN, tests[i].name, tests[i].func);
-      add_case (LINK_LANE, tests[i].name, tests[i].func);
-    }
-  add_case (LINK_PLAIN, "unknown-kind", test_unknown_kind);
+  link_test_add_for_pair ("careless-peer", "reply-to-nothing", LINK_CARELESS, test_reply_to_nothing);
+  link_test_add_for_pair ("careless-peer", "error-to-nothing", LINK_CARELESS, test_error_to_nothing);
+  link_test_add_for_pair ("careless-peer", "two-replies", LINK_CARELESS, test_two_replies);
+  link_test_add_for_pair ("careless-peer", "reply-and-error", LINK_CARELESS, test_reply_and_error);
+  link_test_add_for_pair ("careless-peer", "two-late-replies", LINK_CARELESS, test_two_late_replies);
+  link_test_add_for_pair ("careless-peer", "same-id-twice", LINK_CARELESS, test_same_id_twice);
+  link_test_add_for_pair ("careless-peer", "same-id-later", LINK_CARELESS, test_same_id_later);
+  link_test_add_for_pair ("careless-peer", "foreign-id", LINK_CARELESS, test_foreign_id);
+  link_test_add_for_pair ("careless-peer", "host-id", LINK_CARELESS, test_host_id);
+  link_test_add_for_pair ("careless-peer", "id-without-number", LINK_CARELESS, test_id_without_number);
+  link_test_add_for_pair ("careless-peer", "too-many-calls", LINK_CARELESS, test_too_many_calls);
+  link_test_add_for_pair ("careless-peer", "many-cancels", LINK_CARELESS, test_many_cancels);
+  link_test_add_for_pair ("careless-peer", "parts-of-nothing", LINK_CARELESS, test_parts_of_nothing);
+  link_test_add_for_one ("careless-peer", "unknown-kind", LINK_PLAIN, LINK_CARELESS, test_unknown_kind);
   return g_test_run ();
 }

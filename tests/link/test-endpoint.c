@@ -15,11 +15,6 @@
 #define N_PER_THREAD 500
 #define DEPTH 50
 
-typedef struct {
-  LinkKind kind;
-  void (*func) (LinkPair *pair);
-} Case;
-
 /* The link still works, and all that came before has been seen. */
 static void
 assert_alive (LinkSide *from,
@@ -683,66 +678,30 @@ test_too_many_bytes (LinkPair *pair)
   link_side_assert_ended (&pair->host, PYISOLATE_ERROR_LIMIT, "1024 MiB");
 }
 
-static void
-run_case (gconstpointer data)
-{
-  const Case *test = data;
-  g_autoptr (LinkPair) pair = link_pair_new (test->kind, LINK_CAREFUL);
-
-  test->func (pair);
-}
-
-static void
-add_case (LinkKind    kind,
-          const char *name,
-          void      (*func) (LinkPair *pair))
-{
-  static Case cases[64];
-  static guint n_cases = 0;
-  g_autofree char *path = g_strdup_printf ("/pyisolate/endpoint/%s/%s", link_kind_names[kind],
-                                           name);
-
-  g_assert_cmpuint (n_cases, <, G_N_ELEMENTS (cases));
-  cases[n_cases] = (Case) { kind, func };
-  test_util_add_data_func (path, &cases[n_cases++], run_case);
-}
-
 int
 main (int   argc,
       char *argv[])
 {
-  static const struct {
-    const char *name;
-    void (*func) (LinkPair *pair);
-  } tests[] = {
-    { "calls", test_calls },
-    { "answers-in-any-order", test_answers_in_any_order },
-    { "errors", test_errors },
-    { "fds", test_fds },
-    { "too-many-fds", test_too_many_fds },
-    { "cancel", test_cancel },
-    { "cancel-too-late", test_cancel_too_late },
-    { "respond-twice", test_respond_twice },
-    { "parts-in-order", test_parts_in_order },
-    { "events-are-repeated", test_events_are_repeated },
-    { "log", test_log },
-    { "nested", test_nested },
-    { "many-calls", test_many_calls },
-    { "threads", test_threads },
-    { "fail", test_fail },
-    { "peer-vanishes", test_peer_vanishes },
-    { "calls-at-the-end", test_calls_at_the_end },
-    { "close-with-reason", test_close_with_reason },
-    { "attached", test_attached },
-    { "too-many-bytes", test_too_many_bytes },
-  };
-
   link_test_init (&argc, &argv);
-  for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
-    {
-      add_case (LINK_DBUS, tests[i].name, tests[i].func);
-      add_case (LINK_PLAIN, tests[i].name, tests[i].func);
-      add_case (LINK_LANE, tests[i].name, tests[i].func);
-    }
+  link_test_add_for_pair ("endpoint", "calls", LINK_CAREFUL, test_calls);
+  link_test_add_for_pair ("endpoint", "answers-in-any-order", LINK_CAREFUL, test_answers_in_any_order);
+  link_test_add_for_pair ("endpoint", "errors", LINK_CAREFUL, test_errors);
+  link_test_add_for_pair ("endpoint", "fds", LINK_CAREFUL, test_fds);
+  link_test_add_for_pair ("endpoint", "too-many-fds", LINK_CAREFUL, test_too_many_fds);
+  link_test_add_for_pair ("endpoint", "cancel", LINK_CAREFUL, test_cancel);
+  link_test_add_for_pair ("endpoint", "cancel-too-late", LINK_CAREFUL, test_cancel_too_late);
+  link_test_add_for_pair ("endpoint", "respond-twice", LINK_CAREFUL, test_respond_twice);
+  link_test_add_for_pair ("endpoint", "parts-in-order", LINK_CAREFUL, test_parts_in_order);
+  link_test_add_for_pair ("endpoint", "events-are-repeated", LINK_CAREFUL, test_events_are_repeated);
+  link_test_add_for_pair ("endpoint", "log", LINK_CAREFUL, test_log);
+  link_test_add_for_pair ("endpoint", "nested", LINK_CAREFUL, test_nested);
+  link_test_add_for_pair ("endpoint", "many-calls", LINK_CAREFUL, test_many_calls);
+  link_test_add_for_pair ("endpoint", "threads", LINK_CAREFUL, test_threads);
+  link_test_add_for_pair ("endpoint", "fail", LINK_CAREFUL, test_fail);
+  link_test_add_for_pair ("endpoint", "peer-vanishes", LINK_CAREFUL, test_peer_vanishes);
+  link_test_add_for_pair ("endpoint", "calls-at-the-end", LINK_CAREFUL, test_calls_at_the_end);
+  link_test_add_for_pair ("endpoint", "close-with-reason", LINK_CAREFUL, test_close_with_reason);
+  link_test_add_for_pair ("endpoint", "attached", LINK_CAREFUL, test_attached);
+  link_test_add_for_pair ("endpoint", "too-many-bytes", LINK_CAREFUL, test_too_many_bytes);
   return g_test_run ();
 }

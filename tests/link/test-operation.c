@@ -683,61 +683,31 @@ test_lookup (LinkKind kind)
   g_assert_null (_pyisolate_operation_ref_mailbox (frame->id));
 }
 
-typedef struct {
-  LinkKind kind;
-  void (*func) (LinkKind kind);
-} Case;
-
-static void
-run_case (gconstpointer data)
-{
-  const Case *test = data;
-
-  test->func (test->kind);
-}
-
 int
 main (int   argc,
       char *argv[])
 {
-  static const struct {
-    const char *name;
-    void (*func) (LinkKind kind);
-  } tests[] = {
-    { "return", test_return },
-    { "exception", test_exception },
-    { "malformed", test_malformed },
-    { "false-error", test_false_error },
-    { "deadline", test_deadline },
-    { "deadline-at-once", test_deadline_at_once },
-    { "deadline-not-reached", test_deadline_not_reached },
-    { "cancel", test_cancel },
-    { "cancelled-before", test_cancelled_before },
-    { "cancel-after-answer", test_cancel_after_answer },
-    { "parts", test_parts },
-    { "parts-after-cancel", test_parts_after_cancel },
-    { "flood-of-parts", test_flood_of_parts },
-    { "link-ends", test_link_ends },
-    { "bad-argument", test_bad_argument },
-    { "made-twice", test_made_twice },
-    { "too-many-fds", test_too_many_fds },
-    { "blocking", test_blocking },
-    { "races", test_races },
-    { "lookup", test_lookup },
-  };
-  static Case cases[LINK_N_KINDS * G_N_ELEMENTS (tests)];
-
   link_test_init (&argc, &argv);
   _pyisolate_service_get_context (); /* it keeps an eventfd */
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
-    {
-      LinkKind kind = (LinkKind) (i / G_N_ELEMENTS (tests));
-      guint test = i % G_N_ELEMENTS (tests);
-      g_autofree char *path = g_strdup_printf ("/pyisolate/operation/%s/%s", link_kind_names[kind],
-                                               tests[test].name);
-
-      cases[i] = (Case) { kind, tests[test].func };
-      test_util_add_data_func (path, &cases[i], run_case);
-    }
+  link_test_add ("operation", "return", test_return);
+  link_test_add ("operation", "exception", test_exception);
+  link_test_add ("operation", "malformed", test_malformed);
+  link_test_add ("operation", "false-error", test_false_error);
+  link_test_add ("operation", "deadline", test_deadline);
+  link_test_add ("operation", "deadline-at-once", test_deadline_at_once);
+  link_test_add ("operation", "deadline-not-reached", test_deadline_not_reached);
+  link_test_add ("operation", "cancel", test_cancel);
+  link_test_add ("operation", "cancelled-before", test_cancelled_before);
+  link_test_add ("operation", "cancel-after-answer", test_cancel_after_answer);
+  link_test_add ("operation", "parts", test_parts);
+  link_test_add ("operation", "parts-after-cancel", test_parts_after_cancel);
+  link_test_add ("operation", "flood-of-parts", test_flood_of_parts);
+  link_test_add ("operation", "link-ends", test_link_ends);
+  link_test_add ("operation", "bad-argument", test_bad_argument);
+  link_test_add ("operation", "made-twice", test_made_twice);
+  link_test_add ("operation", "too-many-fds", test_too_many_fds);
+  link_test_add ("operation", "blocking", test_blocking);
+  link_test_add ("operation", "races", test_races);
+  link_test_add ("operation", "lookup", test_lookup);
   return g_test_run ();
 }

@@ -312,43 +312,19 @@ test_races (LinkKind kind)
     }
 }
 
-typedef struct {
-  LinkKind kind;
-  void (*func) (LinkKind kind);
-} Case;
-
-static void
-run_case (gconstpointer data)
-{
-  const Case *test = data;
-
-  test->func (test->kind);
-}
-
 int
 main (int   argc,
       char *argv[])
 {
-  static const struct {
-    const char *name;
-    void (*func) (LinkKind kind);
-  } tests[] = {
-    { "return", test_return },     { "exception", test_exception }, { "malformed", test_malformed },
-    { "progress", test_progress }, { "deadline", test_deadline },   { "cancel", test_cancel },
-    { "lookup", test_lookup },     { "races", test_races },
-  };
-  static Case cases[LINK_N_KINDS * G_N_ELEMENTS (tests)];
-
   link_test_init (&argc, &argv);
   _pyisolate_service_get_context (); /* it keeps an eventfd */
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
-    {
-      LinkKind kind = (LinkKind) (i / G_N_ELEMENTS (tests));
-      guint test = i % G_N_ELEMENTS (tests);
-      g_autofree char *path = g_strdup_printf ("/pyisolate/request/%s/%s", link_kind_names[kind], tests[test].name);
-
-      cases[i] = (Case) { kind, tests[test].func };
-      test_util_add_data_func (path, &cases[i], run_case);
-    }
+  link_test_add ("request", "return", test_return);
+  link_test_add ("request", "exception", test_exception);
+  link_test_add ("request", "malformed", test_malformed);
+  link_test_add ("request", "progress", test_progress);
+  link_test_add ("request", "deadline", test_deadline);
+  link_test_add ("request", "cancel", test_cancel);
+  link_test_add ("request", "lookup", test_lookup);
+  link_test_add ("request", "races", test_races);
   return g_test_run ();
 }
