@@ -156,7 +156,8 @@ handle_call (PyIsolateExtension *self,
     }
 
   invocation = _pyisolate_invocation_new (endpoint, self, singleton, g_steal_pointer (&frame));
-  _pyisolate_endpoint_attach (endpoint, id, G_OBJECT (invocation));
+  if (!_pyisolate_endpoint_attach (endpoint, id, G_OBJECT (invocation)))
+    _pyisolate_invocation_cancel (invocation);
   _pyisolate_invocation_dispatch (invocation);
 }
 

@@ -146,7 +146,7 @@ _pyisolate_endpoint_respond (PyIsolateEndpoint *self,
     _pyisolate_transport_send (transport, _pyisolate_frame_new_error (id, error), NULL);
 }
 
-void
+gboolean
 _pyisolate_endpoint_attach (PyIsolateEndpoint *self,
                             guint64            id,
                             GObject           *object)
@@ -154,8 +154,11 @@ _pyisolate_endpoint_attach (PyIsolateEndpoint *self,
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
   CallIn *call = g_hash_table_lookup (self->calls_in, &id);
 
-  if (call != NULL)
-    call->handler = object;
+  if (call == NULL)
+    return TRUE;
+
+  call->handler = object;
+  return !call->cancelled;
 }
 
 GObject *

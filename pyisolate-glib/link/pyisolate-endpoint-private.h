@@ -71,10 +71,10 @@ void               _pyisolate_endpoint_cancel  (PyIsolateEndpoint              *
 void               _pyisolate_endpoint_respond (PyIsolateEndpoint              *self,
                                                 PyIsolateFrame                 *frame /* transfer full */);
 /* Notes what handles a call of theirs, without a reference, until the call is answered: which it must be before the object is
- * finalized, in its dispose() at the latest. */
-void               _pyisolate_endpoint_attach  (PyIsolateEndpoint              *self,
+ * finalized, in its dispose() at the latest. FALSE: the call is cancelled, and whoever was told so found nothing attached. */
+gboolean           _pyisolate_endpoint_attach  (PyIsolateEndpoint              *self,
                                                 guint64                         id,
-                                                GObject                        *object);
+                                                GObject                        *object) G_GNUC_WARN_UNUSED_RESULT;
 GObject           *_pyisolate_endpoint_dup_attached (PyIsolateEndpoint         *self,
                                                      guint64                    id);
 void               _pyisolate_endpoint_fail    (PyIsolateEndpoint              *self,

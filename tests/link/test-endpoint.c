@@ -631,8 +631,8 @@ test_attached (LinkPair *pair)
   call = link_box_take (pair->host.box);
 
   g_assert_null (_pyisolate_endpoint_dup_attached (pair->host.endpoint, LINK_ID (1)));
-  _pyisolate_endpoint_attach (pair->host.endpoint, LINK_ID (1), object);
-  _pyisolate_endpoint_attach (pair->host.endpoint, LINK_ID (2), object); /* there is no such call */
+  g_assert_true (_pyisolate_endpoint_attach (pair->host.endpoint, LINK_ID (1), object));
+  g_assert_true (_pyisolate_endpoint_attach (pair->host.endpoint, LINK_ID (2), object)); /* there is no such call */
   found = _pyisolate_endpoint_dup_attached (pair->host.endpoint, LINK_ID (1));
   g_assert_true (found == object);
   g_assert_null (_pyisolate_endpoint_dup_attached (pair->host.endpoint, LINK_ID (2)));
