@@ -98,7 +98,7 @@ on_worker_started (PyIsolateWorker *worker,
                    int              pid,
                    gpointer         user_data)
 {
-  g_autoptr (PyIsolateHeldExtension) self = g_weak_ref_get (user_data);
+  g_autoptr (PyIsolateHeldExtension) self = _pyisolate_extension_hold_weak (user_data);
 
   if (self == NULL)
     return;
@@ -149,7 +149,7 @@ on_worker_ready (PyIsolateWorker   *worker,
                  GVariant          *methods,
                  gpointer           user_data)
 {
-  g_autoptr (PyIsolateHeldExtension) self = g_weak_ref_get (user_data);
+  g_autoptr (PyIsolateHeldExtension) self = _pyisolate_extension_hold_weak (user_data);
   g_autoptr (GPtrArray) infos = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -237,7 +237,7 @@ on_worker_gone (PyIsolateWorker     *worker,
                 PyIsolateExitReason *reason,
                 gpointer             user_data)
 {
-  g_autoptr (PyIsolateHeldExtension) self = g_weak_ref_get (user_data);
+  g_autoptr (PyIsolateHeldExtension) self = _pyisolate_extension_hold_weak (user_data);
   g_autoptr (GError) stopped = NULL;
 
   if (self == NULL || begin_again (self, error))

@@ -135,11 +135,13 @@ _pyisolate_extension_post_progress (PyIsolateExtension *self,
   _pyisolate_outbox_post (self->outbox, self, news);
 }
 
+/* Nothing of it is left to this thread when it returns: the method may be over by then. */
 static void
-handle_call (PyIsolateExtension *self,
+handle_call (PyIsolateExtension *extension_to_take,
              PyIsolateEndpoint  *endpoint,
              PyIsolateFrame     *frame_to_take)
 {
+  g_autoptr (PyIsolateHeldExtension) self = extension_to_take;
   g_autoptr (PyIsolateFrame) frame = frame_to_take;
   PyIsolateProxiedSingleton *singleton = g_hash_table_lookup (self->singletons, frame->target);
   g_autoptr (PyIsolateInvocation) invocation = NULL;
@@ -155,10 +157,10 @@ handle_call (PyIsolateExtension *self,
       return;
     }
 
-  invocation = _pyisolate_invocation_new (endpoint, self, singleton, g_steal_pointer (&frame));
+  invocation = _pyisolate_invocation_new (endpoint, g_steal_pointer (&self), singleton, g_steal_pointer (&frame));
   if (!_pyisolate_endpoint_attach (endpoint, id, G_OBJECT (invocation)))
     _pyisolate_invocation_cancel (invocation);
-  _pyisolate_invocation_dispatch (invocation);
+  _pyisolate_invocation_dispatch (g_steal_pointer (&invocation));
 }
 
 /* In the transport's thread, mostly. */
@@ -169,7 +171,7 @@ _pyisolate_extension_on_worker_frame (PyIsolateWorker   *worker,
                                       gpointer           user_data)
 {
   g_autoptr (PyIsolateFrame) frame = frame_to_take;
-  g_autoptr (PyIsolateHeldExtension) self = g_weak_ref_get (user_data);
+  g_autoptr (PyIsolateHeldExtension) self = _pyisolate_extension_hold_weak (user_data);
   g_autoptr (GObject) attached = NULL;
   g_autoptr (GError) error = NULL;
   gboolean ok = TRUE;
@@ -180,7 +182,7 @@ _pyisolate_extension_on_worker_frame (PyIsolateWorker   *worker,
   switch (frame->kind)
     {
     case PYISOLATE_FRAME_CALL:
-      handle_call (self, endpoint, g_steal_pointer (&frame));
+      handle_call (g_steal_pointer (&self), endpoint, g_steal_pointer (&frame));
       break;
 
     case PYISOLATE_FRAME_CANCEL:
@@ -214,7 +216,7 @@ _pyisolate_extension_on_worker_output (PyIsolateWorker *worker,
                                        const char      *line,
                                        gpointer         user_data)
 {
-  g_autoptr (PyIsolateHeldExtension) self = g_weak_ref_get (user_data);
+  g_autoptr (PyIsolateHeldExtension) self = _pyisolate_extension_hold_weak (user_data);
 
   if (self == NULL)
     return;

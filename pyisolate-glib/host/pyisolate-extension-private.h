@@ -42,8 +42,14 @@ void                _pyisolate_extension_load_failed      (PyIsolateExtension   
 /* In the home context, when it runs: puts the methods into the list. */
 void                _pyisolate_extension_publish_methods  (PyIsolateExtension            *self);
 
-/* From any thread: gives back a reference of the library's own; if it is the last one, in the home context. */
+/* What the library itself needs it for, from any thread. All of it shares one reference, which is given back in the home
+ * context: each call holds the extension and releases it, and need not wake anybody for that. */
+PyIsolateExtension *_pyisolate_extension_hold             (PyIsolateExtension            *self);
+/* NULL: it is going. */
+PyIsolateExtension *_pyisolate_extension_hold_weak        (GWeakRef                      *ref);
 void                _pyisolate_extension_release          (gpointer                       extension_to_take);
+/* The same on a thread on which the application has held it, and may see it go. */
+void                _pyisolate_extension_release_here     (PyIsolateExtension            *self);
 
 /* From any thread. */
 void                _pyisolate_extension_log              (PyIsolateExtension            *self,
@@ -69,7 +75,7 @@ void                _pyisolate_extension_stop             (PyIsolateExtension   
                                                            gpointer                       user_data,
                                                            GDestroyNotify                 destroy);
 
-/* g_autoptr (PyIsolateHeldExtension): a reference that may be given back on a thread of the library's. */
+/* g_autoptr (PyIsolateHeldExtension): one that is held. */
 typedef PyIsolateExtension PyIsolateHeldExtension;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PyIsolateHeldExtension, _pyisolate_extension_release)
 

@@ -116,7 +116,7 @@ _pyisolate_extension_stop (PyIsolateExtension *self,
   StopWaiter *waiter = g_new (StopWaiter, 1);
   gboolean changed = FALSE;
 
-  waiter->extension = g_object_ref (self);
+  waiter->extension = _pyisolate_extension_hold (self);
   waiter->mailbox = _pyisolate_mailbox_ref (mailbox);
   waiter->kind = kind;
   waiter->func = func;
@@ -141,7 +141,7 @@ _pyisolate_extension_stop (PyIsolateExtension *self,
   if (changed)
     {
       _pyisolate_extension_post_notify (self, "state");
-      _pyisolate_service_invoke (on_stop, g_object_ref (self), _pyisolate_extension_release);
+      _pyisolate_service_invoke (on_stop, _pyisolate_extension_hold (self), _pyisolate_extension_release);
     }
 }
 

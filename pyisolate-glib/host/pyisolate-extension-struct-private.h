@@ -18,6 +18,8 @@ G_BEGIN_DECLS
 struct _PyIsolateExtension {
   GObject parent_instance;
 
+  int n_held; /* atomic: how often the library holds it, all of them by one reference */
+
   /* Fixed at construction. */
   PyIsolateExtensionConfig *config;
   char *state_directory;

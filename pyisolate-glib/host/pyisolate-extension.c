@@ -323,12 +323,44 @@ _pyisolate_extension_new (PyIsolateExtensionConfig *config,
   return self;
 }
 
+/* Whoever asks has a reference of some kind, so the shared one is there before that can go. */
+PyIsolateExtension *
+_pyisolate_extension_hold (PyIsolateExtension *self)
+{
+  if (g_atomic_int_add (&self->n_held, 1) == 0)
+    g_object_ref (self);
+
+  return self;
+}
+
+PyIsolateExtension *
+_pyisolate_extension_hold_weak (GWeakRef *ref)
+{
+  PyIsolateExtension *self = g_weak_ref_get (ref);
+
+  if (self == NULL)
+    return NULL;
+
+  _pyisolate_extension_hold (self);
+  g_object_unref (self); /* not the last one now */
+
+  return self;
+}
+
 void
 _pyisolate_extension_release (gpointer extension_to_take)
 {
-  PyIsolateExtension *self = PYISOLATE_EXTENSION (extension_to_take);
+  PyIsolateExtension *self = extension_to_take;
 
-  _pyisolate_outbox_release (self->outbox, self);
+  if (g_atomic_int_dec_and_test (&self->n_held))
+    _pyisolate_outbox_release (self->outbox, self);
+}
+
+void
+_pyisolate_extension_release_here (PyIsolateExtension *self)
+{
+  if (g_atomic_int_dec_and_test (&self->n_held))
+    g_object_unref (self);
 }
 
 /**

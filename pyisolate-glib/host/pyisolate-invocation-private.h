@@ -7,13 +7,14 @@
 
 G_BEGIN_DECLS
 
-/* @frame: (transfer full): a CALL with a singleton as its target. Called from the transport's thread. */
+/* @extension_to_take: one that is held
+ * @frame: (transfer full): a CALL with a singleton as its target. Called from the transport's thread. */
 PyIsolateInvocation *_pyisolate_invocation_new         (PyIsolateEndpoint         *endpoint,
-                                                        PyIsolateExtension        *extension,
+                                                        PyIsolateExtension        *extension_to_take,
                                                         PyIsolateProxiedSingleton *singleton,
                                                         PyIsolateFrame            *frame);
-/* Both take effect in the context in which the method runs. */
-void                 _pyisolate_invocation_dispatch    (PyIsolateInvocation       *self);
+/* Both take effect in the context in which the method runs; the first takes the reference along. */
+void                 _pyisolate_invocation_dispatch    (PyIsolateInvocation       *self_to_take);
 void                 _pyisolate_invocation_cancel      (PyIsolateInvocation       *self);
 /* Has the arguments converted to a D-Bus signature; answers the call with the error if they cannot be. */
 gboolean             _pyisolate_invocation_coerce_args (PyIsolateInvocation       *self,

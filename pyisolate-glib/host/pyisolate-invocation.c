@@ -212,14 +212,14 @@ find_call (PyIsolateInvocation *self)
 
 PyIsolateInvocation *
 _pyisolate_invocation_new (PyIsolateEndpoint         *endpoint,
-                           PyIsolateExtension        *extension,
+                           PyIsolateExtension        *extension_to_take,
                            PyIsolateProxiedSingleton *singleton,
                            PyIsolateFrame            *frame)
 {
   PyIsolateInvocation *self = g_object_new (PYISOLATE_TYPE_INVOCATION, NULL);
 
   self->endpoint = g_object_ref (endpoint);
-  self->extension = g_object_ref (extension);
+  self->extension = extension_to_take;
   self->singleton = g_object_ref (singleton);
   self->frame = frame;
   find_call (self);
@@ -261,11 +261,14 @@ run_method (gpointer data)
 }
 
 void
-_pyisolate_invocation_dispatch (PyIsolateInvocation *self)
+_pyisolate_invocation_dispatch (PyIsolateInvocation *self_to_take)
 {
-  g_assert (PYISOLATE_IS_INVOCATION (self));
+  g_autoptr (PyIsolateMailbox) mailbox = NULL;
 
-  _pyisolate_mailbox_post (self->mailbox, PYISOLATE_JOB_CALL, run_method, g_object_ref (self), g_object_unref);
+  g_assert (PYISOLATE_IS_INVOCATION (self_to_take));
+
+  mailbox = _pyisolate_mailbox_ref (self_to_take->mailbox);
+  _pyisolate_mailbox_post (mailbox, PYISOLATE_JOB_CALL, run_method, self_to_take, g_object_unref);
 }
 
 static void

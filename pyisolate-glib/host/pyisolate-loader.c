@@ -480,7 +480,7 @@ _pyisolate_loader_load (PyIsolateLoader             *self,
   g_atomic_ref_count_init (&load->ref_count);
   g_mutex_init (&load->mutex);
   load->loader = _pyisolate_loader_ref (self);
-  load->extension = g_object_ref (extension);
+  load->extension = _pyisolate_extension_hold (extension);
   load->request = request;
   load->cancellable = g_object_ref (_pyisolate_extension_get_load_cancellable (extension));
   load->kind = kind;

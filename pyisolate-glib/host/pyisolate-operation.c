@@ -36,7 +36,7 @@ _pyisolate_operation_unref (gpointer data)
 
   _pyisolate_operation_leave (self); /* also where nobody was left to finish it in */
   if (self->thread == g_thread_self ())
-    g_clear_object (&self->extension);
+    g_clear_pointer (&self->extension, _pyisolate_extension_release_here);
   else
     g_clear_pointer (&self->extension, _pyisolate_extension_release);
   g_clear_object (&self->endpoint);
@@ -217,7 +217,7 @@ operation_new (PyIsolateExtension *extension,
 
   self->ref_count = 1;
   self->thread = g_thread_self ();
-  self->extension = g_object_ref (extension);
+  self->extension = _pyisolate_extension_hold (extension);
   self->endpoint = g_object_ref (endpoint);
   self->mailbox = _pyisolate_mailbox_ref (mailbox);
   self->job_kind = job_kind;

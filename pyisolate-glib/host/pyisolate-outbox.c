@@ -279,27 +279,10 @@ _pyisolate_outbox_post (PyIsolateOutbox    *self,
   return TRUE;
 }
 
-/* As g_object_unref() does it while others are left. From three on, neither the last one nor the last but a toggle reference
- * goes, so that nothing else runs here. FALSE: it may be one of these, and nothing was done. */
-static gboolean
-give_up_one_of_many (gpointer object)
-{
-  guint *ref_count = (guint *) &G_OBJECT (object)->ref_count;
-  guint n_references;
-
-  while ((n_references = g_atomic_int_get (ref_count)) > 2)
-    {
-      if (g_atomic_int_compare_and_exchange (ref_count, n_references, n_references - 1))
-        return TRUE;
-    }
-
-  return FALSE;
-}
-
 /*< private >
  * @extension_to_take: whose outbox it is: a reference of the library's own
  *
- * Gives the reference back. If it may be the last one, it is dropped in the home context, with the next delivery: what the
+ * Gives the reference back. It may be the last one: so it is dropped in the home context, with the next delivery, as what the
  * extension has of the application's, its singletons and the handlers of its signals, must not go on a thread of the library's.
  * May be called from any thread.
  */
@@ -314,8 +297,6 @@ _pyisolate_outbox_release (PyIsolateOutbox    *self,
       g_object_unref (extension_to_take);
       return;
     }
-  if (give_up_one_of_many (extension_to_take)) /* each call of a singleton comes here: it must not wake the home */
-    return;
 
   g_mutex_lock (&self->mutex);
   must_schedule = !self->scheduled;

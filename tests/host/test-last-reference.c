@@ -227,6 +227,74 @@ test_frame (void)
   _pyisolate_endpoint_close (endpoint, NULL);
 }
 
+/* --- A call is under way --- */
+
+static gpointer
+release (gpointer extension)
+{
+  _pyisolate_extension_release (extension);
+
+  return NULL;
+}
+
+/* What each call of a singleton holds and releases wakes nobody while there is another one; what may be the last one does, but
+ * goes at home. */
+static void
+test_held (void)
+{
+  g_autoptr (Fixture) fixture = fixture_new ();
+  PyIsolateExtension *call = _pyisolate_extension_hold (fixture->extension);
+  PyIsolateExtension *inner = _pyisolate_extension_hold_weak (&fixture->weak);
+
+  g_assert_true (call == fixture->extension && inner == fixture->extension);
+  g_clear_object (&fixture->extension);
+  g_thread_join (g_thread_new ("inner", release, inner));
+  g_assert_false (g_main_context_pending (NULL));
+  g_thread_join (g_thread_new ("call", release, call));
+  g_assert_false (is_gone (fixture));
+  g_assert_true (g_main_context_pending (NULL));
+  assert_goes_here (fixture);
+  g_assert_null (_pyisolate_extension_hold_weak (&fixture->weak));
+}
+
+static gpointer
+hold_often (gpointer data)
+{
+  Fixture *fixture = data;
+
+  for (guint i = 0; i < N_RACES; i++)
+    {
+      PyIsolateExtension *extension = _pyisolate_extension_hold_weak (&fixture->weak);
+
+      if (extension == NULL)
+        break;
+      _pyisolate_extension_release (_pyisolate_extension_hold (extension));
+      _pyisolate_extension_release (extension);
+    }
+
+  return NULL;
+}
+
+/* Threads hold it at the same time, from none to some and back, while the application lets go. */
+static void
+test_held_by_many (void)
+{
+  for (guint i = 0; i < 100; i++)
+    {
+      g_autoptr (Fixture) fixture = fixture_new ();
+      GThread *threads[4];
+
+      for (guint j = 0; j < G_N_ELEMENTS (threads); j++)
+        threads[j] = g_thread_new ("call", hold_often, fixture);
+      if (i % 2 == 0)
+        g_main_context_iteration (NULL, FALSE);
+      g_clear_object (&fixture->extension);
+      assert_goes_here (fixture);
+      for (guint j = 0; j < G_N_ELEMENTS (threads); j++)
+        g_thread_join (threads[j]);
+    }
+}
+
 /* --- Lines come meanwhile --- */
 
 static gpointer
@@ -280,6 +348,8 @@ main (int   argc,
 {
   test_util_init (&argc, &argv);
   test_util_add_func ("/pyisolate/last-reference/frame", test_frame);
+  test_util_add_func ("/pyisolate/last-reference/held", test_held);
+  test_util_add_func ("/pyisolate/last-reference/held-by-many", test_held_by_many);
   test_util_add_func ("/pyisolate/last-reference/output", test_output);
   return g_test_run ();
 }
