@@ -48,8 +48,6 @@ typedef struct {
   const char                *cwd;            /* nullable */
   const PyIsolateProcessFd  *pass_fds;       /* these are taken, on error too */
   gsize                      n_pass_fds;
-  guint                      log_tail_lines; /* 0: the default */
-  gsize                      log_tail_bytes; /* 0: the default */
   PyIsolateProcessCallbacks  callbacks;
   gpointer                   user_data;
 } PyIsolateProcessSpec;
@@ -63,9 +61,7 @@ void              _pyisolate_process_send_signal      (PyIsolateProcess *self,
                                                        int               number);
 void              _pyisolate_process_expect_exit      (PyIsolateProcess *self);
 
-/* These are for any thread. */
-int               _pyisolate_process_get_pid          (PyIsolateProcess *self);
+/* This is for any thread. 0: not started yet, or ended. */
 guint64           _pyisolate_process_get_memory_usage (PyIsolateProcess *self);
-char            **_pyisolate_process_dup_log_tail     (PyIsolateProcess *self) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

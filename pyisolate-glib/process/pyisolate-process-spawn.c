@@ -14,25 +14,31 @@
 #include <unistd.h>
 
 static void
+take_line (PyIsolateProcess *self,
+           int               stream,
+           const char       *line)
+{
+  if (!self->started)
+    {
+      g_free (self->launcher_words);
+      self->launcher_words = g_strdup (line);
+    }
+  if (self->callbacks.output != NULL)
+    self->callbacks.output (self, stream, line, self->user_data);
+}
+
+static void
 on_stdout_line (const char *line,
                 gpointer    user_data)
 {
-  PyIsolateProcess *self = user_data;
-
-  _pyisolate_log_tail_append (self->log_tail, line);
-  if (self->callbacks.output != NULL)
-    self->callbacks.output (self, STDOUT_FILENO, line, self->user_data);
+  take_line (user_data, STDOUT_FILENO, line);
 }
 
 static void
 on_stderr_line (const char *line,
                 gpointer    user_data)
 {
-  PyIsolateProcess *self = user_data;
-
-  _pyisolate_log_tail_append (self->log_tail, line);
-  if (self->callbacks.output != NULL)
-    self->callbacks.output (self, STDERR_FILENO, line, self->user_data);
+  take_line (user_data, STDERR_FILENO, line);
 }
 
 /* The launcher closes its own end of what is passed on; this number is only for the way into it. */
@@ -105,7 +111,6 @@ new_from_spec (const PyIsolateProcessSpec *spec)
   self->tag = g_strdup (spec->tag);
   self->program = g_strdup (spec->argv[0]);
   self->token = g_uuid_string_random ();
-  self->log_tail = _pyisolate_log_tail_new (spec->log_tail_lines, spec->log_tail_bytes);
   self->context = g_main_context_ref_thread_default ();
   self->callbacks = spec->callbacks;
   self->user_data = spec->user_data;

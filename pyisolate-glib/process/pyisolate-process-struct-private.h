@@ -3,7 +3,6 @@
 
 #include "pyisolate-process-private.h"
 
-#include "pyisolate-log-tail-private.h"
 #include "pyisolate-output-private.h"
 
 G_BEGIN_DECLS
@@ -18,7 +17,6 @@ struct _PyIsolateProcess {
   char *tag;
   char *program;
   char *token;
-  PyIsolateLogTail *log_tail;
   GMainContext *context;
 
   /* While it runs; the thread of the context. */
@@ -29,6 +27,7 @@ struct _PyIsolateProcess {
   GSource *control_source;
   PyIsolateOutput *outputs[2];
   gboolean started;
+  char *launcher_words;       /* the last line before that; or NULL */
   gboolean expected;
   int pid;                    /* atomic; 0 before the start and after the end */
 

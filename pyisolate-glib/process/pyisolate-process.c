@@ -61,7 +61,7 @@ _pyisolate_process_finalize (GObject *object)
   g_clear_pointer (&self->tag, g_free);
   g_clear_pointer (&self->program, g_free);
   g_clear_pointer (&self->token, g_free);
-  g_clear_pointer (&self->log_tail, _pyisolate_log_tail_free);
+  g_clear_pointer (&self->launcher_words, g_free);
   g_clear_pointer (&self->context, g_main_context_unref);
 
   G_OBJECT_CLASS (_pyisolate_process_parent_class)->finalize (object);
@@ -85,9 +85,6 @@ _pyisolate_process_init (PyIsolateProcess *self)
 static GError *
 make_start_error (PyIsolateProcess *self)
 {
-  g_auto (GStrv) log = _pyisolate_log_tail_dup_lines (self->log_tail);
-  guint n_lines = g_strv_length (log);
-
   if (self->exec_error == ENOENT && g_file_test (self->program, G_FILE_TEST_EXISTS))
     return g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_SPAWN,
                         "Cannot start the process of “%s”: "
@@ -99,7 +96,8 @@ make_start_error (PyIsolateProcess *self)
                         self->tag, self->program, g_strerror (self->exec_error));
   return g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_SPAWN,
                       "Cannot start the process of “%s”: its launcher ended early%s%s",
-                      self->tag, n_lines > 0 ? ": " : "", n_lines > 0 ? log[n_lines - 1] : "");
+                      self->tag, self->launcher_words != NULL ? ": " : "",
+                      self->launcher_words != NULL ? self->launcher_words : "");
 }
 
 static PyIsolateExitReason *
@@ -152,27 +150,10 @@ _pyisolate_process_expect_exit (PyIsolateProcess *self)
   self->expected = TRUE;
 }
 
-/* 0: not started yet, or ended. */
-int
-_pyisolate_process_get_pid (PyIsolateProcess *self)
-{
-  g_assert (PYISOLATE_IS_PROCESS (self));
-
-  return g_atomic_int_get (&self->pid);
-}
-
 guint64
 _pyisolate_process_get_memory_usage (PyIsolateProcess *self)
 {
   g_assert (PYISOLATE_IS_PROCESS (self));
 
   return _pyisolate_read_memory_usage (g_atomic_int_get (&self->pid));
-}
-
-char **
-_pyisolate_process_dup_log_tail (PyIsolateProcess *self)
-{
-  g_assert (PYISOLATE_IS_PROCESS (self));
-
-  return _pyisolate_log_tail_dup_lines (self->log_tail);
 }
