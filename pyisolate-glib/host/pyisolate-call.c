@@ -4,7 +4,7 @@
 #include "pyisolate-call-struct-private.h"
 
 #include "pyisolate-fd-private.h"
-#include "pyisolate-invocation.h"
+#include "pyisolate-invocation-struct-private.h"
 
 /**
  * PyIsolateCall:
@@ -86,7 +86,7 @@ pyisolate_call_set_property (GObject      *object,
   switch (prop_id)
     {
     case PROP_METHOD:
-      self->method = g_value_dup_string (value);
+      self->method = g_strdup (g_value_get_string (value) != NULL ? g_value_get_string (value) : "");
       break;
 
     case PROP_ARGS:
@@ -495,7 +495,7 @@ pyisolate_call_set_parent (PyIsolateCall       *self,
                            PyIsolateInvocation *parent)
 {
   g_return_if_fail (PYISOLATE_IS_CALL (self));
-  g_return_if_fail (parent == NULL || PYISOLATE_IS_INVOCATION (parent));
+  g_return_if_fail (parent == NULL || _pyisolate_invocation_is_real (parent));
 
   if (g_set_object (&self->parent, parent))
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PARENT]);

@@ -128,16 +128,19 @@ pyisolate_extension_dispose (GObject *object)
 {
   PyIsolateExtension *self = PYISOLATE_EXTENSION (object);
 
-  /* Nobody can call it any more, so nobody needs its process. */
-  _pyisolate_extension_end (self,
-                            g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED,
-                                         "The extension “%s” was dropped",
-                                         pyisolate_extension_get_name (self)));
+  /* Nobody can call it any more, so nobody needs its process. Without a configuration a binding has made it, not a manager. */
+  if (self->config != NULL)
+    {
+      _pyisolate_extension_end (self,
+                                g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED,
+                                             "The extension “%s” was dropped",
+                                             pyisolate_extension_get_name (self)));
+      g_hash_table_remove_all (self->singletons);
+    }
   g_mutex_lock (&self->mutex);
   g_clear_object (&self->worker);
   g_clear_object (&self->endpoint);
   g_mutex_unlock (&self->mutex);
-  g_hash_table_remove_all (self->singletons);
 
   G_OBJECT_CLASS (pyisolate_extension_parent_class)->dispose (object);
 }

@@ -96,7 +96,7 @@ _pyisolate_invocation_coerce_args (PyIsolateInvocation *self,
 GBytes *
 pyisolate_invocation_get_body (PyIsolateInvocation *self)
 {
-  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+  g_return_val_if_fail (_pyisolate_invocation_is_real (self), NULL);
 
   return self->frame->body;
 }
@@ -114,7 +114,7 @@ pyisolate_invocation_get_body (PyIsolateInvocation *self)
 GVariant *
 pyisolate_invocation_get_args (PyIsolateInvocation *self)
 {
-  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+  g_return_val_if_fail (_pyisolate_invocation_is_real (self), NULL);
 
   parse_arguments (self);
   return self->args;
@@ -133,7 +133,7 @@ pyisolate_invocation_get_args (PyIsolateInvocation *self)
 GVariant *
 pyisolate_invocation_get_kwargs (PyIsolateInvocation *self)
 {
-  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+  g_return_val_if_fail (_pyisolate_invocation_is_real (self), NULL);
 
   parse_arguments (self);
   return self->kwargs;
@@ -152,7 +152,7 @@ pyisolate_invocation_get_kwargs (PyIsolateInvocation *self)
 guint
 pyisolate_invocation_get_n_fds (PyIsolateInvocation *self)
 {
-  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), 0);
+  g_return_val_if_fail (_pyisolate_invocation_is_real (self), 0);
 
   return self->frame->n_fds;
 }
@@ -174,7 +174,7 @@ pyisolate_invocation_dup_fd (PyIsolateInvocation  *self,
                              guint                 index,
                              GError              **error)
 {
-  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), -1);
+  g_return_val_if_fail (_pyisolate_invocation_is_real (self), -1);
   g_return_val_if_fail (index < self->frame->n_fds, -1);
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
 
@@ -200,7 +200,7 @@ pyisolate_invocation_dup_tensor (PyIsolateInvocation  *self,
                                  GVariant             *value,
                                  GError              **error)
 {
-  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+  g_return_val_if_fail (_pyisolate_invocation_is_real (self), NULL);
   g_return_val_if_fail (value != NULL, NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
@@ -220,7 +220,7 @@ pyisolate_invocation_dup_tensor (PyIsolateInvocation  *self,
 guint
 pyisolate_invocation_get_n_memories (PyIsolateInvocation *self)
 {
-  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), 0);
+  g_return_val_if_fail (_pyisolate_invocation_is_real (self), 0);
 
   return self->frame->memories != NULL ? self->frame->memories->len : 0;
 }
@@ -240,7 +240,7 @@ PyIsolateMemory *
 pyisolate_invocation_get_memory (PyIsolateInvocation *self,
                                  guint                index)
 {
-  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+  g_return_val_if_fail (_pyisolate_invocation_is_real (self), NULL);
   g_return_val_if_fail (self->frame->memories != NULL && index < self->frame->memories->len, NULL);
 
   return g_ptr_array_index (self->frame->memories, index);

@@ -46,7 +46,7 @@ GVariant *
 pyisolate_invocation_add_tensor (PyIsolateInvocation *self,
                                  PyIsolateTensor     *tensor)
 {
-  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+  g_return_val_if_fail (_pyisolate_invocation_is_real (self), NULL);
   g_return_val_if_fail (PYISOLATE_IS_TENSOR (tensor), NULL);
 
   return _pyisolate_attachments_add_tensor (get_attachments (self), tensor);
@@ -68,7 +68,7 @@ guint
 pyisolate_invocation_append_memory (PyIsolateInvocation *self,
                                     PyIsolateMemory     *memory)
 {
-  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), 0);
+  g_return_val_if_fail (_pyisolate_invocation_is_real (self), 0);
   g_return_val_if_fail (memory != NULL, 0);
 
   return _pyisolate_attachments_add_memory (get_attachments (self), memory);
@@ -113,7 +113,7 @@ pyisolate_invocation_return_value (PyIsolateInvocation *self,
   g_autoptr (GError) error = NULL;
   PyIsolateFrame *frame;
 
-  g_return_if_fail (PYISOLATE_IS_INVOCATION (self));
+  g_return_if_fail (_pyisolate_invocation_is_real (self));
 
   owned = g_variant_ref_sink (value != NULL ? value : pyisolate_value_new_none ());
   frame = new_return_frame (self, owned, &error);
@@ -140,7 +140,7 @@ pyisolate_invocation_return_body (PyIsolateInvocation *self,
   g_autoptr (PyIsolateFrame) frame = NULL;
   g_autoptr (GError) error = NULL;
 
-  g_return_if_fail (PYISOLATE_IS_INVOCATION (self));
+  g_return_if_fail (_pyisolate_invocation_is_real (self));
   g_return_if_fail (body != NULL);
 
   frame = _pyisolate_frame_new (PYISOLATE_FRAME_RETURN, self->frame->id);
@@ -171,7 +171,7 @@ pyisolate_invocation_return_exception (PyIsolateInvocation *self,
   GVariantDict details = G_VARIANT_DICT_INIT (NULL);
   PyIsolateFrame *frame;
 
-  g_return_if_fail (PYISOLATE_IS_INVOCATION (self));
+  g_return_if_fail (_pyisolate_invocation_is_real (self));
   g_return_if_fail (message != NULL);
   g_return_if_fail (exception != NULL && g_variant_is_of_type (exception, G_VARIANT_TYPE_VARDICT));
 
@@ -197,7 +197,7 @@ void
 pyisolate_invocation_return_error (PyIsolateInvocation *self,
                                    const GError        *error)
 {
-  g_return_if_fail (PYISOLATE_IS_INVOCATION (self));
+  g_return_if_fail (_pyisolate_invocation_is_real (self));
   g_return_if_fail (error != NULL);
 
   answer (self, _pyisolate_frame_new_error (self->frame->id, error));
@@ -222,7 +222,7 @@ pyisolate_invocation_return_error_literal (PyIsolateInvocation *self,
 {
   g_autoptr (GError) error = NULL;
 
-  g_return_if_fail (PYISOLATE_IS_INVOCATION (self));
+  g_return_if_fail (_pyisolate_invocation_is_real (self));
   g_return_if_fail (domain != 0);
   g_return_if_fail (message != NULL);
 

@@ -30,4 +30,11 @@ struct _PyIsolateInvocation {
   int answered; /* atomic */
 };
 
+/* One that an extension made. A binding can make others, of which nothing can be asked. */
+static inline gboolean
+_pyisolate_invocation_is_real (PyIsolateInvocation *self)
+{
+  return PYISOLATE_IS_INVOCATION (self) && self->frame != NULL;
+}
+
 G_END_DECLS

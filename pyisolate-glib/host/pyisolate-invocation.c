@@ -56,7 +56,7 @@ pyisolate_invocation_get_property (GObject    *object,
       break;
 
     case PROP_METHOD:
-      g_value_set_string (value, self->frame->name);
+      g_value_set_string (value, pyisolate_invocation_get_method (self));
       break;
 
     case PROP_ARGS:
@@ -82,7 +82,7 @@ pyisolate_invocation_dispose (GObject *object)
 {
   PyIsolateInvocation *self = PYISOLATE_INVOCATION (object);
 
-  if (g_atomic_int_compare_and_exchange (&self->answered, FALSE, TRUE))
+  if (self->frame != NULL && g_atomic_int_compare_and_exchange (&self->answered, FALSE, TRUE))
     {
       g_autoptr (GError) error = NULL;
 
@@ -331,7 +331,7 @@ _pyisolate_invocation_dup_chain (PyIsolateInvocation *parent,
 PyIsolateExtension *
 pyisolate_invocation_get_extension (PyIsolateInvocation *self)
 {
-  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+  g_return_val_if_fail (_pyisolate_invocation_is_real (self), NULL);
 
   return self->extension;
 }
@@ -349,7 +349,7 @@ pyisolate_invocation_get_extension (PyIsolateInvocation *self)
 PyIsolateProxiedSingleton *
 pyisolate_invocation_get_singleton (PyIsolateInvocation *self)
 {
-  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+  g_return_val_if_fail (_pyisolate_invocation_is_real (self), NULL);
 
   return self->singleton;
 }
@@ -367,7 +367,7 @@ pyisolate_invocation_get_singleton (PyIsolateInvocation *self)
 const char *
 pyisolate_invocation_get_method (PyIsolateInvocation *self)
 {
-  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+  g_return_val_if_fail (_pyisolate_invocation_is_real (self), NULL);
 
   return self->frame->name;
 }
@@ -387,7 +387,7 @@ pyisolate_invocation_get_call (PyIsolateInvocation *self)
 {
   g_autoptr (GMutexLocker) locker = NULL;
 
-  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+  g_return_val_if_fail (_pyisolate_invocation_is_real (self), NULL);
 
   locker = g_mutex_locker_new (&self->mutex);
   if (self->call == NULL && self->call_id != 0)
@@ -410,7 +410,7 @@ pyisolate_invocation_get_call (PyIsolateInvocation *self)
 guint64
 pyisolate_invocation_get_call_id (PyIsolateInvocation *self)
 {
-  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), 0);
+  g_return_val_if_fail (_pyisolate_invocation_is_real (self), 0);
 
   return self->call_id;
 }
@@ -431,7 +431,7 @@ pyisolate_invocation_get_cancellable (PyIsolateInvocation *self)
 {
   g_autoptr (GMutexLocker) locker = NULL;
 
-  g_return_val_if_fail (PYISOLATE_IS_INVOCATION (self), NULL);
+  g_return_val_if_fail (_pyisolate_invocation_is_real (self), NULL);
 
   locker = g_mutex_locker_new (&self->mutex);
   if (self->cancellable == NULL)

@@ -9,7 +9,7 @@ import unittest
 import gi
 
 gi.require_version("PyIsolate", "1")
-from gi.repository import Gio, GLib, PyIsolate  # noqa: E402
+from gi.repository import Gio, GLib, GObject, PyIsolate  # noqa: E402
 
 EXTENSION = '''
 import os
@@ -178,4 +178,26 @@ class Host(unittest.TestCase):
             self.load()
         self.assertTrue(
             caught.exception.matches(PyIsolate.error_quark(), PyIsolate.Error.BAD_CONFIG)
+        )
+
+    def test_what_only_the_library_makes(self):
+        """Made by a binding all the same it is of no use, and does no harm."""
+        for name in (
+            "CallResult",
+            "ExitReason",
+            "Extension",
+            "Invocation",
+            "MethodInfo",
+            "ParameterInfo",
+            "RemoteException",
+            "Tensor",
+        ):
+            GObject.new(getattr(PyIsolate, name)).run_dispose()
+
+    def test_call_without_a_method(self):
+        extension = self.load()
+        with self.assertRaises(GLib.Error) as caught:
+            extension.start_call_sync(PyIsolate.Call(), None)
+        self.assertTrue(
+            caught.exception.matches(PyIsolate.error_quark(), PyIsolate.Error.NO_SUCH_METHOD)
         )
