@@ -78,7 +78,8 @@ pyisolate_extension_begin_call (PyIsolateExtension *self,
   if (endpoint == NULL)
     _pyisolate_mailbox_post (mailbox, PYISOLATE_JOB_NOTIFICATION, complete_with_error, beginning, NULL);
   else
-    _pyisolate_operation_start (self, endpoint, call, _pyisolate_extension_get_call_timeout (self, call), mailbox,
+    _pyisolate_operation_start (self, endpoint, call,
+                                _pyisolate_extension_get_call_timeout (self, pyisolate_call_get_timeout (call)), mailbox,
                                 PYISOLATE_JOB_NOTIFICATION, cancellable, complete, beginning);
 }
 
@@ -90,16 +91,6 @@ clear_request (PyIsolateRequest *request)
   g_clear_pointer (&request->fds, g_free);
   request->n_fds = 0;
   g_clear_pointer (&request->memories, g_ptr_array_unref);
-}
-
-static gint64
-get_timeout (PyIsolateExtension     *self,
-             const PyIsolateRequest *request)
-{
-  if (request->timeout != PYISOLATE_TIMEOUT_DEFAULT)
-    return request->timeout;
-
-  return pyisolate_extension_config_get_call_timeout (pyisolate_extension_get_config (self));
 }
 
 /**
@@ -143,7 +134,7 @@ pyisolate_extension_begin_request (PyIsolateExtension   *self,
   mailbox = _pyisolate_mailbox_ref_for_context (context);
   endpoint = _pyisolate_extension_dup_endpoint (self, error);
   if (endpoint != NULL)
-    id = _pyisolate_operation_start_request (self, endpoint, request, get_timeout (self, request), mailbox, func, user_data,
+    id = _pyisolate_operation_start_request (self, endpoint, request, _pyisolate_extension_get_call_timeout (self, request->timeout), mailbox, func, user_data,
                                              destroy, error);
   else if (destroy != NULL)
     destroy (user_data);

@@ -7,18 +7,6 @@
 #include "pyisolate-memory-book-private.h"
 #include "pyisolate-operation-private.h"
 
-gint64
-_pyisolate_extension_get_call_timeout (PyIsolateExtension *self,
-                                       PyIsolateCall      *call)
-{
-  gint64 timeout = pyisolate_call_get_timeout (call);
-
-  if (timeout != PYISOLATE_TIMEOUT_DEFAULT)
-    return timeout;
-
-  return pyisolate_extension_config_get_call_timeout (pyisolate_extension_get_config (self));
-}
-
 static void
 complete_task (PyIsolateCallResult *result,
                GError              *error,
@@ -52,8 +40,9 @@ start_call (PyIsolateExtension *self,
   /* The cancellable ends the operation itself; the task must not give another answer than it does. */
   g_task_set_check_cancellable (task, FALSE);
   mailbox = _pyisolate_mailbox_ref_for_context (g_task_get_context (task));
-  _pyisolate_operation_start (self, endpoint, call, _pyisolate_extension_get_call_timeout (self, call), mailbox, PYISOLATE_JOB_NOTIFICATION,
-                              g_task_get_cancellable (task), complete_task, g_object_ref (task));
+  _pyisolate_operation_start (self, endpoint, call,
+                              _pyisolate_extension_get_call_timeout (self, pyisolate_call_get_timeout (call)), mailbox,
+                              PYISOLATE_JOB_NOTIFICATION, g_task_get_cancellable (task), complete_task, g_object_ref (task));
 }
 
 typedef struct {
@@ -88,8 +77,9 @@ call_and_wait (PyIsolateExtension  *self,
     return NULL;
 
   mailbox = _pyisolate_mailbox_begin_wait ();
-  _pyisolate_operation_start (self, endpoint, call, _pyisolate_extension_get_call_timeout (self, call), mailbox, PYISOLATE_JOB_CALL, cancellable,
-                              complete_wait, &waiting);
+  _pyisolate_operation_start (self, endpoint, call,
+                              _pyisolate_extension_get_call_timeout (self, pyisolate_call_get_timeout (call)), mailbox,
+                              PYISOLATE_JOB_CALL, cancellable, complete_wait, &waiting);
   _pyisolate_mailbox_wait (mailbox, &waiting.done);
   _pyisolate_mailbox_end_wait (mailbox);
 
@@ -134,7 +124,7 @@ start_plain_call (PyIsolateExtension *self,
   g_task_set_check_cancellable (task, FALSE);
   mailbox = _pyisolate_mailbox_ref_for_context (g_task_get_context (task));
   _pyisolate_operation_start_plain (self, endpoint, method, args, kwargs,
-                                    pyisolate_extension_config_get_call_timeout (pyisolate_extension_get_config (self)),
+                                    _pyisolate_extension_get_call_timeout (self, PYISOLATE_TIMEOUT_DEFAULT),
                                     mailbox, PYISOLATE_JOB_NOTIFICATION, g_task_get_cancellable (task),
                                     complete_plain_task, g_object_ref (task));
 }
@@ -174,7 +164,7 @@ call_plain_and_wait (PyIsolateExtension  *self,
 
   mailbox = _pyisolate_mailbox_begin_wait ();
   _pyisolate_operation_start_plain (self, endpoint, method, args, kwargs,
-                                    pyisolate_extension_config_get_call_timeout (pyisolate_extension_get_config (self)),
+                                    _pyisolate_extension_get_call_timeout (self, PYISOLATE_TIMEOUT_DEFAULT),
                                     mailbox, PYISOLATE_JOB_CALL, cancellable, complete_plain_wait, &waiting);
   _pyisolate_mailbox_wait (mailbox, &waiting.done);
   _pyisolate_mailbox_end_wait (mailbox);

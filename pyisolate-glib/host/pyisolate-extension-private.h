@@ -63,9 +63,9 @@ void                _pyisolate_extension_post_progress    (PyIsolateExtension   
                                                            double                         fraction,
                                                            const char                    *text);
 void                _pyisolate_extension_handle_timeout   (PyIsolateExtension            *self);
-/* The call's own, or the extension's. */
+/* What a call asks for, or what the configuration says. */
 gint64              _pyisolate_extension_get_call_timeout (PyIsolateExtension            *self,
-                                                           PyIsolateCall                 *call);
+                                                           gint64                         asked_for);
 
 /* Calls @func in @mailbox once the extension has stopped. */
 void                _pyisolate_extension_stop             (PyIsolateExtension            *self,

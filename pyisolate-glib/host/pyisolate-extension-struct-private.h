@@ -21,7 +21,8 @@ struct _PyIsolateExtension {
   int n_held; /* atomic: how often the library holds it, all of them by one reference */
 
   /* Fixed at construction. */
-  PyIsolateExtensionConfig *config;
+  PyIsolateExtensionConfig *config;      /* nobody else has it, and nobody changes it */
+  PyIsolateExtensionConfig *config_copy; /* what the application is given, which may */
   char *state_directory;
   GHashTable *singletons; /* name → PyIsolateProxiedSingleton; those that it may reach */
   PyIsolateOutbox *outbox;

@@ -95,7 +95,7 @@ pyisolate_extension_get_property (GObject    *object,
       break;
 
     case PROP_CONFIG:
-      g_value_set_object (value, self->config);
+      g_value_set_object (value, self->config_copy);
       break;
 
     case PROP_STATE:
@@ -153,6 +153,7 @@ pyisolate_extension_finalize (GObject *object)
   g_assert (g_queue_is_empty (&self->stop_waiters));
 
   g_clear_object (&self->config);
+  g_clear_object (&self->config_copy);
   g_clear_object (&self->load_cancellable);
   g_clear_object (&self->methods);
   g_clear_pointer (&self->state_directory, g_free);
@@ -319,6 +320,7 @@ _pyisolate_extension_new (PyIsolateExtensionConfig *config,
   PyIsolateExtension *self = g_object_new (PYISOLATE_TYPE_EXTENSION, NULL);
 
   self->config = config;
+  self->config_copy = pyisolate_extension_config_copy (config);
   self->state_directory = g_strdup (state_directory);
   self->singletons = singletons;
   self->outbox = _pyisolate_outbox_new (home, _pyisolate_extension_tell_news);
@@ -366,6 +368,16 @@ _pyisolate_extension_release_here (PyIsolateExtension *self)
     g_object_unref (self);
 }
 
+gint64
+_pyisolate_extension_get_call_timeout (PyIsolateExtension *self,
+                                       gint64              asked_for)
+{
+  if (asked_for != PYISOLATE_TIMEOUT_DEFAULT)
+    return asked_for;
+
+  return pyisolate_extension_config_get_call_timeout (self->config);
+}
+
 /**
  * pyisolate_extension_get_name: (get-property name)
  * @self: an extension
@@ -399,7 +411,7 @@ pyisolate_extension_get_config (PyIsolateExtension *self)
 {
   g_return_val_if_fail (PYISOLATE_IS_EXTENSION (self), NULL);
 
-  return self->config;
+  return self->config_copy;
 }
 
 /**

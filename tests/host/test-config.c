@@ -481,19 +481,31 @@ test_properties (void)
   g_assert_finalize_object (copy);
 }
 
-/* What is loaded is a copy: changes that come later mean nothing. */
+/* What is loaded is a copy, and what one is given of it is another one: changes that come later mean nothing. */
 static void
 test_frozen (void)
 {
   g_autoptr (HostTest) test = host_test_new ();
   g_autoptr (PyIsolateExtensionConfig) config = host_config ("frozen", "basic");
   PyIsolateExtension *extension = host_test_load_config (test, g_object_ref (config));
+  PyIsolateExtensionConfig *copy = pyisolate_extension_get_config (extension);
+  g_autoptr (GVariant) result = NULL;
+  g_autoptr (GError) error = NULL;
 
-  g_assert_true (pyisolate_extension_get_config (extension) != config);
+  g_assert_true (copy != config);
   pyisolate_extension_config_set_name (config, "changed");
   pyisolate_extension_config_set_call_timeout (config, 1);
   g_assert_cmpstr (pyisolate_extension_get_name (extension), ==, "frozen");
-  g_assert_cmpint (pyisolate_extension_config_get_call_timeout (pyisolate_extension_get_config (extension)), ==, -1);
+  g_assert_cmpint (pyisolate_extension_config_get_call_timeout (copy), ==, -1);
+
+  pyisolate_extension_config_set_name (copy, "changed");
+  pyisolate_extension_config_set_call_timeout (copy, 0);
+  g_assert_cmpstr (pyisolate_extension_get_name (extension), ==, "frozen");
+  g_assert_true (pyisolate_extension_manager_get_extension (test->manager, "frozen") == extension);
+  g_assert_null (pyisolate_extension_manager_get_extension (test->manager, "changed"));
+  result = pyisolate_extension_call_sync (extension, "add", g_variant_new ("(ii)", 1, 2), NULL, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (result);
 }
 
 static const char pyproject[] =
