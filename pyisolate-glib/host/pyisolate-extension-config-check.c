@@ -52,6 +52,21 @@ check_name (const char  *name,
   return TRUE;
 }
 
+/* The worker is told of it as text. */
+static gboolean
+check_is_text (const char  *name,
+               const char  *path,
+               GError     **error)
+{
+  g_autofree char *shown = NULL;
+
+  if (g_utf8_validate (path, -1, NULL))
+    return TRUE;
+
+  shown = g_filename_display_name (path);
+  return bad_config (error, "The path “%s” of the extension “%s” is not valid UTF-8", shown, name);
+}
+
 static gboolean
 check_module_path (const char  *name,
                    const char  *path,
@@ -63,10 +78,14 @@ check_module_path (const char  *name,
   if (path == NULL || *path == '\0')
     return bad_config (error, "The extension “%s” has no module path", name);
 
+  if (!check_is_text (name, path, error))
+    return FALSE;
   real = realpath (path, NULL);
   if (real == NULL)
     return bad_config (error, "The module path “%s” of the extension “%s” cannot be used: %s", path,
                        name, g_strerror (errno));
+  if (!check_is_text (name, real, error))
+    return FALSE;
 
   if (!g_file_test (real, G_FILE_TEST_IS_DIR))
     {
@@ -111,6 +130,8 @@ check_source_paths (const char         *name,
 {
   for (guint i = 0; paths[i] != NULL; i++)
     {
+      if (!check_is_text (name, paths[i], error))
+        return FALSE;
       if (!g_file_test (paths[i], G_FILE_TEST_IS_DIR))
         return bad_config (error, "The source path “%s” of the extension “%s” is not a directory",
                            paths[i], name);

@@ -119,6 +119,13 @@ make_state_directory (PyIsolateExtensionManager *self,
 
   directory = g_build_filename (g_get_user_state_dir (), "pyisolate-glib", application, escaped,
                                 NULL);
+  if (!g_utf8_validate (directory, -1, NULL))
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
+                   "The path of the state directory of the extension “%s” is not valid UTF-8", name);
+      return NULL;
+    }
+
   temporary = g_build_filename (directory, "tmp", NULL);
   if (g_mkdir_with_parents (temporary, 0700) < 0)
     {

@@ -106,6 +106,18 @@ spoil_loop (Subject    *subject,
   pyisolate_extension_config_set_module_path (subject->config, path);
 }
 
+/* A link that is fine, to what is not. */
+static void
+spoil_link (Subject    *subject,
+            const char *text)
+{
+  g_autofree char *path = write_file (subject->scratch, text, "");
+  g_autofree char *link = g_build_filename (subject->scratch, "link.py", NULL);
+
+  g_assert_cmpint (symlink (path, link), ==, 0);
+  pyisolate_extension_config_set_module_path (subject->config, link);
+}
+
 static void
 spoil_variable (Subject    *subject,
                 const char *text)
@@ -223,10 +235,13 @@ static const BadCase bad_cases[] = {
   { "path-no-init", spoil_directory, "/", TRUE, PYISOLATE_ERROR_BAD_CONFIG, "*no __init__.py*" },
   { "path-init-is-directory", spoil_init, NULL, TRUE, PYISOLATE_ERROR_BAD_CONFIG, "*no __init__.py*" },
   { "path-loop", spoil_loop, "loop.py", TRUE, PYISOLATE_ERROR_BAD_CONFIG, "*loop.py*" },
+  { "path-not-utf8", spoil_file, "a\377.py", TRUE, PYISOLATE_ERROR_BAD_CONFIG, "*UTF-8*" },
+  { "path-leads-to-not-utf8", spoil_link, "a\377.py", TRUE, PYISOLATE_ERROR_BAD_CONFIG, "*UTF-8*" },
   { "variable-no-value", spoil_variable, "BAD", TRUE, PYISOLATE_ERROR_BAD_CONFIG, "*“BAD”*KEY=value*" },
   { "variable-no-name", spoil_variable, "=1", TRUE, PYISOLATE_ERROR_BAD_CONFIG, "*KEY=value*" },
   { "variable-ours", spoil_variable, "PYISOLATE_LINK_FD=7", TRUE, PYISOLATE_ERROR_BAD_CONFIG, "*PYISOLATE_LINK_FD*own*" },
   { "source-path", spoil_source_path, "/not/there", TRUE, PYISOLATE_ERROR_BAD_CONFIG, "*/not/there*" },
+  { "source-path-not-utf8", spoil_source_path, "/tmp/\377", TRUE, PYISOLATE_ERROR_BAD_CONFIG, "*UTF-8*" },
   { "not-isolated", spoil_isolated, NULL, TRUE, PYISOLATE_ERROR_BAD_CONFIG, "*isolated*" },
   { "apis", spoil_apis, "nobody", FALSE, PYISOLATE_ERROR_BAD_CONFIG, "*“nobody”*" },
   { "requirement-option", spoil_requirement, "--index-url=http://evil", FALSE, PYISOLATE_ERROR_BAD_REQUIREMENT, "*--index-url*" },
