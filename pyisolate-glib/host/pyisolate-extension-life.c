@@ -22,16 +22,6 @@ static const guint edges[] = {
 };
 #undef TO
 
-void
-_pyisolate_extension_post_notify (PyIsolateExtension *self,
-                                  const char         *property)
-{
-  PyIsolateNews *news = _pyisolate_news_new (PYISOLATE_NEWS_NOTIFY);
-
-  news->name = g_strdup (property);
-  _pyisolate_outbox_post (self->outbox, self, news);
-}
-
 /* With the lock held. */
 gboolean
 _pyisolate_extension_change_state (PyIsolateExtension      *self,
@@ -69,7 +59,7 @@ _pyisolate_extension_set_state (PyIsolateExtension      *self,
   g_mutex_unlock (&self->mutex);
 
   if (changed)
-    _pyisolate_extension_post_notify (self, "state");
+    _pyisolate_extension_post_notify (self, PROP_STATE);
 }
 
 gboolean
@@ -106,7 +96,7 @@ on_worker_started (PyIsolateWorker *worker,
   g_mutex_lock (&self->mutex);
   self->pid = pid;
   g_mutex_unlock (&self->mutex);
-  _pyisolate_extension_post_notify (self, "pid");
+  _pyisolate_extension_post_notify (self, PROP_PID);
 }
 
 static void
@@ -203,8 +193,8 @@ be_over (PyIsolateExtension *self,
   g_mutex_unlock (&self->mutex);
 
   if (changed)
-    _pyisolate_extension_post_notify (self, "state");
-  _pyisolate_extension_post_notify (self, "pid");
+    _pyisolate_extension_post_notify (self, PROP_STATE);
+  _pyisolate_extension_post_notify (self, PROP_PID);
   g_queue_clear_full (&waiters, _pyisolate_extension_answer_stop_waiter);
 }
 
@@ -226,7 +216,7 @@ begin_again (PyIsolateExtension *self,
   g_mutex_unlock (&self->mutex);
 
   _pyisolate_extension_set_state (self, PYISOLATE_EXTENSION_STATE_PREPARING);
-  _pyisolate_extension_post_notify (self, "pid");
+  _pyisolate_extension_post_notify (self, PROP_PID);
 
   return TRUE;
 }

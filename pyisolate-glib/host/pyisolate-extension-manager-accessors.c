@@ -63,14 +63,14 @@ static void
 set_string (PyIsolateExtensionManager *self,
             char                     **field,
             const char                *value,
-            const char                *property)
+            guint                      prop_id)
 {
   if (g_strcmp0 (*field, value) == 0)
     return;
 
   g_free (*field);
   *field = g_strdup (value);
-  g_object_notify (G_OBJECT (self), property);
+  _pyisolate_extension_manager_notify (self, prop_id);
 }
 
 /**
@@ -89,7 +89,7 @@ pyisolate_extension_manager_set_python (PyIsolateExtensionManager *self,
 {
   g_return_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self));
 
-  set_string (self, &self->python, python, "python");
+  set_string (self, &self->python, python, PROP_PYTHON);
 }
 
 /**
@@ -125,7 +125,7 @@ pyisolate_extension_manager_set_uv_path (PyIsolateExtensionManager *self,
 {
   g_return_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self));
 
-  set_string (self, &self->uv_path, uv_path, "uv-path");
+  set_string (self, &self->uv_path, uv_path, PROP_UV_PATH);
 }
 
 /**
@@ -161,7 +161,7 @@ pyisolate_extension_manager_set_torch_environment (PyIsolateExtensionManager *se
 {
   g_return_if_fail (PYISOLATE_IS_EXTENSION_MANAGER (self));
 
-  set_string (self, &self->torch_environment, torch_environment, "torch-environment");
+  set_string (self, &self->torch_environment, torch_environment, PROP_TORCH_ENVIRONMENT);
 }
 
 /**
@@ -203,7 +203,7 @@ pyisolate_extension_manager_set_max_parallel_installs (PyIsolateExtensionManager
 
   self->max_parallel_installs = max;
   _pyisolate_loader_set_max_installs (self->loader, max);
-  g_object_notify (G_OBJECT (self), "max-parallel-installs");
+  _pyisolate_extension_manager_notify (self, PROP_MAX_PARALLEL_INSTALLS);
 }
 
 /**
@@ -245,7 +245,7 @@ pyisolate_extension_manager_set_max_parallel_starts (PyIsolateExtensionManager *
 
   self->max_parallel_starts = max;
   _pyisolate_loader_set_max_starts (self->loader, max);
-  g_object_notify (G_OBJECT (self), "max-parallel-starts");
+  _pyisolate_extension_manager_notify (self, PROP_MAX_PARALLEL_STARTS);
 }
 
 /**

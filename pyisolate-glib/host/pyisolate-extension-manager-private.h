@@ -31,6 +31,23 @@ struct _PyIsolateExtensionManager {
   double progress;
 };
 
+enum {
+  PROP_0,
+  PROP_VENV_ROOT,
+  PROP_APPLICATION_ID,
+  PROP_PYTHON,
+  PROP_UV_PATH,
+  PROP_TORCH_ENVIRONMENT,
+  PROP_MAX_PARALLEL_INSTALLS,
+  PROP_MAX_PARALLEL_STARTS,
+  PROP_PROGRESS,
+  PROP_N_ITEMS,
+  N_PROPS
+};
+
+void  _pyisolate_extension_manager_notify       (PyIsolateExtensionManager *self,
+                                                 guint                      prop_id);
+
 /* Gives a loading extension its row: a new one, or that of one of its name that has ended. Two
  * steps, as whoever is told of the row may do anything to the extension and the manager. @old:
  * (transfer full) (nullable): what had the row */

@@ -23,20 +23,6 @@
  */
 
 enum {
-  PROP_0,
-  PROP_VENV_ROOT,
-  PROP_APPLICATION_ID,
-  PROP_PYTHON,
-  PROP_UV_PATH,
-  PROP_TORCH_ENVIRONMENT,
-  PROP_MAX_PARALLEL_INSTALLS,
-  PROP_MAX_PARALLEL_STARTS,
-  PROP_PROGRESS,
-  PROP_N_ITEMS,
-  N_PROPS
-};
-
-enum {
   EXTENSION_ADDED,
   EXTENSION_REMOVED,
   LOAD_PROGRESS,
@@ -401,6 +387,13 @@ pyisolate_extension_manager_new (const char *venv_root)
   return g_object_new (PYISOLATE_TYPE_EXTENSION_MANAGER, "venv-root", venv_root, NULL);
 }
 
+void
+_pyisolate_extension_manager_notify (PyIsolateExtensionManager *self,
+                                     guint                      prop_id)
+{
+  g_object_notify_by_pspec (G_OBJECT (self), properties[prop_id]);
+}
+
 static void
 update_progress (PyIsolateExtensionManager *self)
 {
@@ -418,7 +411,7 @@ update_progress (PyIsolateExtensionManager *self)
   if (progress != self->progress)
     {
       self->progress = progress;
-      g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_PROGRESS]);
+      _pyisolate_extension_manager_notify (self, PROP_PROGRESS);
     }
 }
 
@@ -454,7 +447,7 @@ _pyisolate_extension_manager_announce_row (PyIsolateExtensionManager *self,
   g_list_model_items_changed (G_LIST_MODEL (self), position, removed != NULL ? 1 : 0, added != NULL
                               ? 1 : 0);
   if (removed == NULL || added == NULL)
-    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_N_ITEMS]);
+    _pyisolate_extension_manager_notify (self, PROP_N_ITEMS);
   if (removed != NULL)
     g_signal_emit (self, signals[EXTENSION_REMOVED], 0, removed);
   if (added != NULL)

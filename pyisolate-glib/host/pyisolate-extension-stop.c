@@ -140,7 +140,7 @@ _pyisolate_extension_stop (PyIsolateExtension *self,
 
   if (changed)
     {
-      _pyisolate_extension_post_notify (self, "state");
+      _pyisolate_extension_post_notify (self, PROP_STATE);
       _pyisolate_service_invoke (on_stop, _pyisolate_extension_hold (self), _pyisolate_extension_release);
     }
 }

@@ -48,6 +48,18 @@ struct _PyIsolateExtension {
   GQueue stop_waiters;         /* of StopWaiter */
 };
 
+enum {
+  PROP_0,
+  PROP_NAME,
+  PROP_CONFIG,
+  PROP_STATE,
+  PROP_PID,
+  PROP_METHODS,
+  PROP_MEMORY_USAGE,
+  PROP_STATE_DIRECTORY,
+  N_PROPS
+};
+
 /* In the home context: emits the signal, or notify. */
 void     _pyisolate_extension_tell_news          (PyIsolateExtension      *self,
                                                   const PyIsolateNews     *news);
@@ -57,7 +69,7 @@ gboolean _pyisolate_extension_change_state       (PyIsolateExtension      *self,
                                                   PyIsolateExtensionState  state);
 gboolean _pyisolate_extension_state_is_final     (PyIsolateExtensionState  state);
 void     _pyisolate_extension_post_notify        (PyIsolateExtension      *self,
-                                                  const char              *property);
+                                                  guint                    prop_id);
 
 /* Ends the process, if there is one. @why: (transfer full) (nullable): NULL asks it to stop */
 void     _pyisolate_extension_end                (PyIsolateExtension      *self,

@@ -21,18 +21,6 @@
  */
 
 enum {
-  PROP_0,
-  PROP_NAME,
-  PROP_CONFIG,
-  PROP_STATE,
-  PROP_PID,
-  PROP_METHODS,
-  PROP_MEMORY_USAGE,
-  PROP_STATE_DIRECTORY,
-  N_PROPS
-};
-
-enum {
   LOG,
   EVENT,
   PROGRESS,
@@ -72,12 +60,22 @@ _pyisolate_extension_tell_news (PyIsolateExtension  *self,
     case PYISOLATE_NEWS_NOTIFY:
       /* Whoever hears that it runs wants to know its methods. */
       _pyisolate_extension_publish_methods (self);
-      g_object_notify (G_OBJECT (self), news->name);
+      g_object_notify_by_pspec (G_OBJECT (self), news->property);
       break;
 
     default:
       g_assert_not_reached ();
     }
+}
+
+void
+_pyisolate_extension_post_notify (PyIsolateExtension *self,
+                                  guint               prop_id)
+{
+  PyIsolateNews *news = _pyisolate_news_new (PYISOLATE_NEWS_NOTIFY);
+
+  news->property = properties[prop_id];
+  _pyisolate_outbox_post (self->outbox, self, news);
 }
 
 static void

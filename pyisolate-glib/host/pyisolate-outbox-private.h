@@ -21,12 +21,13 @@ typedef enum {
 typedef struct {
   PyIsolateNewsKind kind;
   int level;          /* LOG */
-  char *name;         /* LOG: the logger; EVENT; NOTIFY: a property */
+  char *name;         /* LOG: the logger; EVENT */
   char *text;         /* LOG, PROGRESS */
   GVariant *value;    /* EVENT */
   PyIsolateCall *call;/* PROGRESS */
   double fraction;    /* PROGRESS */
   PyIsolateExitReason *reason; /* EXITED */
+  GParamSpec *property; /* NOTIFY: one of the class, not referenced */
   PyIsolateFrame *frame; /* what it was made of: it counts as long as the news waits */
 } PyIsolateNews;
 

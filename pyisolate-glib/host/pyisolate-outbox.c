@@ -205,7 +205,7 @@ compare_notify (gconstpointer a,
   const PyIsolateNews *x = a;
   const PyIsolateNews *y = b;
 
-  return !(x->kind == PYISOLATE_NEWS_NOTIFY && g_str_equal (x->name, y->name));
+  return !(x->kind == PYISOLATE_NEWS_NOTIFY && x->property == y->property);
 }
 
 /* With the lock held: makes room, or finds that there is nothing to add. */

@@ -58,7 +58,7 @@ tell (PyIsolateExtension  *extension,
 
     case PYISOLATE_NEWS_NOTIFY:
     default:
-      line = g_strdup_printf ("notify %s", news->name);
+      line = g_strdup_printf ("notify %s", news->property->name);
       break;
     }
   g_ptr_array_add (told, line);
@@ -144,7 +144,7 @@ post_notify (Fixture    *fixture,
 {
   PyIsolateNews *news = _pyisolate_news_new (PYISOLATE_NEWS_NOTIFY);
 
-  news->name = g_strdup (property);
+  news->property = g_object_class_find_property (G_OBJECT_GET_CLASS (fixture->extension), property);
   return _pyisolate_outbox_post (fixture->outbox, fixture->extension, news);
 }
 
