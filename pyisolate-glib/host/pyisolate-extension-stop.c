@@ -64,7 +64,7 @@ on_ending (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-void
+gboolean
 _pyisolate_extension_end (PyIsolateExtension *self,
                           GError             *why)
 {
@@ -74,13 +74,15 @@ _pyisolate_extension_end (PyIsolateExtension *self,
   if (worker == NULL)
     {
       g_clear_error (&why);
-      return;
+      return FALSE;
     }
 
   ending = g_new (Ending, 1);
   ending->worker = g_steal_pointer (&worker);
   ending->why = why;
   _pyisolate_service_invoke (on_ending, ending, ending_free);
+
+  return TRUE;
 }
 
 /* A call has passed its deadline. */
@@ -145,14 +147,6 @@ _pyisolate_extension_stop (PyIsolateExtension *self,
     }
 }
 
-static gboolean
-has_worker (PyIsolateExtension *self)
-{
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
-
-  return self->worker != NULL;
-}
-
 /**
  * pyisolate_extension_kill:
  * @self: an extension
@@ -165,12 +159,13 @@ has_worker (PyIsolateExtension *self)
 void
 pyisolate_extension_kill (PyIsolateExtension *self)
 {
+  GError *why;
+
   g_return_if_fail (PYISOLATE_IS_EXTENSION (self));
 
-  _pyisolate_extension_end (self, g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED,
-                                               "The extension “%s” was killed by the host",
-                                               pyisolate_extension_get_name (self)));
-  /* If there is no process yet, there will be none. */
-  if (!has_worker (self))
+  why = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED, "The extension “%s” was killed by the host",
+                     pyisolate_extension_get_name (self));
+  /* If there is no process yet, there will be none: should it begin to start just now, the loader kills it. */
+  if (!_pyisolate_extension_end (self, why))
     g_cancellable_cancel (self->load_cancellable);
 }

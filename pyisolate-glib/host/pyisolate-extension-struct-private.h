@@ -71,8 +71,8 @@ gboolean _pyisolate_extension_state_is_final     (PyIsolateExtensionState  state
 void     _pyisolate_extension_post_notify        (PyIsolateExtension      *self,
                                                   guint                    prop_id);
 
-/* Ends the process, if there is one. @why: (transfer full) (nullable): NULL asks it to stop */
-void     _pyisolate_extension_end                (PyIsolateExtension      *self,
+/* Ends the process; FALSE: there is none. @why: (transfer full) (nullable): NULL asks it to stop */
+gboolean _pyisolate_extension_end                (PyIsolateExtension      *self,
                                                   GError                  *why);
 /* @data: (transfer full): of the queue of those that wait for the end */
 void     _pyisolate_extension_answer_stop_waiter (gpointer                 data);

@@ -370,6 +370,92 @@ test_ends (void)
     }
 }
 
+static PyIsolateExtension *
+begin_load (HostTest      *test,
+            GAsyncResult **result)
+{
+  g_autoptr (PyIsolateExtensionConfig) config = host_config ("basic", "basic");
+
+  pyisolate_extension_manager_load_extension_async (test->manager, config, NULL, host_store, result);
+  return pyisolate_extension_manager_get_extension (test->manager, "basic");
+}
+
+typedef struct {
+  PyIsolateExtension *extension;
+  int over; /* atomic */
+} Watch;
+
+static gpointer
+watch_main (gpointer data)
+{
+  Watch *watch = data;
+
+  while (!g_atomic_int_get (&watch->over))
+    {
+      g_auto (GStrv) tail = pyisolate_extension_dup_log_tail (watch->extension);
+
+      pyisolate_extension_get_memory_usage (watch->extension);
+      pyisolate_extension_get_pid (watch->extension);
+      pyisolate_extension_get_state (watch->extension);
+    }
+
+  return NULL;
+}
+
+/* What may be asked at any time may be asked while it starts and ends. */
+static void
+test_watch (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+
+  for (guint i = 0; i < 5; i++)
+    {
+      g_autoptr (GAsyncResult) result = NULL;
+      g_autoptr (PyIsolateExtension) extension = NULL;
+      Watch watch = { begin_load (test, &result), FALSE };
+      GThread *thread = g_thread_new ("watch", watch_main, &watch);
+
+      host_wait_result (&result);
+      extension = pyisolate_extension_manager_load_extension_finish (test->manager, result, NULL);
+      g_assert_true (extension == watch.extension);
+      g_assert_true (pyisolate_extension_stop_sync (extension, NULL, NULL));
+      g_atomic_int_set (&watch.over, TRUE);
+      g_thread_join (thread);
+    }
+}
+
+static gpointer
+kill_at_some_time (gpointer extension)
+{
+  g_usleep ((gulong) g_random_int_range (0, 100000));
+  pyisolate_extension_kill (extension);
+
+  return NULL;
+}
+
+/* At whatever moment of its loading it is killed: it ends. */
+static void
+test_kill_while_loading (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+
+  for (guint i = 0; i < (host_wants_slow () ? 200u : 10u); i++)
+    {
+      g_autoptr (GAsyncResult) result = NULL;
+      g_autoptr (PyIsolateExtension) extension = g_object_ref (begin_load (test, &result));
+      g_autoptr (PyIsolateExtension) loaded = NULL;
+      g_autoptr (GError) error = NULL;
+      GThread *thread = g_thread_new ("kill", kill_at_some_time, extension);
+
+      host_wait_result (&result);
+      loaded = pyisolate_extension_manager_load_extension_finish (test->manager, result, &error);
+      if (loaded == NULL && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED);
+      g_thread_join (thread);
+      host_wait_state (extension, PYISOLATE_EXTENSION_STATE_FAILED);
+    }
+}
+
 static gpointer
 run_manager (gpointer data)
 {
@@ -434,6 +520,8 @@ main (int   argc,
   test_util_add_data_func ("/pyisolate/threads/hammer-and-kill", GINT_TO_POINTER (END_BY_KILL),
                            test_hammer);
   test_util_add_func ("/pyisolate/threads/ends", test_ends);
+  test_util_add_func ("/pyisolate/threads/watch", test_watch);
+  test_util_add_func ("/pyisolate/threads/kill-while-loading", test_kill_while_loading);
   test_util_add_func ("/pyisolate/threads/managers", test_managers);
   test_util_add_func ("/pyisolate/threads/drop-elsewhere", test_drop_elsewhere);
 
