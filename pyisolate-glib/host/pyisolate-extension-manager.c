@@ -175,11 +175,12 @@ static void
 pyisolate_extension_manager_dispose (GObject *object)
 {
   PyIsolateExtensionManager *self = PYISOLATE_EXTENSION_MANAGER (object);
+  g_autoptr (GPtrArray) rows = g_steal_pointer (&self->extensions); /* whoever sees one go must not find it here */
 
-  for (guint i = 0; i < self->extensions->len; i++)
-    abandon (g_ptr_array_index (self->extensions, i));
-  g_ptr_array_set_size (self->extensions, 0);
+  self->extensions = g_ptr_array_new_with_free_func (g_object_unref);
   g_hash_table_remove_all (self->names);
+  for (guint i = 0; i < rows->len; i++)
+    abandon (g_ptr_array_index (rows, i));
   g_hash_table_remove_all (self->singletons);
   g_hash_table_remove_all (self->fractions);
 

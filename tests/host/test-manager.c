@@ -168,6 +168,43 @@ test_drop_manager (void)
     g_object_run_dispose (G_OBJECT (extension));
 }
 
+typedef struct {
+  PyIsolateExtensionManager *manager;
+  gboolean is_gone;
+  PyIsolateExtension *found;
+  guint n_items;
+} Going;
+
+static void
+on_going (gpointer  data,
+          GObject  *where_it_is)
+{
+  Going *going = data;
+
+  going->found = pyisolate_extension_manager_get_extension (going->manager, "basic");
+  going->n_items = g_list_model_get_n_items (G_LIST_MODEL (going->manager));
+  going->is_gone = TRUE;
+}
+
+/* Whoever learns that an extension goes with its manager does not find it there any more. */
+static void
+test_rows_at_end (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "basic");
+  Going going = { test->manager, FALSE, NULL, 0 };
+
+  g_object_weak_ref (G_OBJECT (extension), on_going, &going);
+  stop (extension);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  for (guint i = 0; i < 3; i++)
+    g_object_run_dispose (G_OBJECT (test->manager));
+  test_util_assert_until (test_util_is_true, &going.is_gone, HOST_TEST_TIMEOUT_MS);
+  g_assert_null (going.found);
+  g_assert_cmpuint (going.n_items, ==, 0);
+}
+
 static void
 test_list_model (void)
 {
@@ -277,6 +314,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/manager/properties", test_properties);
   test_util_add_func ("/pyisolate/manager/dispose", test_dispose);
   test_util_add_func ("/pyisolate/manager/drop-manager", test_drop_manager);
+  test_util_add_func ("/pyisolate/manager/rows-at-end", test_rows_at_end);
   test_util_add_func ("/pyisolate/manager/list-model", test_list_model);
   test_util_add_func ("/pyisolate/manager/stop-cancelled", test_stop_cancelled);
   test_util_add_func ("/pyisolate/manager/singletons", test_singletons);
