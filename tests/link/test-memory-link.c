@@ -280,8 +280,8 @@ test_request (gconstpointer data)
 }
 
 /* Bodies of one size to and fro: a worker that has asked for a few pieces has enough of them, also
- * where the host needs the like itself. How many depends on how soon each comes back; without a
- * stock it asks for each body. */
+ * where the host needs the like itself; without a stock it asks for each body. Each has come back
+ * before the next is sent: one that is on its way is missing. */
 static void
 test_stock (gconstpointer data)
 {
@@ -297,10 +297,12 @@ test_stock (gconstpointer data)
       frame = link_box_take (worker->box); /* in use until it is answered */
       check_body (shared, worker, host, LINK_ID (i + 1), 50000);
       _pyisolate_frame_free (frame);
+      test_util_assert_until (is_level, shared, LINK_TIMEOUT_MS);
     }
   _pyisolate_memory_book_get_status (shared->worker, &after);
+  g_test_message ("asked %" G_GUINT64_FORMAT " times", after.n_asked);
   g_assert_cmpuint (after.n_asked, >, 0);
-  g_assert_cmpuint (after.n_asked, <=, 12);
+  g_assert_cmpuint (after.n_asked, <=, 6);
 
   _pyisolate_memory_book_get_status (shared->host, &after);
   g_assert_cmpuint (after.size, <=, 8 * 65536);
