@@ -113,15 +113,25 @@ class Signals(CliTest):
                 self.assertEqual(128 + number, process.wait(DEADLINE))
                 self.check_gone(watched)
 
-    def test_second_one_ends_it_at_once(self):
+    def interrupt_twice(self) -> float:
         process, watched = self.start(STUBBORN)
         process.send_signal(signal.SIGINT)
         read_line(process, "sample: no")
         start = time.monotonic()
         process.send_signal(signal.SIGINT)
         self.assertEqual(130, process.wait(DEADLINE))
-        self.assertLess(time.monotonic() - start, 2)
+        duration = time.monotonic() - start
         self.check_gone(watched)
+        return duration
+
+    def test_second_one_ends_it_at_once(self):
+        """Other load may delay one of several, but not all."""
+        folder = self.folder
+        for attempt in range(3):
+            self.folder = folder / str(attempt)
+            if self.interrupt_twice() < 2:
+                return
+        self.fail("as late as without the second one")
 
     def test_stubborn_one_is_killed(self):
         process, watched = self.start(STUBBORN)

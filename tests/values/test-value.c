@@ -5,6 +5,8 @@
 #include "pyisolate-error.h"
 #include "pyisolate-value-private.h"
 
+#include <time.h>
+
 static GBytes *
 bytes_of (const char *text)
 {
@@ -134,6 +136,17 @@ test_check_depth (void)
     }
 }
 
+/* Of this thread: what else the machine does is not in it. */
+static gint64
+get_processor_time (void)
+{
+  struct timespec now;
+
+  g_assert_cmpint (clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now), ==, 0);
+
+  return now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000;
+}
+
 /* Bytes that make a careless check take very long: overlapping children, types in types. */
 static void
 test_check_is_linear (void)
@@ -146,15 +159,15 @@ test_check_is_linear (void)
   for (gsize i = 0; i < n_items; i++)
     g_byte_array_append (body, (const guint8 *) "\0\0\0\0", 4);
   g_byte_array_append (body, (const guint8 *) "\0aaaaaaaaaaaaaaaas", 18);
-  start = g_get_monotonic_time ();
+  start = get_processor_time ();
   g_assert_true (accepts ("v", body->data, body->len));
   /* It takes a part of a second; what is quadratic would take hours. */
-  g_assert_cmpint (g_get_monotonic_time () - start, <, 20 * G_USEC_PER_SEC);
+  g_assert_cmpint (get_processor_time () - start, <, 20 * G_USEC_PER_SEC);
 
   memset (body->data, 0x76, 1024 * 1024);
-  start = g_get_monotonic_time ();
+  start = get_processor_time ();
   g_assert_false (accepts ("v", body->data, 1024 * 1024));
-  g_assert_cmpint (g_get_monotonic_time () - start, <, G_USEC_PER_SEC);
+  g_assert_cmpint (get_processor_time () - start, <, G_USEC_PER_SEC);
 }
 
 /* --- What leaves --- */

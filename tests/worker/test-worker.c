@@ -314,20 +314,32 @@ test_link_closed (const char *python)
   worker_free (worker);
 }
 
-static void
-test_link_closed_while_busy (const char *python)
+static gint64
+close_while_busy (const char *python)
 {
   Worker *worker = worker_new (python, "cancel.py");
-  gint64 begin;
+  gint64 elapsed;
 
   worker_call (worker, "busy", "");
   _pyisolate_frame_free (worker_wait_kind (worker, PYISOLATE_FRAME_EVENT));
-  begin = g_get_monotonic_time ();
+  elapsed = -g_get_monotonic_time ();
   worker_close_link (worker);
   g_assert_cmpint (worker_wait_exit (worker), ==, 1);
-  g_assert_cmpint (g_get_monotonic_time () - begin, <, G_USEC_PER_SEC);
-
+  elapsed += g_get_monotonic_time ();
   worker_free (worker);
+
+  return elapsed;
+}
+
+/* Other load on the machine may delay one of several, but not all. */
+static void
+test_link_closed_while_busy (const char *python)
+{
+  gint64 best = G_MAXINT64;
+
+  for (guint i = 0; i < 5 && best >= G_USEC_PER_SEC; i++)
+    best = MIN (best, close_while_busy (python));
+  g_assert_cmpint (best, <, G_USEC_PER_SEC);
 }
 
 static void
