@@ -109,9 +109,11 @@ class WithExtension(HostTest):
 class Asyncio(WithExtension):
     def test_wait_for(self):
         async def main(ext):
+            call = asyncio.ensure_future(ext.sleep(100))
+            await self.noted("started")
             with self.assertRaises(asyncio.TimeoutError):
-                await asyncio.wait_for(ext.sleep(100), 0.2)
-            await self.noted("started", "cancelled")
+                await asyncio.wait_for(call, 0.2)
+            await self.noted("cancelled")
             self.assertEqual(0, await asyncio.wait_for(ext.sleep(0), 20))
 
         self.with_extension(main)
@@ -160,13 +162,13 @@ class Asyncio(WithExtension):
 
     def test_shield(self):
         async def main(ext):
-            inner = asyncio.ensure_future(ext.sleep(0.3))
+            inner = asyncio.ensure_future(ext.sleep(2))
             outer = asyncio.ensure_future(asyncio.shield(inner))
             await self.noted("started")
             outer.cancel()
             with self.assertRaises(asyncio.CancelledError):
                 await outer
-            self.assertEqual(0.3, await inner)
+            self.assertEqual(2, await inner)
             self.assertEqual([], self.watch.notes)
 
         self.with_extension(main)
@@ -174,10 +176,16 @@ class Asyncio(WithExtension):
     @unittest.skipUnless(hasattr(asyncio, "timeout"), "from Python 3.11 on")
     def test_timeout(self):
         async def main(ext):
+            async def expire(limit):
+                await self.noted("started")
+                limit.reschedule(asyncio.get_running_loop().time())
+
             with self.assertRaises(TimeoutError):
-                async with asyncio.timeout(0.2):
+                async with asyncio.timeout(None) as limit:
+                    begun = asyncio.ensure_future(expire(limit))
                     await ext.sleep(100)
-            await self.noted("started", "cancelled")
+            await begun
+            await self.noted("cancelled")
             async with asyncio.timeout(20):
                 self.assertEqual(1, await ext.echo(1))
 
