@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import textwrap
+import time
 import unittest
 
 import pyisolate
@@ -61,6 +62,15 @@ class HostTest(unittest.TestCase):
         result = asyncio.run(guarded(), debug=debug)
         self.assertEqual([], failures)
         return result
+
+
+def wait_until(condition):
+    """For what other threads and processes do on their own, a moment later."""
+    end = time.monotonic() + DEADLINE / 2
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError("did not happen")
+        time.sleep(0.01)
 
 
 def run_program(path, *arguments, cwd=None, env=(), wrapper=()):

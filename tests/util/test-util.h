@@ -53,8 +53,8 @@ gboolean test_util_is_set              (gpointer pointer_location);
 guint    test_util_count_fds           (void);
 /* Names them, for messages: "5 -> socket:[123]", a line each. */
 char    *test_util_describe_fds        (void);
-/* Fails if this process has a child, a zombie included, and still has it after a second: reaping
- * is done by other threads. */
+/* Fails if this process has a child, a zombie included, and keeps it: reaping is done by other
+ * threads, which have some time for it. */
 void     test_util_assert_no_children  (void);
 
 /* A zombie is not alive. */
