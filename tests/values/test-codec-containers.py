@@ -164,25 +164,58 @@ class Lists(unittest.TestCase):
                     codec.decode(data[:n] + tail)
 
 
-class Layout(unittest.TestCase):
-    """Without knowing how a list is laid out it is the same, if slower."""
+class Inside(unittest.TestCase):
+    """Without knowing what objects are like inside all is the same, if slower."""
 
     def tearDown(self):
-        codec.know_lists(True)
+        codec.know_objects(True)
 
     def test_is_known(self):
-        self.assertTrue(codec.know_lists(True))
+        known = {"list": True, "tuple": True, "float": True, "int": True, "str": True}
+        self.assertEqual(codec.know_objects(True), known)
 
-    def test_unknown(self):
-        values = [EDGES, [1.5, -0.0], [True, False], ["a", "é", ""], [1, None], [], [[1], [2.5]]]
+    def assert_same(self, values):
         bodies = [codec.encode(value) for value in values]
-        codec.know_lists(False)
-        for value, body in zip(values, bodies):
-            self.assertEqual(codec.encode(value), body)
-            self.assertEqual(codec.decode(body), value)
-            self.assertEqual(types(codec.decode(body)), types(value))
-        for value in ([1, True], [1, 2**64], [1.0, 1], ["a", "\0"]):
-            self.assertEqual(echo(value), value)
+        self.assertEqual([codec.decode(body) for body in bodies], values)
+        codec.know_objects(False)
+        self.assertEqual([codec.encode(value) for value in values], bodies)
+        self.assertEqual([codec.decode(body) for body in bodies], values)
+        codec.know_objects(True)
+
+    def test_lists_and_tuples(self):
+        self.assert_same([[1.5, -0.0], [True, False], ["a", "é", ""], [1, None], [], [[1], [2.5]]])
+        self.assert_same([[1, True], [1, 2**64], [1.0, 1], ["a", "\0"], [None, {"a": [1]}, b"x"]])
+        self.assert_same([(1,), (1.5, "a"), ((1, 2), [3], ()), tuple(range(60)), ({}, None)])
+        values = [EDGES, [1.5, -0.0], [True, False], (1, "a", 2.5), [1, None]]
+        for known in (True, False):
+            codec.know_objects(known)
+            for value in values:
+                self.assertEqual(types(echo(value)), types(value))
+
+    def test_ints(self):
+        powers = [sign * 2**n + near for n in range(70) for near in (-1, 0, 1) for sign in (1, -1)]
+        self.assert_same(powers)
+        self.assert_same([powers])
+        self.assert_same([[number, number] for number in powers])
+        self.assert_same([{"a": number, "b": number} for number in powers])
+        self.assert_same([[number, None] for number in powers])
+
+    def test_floats(self):
+        floats = [0.0, 1.5, -2.25, 1e300, 5e-324, float("inf"), -float("inf")]
+        self.assert_same([*floats, floats, dict.fromkeys("abc", 0.1), (0.5, 1.5), [0.5, None]])
+
+    def test_texts(self):
+        """Of all lengths, with and without what makes them other than ASCII or not a plain text."""
+        for length in range(70):
+            text = "a text that has no end"[:length].ljust(length, "-")
+            texts = [text, text + "é", "€" + text, text + "\U0001f600", text + "\x7f"]
+            self.assert_same(texts)
+            self.assert_same([texts, [*texts, None], dict.fromkeys(texts, 1), dict.fromkeys(texts)])
+            self.assert_same([dict(zip(texts, texts)), tuple(texts)])
+        for length in range(1, 70):
+            for at in {0, 1, length // 2, length - 2, length - 1} & set(range(length)):
+                text = "x" * at + "\0" + "y" * (length - at - 1)
+                self.assert_same([text, [text], [text, None], {text: 1}, {"a": text}, {text: text}])
 
 
 class Kept(unittest.TestCase):

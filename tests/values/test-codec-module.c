@@ -2,7 +2,7 @@
 /* The module _test_codec: the codec as Python tests see it, beside GLib's own GVariant. */
 #include "config.h"
 
-#include "pyisolate-codec-lists.h"
+#include "pyisolate-codec-objects.h"
 #include "pyisolate-codec-private.h"
 #include "pyisolate-value-private.h"
 
@@ -266,17 +266,24 @@ check (PyObject *module,
   Py_RETURN_NONE;
 }
 
-/* Whether they were known. */
+/* know_objects(bool) → which of them the codec can look into */
 static PyObject *
-know_lists (PyObject *module,
-            PyObject *known)
+know_objects (PyObject *module,
+              PyObject *known)
 {
-  static gboolean were_known = -1;
+  static CodecKnown had;
+  static gboolean is_kept;
 
-  if (were_known < 0)
-    were_known = _pyisolate_lists_are_known;
-  _pyisolate_lists_are_known = were_known && known == Py_True;
-  return PyBool_FromLong (were_known);
+  if (!is_kept)
+    had = _pyisolate_known;
+  is_kept = TRUE;
+  if (known == Py_True)
+    _pyisolate_known = had;
+  else
+    memset (&_pyisolate_known, 0, sizeof _pyisolate_known);
+  return Py_BuildValue ("{sNsNsNsNsN}", "list", PyBool_FromLong (had.lists), "tuple", PyBool_FromLong (had.tuples),
+                        "float", PyBool_FromLong (had.floats), "int", PyBool_FromLong (had.ints != CODEC_INTS_UNKNOWN),
+                        "str", PyBool_FromLong (had.ascii != 0));
 }
 
 static PyMethodDef functions[] = {
@@ -291,7 +298,7 @@ static PyMethodDef functions[] = {
   { "glib_print", glib_print, METH_VARARGS, NULL },
   { "glib_serialise", glib_serialise, METH_VARARGS, NULL },
   { "check", check, METH_VARARGS, NULL },
-  { "know_lists", know_lists, METH_O, NULL },
+  { "know_objects", know_objects, METH_O, NULL },
   { NULL }
 };
 

@@ -319,6 +319,27 @@ class Limits(unittest.TestCase):
         with self.assertRaises(ValueError):
             codec.decode(bytes(LIMIT + 1))
 
+    def test_limit_by_what_is_short(self):
+        """What is short goes where no room was asked for: it counts there, too."""
+        for pack in (lambda n: [bytes(n), None], lambda n: {"a": bytes(n), "b": None, "c": 1.5}):
+            rest = len(codec.encode(pack(2**16))) - 2**16
+            # Offsets are wider in what is so large, and the padding may be another.
+            fits, too_large = LIMIT - rest - 32, LIMIT
+            while too_large - fits > 1:
+                middle = (fits + too_large) // 2
+                fits, too_large = (middle, too_large) if self.fits(pack(middle)) else (fits, middle)
+            self.assertGreater(len(codec.encode(pack(fits))), LIMIT - 8)
+            for more in (8, 40, 64):
+                self.assertFalse(self.fits(pack(fits + more)))
+
+    def fits(self, value):
+        try:
+            self.assertLessEqual(len(codec.encode(value)), LIMIT)
+        except ValueError as error:
+            self.assertRegex(str(error), "bytes or more at once")
+            return False
+        return True
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -7,7 +7,7 @@
  */
 #include "config.h"
 
-#include "pyisolate-codec-lists.h"
+#include "pyisolate-codec-objects.h"
 #include "pyisolate-codec-reader.h"
 
 
@@ -52,7 +52,7 @@ fill_list (Decoder                 *self,
       PyObject *object = _pyisolate_decoder_node (self, item, data + i * item->fixed_size,
                                                   item->fixed_size);
 
-      if (object == NULL || PyList_SetItem (list, i, object) < 0)
+      if (object == NULL || !_pyisolate_list_fill (list, i, object))
         return FALSE;
     }
   return TRUE;
@@ -98,7 +98,7 @@ decode_items (Decoder                 *self,
         object = decoder_value (self, item, data + start, length);
       else
         _pyisolate_decoder_malformed ("an array with bad offsets");
-      if (object == NULL || PyList_SetItem (list, i, object) < 0)
+      if (object == NULL || !_pyisolate_list_fill (list, i, object))
         Py_CLEAR (list);
     }
   return list;
@@ -167,7 +167,7 @@ decode_members (Decoder                 *self,
         member = decoder_value (self, &node[i], data + start, length);
       else
         _pyisolate_decoder_malformed ("a struct with bad offsets");
-      if (member == NULL || PyTuple_SetItem (tuple, n, member) < 0)
+      if (member == NULL || !_pyisolate_tuple_fill (tuple, n, member))
         Py_CLEAR (tuple);
       i += node[i].span;
     }

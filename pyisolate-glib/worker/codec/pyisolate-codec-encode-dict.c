@@ -5,8 +5,8 @@
 
 #include "pyisolate-codec-writer.h"
 
-/* The value of an entry of one exact basic type. */
-static Typed
+/* The value of an entry of one exact basic type. What is not a text goes into the slack. */
+static inline Typed
 encode_typed_value (Encoder      *self,
                     PyObject     *value,
                     PyTypeObject *type)
@@ -16,27 +16,22 @@ encode_typed_value (Encoder      *self,
 
   if (type == &PyFloat_Type)
     {
-      double number = PyFloat_AsDouble (value);
+      double number = _pyisolate_float_value (value);
 
-      if (!encoder_align (self, 8, 8))
-        return TYPED_FAILED;
+      encoder_pad (self, 8);
       encoder_put (self, &number, 8);
     }
   else if (type == &PyLong_Type)
     {
-      int overflow;
-      gint64 number = PyLong_AsLongLongAndOverflow (value, &overflow);
+      gint64 number;
 
-      if (overflow != 0)
+      if (!_pyisolate_int_value (value, &number))
         return TYPED_NO;
-      if (!encoder_align (self, 8, 8))
-        return TYPED_FAILED;
+      encoder_pad (self, 8);
       encoder_put (self, &number, 8);
     }
   else if (type == &PyBool_Type)
     {
-      if (!encoder_reserve (self, 1))
-        return TYPED_FAILED;
       self->data[self->len++] = value == Py_True;
     }
   else
@@ -48,24 +43,41 @@ encode_typed_value (Encoder      *self,
         return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
       if (!encoder_reserve (self, (gsize) length + 1))
         return TYPED_FAILED;
-      encoder_put (self, utf8, (gsize) length + 1);
+      encoder_put_short (self, utf8, (gsize) length + 1);
     }
   return TYPED_DONE;
 }
 
-/* Closes a dict entry, whose key ended at @key_end: the one offset that it has. */
-static inline gboolean
+/* The key of an entry, which begins aligned. TYPED_NO: it is not a plain string. */
+static inline Typed
+encode_key (Encoder  *self,
+            PyObject *key,
+            guint     alignment,
+            gsize    *entry)
+{
+  Py_ssize_t length;
+  const char *utf8 = NULL;
+
+  if (Py_TYPE (key) == &PyUnicode_Type)
+    utf8 = encoder_string_utf8 (key, &length);
+  if (utf8 == NULL)
+    return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
+  if (!encoder_align (self, alignment, (gsize) length + 1))
+    return TYPED_FAILED;
+  *entry = self->len;
+  encoder_put_short (self, utf8, (gsize) length + 1);
+  return TYPED_DONE;
+}
+
+/* Closes a dict entry, whose key ended at @key_end: the one offset that it has, in the slack. */
+static inline void
 encode_entry_end (Encoder *self,
                   gsize    entry,
                   gsize    key_end)
 {
   gsize body = self->len - entry;
-  guint width = _pyisolate_offset_width (_pyisolate_framed_size (body, 1));
 
-  if (!encoder_reserve (self, width))
-    return FALSE;
-  encoder_put_offset (self, key_end - entry, width);
-  return TRUE;
+  encoder_put_offset (self, key_end - entry, _pyisolate_offset_width (_pyisolate_framed_size (body, 1)));
 }
 
 static Typed
@@ -84,26 +96,16 @@ encode_typed_entries (Encoder      *self,
   start = self->len;
   while (PyDict_Next (dict, &position, &key, &value))
     {
-      const char *utf8 = NULL;
-      Py_ssize_t length;
       gsize entry, key_end;
-      Typed typed;
+      Typed typed = encode_key (self, key, alignment, &entry);
 
-      if (Py_TYPE (key) == &PyUnicode_Type)
-        utf8 = encoder_string_utf8 (key, &length);
-      if (utf8 == NULL)
-        return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
-      if (!encoder_align (self, alignment, (gsize) length + 1))
-        return TYPED_FAILED;
-
-      entry = self->len;
-      encoder_put (self, utf8, (gsize) length + 1);
       key_end = self->len;
-      typed = encode_typed_value (self, value, type);
+      if (typed == TYPED_DONE)
+        typed = encode_typed_value (self, value, type);
       if (typed != TYPED_DONE)
         return typed;
-      if (!encode_entry_end (self, entry, key_end)
-          || !encoder_push_end (self, self->len - start))
+      encode_entry_end (self, entry, key_end);
+      if (!encoder_push_end (self, self->len - start))
         return TYPED_FAILED;
     }
   return _pyisolate_encoder_close (self, start, mark, FALSE) ? TYPED_DONE : TYPED_FAILED;
@@ -174,27 +176,48 @@ _pyisolate_encoder_has_plain_keys (PyObject *dict)
   return 1;
 }
 
+/* Registered encoders run in between and may change the dict. */
+static gboolean
+encode_any_value (Encoder  *self,
+                  PyObject *dict,
+                  PyObject *key,
+                  PyObject *value)
+{
+  Py_ssize_t n_items = PyDict_Size (dict);
+  gboolean done;
+
+  Py_INCREF (key);
+  Py_INCREF (value);
+  done = _pyisolate_encoder_other_variant (self, value) && encoder_reserve (self, 0);
+  Py_DECREF (key);
+  Py_DECREF (value);
+  if (done && PyDict_Size (dict) != n_items)
+    {
+      PyErr_SetString (PyExc_RuntimeError, "a dict changed while it was being encoded");
+      return FALSE;
+    }
+  return done;
+}
+
 /* TYPED_NO: the key is not a plain string. */
-static Typed
+static inline Typed
 encode_entry (Encoder  *self,
+              PyObject *dict,
               PyObject *key,
               PyObject *value)
 {
-  Py_ssize_t length;
-  const char *utf8 = NULL;
   gsize entry, key_end;
+  Typed typed = encode_key (self, key, 8, &entry);
 
-  if (Py_TYPE (key) == &PyUnicode_Type)
-    utf8 = encoder_string_utf8 (key, &length);
-  if (utf8 == NULL)
-    return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
-  if (!encoder_align (self, 8, (gsize) length + 1))
-    return TYPED_FAILED;
-  entry = self->len;
-  encoder_put (self, utf8, (gsize) length + 1);
+  if (typed != TYPED_DONE)
+    return typed;
   key_end = self->len;
-  return encoder_next_variant (self, value) && encode_entry_end (self, entry, key_end)
-           ? TYPED_DONE : TYPED_FAILED;
+  typed = encoder_short_variant (self, value);
+  if (typed == TYPED_NO)
+    typed = encode_any_value (self, dict, key, value) ? TYPED_DONE : TYPED_FAILED;
+  if (typed == TYPED_DONE)
+    encode_entry_end (self, entry, key_end);
+  return typed;
 }
 
 static Typed
@@ -203,7 +226,6 @@ encode_entries (Encoder  *self,
                 StepKind  kind)
 {
   gsize mark = self->n_ends;
-  Py_ssize_t n_items = PyDict_Size (dict);
   EncoderStep *step = encoder_push_step (self, kind);
   Py_ssize_t position = 0;
   PyObject *key, *value;
@@ -216,22 +238,12 @@ encode_entries (Encoder  *self,
     {
       Typed typed;
 
-      /* Registered encoders run in between and may change the dict. */
-      Py_INCREF (key);
-      Py_INCREF (value);
       step->key = key;
-      typed = encode_entry (self, key, value);
-      if (typed == TYPED_DONE && !encoder_push_end (self, self->len - start))
-        typed = TYPED_FAILED;
-      Py_DECREF (key);
-      Py_DECREF (value);
-      if (typed == TYPED_DONE && PyDict_Size (dict) != n_items)
-        {
-          PyErr_SetString (PyExc_RuntimeError, "a dict changed while it was being encoded");
-          typed = TYPED_FAILED;
-        }
+      typed = encode_entry (self, dict, key, value);
       if (typed != TYPED_DONE)
         return typed;
+      if (!encoder_push_end (self, self->len - start))
+        return TYPED_FAILED;
     }
   self->n_steps--;
   return _pyisolate_encoder_close (self, start, mark, FALSE) ? TYPED_DONE : TYPED_FAILED;

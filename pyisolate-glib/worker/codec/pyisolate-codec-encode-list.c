@@ -3,7 +3,6 @@
  * to be mixed the buffer is wound back: only flat data is ever written twice. */
 #include "config.h"
 
-#include "pyisolate-codec-lists.h"
 #include "pyisolate-codec-writer.h"
 
 static Typed
@@ -22,12 +21,8 @@ encode_ints (Encoder   *self,
     {
       PyObject *item = _pyisolate_list_item (list, places, i);
       gint64 number;
-      int overflow;
 
-      if (Py_TYPE (item) != &PyLong_Type)
-        return TYPED_NO;
-      number = PyLong_AsLongLongAndOverflow (item, &overflow);
-      if (overflow != 0)
+      if (Py_TYPE (item) != &PyLong_Type || !_pyisolate_int_value (item, &number))
         return TYPED_NO;
       memcpy (out + i * 8, &number, 8);
     }
@@ -55,7 +50,7 @@ encode_floats (Encoder   *self,
 
       if (Py_TYPE (item) != &PyFloat_Type)
         return TYPED_NO;
-      number = PyFloat_AsDouble (item);
+      number = _pyisolate_float_value (item);
       memcpy (out + i * 8, &number, 8);
     }
   self->len += n_items * 8;
@@ -106,7 +101,7 @@ encode_strings (Encoder   *self,
         return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
       if (!encoder_reserve (self, (gsize) length + 1))
         return TYPED_FAILED;
-      encoder_put (self, utf8, (gsize) length + 1);
+      encoder_put_short (self, utf8, (gsize) length + 1);
       if (!encoder_push_end (self, self->len - start))
         return TYPED_FAILED;
     }
@@ -124,7 +119,7 @@ encode_typed_list (Encoder   *self,
 {
   gsize len = self->len;
   gsize mark = self->n_ends;
-  PyTypeObject *type = Py_TYPE (PyList_GetItem (list, 0));
+  PyTypeObject *type = Py_TYPE (_pyisolate_list_item (list, _pyisolate_list_places (list), 0));
   Typed typed = TYPED_NO;
 
   if (type == &PyLong_Type)
@@ -145,6 +140,26 @@ encode_typed_list (Encoder   *self,
 }
 
 static gboolean
+encode_mixed_item (Encoder  *self,
+                   PyObject *item)
+{
+  Typed typed;
+  gboolean done;
+
+  if (!encoder_reserve (self, 0))
+    return FALSE;
+  typed = encoder_short_variant (self, item);
+  if (typed != TYPED_NO)
+    return typed == TYPED_DONE;
+
+  /* Registered encoders may change the list. */
+  Py_INCREF (item);
+  done = _pyisolate_encoder_other_variant (self, item);
+  Py_DECREF (item);
+  return done;
+}
+
+static gboolean
 encode_mixed_list (Encoder  *self,
                    PyObject *list,
                    StepKind  kind,
@@ -157,18 +172,12 @@ encode_mixed_list (Encoder  *self,
   if (!encoder_align (self, 8, 0))
     return FALSE;
   start = self->len;
-  /* Registered encoders run in between and may change the list. */
-  for (Py_ssize_t i = 0; i < PyList_Size (list); i++)
+  for (Py_ssize_t i = 0; i < _pyisolate_list_size (list); i++)
     {
-      PyObject *item = PyList_GetItem (list, i);
-      gboolean done;
-
       step->index = i;
       step->key = keys != NULL ? PyList_GetItem (keys, i) : NULL;
-      Py_INCREF (item);
-      done = encoder_next_variant (self, item) && encoder_push_end (self, self->len - start);
-      Py_DECREF (item);
-      if (!done)
+      if (!encode_mixed_item (self, _pyisolate_list_item (list, _pyisolate_list_places (list), i))
+          || !encoder_push_end (self, self->len - start))
         return FALSE;
     }
   self->n_steps--;
@@ -184,7 +193,7 @@ _pyisolate_encoder_list (Encoder  *self,
                          PyObject *keys)
 {
   PyIsolateDepth depth = self->depth;
-  Py_ssize_t n_items = PyList_Size (list);
+  Py_ssize_t n_items = _pyisolate_list_size (list);
   Typed typed;
 
   if (!_pyisolate_depth_enter_array (&self->depth))
@@ -209,12 +218,12 @@ static gboolean
 tuple_fits_signature (PyObject *tuple,
                       int      *budget)
 {
-  Py_ssize_t n_items = PyTuple_Size (tuple);
+  Py_ssize_t n_items = _pyisolate_tuple_size (tuple);
 
   *budget -= 2;
   for (Py_ssize_t i = 0; i < n_items && *budget >= 0; i++)
     {
-      PyObject *item = PyTuple_GetItem (tuple, i);
+      PyObject *item = _pyisolate_tuple_item (tuple, i);
 
       if (!PyTuple_CheckExact (item))
         *budget -= 5;
@@ -247,7 +256,7 @@ encode_members (Encoder           *self,
 {
   gsize start = self->len;
   gsize mark = self->n_ends;
-  Py_ssize_t n_items = PyTuple_Size (tuple);
+  Py_ssize_t n_items = _pyisolate_tuple_size (tuple);
   EncoderStep *step = encoder_push_step (self, item_names != NULL ? STEP_ATTRIBUTE : STEP_INDEX);
   guint alignment = 1;
   gboolean fixed = TRUE;
@@ -258,7 +267,7 @@ encode_members (Encoder           *self,
 
       step->index = i;
       step->name = item_names != NULL ? item_names[i] : NULL;
-      shape = _pyisolate_encoder_natural (self, PyTuple_GetItem (tuple, i));
+      shape = _pyisolate_encoder_natural (self, _pyisolate_tuple_item (tuple, i));
       if (shape < 0)
         return -1;
 
@@ -319,7 +328,7 @@ _pyisolate_encoder_tuple (Encoder  *self,
 {
   int budget = PYISOLATE_VALUE_MAX_SIGNATURE;
 
-  if (PyTuple_Size (tuple) == 0)
+  if (_pyisolate_tuple_size (tuple) == 0)
     return _pyisolate_encoder_constant (self, PYISOLATE_TAG_EMPTY_TUPLE);
   if (!tuple_fits_signature (tuple, &budget))
     return encode_long_tuple (self, tuple);

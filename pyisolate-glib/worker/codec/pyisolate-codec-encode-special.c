@@ -48,7 +48,7 @@ encode_bytearray (Encoder  *self,
   PyObject *bytes = PyBytes_FromObject (value);
   EncodedShape shape;
 
-  if (bytes == NULL || !_pyisolate_encoder_is_long (self, PyBytes_Size (bytes)))
+  if (bytes == NULL || !encoder_is_long (self, PyBytes_Size (bytes)))
     return encode_tagged (self, PYISOLATE_TAG_BYTEARRAY, bytes);
   shape = _pyisolate_encoder_long (self, PYISOLATE_TAG_BYTEARRAY, PyBytes_AsString (bytes),
                                    PyBytes_Size (bytes));

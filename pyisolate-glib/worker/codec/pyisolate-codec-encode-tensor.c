@@ -10,17 +10,8 @@
 #include "pyisolate-codec-array.h"
 #include "pyisolate-codec-writer.h"
 
-/* Up to here a copy into the value is faster than a piece of memory; docs/protocol.md has the curve. */
-#define MAX_INLINE 8192
 /* Copying this much takes long enough to let other threads run. */
 #define LONG_COPY (256 * 1024)
-
-gboolean
-_pyisolate_encoder_is_long (Encoder *self,
-                            gsize    size)
-{
-  return size > MAX_INLINE && self->parcel != NULL && self->parcel->allocate != NULL;
-}
 
 /* --- Memory --- */
 
@@ -236,14 +227,14 @@ encode_array (Encoder    *self,
   if (find_memory (self, array, low, high, &offset, &index))
     return put_tensor (self, array, offset, index, NULL, 0);
 
-  if (high - low > MAX_INLINE && !move_storage (self, array, tensor))
+  if (high - low > ENCODER_MAX_INLINE && !move_storage (self, array, tensor))
     return -1;
   if (tensor != NULL && find_memory (self, array, low, high, &offset, &index))
     return put_tensor (self, array, offset, index, NULL, 0);
 
   window = n_items > 0 ? array->data + low : (const guint8 *) "";
   size = high - low;
-  if (size <= MAX_INLINE || self->parcel == NULL || self->parcel->allocate == NULL)
+  if (size <= ENCODER_MAX_INLINE || self->parcel == NULL || self->parcel->allocate == NULL)
     return put_tensor (self, array, -low, 0, window, size);
   if (copy_to_memory (self, window, size, &index) < 0)
     return -1;

@@ -11,36 +11,29 @@
 /* --- Variants --- */
 
 gboolean
-_pyisolate_encoder_variant (Encoder  *self,
-                            PyObject *value)
+_pyisolate_encoder_other_variant (Encoder  *self,
+                                  PyObject *value)
 {
   PyIsolateDepth depth = self->depth;
   gsize sign = self->signature_len;
   gsize sign_len;
-  Typed typed;
 
   if (!_pyisolate_depth_enter_variant (&self->depth))
     {
       _pyisolate_encoder_too_deep (self);
       return FALSE;
     }
-  if (!encoder_align (self, 8, 0))
+  if (!encoder_align (self, 8, 0) || _pyisolate_encoder_natural (self, value) < 0)
     return FALSE;
 
-  typed = encoder_short_variant (self, value);
-  if (typed == TYPED_NO)
-    {
-      if (_pyisolate_encoder_natural (self, value) < 0)
-        return FALSE;
-      sign_len = self->signature_len - sign;
-      if (!encoder_reserve (self, sign_len + 1))
-        return FALSE;
-      self->data[self->len++] = 0;
-      encoder_put (self, self->signature + sign, sign_len);
-      self->signature_len = sign;
-    }
+  sign_len = self->signature_len - sign;
+  if (!encoder_reserve (self, sign_len + 1))
+    return FALSE;
+  self->data[self->len++] = 0;
+  encoder_put_short (self, self->signature + sign, sign_len);
+  self->signature_len = sign;
   self->depth = depth;
-  return typed != TYPED_FAILED;
+  return TRUE;
 }
 
 /* --- Basic types --- */
@@ -56,7 +49,7 @@ encode_string (Encoder  *self,
 
   if (G_LIKELY (utf8 != NULL))
     {
-      if (_pyisolate_encoder_is_long (self, length))
+      if (encoder_is_long (self, length))
         return _pyisolate_encoder_long (self, PYISOLATE_TAG_STR, utf8, length);
       if (!encoder_reserve (self, (gsize) length + 1))
         return -1;
@@ -79,12 +72,11 @@ static EncodedShape
 encode_int (Encoder  *self,
             PyObject *value)
 {
-  int overflow;
-  gint64 number = PyLong_AsLongLongAndOverflow (value, &overflow);
+  gint64 number;
   PyObject *digits;
   EncodedShape shape;
 
-  if (G_LIKELY (overflow == 0))
+  if (G_LIKELY (_pyisolate_int_value (value, &number)))
     {
       if (!encoder_align (self, 8, 8))
         return -1;
@@ -105,7 +97,7 @@ static EncodedShape
 encode_float (Encoder  *self,
               PyObject *value)
 {
-  double number = PyFloat_AsDouble (value);
+  double number = _pyisolate_float_value (value);
 
   if (!encoder_align (self, 8, 8))
     return -1;
@@ -134,7 +126,7 @@ encode_bytes (Encoder  *self,
 
   if (PyBytes_AsStringAndSize (value, &bytes, &length) < 0)
     return -1;
-  if (_pyisolate_encoder_is_long (self, length))
+  if (encoder_is_long (self, length))
     return _pyisolate_encoder_long (self, PYISOLATE_TAG_BYTES, bytes, length);
   if (!_pyisolate_depth_enter_array (&self->depth))
     return _pyisolate_encoder_too_deep (self);
@@ -264,8 +256,9 @@ encoder_init (Encoder         *self,
 {
   _pyisolate_encoder_begin (self);
   self->len = 0;
-  self->ends = NULL;
-  self->n_ends = self->ends_capacity = 0;
+  self->ends = self->first_ends;
+  self->n_ends = 0;
+  self->ends_capacity = G_N_ELEMENTS (self->first_ends);
   self->signature_len = 0;
   self->depth = (PyIsolateDepth) { 0, 0, 0 };
   self->parcel = parcel;
@@ -281,8 +274,9 @@ encoder_finish (Encoder *self,
                 guint    n_fds,
                 guint    n_memories)
 {
-  g_free (self->ends);
-  if (success)
+  if (self->ends != self->first_ends)
+    g_free (self->ends);
+  if (success && _pyisolate_encoder_fits (self))
     return _pyisolate_encoder_take (self);
 
   _pyisolate_encoder_drop (self);
@@ -302,7 +296,7 @@ _pyisolate_codec_encode_value (PyObject   *value,
   g_assert (value != NULL && what != NULL);
 
   encoder_init (&encoder, what, parcel);
-  return encoder_finish (&encoder, _pyisolate_encoder_variant (&encoder, value), n_fds,
+  return encoder_finish (&encoder, encoder_variant (&encoder, value), n_fds,
                          n_memories);
 }
 
@@ -319,7 +313,7 @@ encode_args (Encoder  *self,
   for (Py_ssize_t i = 0; i < n_args; i++)
     {
       step->index = i;
-      if (!_pyisolate_encoder_variant (self, PyTuple_GetItem (args, i))
+      if (!encoder_variant (self, PyTuple_GetItem (args, i))
           || !encoder_push_end (self, self->len))
         return FALSE;
     }

@@ -52,6 +52,25 @@ _pyisolate_encoder_drop (Encoder *self)
     g_free (self->data);
 }
 
+static gboolean
+check_size (Encoder *self,
+            gsize    size)
+{
+  if (size <= PYISOLATE_VALUE_MAX_SIZE)
+    return TRUE;
+  _pyisolate_encoder_fail (self, PyExc_ValueError,
+                           "cannot send %" G_GSIZE_FORMAT " bytes or more at once, the limit is %d",
+                           size, PYISOLATE_VALUE_MAX_SIZE);
+  return FALSE;
+}
+
+/* Whether all that was written can be sent. */
+gboolean
+_pyisolate_encoder_fits (Encoder *self)
+{
+  return check_size (self, self->len);
+}
+
 gboolean
 _pyisolate_encoder_grow (Encoder *self,
                          gsize    n_bytes)
@@ -60,16 +79,10 @@ _pyisolate_encoder_grow (Encoder *self,
   gsize capacity = MAX (self->capacity * 2, FIRST_CAPACITY);
   guint8 *data;
 
-  if (needed > PYISOLATE_VALUE_MAX_SIZE)
-    {
-      _pyisolate_encoder_fail (self, PyExc_ValueError,
-                               "cannot send %" G_GSIZE_FORMAT " bytes or more at once, "
-                               "the limit is %d",
-                               needed, PYISOLATE_VALUE_MAX_SIZE);
-      return FALSE;
-    }
+  if (!check_size (self, needed))
+    return FALSE;
 
-  capacity = CLAMP (capacity, needed, PYISOLATE_VALUE_MAX_SIZE);
+  capacity = CLAMP (capacity, needed + ENCODER_SLACK, PYISOLATE_VALUE_MAX_SIZE + ENCODER_SLACK);
   data = g_try_realloc (self->is_spare ? NULL : self->data, capacity);
   if (data == NULL)
     {
@@ -90,17 +103,36 @@ _pyisolate_encoder_grow (Encoder *self,
 gboolean
 _pyisolate_encoder_grow_ends (Encoder *self)
 {
-  gsize capacity = MAX (self->ends_capacity * 2, 64);
-  guint32 *ends = g_try_realloc_n (self->ends, capacity, sizeof *ends);
+  gsize capacity = self->ends_capacity * 2;
+  gboolean is_first = self->ends == self->first_ends;
+  guint32 *ends = g_try_realloc_n (is_first ? NULL : self->ends, capacity, sizeof *ends);
 
   if (ends == NULL)
     {
       PyErr_NoMemory ();
       return FALSE;
     }
+  if (is_first)
+    memcpy (ends, self->first_ends, sizeof self->first_ends);
   self->ends = ends;
   self->ends_capacity = capacity;
   return TRUE;
+}
+
+/* @step: 1 or -1, to the next of @ends */
+static inline void
+put_offsets (guint8        *to,
+             const guint32 *ends,
+             gssize         step,
+             gsize          n_offsets,
+             guint          width)
+{
+  for (gsize i = 0; i < n_offsets; i++)
+    {
+      guint32 little = GUINT32_TO_LE (ends[(gssize) i * step]);
+
+      memcpy (to + i * width, &little, width);
+    }
 }
 
 /* Appends the offsets above @mark to the container that began at @start. */
@@ -113,11 +145,20 @@ _pyisolate_encoder_close (Encoder *self,
   gsize n_offsets = self->n_ends - mark;
   gsize total = _pyisolate_framed_size (self->len - start, n_offsets);
   guint width = _pyisolate_offset_width (total);
+  const guint32 *ends = &self->ends[reversed ? self->n_ends - 1 : mark];
+  gssize step = reversed ? -1 : 1;
+  guint8 *to;
 
   if (!encoder_reserve (self, n_offsets * width))
     return FALSE;
-  for (gsize i = 0; i < n_offsets; i++)
-    encoder_put_offset (self, self->ends[reversed ? self->n_ends - 1 - i : mark + i], width);
+  to = self->data + self->len;
+  if (width == 1)
+    put_offsets (to, ends, step, n_offsets, 1);
+  else if (width == 2)
+    put_offsets (to, ends, step, n_offsets, 2);
+  else
+    put_offsets (to, ends, step, n_offsets, 4);
+  self->len += n_offsets * width;
   self->n_ends = mark;
   return TRUE;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "pyisolate-codec-internal.h"
+#include "pyisolate-codec-objects.h"
 
 G_BEGIN_DECLS
 
@@ -14,6 +15,9 @@ typedef enum {
   STEP_ELEMENT,   /* {…}: an element of a set, a key of a dict */
   STEP_INSIDE,    /* nothing: a level that only our form has */
 } StepKind;
+
+/* Up to here a copy into the value is faster than a piece of memory; docs/protocol.md has the curve. */
+#define ENCODER_MAX_INLINE 8192
 
 /* Where the encoder is, for messages. */
 typedef struct {
@@ -31,6 +35,7 @@ typedef struct {
   guint32       *ends; /* a stack of framing offsets, relative to their containers */
   gsize          n_ends;
   gsize          ends_capacity;
+  guint32        first_ends[64]; /* where it begins */
   char           signature[(PYISOLATE_VALUE_MAX_LEVELS + 1) * PYISOLATE_VALUE_MAX_SIGNATURE];
   gsize          signature_len; /* the types of the unfinished variants, one after another */
   PyIsolateDepth depth;
@@ -62,8 +67,9 @@ typedef struct {
   gsize          start;
 } EncoderTag;
 
-gboolean     _pyisolate_encoder_variant     (Encoder           *self,
-                                             PyObject          *value);
+/* @value is none of encoder_short_variant()'s, or too deep. */
+gboolean     _pyisolate_encoder_other_variant (Encoder         *self,
+                                               PyObject        *value);
 EncodedShape _pyisolate_encoder_natural     (Encoder           *self,
                                              PyObject          *value);
 EncodedShape _pyisolate_encoder_constant    (Encoder           *self,
@@ -88,8 +94,6 @@ EncodedShape _pyisolate_encoder_vardict     (Encoder           *self,
 EncodedShape _pyisolate_encoder_array       (Encoder           *self,
                                              PyObject          *value,
                                              CodecKind          kind);
-gboolean     _pyisolate_encoder_is_long     (Encoder           *self,
-                                             gsize              size);
 EncodedShape _pyisolate_encoder_long        (Encoder           *self,
                                              const char        *tag,
                                              const void        *data,
@@ -114,6 +118,7 @@ int          _pyisolate_encoder_too_deep    (Encoder           *self);
 gboolean     _pyisolate_encoder_grow        (Encoder           *self,
                                              gsize              n_bytes);
 gboolean     _pyisolate_encoder_grow_ends   (Encoder           *self);
+gboolean     _pyisolate_encoder_fits        (Encoder           *self);
 void         _pyisolate_encoder_begin       (Encoder           *self);
 GBytes      *_pyisolate_encoder_take        (Encoder           *self);
 void         _pyisolate_encoder_drop        (Encoder           *self);
@@ -125,14 +130,45 @@ void         _pyisolate_encoder_unpack      (Encoder           *self,
                                              guint              n_fds,
                                              guint              n_memories);
 
+/* Whether one of the characters of a text inside of its object is a NUL: bytes before them may be looked at, too. */
+static inline gboolean
+encoder_ascii_has_nul (const char *text,
+                       gsize       length)
+{
+  const guint64 ones = G_GUINT64_CONSTANT (0x0101010101010101);
+  const guint64 highs = ones << 7;
+  guint64 word, found = 0;
+
+  if (length > 4 * sizeof word)
+    return memchr (text, 0, length) != NULL;
+  if (length == 0)
+    return FALSE;
+
+  for (gsize i = 0; i + sizeof word < length; i += sizeof word)
+    {
+      memcpy (&word, text + i, sizeof word);
+      found |= (word - ones) & ~word;
+    }
+  memcpy (&word, text + length - sizeof word, sizeof word);
+  word = GUINT64_FROM_LE (word);
+  if (length < sizeof word)
+    word |= ones >> (8 * length);
+  found |= (word - ones) & ~word;
+  return (found & highs) != 0;
+}
+
 /* The UTF-8 of a string that D-Bus can carry. NULL: it holds a NUL or a lone surrogate, or, when
  * an exception is set, something else failed. */
 static inline const char *
 encoder_string_utf8 (PyObject   *string,
                      Py_ssize_t *length)
 {
-  const char *utf8 = PyUnicode_AsUTF8AndSize (string, length);
+  const char *utf8 = _pyisolate_text_ascii (string, length);
 
+  if (G_LIKELY (utf8 != NULL))
+    return G_LIKELY (!encoder_ascii_has_nul (utf8, *length)) ? utf8 : NULL;
+
+  utf8 = PyUnicode_AsUTF8AndSize (string, length);
   if (G_UNLIKELY (utf8 == NULL))
     {
       if (PyErr_ExceptionMatches (PyExc_UnicodeError))
@@ -156,27 +192,37 @@ encoder_count_memories (const PyIsolateParcel *parcel)
   return (*parcel->memories)->len;
 }
 
+/* Behind what was reserved there is room for this much, so that one look is enough for an entry with a number. What is put there
+ * may be more than can be sent: that is seen at the end. */
+#define ENCODER_SLACK 64
+
 static inline gboolean
 encoder_reserve (Encoder *self,
                  gsize    n_bytes)
 {
-  if (G_LIKELY (n_bytes <= self->capacity - self->len))
+  if (G_LIKELY (n_bytes + ENCODER_SLACK <= self->capacity - self->len))
     return TRUE;
   return _pyisolate_encoder_grow (self, n_bytes);
 }
 
-/* Pads with zeros up to @alignment and leaves room for @n_bytes. */
+/* Pads with zeros up to @alignment, into the slack. */
+static inline void
+encoder_pad (Encoder *self,
+             guint    alignment)
+{
+  memset (self->data + self->len, 0, sizeof (guint64));
+  self->len = _pyisolate_align (self->len, alignment);
+}
+
+/* The same, and leaves room for @n_bytes. */
 static inline gboolean
 encoder_align (Encoder *self,
                guint    alignment,
                gsize    n_bytes)
 {
-  gsize aligned = _pyisolate_align (self->len, alignment);
-
-  if (!encoder_reserve (self, aligned - self->len + n_bytes))
+  if (G_UNLIKELY (!encoder_reserve (self, n_bytes)))
     return FALSE;
-  while (self->len < aligned)
-    self->data[self->len++] = 0;
+  encoder_pad (self, alignment);
   return TRUE;
 }
 
@@ -187,6 +233,36 @@ encoder_put (Encoder    *self,
 {
   memcpy (self->data + self->len, bytes, n_bytes);
   self->len += n_bytes;
+}
+
+/* The same for what is short most of the time. */
+static inline void
+encoder_put_short (Encoder    *self,
+                   const char *bytes,
+                   gsize       n_bytes)
+{
+  guint8 *to = self->data + self->len;
+
+  self->len += n_bytes;
+  if (n_bytes > 16)
+    {
+      memcpy (to, bytes, n_bytes);
+    }
+  else if (n_bytes >= 8)
+    {
+      memcpy (to, bytes, 8);
+      memcpy (to + n_bytes - 8, bytes + n_bytes - 8, 8);
+    }
+  else if (n_bytes >= 4)
+    {
+      memcpy (to, bytes, 4);
+      memcpy (to + n_bytes - 4, bytes + n_bytes - 4, 4);
+    }
+  else
+    {
+      for (gsize i = 0; i < n_bytes; i++)
+        to[i] = bytes[i];
+    }
 }
 
 static inline void
@@ -215,9 +291,13 @@ encoder_put_offset (Encoder *self,
                     guint    width)
 {
   guint32 little = GUINT32_TO_LE (offset);
+  guint8 *to = self->data + self->len;
 
-  memcpy (self->data + self->len, &little, width);
   self->len += width;
+  if (width == 1)
+    *to = offset;
+  else
+    memcpy (to, &little, width == 2 ? 2 : 4);
 }
 
 static inline EncoderStep *
@@ -231,13 +311,25 @@ encoder_push_step (Encoder *self,
   return step;
 }
 
-/* The variants that occur most, in one go: aligned already, and not nested. */
+/* Whether what is that long is better put into shared memory. */
+static inline gboolean
+encoder_is_long (Encoder *self,
+                 gsize    size)
+{
+  return G_UNLIKELY (size > ENCODER_MAX_INLINE) && self->parcel != NULL && self->parcel->allocate != NULL;
+}
+
+/* The variants that occur most, in one go, if it is one of those. No code of Python's runs meanwhile. What is not a text goes into
+ * the slack. */
 static inline Typed
 encoder_short_variant (Encoder  *self,
                        PyObject *value)
 {
   PyTypeObject *type = Py_TYPE (value);
 
+  if (G_UNLIKELY (self->depth.levels == PYISOLATE_VALUE_MAX_LEVELS))
+    return TYPED_NO;
+  encoder_pad (self, 8);
   if (type == &PyUnicode_Type)
     {
       Py_ssize_t length;
@@ -245,19 +337,27 @@ encoder_short_variant (Encoder  *self,
 
       if (utf8 == NULL)
         return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
-      if (_pyisolate_encoder_is_long (self, length))
+      if (encoder_is_long (self, length))
         return TYPED_NO;
       if (!encoder_reserve (self, (gsize) length + 3))
         return TYPED_FAILED;
-      encoder_put (self, utf8, (gsize) length + 1);
+      encoder_put_short (self, utf8, (gsize) length + 1);
       encoder_put (self, "\0s", 2);
       return TYPED_DONE;
     }
-  if (!encoder_reserve (self, sizeof PYISOLATE_TAG_NONE + 2))
-    return TYPED_FAILED;
+  if (type == &PyLong_Type)
+    {
+      gint64 number;
+
+      if (!_pyisolate_int_value (value, &number))
+        return TYPED_NO;
+      encoder_put (self, &number, 8);
+      encoder_put (self, "\0x", 2);
+      return TYPED_DONE;
+    }
   if (type == &PyFloat_Type)
     {
-      double number = PyFloat_AsDouble (value);
+      double number = _pyisolate_float_value (value);
 
       encoder_put (self, &number, 8);
       encoder_put (self, "\0d", 2);
@@ -268,17 +368,6 @@ encoder_short_variant (Encoder  *self,
       encoder_put (self, PYISOLATE_TAG_NONE "\0\0o", sizeof PYISOLATE_TAG_NONE + 2);
       return TYPED_DONE;
     }
-  if (type == &PyLong_Type)
-    {
-      int overflow;
-      gint64 number = PyLong_AsLongLongAndOverflow (value, &overflow);
-
-      if (overflow != 0)
-        return TYPED_NO;
-      encoder_put (self, &number, 8);
-      encoder_put (self, "\0x", 2);
-      return TYPED_DONE;
-    }
   if (type == &PyBool_Type)
     {
       encoder_put (self, value == Py_True ? "\1\0b" : "\0\0b", 3);
@@ -287,22 +376,18 @@ encoder_short_variant (Encoder  *self,
   return TYPED_NO;
 }
 
-/* A variant in a container; see encoder_short_variant(). */
 static inline gboolean
-encoder_next_variant (Encoder  *self,
-                      PyObject *value)
+encoder_variant (Encoder  *self,
+                 PyObject *value)
 {
-  if (self->depth.levels < PYISOLATE_VALUE_MAX_LEVELS)
-    {
-      Typed typed;
+  Typed typed;
 
-      if (!encoder_align (self, 8, 0))
-        return FALSE;
-      typed = encoder_short_variant (self, value);
-      if (G_LIKELY (typed != TYPED_NO))
-        return typed == TYPED_DONE;
-    }
-  return _pyisolate_encoder_variant (self, value);
+  if (!encoder_reserve (self, 0))
+    return FALSE;
+  typed = encoder_short_variant (self, value);
+  if (G_LIKELY (typed != TYPED_NO))
+    return typed == TYPED_DONE;
+  return _pyisolate_encoder_other_variant (self, value);
 }
 
 G_END_DECLS

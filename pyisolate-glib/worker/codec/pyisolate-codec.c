@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include "pyisolate-codec-array.h"
-#include "pyisolate-codec-lists.h"
+#include "pyisolate-codec-objects.h"
 
 PyObject *
 _pyisolate_codec_get (PyObject   *object,
@@ -47,7 +47,7 @@ _pyisolate_codec_init (PyObject *module)
     }
   interpreter = PyInterpreterState_Get ();
 
-  return _pyisolate_lists_init () && _pyisolate_codec_fd_init (module) && _pyisolate_codec_buffer_init ()
+  return _pyisolate_objects_init () && _pyisolate_codec_fd_init (module) && _pyisolate_codec_buffer_init ()
          && _pyisolate_tensor_init (module) && _pyisolate_share_init (module)
          && _pyisolate_codec_types_init (module);
 }
