@@ -165,12 +165,12 @@ _pyisolate_padding_is_zero (const guint8 *data,
   if (aligned > limit)
     return FALSE;
 #if G_BYTE_ORDER == G_LITTLE_ENDIAN
-  if (aligned >= sizeof (guint64) && aligned > offset && aligned - offset < sizeof (guint64))
+  if (aligned >= sizeof (guint64) && aligned - offset < sizeof (guint64))
     {
       guint64 last;
 
       memcpy (&last, data + aligned - sizeof last, sizeof last);
-      return last >> (64 - 8 * (aligned - offset)) == 0;
+      return last >> 8 >> (56 - 8 * (aligned - offset)) == 0; /* in two steps, as there may be none */
     }
 #endif
   for (; offset < aligned; offset++)

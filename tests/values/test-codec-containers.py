@@ -284,6 +284,35 @@ class Kept(unittest.TestCase):
             echo([300, 1000] * 10)
         self.assertEqual([sys.getrefcount(echo(n)) for n in (300, 1000)], before)
 
+    def test_types_at_other_depths(self):
+        """A type that was good where it stood before may be nested too deep here."""
+
+        def most(sign, members):
+            def decodes(n):
+                body = bytes(8 * members) + b"\0" + sign + b"\0v" * n
+                try:
+                    return codec.decode(body) is not None
+                except ValueError as error:
+                    self.assertRegex(str(error), "malformed value")
+                    return False
+
+            good = [n for n in range(80) if decodes(n)]
+            self.assertEqual(good, [n for n in reversed(range(80)) if decodes(n)][::-1])
+            self.assertEqual(good, list(range(len(good))))
+            return len(good)
+
+        self.assertEqual(most(b"(dd)", 2), most(b"d", 1) - 1)
+        self.assertEqual(most(b"((dd))", 2), most(b"(dd)", 2) - 1)
+        self.assertEqual(most(b"((dd)d)", 3), most(b"((dd))", 2))
+        self.assertEqual(most(b"a(dd)", 2), most(b"((dd))", 2))
+
+    def test_bad_short_types(self):
+        for sign in (b"(d", b"d)", b"()", b"aa", b"{sv}", b"a{vs}", b"mx", b"dd", b"(dd)d"):
+            for _ in range(2):
+                with self.assertRaisesRegex(ValueError, "malformed value"):
+                    codec.decode(bytes(16) + b"\0" + sign)
+            self.assertEqual(codec.decode(bytes(16) + b"\0(dd)"), (0.0, 0.0))
+
     def test_results_are_apart(self):
         """The encoder's buffer is used again: what it gave before stays as it was."""
         values = [{"n": i, "text": "x" * (i % 97)} for i in range(300)]

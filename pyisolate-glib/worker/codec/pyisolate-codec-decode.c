@@ -275,7 +275,7 @@ decode_long_type (Decoder      *self,
 
 /* A basic type, or a variant in a variant. */
 static PyObject *
-decode_short_type (Decoder      *self,
+decode_basic_type (Decoder      *self,
                    char          type,
                    const guint8 *data,
                    gsize         size)
@@ -315,13 +315,13 @@ decode_typed (Decoder      *self,
               const guint8 *data,
               gsize         size)
 {
-  PyIsolateTypeNode nodes[8];
+  PyIsolateTypeNode nodes[DECODER_SHORT_TYPE];
 
   if (type_length == 1)
-    return decode_short_type (self, *type, data, size);
-  if (type_length > G_N_ELEMENTS (nodes))
+    return decode_basic_type (self, *type, data, size);
+  if (type_length > DECODER_SHORT_TYPE)
     return decode_long_type (self, type, type_length, data, size);
-  if (_pyisolate_type_parse (type, type_length, self->depth, nodes) == 0)
+  if (!_pyisolate_decoder_parse_type (type, type_length, self->depth, nodes))
     return _pyisolate_decoder_malformed ("a bad type, or one that is nested too deep");
   return _pyisolate_decoder_node (self, nodes, data, size);
 }

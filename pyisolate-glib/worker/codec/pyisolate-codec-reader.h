@@ -37,6 +37,13 @@ PyObject *_pyisolate_decoder_fixed       (Decoder      *self,
                                           char          code,
                                           const guint8 *data);
 
+/* A type of at least 2 and at most so many characters; FALSE: a bad one, or one that is nested too deep. */
+#define DECODER_SHORT_TYPE 8
+gboolean  _pyisolate_decoder_parse_type  (const char              *type,
+                                          gsize                    length,
+                                          PyIsolateDepth           depth,
+                                          PyIsolateTypeNode        nodes[DECODER_SHORT_TYPE]);
+
 /* Without its prefix, @tag, and the decoded payload. */
 PyObject *_pyisolate_decoder_tagged    (Decoder    *self,
                                         const char *tag,
@@ -96,6 +103,11 @@ decoder_variant (Decoder      *self,
         return decoder_int64 (data);
       if (type == 'd' && size == 8 + 2)
         return decoder_double (data);
+      if (type == 'o' && size == sizeof PYISOLATE_TAG_NONE + 2
+          && memcmp (data, PYISOLATE_TAG_NONE, sizeof PYISOLATE_TAG_NONE) == 0)
+        Py_RETURN_NONE;
+      if (type == 'b' && size == 1 + 2 && data[0] <= 1)
+        return PyBool_FromLong (data[0]);
     }
   return _pyisolate_decoder_variant (self, data, size);
 }
