@@ -63,6 +63,7 @@ stop_transport_send (PyIsolateTransport  *transport,
 
   set_flag (self, &self->entered);
   wait_flag (self, &self->let_go);
+  _pyisolate_frame_free (frame);
 
   return TRUE;
 }
