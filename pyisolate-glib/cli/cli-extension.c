@@ -18,6 +18,7 @@ cli_extension_options_clear (CliExtensionOptions *self)
   g_clear_pointer (&self->find_links, g_strfreev);
   g_clear_pointer (&self->index_url, g_free);
   g_clear_pointer (&self->extra_index_urls, g_strfreev);
+  g_clear_pointer (&self->torch_environment, g_free);
   g_clear_pointer (&self->environment_variables, g_strfreev);
 }
 
@@ -117,6 +118,27 @@ apply_options (PyIsolateExtensionConfig  *config,
     pyisolate_extension_config_set_index_url (config, options->index_url);
   if (options->allow_source_builds)
     pyisolate_extension_config_set_allow_source_builds (config, TRUE);
+  if (options->torch_environment != NULL)
+    pyisolate_extension_config_set_share_torch (config, TRUE);
+}
+
+static gboolean
+check_torch (PyIsolateExtensionConfig  *config,
+             const CliExtensionOptions *options,
+             GError                   **error)
+{
+  if (!pyisolate_extension_config_get_share_torch (config) || options->torch_environment != NULL)
+    return TRUE;
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
+               "The extension “%s” shares a torch: name its environment with --torch-environment",
+               pyisolate_extension_config_get_name (config));
+  return FALSE;
+}
+
+static char *
+dup_torch_environment (const CliExtensionOptions *options)
+{
+  return options->torch_environment != NULL ? make_absolute (options->torch_environment) : NULL;
 }
 
 /* In a thread: a real reader of TOML is a process that must be waited for. */
@@ -141,24 +163,26 @@ cli_extension_read_config (CliProgram                *program,
                            const CliExtensionOptions *options,
                            GError                   **error)
 {
-  PyIsolateExtensionConfig *config;
+  g_autoptr (PyIsolateExtensionConfig) config =
+      cli_program_run_in_thread (program, read_config_in_thread, make_absolute (path), g_free, TRUE, error);
 
-  config = cli_program_run_in_thread (program, read_config_in_thread, make_absolute (path), g_free,
-                                      TRUE, error);
-  if (config != NULL)
-    apply_options (config, options);
-  return config;
+  if (config == NULL)
+    return NULL;
+  apply_options (config, options);
+  return check_torch (config, options, error) ? g_steal_pointer (&config) : NULL;
 }
 
 PyIsolateEnvironmentRequest *
-cli_extension_make_request (CliProgram               *program,
-                            PyIsolateExtensionConfig *config)
+cli_extension_make_request (CliProgram                *program,
+                            PyIsolateExtensionConfig  *config,
+                            const CliExtensionOptions *options)
 {
   PyIsolateEnvironmentRequest *request =
       _pyisolate_extension_config_make_request (config, program->venv_root);
 
   /* uv runs under the launcher: it then ends with this process, however that ends. */
   request->launcher_path = _pyisolate_get_launcher_path ();
+  request->torch_environment = dup_torch_environment (options);
   return request;
 }
 
@@ -219,6 +243,7 @@ cli_extension_load (CliProgram                *program,
 {
   g_autoptr (PyIsolateExtensionConfig) config =
       cli_extension_read_config (program, path, options, error);
+  g_autofree char *torch_environment = dup_torch_environment (options);
   g_autoptr (CliExtension) self = NULL;
   g_autoptr (GAsyncResult) result = NULL;
   CliWait wait = { NULL };
@@ -230,6 +255,7 @@ cli_extension_load (CliProgram                *program,
   self->manager = g_object_new (PYISOLATE_TYPE_EXTENSION_MANAGER,
                                 "venv-root", program->venv_root,
                                 "application-id", "pyisolate",
+                                "torch-environment", torch_environment,
                                 NULL);
   g_signal_connect (self->manager, "extension-added", G_CALLBACK (on_extension_added), self);
   g_signal_connect (self->manager, "load-progress", G_CALLBACK (on_load_progress), self);

@@ -16,6 +16,7 @@ typedef struct {
   char *index_url;
   char **extra_index_urls;
   gboolean allow_source_builds;
+  char *torch_environment;
   char **environment_variables;
 } CliExtensionOptions;
 
@@ -37,7 +38,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (CliExtensionOptions, cli_extension_options_cle
   { "extra-index-url", 0, G_OPTION_FLAG_NONE, G_OPTION_ARG_FILENAME_ARRAY, &(o).extra_index_urls, \
     "One more package index; may be repeated", "URL" }, \
   { "allow-source-builds", 0, G_OPTION_FLAG_NONE, G_OPTION_ARG_NONE, &(o).allow_source_builds, \
-    "Build packages that have no wheel, which runs their code", NULL }
+    "Build packages that have no wheel, which runs their code", NULL }, \
+  { "torch-environment", 0, G_OPTION_FLAG_NONE, G_OPTION_ARG_FILENAME, &(o).torch_environment, \
+    "Use the very torch of this environment, without a copy", "DIR" }
 
 #define CLI_EXTENSION_ENTRIES(o) \
   CLI_ENVIRONMENT_ENTRIES (o), \
@@ -54,7 +57,8 @@ PyIsolateExtensionConfig *cli_extension_read_config (CliProgram                *
 /* What an environment is made from: a configuration, or only where it is kept and what with. */
 G_GNUC_WARN_UNUSED_RESULT
 PyIsolateEnvironmentRequest *cli_extension_make_request      (CliProgram                *program,
-                                                              PyIsolateExtensionConfig  *config);
+                                                              PyIsolateExtensionConfig  *config,
+                                                              const CliExtensionOptions *options);
 G_GNUC_WARN_UNUSED_RESULT
 PyIsolateEnvironmentRequest *cli_extension_make_bare_request (CliProgram                *program,
                                                               const CliExtensionOptions *options);

@@ -128,7 +128,7 @@ make_for_extension (CliProgram                *program,
     return NULL;
   _pyisolate_extension_config_resolve_paths (config);
   *name = g_strdup (pyisolate_extension_config_get_name (config));
-  request = cli_extension_make_request (program, config);
+  request = cli_extension_make_request (program, config, options);
   if (!_pyisolate_environment_check_request (request, error))
     return NULL;
   return make (program, func, request, NULL, error);

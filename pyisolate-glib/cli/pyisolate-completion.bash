@@ -2,7 +2,8 @@
 # Completion of the program pyisolate in bash.
 
 _pyisolate_common='--venv-root --verbose --help'
-_pyisolate_environment='--dep --python --lock --find-links --index-url --extra-index-url --allow-source-builds'
+_pyisolate_environment='--dep --python --lock --find-links --index-url --extra-index-url --allow-source-builds
+  --torch-environment'
 
 # What stands after the command may be completed from these: options, and what the other words are.
 _pyisolate_words() {
@@ -45,7 +46,7 @@ _pyisolate() {
       --venv-root)
         root=${COMP_WORDS[++i]}
         ;;
-      --dep | --python | --lock | --find-links | --index-url | --extra-index-url | --env | --kwargs | --timeout | --older-than)
+      --dep | --python | --lock | --find-links | --index-url | --extra-index-url | --torch-environment | --env | --kwargs | --timeout | --older-than)
         ((++i))
         ;;
       -*) ;;
@@ -62,7 +63,7 @@ _pyisolate() {
   done
 
   case $previous in
-    --venv-root | --find-links)
+    --venv-root | --find-links | --torch-environment)
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -d -- "$current")
       return

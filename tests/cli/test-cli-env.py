@@ -57,6 +57,39 @@ class Make(EnvTest):
         self.assertEqual(["sample"], info["extensions"])
         self.assertFalse(info["in_use"])
 
+    def lender(self) -> pathlib.Path:
+        """Whose torch others use; a small wheel plays it, which then is nowhere else."""
+        self.make_wheels("torch==2.13.0+fake;file=torch/__init__.py=VALUE = 'lent'\n")
+        prefix = pathlib.Path(self.create(self.sample("torch", name="lender"))["prefix"])
+        for wheel in self.wheels.iterdir():
+            wheel.unlink()
+        return prefix
+
+    def test_torch_environment(self):
+        source = "import torch\ndef look():\n    return torch.VALUE\n"
+        prefix = self.lender()
+        relative = os.path.relpath(prefix, self.folder)
+        extension = self.extension(source)
+        self.assertEqual("lent", self.call(extension, "look", "--torch-environment", relative))
+        methods = self.check(
+            0, "describe", extension, "--torch-environment", prefix, "--json"
+        ).value
+        self.assertEqual(["look"], [method["name"] for method in methods["methods"]])
+        made = self.create(extension, "--torch-environment", prefix)
+        self.assertEqual(["sample"], self.show(made["key"])["extensions"])
+        self.assertFalse(list(pathlib.Path(made["prefix"]).glob("lib/python*/site-packages/torch")))
+
+    def test_torch_environment_is_needed(self):
+        text = '[project]\nname = "sample"\nversion = "1"\n[tool.pyisolate]\nshare-torch = true\n'
+        extension = self.extension("", pyproject_toml=text)
+        for command in ("call", "describe", "env create"):
+            done = self.check(2, command, extension, *(["x"] if command == "call" else []))
+            self.assertIn("--torch-environment", done.err)
+        empty = self.folder / "empty"
+        empty.mkdir()
+        done = self.check(2, "call", extension, "x", "--torch-environment", empty)
+        self.assertIn("torch", done.err)
+
     def test_create_again_makes_nothing(self):
         self.make_wheels("alpha==1.0")
         extension = self.sample("alpha")
