@@ -368,6 +368,45 @@ sys.stdout.buffer.write(codec.encode(values))
             self.assertTrue(torch.equal(one, other))
             self.assertEqual(one.stride(), other.stride())
 
+    def test_numpy_where_only_torch_is(self):
+        """Each comes back as what it was sent; what is made there is torch's."""
+        program = """
+import sys
+sys.modules["numpy"] = None
+import _test_codec as codec
+values = codec.decode(sys.stdin.buffer.read())
+names = [type(value).__name__ for value in values]
+first, last = values[0], values[-1]
+values += [first[1:], first.t(), first + 1, last * 2]
+sys.stdout.buffer.write(codec.encode([*values, names, first.stride()]))
+"""
+        arrays = [
+            np.arange(12.0).reshape(3, 4).T,
+            np.arange(12)[::-3],
+            np.full((), 3, "f4"),
+            np.broadcast_to(np.arange(3), (2, 3)),
+            np.arange(20, dtype="i2")[7:],
+            torch.arange(5),
+        ]
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program],
+            input=codec.encode(arrays),
+            stdout=subprocess.PIPE,
+            check=True,
+            timeout=60,
+        )
+        *back, names, strides = codec.decode(done.stdout)
+        self.assertEqual(["Tensor"] * 6, names)
+        self.assertEqual((1, 4), strides)
+        kinds = [np.ndarray] * 5 + [torch.Tensor] + [np.ndarray] * 2 + [torch.Tensor] * 2
+        self.assertEqual(kinds, [type(array) for array in back])
+        expected = [*arrays, arrays[0][1:], arrays[0].T, torch.tensor(arrays[0] + 1), arrays[5] * 2]
+        for one, other in zip(expected, back):
+            self.assertEqual(one.tolist(), other.tolist())
+            self.assertEqual(one.dtype, other.dtype)
+            if isinstance(one, np.ndarray):
+                self.assertEqual(one.strides, other.strides)
+
 
 class Imports(unittest.TestCase):
     def test_nothing_is_imported_early(self):

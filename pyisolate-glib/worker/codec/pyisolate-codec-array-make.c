@@ -227,6 +227,54 @@ import_view (const CodecArray *self,
   return view;
 }
 
+/* --- A tensor that stands for what another kind was sent as --- */
+
+#define KIND_ATTRIBUTE "_pyisolate_kind"
+
+static gboolean has_stand_ins;
+
+/* Where torch leads every view of it. New reference */
+static PyObject *
+get_root (PyObject *tensor)
+{
+  PyObject *base = _pyisolate_codec_get (tensor, "_base");
+
+  if (base != Py_None)
+    return base; /* NULL: an exception */
+  Py_DECREF (base);
+  Py_INCREF (tensor);
+  return tensor;
+}
+
+static gboolean
+set_torch_kind (PyObject       *tensor,
+                CodecArrayKind  kind)
+{
+  PyObject *root = get_root (tensor);
+  PyObject *name = root != NULL ? PyUnicode_FromString (_pyisolate_array_kind_name (kind)) : NULL;
+  gboolean done = name != NULL && PyObject_SetAttrString (root, KIND_ATTRIBUTE, name) == 0;
+
+  Py_XDECREF (root);
+  Py_XDECREF (name);
+  has_stand_ins |= done;
+  return done;
+}
+
+/* As which kind a tensor goes back, or a view of one. */
+CodecArrayKind
+_pyisolate_torch_get_kind (PyObject *tensor)
+{
+  PyObject *root = has_stand_ins ? get_root (tensor) : NULL;
+  PyObject *name = root != NULL ? _pyisolate_codec_get (root, KIND_ATTRIBUTE) : NULL;
+  const char *utf8 = name != NULL && PyUnicode_Check (name) ? PyUnicode_AsUTF8AndSize (name, NULL) : NULL;
+  int kind = utf8 != NULL ? _pyisolate_array_kind_by_name (utf8) : -1;
+
+  PyErr_Clear ();
+  Py_XDECREF (root);
+  Py_XDECREF (name);
+  return kind >= 0 ? kind : ARRAY_TORCH;
+}
+
 static PyObject *
 make_torch (const CodecArray *self,
             const CodecStore *store)
@@ -235,6 +283,8 @@ make_torch (const CodecArray *self,
   PyObject *tensor =
     start != self->data ? import_view (self, store, start) : import_capsule (self, store);
 
+  if (tensor != NULL && self->kind != ARRAY_TORCH && !set_torch_kind (tensor, self->kind))
+    Py_CLEAR (tensor);
   if (tensor != NULL && (self->flags & PYISOLATE_TENSOR_REQUIRES_GRAD) != 0)
     {
       PyObject *result = _pyisolate_codec_call (tensor, "requires_grad_", NULL);

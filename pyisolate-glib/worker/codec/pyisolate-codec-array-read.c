@@ -295,7 +295,7 @@ read_torch (CodecArray  *self,
   gboolean done;
   int requires_grad;
 
-  self->kind = ARRAY_TORCH;
+  self->kind = _pyisolate_torch_get_kind (object);
   capsule = call_to_dlpack (object);
   if (capsule == NULL)
     return explain_refusal (object, problem);
