@@ -75,6 +75,14 @@ def write_anyway(tensor):
     return bytes(memoryview(tensor)[:3])
 
 
+def tell(n):
+    pyisolate.emit_event("made", [make(n)])
+
+
+def fail(n):
+    raise ValueError("no", make(n), 5)
+
+
 async def use(text):
     host = pyisolate.singleton("Host")
     tensor = pyisolate.zeros(100_000, "uint8")
@@ -187,6 +195,38 @@ class Tensors(HostTest):
             return await self.ext.use("x" * 100_000)
 
         self.assertEqual((b"\5\5", 100_000), self.run_async(main()))
+
+    def test_in_events(self):
+        """They travel inside of the message, as copies."""
+        told = []
+        self.ext.register_event_handler("made", told.append)
+
+        async def main():
+            import asyncio
+
+            await self.ext.tell(1000)
+            await self.ext.tell(20 << 20)
+            while len(told) < 2:
+                await asyncio.sleep(0.01)
+            with self.assertRaisesRegex(ValueError, "67108[0-9]* bytes.*limit|limit"):
+                await self.ext.tell(64 << 20)
+
+        self.run_async(main())
+        for n, (tensor,) in zip((1000, 20 << 20), told):
+            self.assertEqual((n,), tensor.shape)
+            self.assertEqual(b"\7" * n, bytes(tensor))
+            self.assertFalse(pyisolate.is_shared(tensor))
+        self.assertEqual([b"\7\7\7"] * 3, self.sync.look())
+
+    def test_in_exceptions(self):
+        """Small ones are there, of others what they are called."""
+        with self.assertRaises(ValueError) as caught:
+            self.sync.fail(1000)
+        self.assertEqual(("no", 5), caught.exception.args[::2])
+        self.assertEqual(b"\7" * 1000, bytes(caught.exception.args[1]))
+        with self.assertRaises(ValueError) as caught:
+            self.sync.fail(100_000)
+        self.assertEqual(("no", "<pyisolate.Tensor (100000,) uint8>", 5), caught.exception.args)
 
     def test_read_only(self):
         tensor = pyisolate.zeros(9000, "uint8")
