@@ -18,6 +18,13 @@ guint                 _pyisolate_attachments_add_memory    (PyIsolateAttachments
 /* The tensor in the form in which it travels. Floating. */
 GVariant             *_pyisolate_attachments_add_tensor    (PyIsolateAttachments  *self,
                                                             PyIsolateTensor       *tensor);
+/* @value with the tensors whose elements lie in one of @fds, by an `h`, in the form in which they travel. Full; NULL with
+ * %PYISOLATE_ERROR_BAD_TENSOR if one cannot be. */
+GVariant             *_pyisolate_attachments_adopt_fds     (PyIsolateAttachments  *self,
+                                                            GVariant              *value,
+                                                            const int             *fds,
+                                                            guint                  n_fds,
+                                                            GError               **error);
 /* Whether the link takes them; @memories may be NULL. */
 gboolean              _pyisolate_attachments_check         (GPtrArray             *memories,
                                                             PyIsolateMemoryBook   *book,

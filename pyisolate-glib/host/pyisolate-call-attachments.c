@@ -14,7 +14,8 @@
  *
  * Lets a file descriptor travel with the call.
  *
- * An argument of type `h` with the returned index arrives as it.
+ * An argument of type `h` with the returned index arrives as it. A tensor in the form of docs/values.md can lie in it, too, if
+ * it is a memfd as [ctor@PyIsolate.Memory.new_from_fd] takes it; else the call fails with %PYISOLATE_ERROR_BAD_TENSOR.
  *
  * Returns: the index, or -1 with @error set
  *
@@ -57,8 +58,8 @@ pyisolate_call_get_n_fds (PyIsolateCall *self)
   return self->fds->len;
 }
 
-static PyIsolateAttachments *
-get_attachments (PyIsolateCall *self)
+PyIsolateAttachments *
+_pyisolate_call_get_attachments (PyIsolateCall *self)
 {
   if (self->attachments == NULL)
     self->attachments = _pyisolate_attachments_new ();
@@ -85,7 +86,7 @@ pyisolate_call_add_tensor (PyIsolateCall   *self,
   g_return_val_if_fail (PYISOLATE_IS_CALL (self), NULL);
   g_return_val_if_fail (PYISOLATE_IS_TENSOR (tensor), NULL);
 
-  return _pyisolate_attachments_add_tensor (get_attachments (self), tensor);
+  return _pyisolate_attachments_add_tensor (_pyisolate_call_get_attachments (self), tensor);
 }
 
 /**
@@ -107,5 +108,5 @@ pyisolate_call_append_memory (PyIsolateCall   *self,
   g_return_val_if_fail (PYISOLATE_IS_CALL (self), 0);
   g_return_val_if_fail (memory != NULL, 0);
 
-  return _pyisolate_attachments_add_memory (get_attachments (self), memory);
+  return _pyisolate_attachments_add_memory (_pyisolate_call_get_attachments (self), memory);
 }

@@ -77,15 +77,40 @@ _pyisolate_call_new_request_frame (PyIsolateRequest     *request,
   return check_body (frame, error) ? g_steal_pointer (&frame) : NULL;
 }
 
+/* What travels of an argument: tensors may lie in the descriptors that go along. Full; NULL with @error set if it is none. */
+static GVariant *
+adopt_fds (PyIsolateCall  *self,
+           GVariant       *value,
+           GError        **error)
+{
+  if (self->fds->len == 0)
+    return g_variant_ref (value);
+
+  return _pyisolate_attachments_adopt_fds (_pyisolate_call_get_attachments (self), value,
+                                           (const int *) (void *) self->fds->data, self->fds->len, error);
+}
+
+static GBytes *
+make_body (PyIsolateCall  *self,
+           GError        **error)
+{
+  g_autoptr (GVariant) args = NULL;
+  g_autoptr (GVariant) kwargs = NULL;
+
+  if (self->args != NULL && (args = adopt_fds (self, self->args, error)) == NULL)
+    return NULL;
+  if (self->kwargs != NULL && (kwargs = adopt_fds (self, self->kwargs, error)) == NULL)
+    return NULL;
+
+  return _pyisolate_call_body_new (args, kwargs, error);
+}
+
 static gboolean
 set_body (PyIsolateCall   *self,
           PyIsolateFrame  *frame,
           GError         **error)
 {
-  if (self->body != NULL)
-    frame->body = g_bytes_ref (self->body);
-  else
-    frame->body = _pyisolate_call_body_new (self->args, self->kwargs, error);
+  frame->body = self->body != NULL ? g_bytes_ref (self->body) : make_body (self, error);
 
   return check_body (frame, error);
 }

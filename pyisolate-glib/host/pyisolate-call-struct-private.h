@@ -26,4 +26,7 @@ struct _PyIsolateCall {
   PyIsolateRemoteException *exception; /* set in the call's context */
 };
 
+/* What goes along; made when it is first asked for. */
+PyIsolateAttachments *_pyisolate_call_get_attachments (PyIsolateCall *self);
+
 G_END_DECLS

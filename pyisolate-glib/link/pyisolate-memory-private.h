@@ -17,6 +17,7 @@ struct _PyIsolateMemory {
   PyIsolateMemoryFlags flags; /* fixed */
   gboolean drops_fd;          /* fixed: once it is mapped nobody here needs the descriptor any more */
   gboolean is_foreign;        /* fixed: another process made it, so that read-only is meant for this one */
+  gboolean is_stray;          /* fixed: it came as a plain descriptor, and cannot be passed on */
   int fd;                     /* -1: not needed any more */
   guint8 *data;               /* atomic; NULL: not mapped; once set it stays until the end */
   gboolean is_warm;           /* its pages are there */

@@ -10,6 +10,8 @@ G_BEGIN_DECLS
 #define PYISOLATE_TENSOR_MAX_INLINE ((gsize) 16 * 1024)
 
 #define PYISOLATE_TENSOR_TYPE "(sssaxaxtuv)"
+#define PYISOLATE_TENSOR_N_MEMBERS 8
+#define PYISOLATE_TENSOR_DATA_MEMBER 7 /* which holds the elements, or says where they are */
 
 /* A tensor lies in a piece of shared memory, or else in bytes. */
 struct _PyIsolateTensor {

@@ -124,7 +124,7 @@ static gboolean
 get_contents (PyIsolateFrame    *frame,
               PyIsolateContents *contents)
 {
-  *contents = (PyIsolateContents) { .fds = frame->fds, .n_fds = frame->n_fds };
+  *contents = (PyIsolateContents) { .fds = frame->fds, .n_fds = frame->n_fds, .trusts_fds = TRUE };
   if (frame->memory_error != NULL)
     {
       PyErr_SetString (PyExc_ValueError, frame->memory_error->message);

@@ -21,6 +21,10 @@
   "(objectpath '/pyisolate/tensor', <('numpy', '" dtype "', 'cpu', @ax " shape ", @ax " strides \
   ", uint64 " offset ", uint32 0, <uint32 " index ">)>)"
 
+/* As a host's may be. */
+static const char by_descriptor[] = "(objectpath '/pyisolate/tensor', <('numpy', 'uint8', 'cpu', @ax [4096], @ax [1], "
+                                    "uint64 0, uint32 0, <handle 0>)>)";
+
 static const struct {
   const char *way;
   const char *value;
@@ -182,6 +186,8 @@ reply_by_record (GDBusMessage *go)
   else if (way_is ("memory-of-file"))
     reply_with_record (go, PYISOLATE_MEMORY_USE, PYISOLATE_MEMORY_RECORD_FD, 2, SIZE,
                        open ("/dev/zero", O_RDWR | O_CLOEXEC));
+  else if (way_is ("memory-by-descriptor"))
+    reply_with_records (go, g_variant_new_parsed (by_descriptor), new_records (NULL, 0), get_fd (go));
   else if (way_is ("memory-unknown"))
     reply_with_record (go, PYISOLATE_MEMORY_USE, 0, 4711, SIZE, -1);
   else if (way_is ("memory-without-fd"))

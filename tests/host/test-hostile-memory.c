@@ -16,6 +16,7 @@ typedef struct {
 /* Of the call alone: its result is an error, or the tensor in it. */
 static const char *const bad_tensors[] = {
   "memory-own",
+  "memory-by-descriptor",
   "memory-of-file",
   "memory-unknown",
   "tensor-not-named",

@@ -18,7 +18,7 @@ static guint64
 send_open_lane (Worker *worker,
                 int     take_fd)
 {
-  return worker_call_with_fd (worker, PYISOLATE_TARGET_WORKER, "OpenLane", take_fd);
+  return worker_call_with_fd (worker, PYISOLATE_TARGET_WORKER, "OpenLane", "", take_fd);
 }
 
 static void

@@ -4,7 +4,10 @@
 
 #include "worker-fixture.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static void
 assert_field (GVariant   *dict,
@@ -81,6 +84,53 @@ test_chosen_methods (const char *python)
   worker_assert_result (worker, "sqrt", "<9.0>", "3.0");
   worker_assert_result (worker, "join", "<'a'>, <'b'>", "'a/b'");
   worker_assert_result (worker, "mine", "", "1");
+
+  worker_finish (worker);
+}
+
+static int
+new_memfd (int seals)
+{
+  int fd = memfd_create ("theirs", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+  g_assert_cmpint (write (fd, "0123456789", 10), ==, 10);
+  g_assert_cmpint (fcntl (fd, F_ADD_SEALS, seals), ==, 0);
+  return fd;
+}
+
+#define TENSOR(size, handle) \
+  "<(objectpath '/pyisolate/tensor', <('tensor', 'uint8', 'cpu', @ax [" size "], @ax [1], uint64 4, uint32 0, " \
+  "<handle " handle ">)>)>"
+
+/* A host that keeps no book of memory gives tensors by descriptors. */
+static void
+test_tensor_descriptor (const char *python)
+{
+  const int seals = F_SEAL_SHRINK | F_SEAL_GROW;
+  Worker *worker = worker_new (python, "plain.py");
+  const struct {
+    const char *args;
+    int seals;
+    const char *message;
+  } bad[] = {
+    { TENSOR ("7", "0"), seals, "*outside*" },
+    { TENSOR ("3", "1"), seals, "*descriptor 1 of 1*" },
+    { TENSOR ("3", "0"), F_SEAL_GROW, "*not sealed*" },
+  };
+  guint64 id;
+
+  id = worker_call_with_fd (worker, "", "echo", TENSOR ("3", "0"), new_memfd (seals));
+  worker_assert_answer (worker, id,
+                        "('/pyisolate/tensor', <('tensor', 'uint8', 'cpu', [int64 3], [int64 1], "
+                        "uint64 0, uint32 0, <[byte 0x34, 0x35, 0x36]>)>)");
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr (PyIsolateFrame) frame = NULL;
+
+      id = worker_call_with_fd (worker, "", "echo", bad[i].args, new_memfd (bad[i].seals));
+      frame = worker_wait (worker, id);
+      worker_assert_error (frame, PYISOLATE_ERROR_REMOTE_EXCEPTION, bad[i].message);
+    }
 
   worker_finish (worker);
 }
@@ -432,6 +482,7 @@ main (int   argc,
   worker_add_test ("life/methods", test_methods);
   worker_add_test ("life/signatures", test_signatures);
   worker_add_test ("life/chosen-methods", test_chosen_methods);
+  worker_add_test ("life/tensor-descriptor", test_tensor_descriptor);
   worker_add_test ("life/no-such-method", test_no_such_method);
   worker_add_test ("life/wrong-arguments", test_wrong_arguments);
   worker_add_test ("life/imports", test_imports);

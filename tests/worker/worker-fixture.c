@@ -704,14 +704,16 @@ guint64
 worker_call_with_fd (Worker     *worker,
                      const char *target,
                      const char *method,
+                     const char *args,
                      int         take_fd)
 {
   PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, ++worker->last_id);
+  g_autofree char *text = g_strdup_printf ("(@av [%s], @a{sv} {})", args);
   guint64 id = frame->id;
 
   frame->target = g_strdup (target);
   frame->name = g_strdup (method);
-  _pyisolate_frame_set_variant (frame, g_variant_new_parsed ("(@av [], @a{sv} {})"));
+  _pyisolate_frame_set_variant (frame, g_variant_new_parsed (text));
   _pyisolate_frame_take_fds (frame, g_memdup2 (&take_fd, sizeof take_fd), 1);
   send_frame (worker, frame);
 

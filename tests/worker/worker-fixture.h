@@ -69,6 +69,7 @@ guint64          worker_call_full            (Worker          *worker,
 guint64          worker_call_with_fd         (Worker          *worker,
                                               const char      *target,
                                               const char      *method,
+                                              const char      *args,
                                               int              take_fd);
 void             worker_cancel               (Worker          *worker,
                                               guint64          id);

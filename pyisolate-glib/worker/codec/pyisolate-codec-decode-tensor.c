@@ -5,6 +5,7 @@
 
 #include "pyisolate-codec-array.h"
 #include "pyisolate-codec-reader.h"
+#include "pyisolate-memory-private.h"
 
 /* @tag: without the prefix */
 static gboolean
@@ -24,6 +25,31 @@ get_memory (Decoder *self,
   _pyisolate_decoder_malformed ("shared memory %" G_GUINT64_FORMAT " of %u", index,
                                 self->contents.n_memories);
   return NULL;
+}
+
+/* What a host that names no memory gives as a descriptor. Full; NULL with an exception */
+static PyIsolateMemory *
+open_memory (Decoder *self,
+             guint32  index)
+{
+  g_autoptr(GError) error = NULL;
+  PyIsolateMemory *memory;
+
+  if (!self->contents.trusts_fds || index >= self->contents.n_fds)
+    {
+      _pyisolate_decoder_malformed ("a tensor in the descriptor %u of %u", index,
+                                    self->contents.trusts_fds ? self->contents.n_fds : 0);
+      return NULL;
+    }
+  memory = pyisolate_memory_new_from_fd (self->contents.fds[index], &error);
+  if (memory == NULL)
+    {
+      _pyisolate_decoder_malformed ("a tensor that cannot be: %s", error->message);
+      return NULL;
+    }
+  memory->drops_fd = TRUE;
+  memory->is_stray = TRUE;
+  return memory;
 }
 
 static guint8 *
@@ -127,23 +153,21 @@ read_head (const Member *members,
          && read_numbers (&members[MEMBER_STRIDES], n_dims, array->strides);
 }
 
+/* @memory: consumed; NULL: an exception is set */
 static gboolean
-use_memory (Decoder    *self,
-            guint32     index,
-            CodecStore *store,
-            guint8    **start)
+use_memory (PyIsolateMemory *memory,
+            CodecStore      *store,
+            guint8         **start)
 {
-  PyIsolateMemory *memory = get_memory (self, index);
-
+  store->memory = memory;
   *start = memory != NULL ? map_memory (memory) : NULL;
   if (*start == NULL)
     return FALSE;
-  store->memory = pyisolate_memory_ref (memory);
   store->size = pyisolate_memory_get_size (memory);
   return TRUE;
 }
 
-/* Finds where the data is: the variant holds the bytes, or names the memory. FALSE with an exception. */
+/* Finds where the data is: the variant holds the bytes, or names memory or a descriptor. FALSE with an exception. */
 static gboolean
 find_store (Decoder      *self,
             const Member *member,
@@ -153,12 +177,16 @@ find_store (Decoder      *self,
   gsize type = _pyisolate_variant_find_type (member->data, member->size);
   const char *text = (const char *) member->data + type;
   gsize length = member->size - type;
+  PyIsolateMemory *memory;
   guint32 index;
 
-  if (type == 1 + sizeof index && length == 1 && *text == 'u')
+  if (type == 1 + sizeof index && length == 1 && (*text == 'u' || *text == 'h'))
     {
       memcpy (&index, member->data, sizeof index);
-      return use_memory (self, index, store, start);
+      memory = *text == 'h' ? open_memory (self, index) : get_memory (self, index);
+      if (memory != NULL && *text == 'u')
+        pyisolate_memory_ref (memory);
+      return use_memory (memory, store, start);
     }
   if (type == 0 || length != 2 || memcmp (text, "ay", 2) != 0)
     {

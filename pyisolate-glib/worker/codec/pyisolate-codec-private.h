@@ -39,6 +39,7 @@ typedef struct {
   guint                   n_fds;
   PyIsolateMemory *const *memories;
   guint                   n_memories;
+  gboolean                trusts_fds; /* they may be the memory of tensors: nobody but the host sent them */
 } PyIsolateContents;
 
 /* Where empty(), zeros() and share() take memory from; NULL: pyisolate_memory_new(). */

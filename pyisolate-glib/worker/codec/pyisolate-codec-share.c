@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "pyisolate-codec-array.h"
+#include "pyisolate-memory-private.h"
 
 #include <gio/gio.h>
 
@@ -190,7 +191,7 @@ read_array (CodecArray *array,
   return FALSE;
 }
 
-/* New reference to the memory that all of @array lies in, or NULL. */
+/* New reference to the memory that all of @array lies in, if it can be passed, or NULL. */
 PyIsolateMemory *
 _pyisolate_array_find_memory (const CodecArray *array,
                               gint64            low,
@@ -204,6 +205,11 @@ _pyisolate_array_find_memory (const CodecArray *array,
   memory = pyisolate_memory_find (array->data + low, high - low);
   if (memory == NULL)
     return _pyisolate_storage_find (array->data + low, high - low, start);
+  if (memory->is_stray)
+    {
+      pyisolate_memory_unref (memory);
+      return NULL;
+    }
   *start = pyisolate_memory_map (memory, NULL);
   return memory;
 }

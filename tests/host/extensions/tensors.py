@@ -18,6 +18,11 @@ def nested(tensor):
     return {"list": [tensor, (tensor,)], "text": "x"}
 
 
+def first_of_all(file, value, named):
+    with file:
+        return [first(tensor) for tensor in [*value["list"], value["maybe"], named]]
+
+
 def describe(tensor):
     view = memoryview(tensor)
     return (view.format, list(view.shape), list(view.strides), view.readonly)
@@ -72,6 +77,13 @@ def keep(tensor):
 
 def drop():
     kept.clear()
+
+
+def collect():
+    """Everything that is left of earlier calls has gone when this returns."""
+    import gc
+
+    gc.collect()
 
 
 def make(count):
