@@ -15,19 +15,19 @@
 
 /* What long lists have in them goes without the way through a node, and, where the layout of lists is known, straight to its
  * place: nothing that runs in between could change the list. */
-static gboolean
+static inline gboolean
 fill_with_numbers (PyObject     *list,
-                   char          code,
                    const guint8 *data,
-                   gsize         n_items)
+                   gsize         n_items,
+                   PyObject     *(*decode) (const guint8 *data))
 {
   PyObject **places = _pyisolate_list_places (list);
 
   for (gsize i = 0; i < n_items; i++)
     {
-      PyObject *object = code == 'x' ? decoder_int64 (data + i * 8) : decoder_double (data + i * 8);
+      PyObject *object = decode (data + i * 8);
 
-      if (object == NULL)
+      if (G_UNLIKELY (object == NULL))
         return FALSE;
       if (G_LIKELY (places != NULL))
         places[i] = object;
@@ -44,8 +44,10 @@ fill_list (Decoder                 *self,
            gsize                    n_items,
            PyObject                *list)
 {
-  if (item->code == 'x' || item->code == 'd')
-    return fill_with_numbers (list, item->code, data, n_items);
+  if (item->code == 'x')
+    return fill_with_numbers (list, data, n_items, decoder_int64);
+  if (item->code == 'd')
+    return fill_with_numbers (list, data, n_items, decoder_double);
 
   for (gsize i = 0; i < n_items; i++)
     {

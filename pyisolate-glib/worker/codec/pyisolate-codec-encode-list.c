@@ -10,6 +10,7 @@ encode_ints (Encoder   *self,
              PyObject  *list,
              Py_ssize_t n_items)
 {
+  CodecIntHead form = _pyisolate_known.ints;
   PyObject **places = _pyisolate_list_places (list);
   guint8 *out;
 
@@ -22,7 +23,7 @@ encode_ints (Encoder   *self,
       PyObject *item = _pyisolate_list_item (list, places, i);
       gint64 number;
 
-      if (Py_TYPE (item) != &PyLong_Type || !_pyisolate_int_value (item, &number))
+      if (Py_TYPE (item) != &PyLong_Type || !_pyisolate_int_value_in (item, form, &number))
         return TYPED_NO;
       memcpy (out + i * 8, &number, 8);
     }

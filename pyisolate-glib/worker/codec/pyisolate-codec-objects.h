@@ -163,18 +163,40 @@ _pyisolate_int_read (PyObject     *object,
   return TRUE;
 }
 
-/* FALSE: it has more than 64 bits. */
+/* The head of a positive number of one digit. */
+static inline gssize
+_pyisolate_int_usual_head (CodecIntHead form)
+{
+  return form == CODEC_INTS_BY_TAG ? 1 << 3 : 1;
+}
+
+/* @form: that of _pyisolate_known; a loop has it at hand. FALSE: it has more than 64 bits. */
+static inline gboolean
+_pyisolate_int_value_in (PyObject     *object,
+                         CodecIntHead  form,
+                         gint64       *value)
+{
+  int overflow;
+
+  if (G_LIKELY (form != CODEC_INTS_UNKNOWN))
+    {
+      if (G_LIKELY (((const CodecInt *) object)->head == _pyisolate_int_usual_head (form)))
+        {
+          *value = ((const CodecInt *) object)->digits[0];
+          return TRUE;
+        }
+      if (_pyisolate_int_read (object, form, value))
+        return TRUE;
+    }
+  *value = PyLong_AsLongLongAndOverflow (object, &overflow);
+  return overflow == 0;
+}
+
 static inline gboolean
 _pyisolate_int_value (PyObject *object,
                       gint64   *value)
 {
-  int overflow;
-
-  if (G_LIKELY (_pyisolate_known.ints != CODEC_INTS_UNKNOWN
-                && _pyisolate_int_read (object, _pyisolate_known.ints, value)))
-    return TRUE;
-  *value = PyLong_AsLongLongAndOverflow (object, &overflow);
-  return overflow == 0;
+  return _pyisolate_int_value_in (object, _pyisolate_known.ints, value);
 }
 
 /* --- Texts --- */

@@ -34,6 +34,13 @@ def calls():
         "dict-floats", "echo", "dict of 100 floats", lambda: values.floats_by_name(100), quick=True
     )
     yield Workload("list-ints", "echo", "list of 1000 ints", lambda: list(range(1000)), quick=True)
+    # Neither end has these at hand, as it has small ones.
+    yield Workload(
+        "list-large-ints",
+        "echo",
+        "list of 1000 ints up to a billion",
+        lambda: [i * 1_000_003 for i in range(1000)],
+    )
     yield Workload(
         "list-floats", "echo", "list of 1000 floats", lambda: [i * 1.1 for i in range(1000)]
     )
