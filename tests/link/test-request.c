@@ -2,22 +2,16 @@
 /* A call of which nothing is made but bytes, as language bindings make it, with a worker that the test plays itself. */
 #include "config.h"
 
-#include "link-pair.h"
+#include "played-extension.h"
 
-#include "pyisolate-error-private.h"
-#include "pyisolate-extension-private.h"
-#include "pyisolate-operation-private.h"
-#include "pyisolate-service-private.h"
-#include "pyisolate-value-private.h"
+#include "pyisolate-error.h"
 
 #include <string.h>
 
 #define N_ROUNDS 200
 
 typedef struct {
-  LinkPair *pair;
-  PyIsolateExtension *extension;
-  PyIsolateMailbox *mailbox; /* the default context's */
+  Played *played;
   GAsyncQueue *answers;
   int n_users; /* atomic: calls that still have the queue */
 } Fixture;
@@ -26,14 +20,8 @@ static Fixture *
 fixture_new (LinkKind kind)
 {
   Fixture *fixture = g_new0 (Fixture, 1);
-  PyIsolateExtensionConfig *config = pyisolate_extension_config_new ("sums", "/module");
 
-  fixture->pair = link_pair_new (kind, LINK_CARELESS);
-  link_side_start_endpoint (&fixture->pair->host, LINK_NUMBER);
-  link_side_start (&fixture->pair->worker);
-  fixture->mailbox = _pyisolate_mailbox_ref_for_context (NULL);
-  fixture->extension = _pyisolate_extension_new (config, "/state", g_hash_table_new (g_str_hash, g_str_equal),
-                                                 fixture->mailbox);
+  fixture->played = played_new (kind);
   fixture->answers = g_async_queue_new_full ((GDestroyNotify) pyisolate_answer_free);
   return fixture;
 }
@@ -41,11 +29,9 @@ fixture_new (LinkKind kind)
 static void
 fixture_free (Fixture *fixture)
 {
-  link_pair_free (fixture->pair);
-  g_async_queue_unref (fixture->answers);
-  link_unref_last (g_steal_pointer (&fixture->extension));
+  played_free (fixture->played);
   g_assert_cmpint (g_atomic_int_get (&fixture->n_users), ==, 0);
-  _pyisolate_mailbox_unref (fixture->mailbox);
+  g_async_queue_unref (fixture->answers);
   g_free (fixture);
 }
 
@@ -79,8 +65,8 @@ begin (Fixture *fixture,
   guint64 id;
 
   g_atomic_int_inc (&fixture->n_users);
-  id = _pyisolate_operation_start_request (fixture->extension, fixture->pair->host.endpoint, &request, timeout,
-                                           fixture->mailbox, on_answer, fixture, on_freed, &error);
+  id = _pyisolate_operation_start_request (fixture->played->extension, fixture->played->pair->host.endpoint, &request, timeout,
+                                           fixture->played->mailbox, on_answer, fixture, on_freed, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (id, !=, 0);
   return id;
@@ -108,9 +94,8 @@ static guint64
 take_frame (Fixture            *fixture,
             PyIsolateFrameKind  kind)
 {
-  g_autoptr (PyIsolateFrame) frame = link_box_take (fixture->pair->worker.box);
+  g_autoptr (PyIsolateFrame) frame = played_take (fixture->played, kind);
 
-  g_assert_cmpint (frame->kind, ==, kind);
   return frame->id;
 }
 
@@ -122,7 +107,7 @@ send_progress (Fixture *fixture,
   PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_PROGRESS, id);
 
   _pyisolate_frame_set_variant (frame, g_variant_new ("(ds)", fraction, "text"));
-  link_side_send (&fixture->pair->worker, frame);
+  played_send (fixture->played, frame);
 }
 
 static void
@@ -134,7 +119,7 @@ test_return (LinkKind kind)
   g_autoptr (GVariant) value = NULL;
 
   g_assert_cmpuint (take_frame (fixture, PYISOLATE_FRAME_CALL), ==, id);
-  link_side_send (&fixture->pair->worker, link_frame_return (id, "sum"));
+  played_send (fixture->played, link_frame_return (id, "sum"));
   answer = take_answer (fixture, id);
   g_assert_no_error (answer->error);
   g_assert_null (answer->text);
@@ -156,7 +141,7 @@ test_exception (LinkKind kind)
   frame->name = g_strdup ("org.pyisolate.Error.RemoteException");
   frame->message = g_strdup ("text");
   _pyisolate_frame_set_variant (frame, g_variant_new_parsed ("{'exception': <{'type': <'ValueError'>}>}"));
-  link_side_send (&fixture->pair->worker, frame);
+  played_send (fixture->played, frame);
   answer = take_answer (fixture, id);
   g_assert_error (answer->error, PYISOLATE_ERROR, PYISOLATE_ERROR_REMOTE_EXCEPTION);
   exception = pyisolate_error_dup_remote_exception (answer->error);
@@ -175,13 +160,13 @@ test_malformed (LinkKind kind)
 
   take_frame (fixture, PYISOLATE_FRAME_CALL);
   frame->body = g_bytes_new ("nonsense", 8);
-  link_side_send (&fixture->pair->worker, frame);
+  played_send (fixture->played, frame);
   answer = take_answer (fixture, id);
   g_assert_no_error (answer->error);
   g_assert_false (pyisolate_answer_check (answer, &error));
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE);
-  link_box_wait_ends (fixture->pair->host.box, 1);
-  g_assert_error (fixture->pair->host.box->error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE);
+  link_box_wait_ends (fixture->played->pair->host.box, 1);
+  g_assert_error (fixture->played->pair->host.box->error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE);
 }
 
 /* In order, and before the end of the call. */
@@ -195,7 +180,7 @@ test_progress (LinkKind kind)
   take_frame (fixture, PYISOLATE_FRAME_CALL);
   for (guint i = 0; i < 10; i++)
     send_progress (fixture, id, i / 10.0);
-  link_side_send (&fixture->pair->worker, link_frame_return (id, "sum"));
+  played_send (fixture->played, link_frame_return (id, "sum"));
   for (guint i = 0; i < 10; i++)
     {
       g_autoptr (PyIsolateAnswer) answer = take_answer (fixture, id);
@@ -234,11 +219,11 @@ test_cancel (LinkKind kind)
   _pyisolate_operation_cancel (id);
   _pyisolate_operation_cancel (id);
   g_assert_cmpuint (take_frame (fixture, PYISOLATE_FRAME_CANCEL), ==, id);
-  link_side_send (&fixture->pair->worker, link_frame_return (id, "late"));
+  played_send (fixture->played, link_frame_return (id, "late"));
 
   next = begin (fixture, -1);
   take_frame (fixture, PYISOLATE_FRAME_CALL);
-  link_side_send (&fixture->pair->worker, link_frame_return (next, "sum"));
+  played_send (fixture->played, link_frame_return (next, "sum"));
   answer = take_answer (fixture, next);
   _pyisolate_operation_cancel (next);
 }
@@ -252,7 +237,7 @@ test_lookup (LinkKind kind)
   g_autoptr (PyIsolateMailbox) mailbox = _pyisolate_operation_ref_mailbox (id);
   g_autoptr (PyIsolateCall) call = _pyisolate_operation_dup_call (id, TRUE);
 
-  g_assert_true (mailbox == fixture->mailbox);
+  g_assert_true (mailbox == fixture->played->mailbox);
   g_assert_null (_pyisolate_operation_dup_call (id, FALSE));
   g_assert_cmpstr (pyisolate_call_get_method (call), ==, "add");
   take_frame (fixture, PYISOLATE_FRAME_CALL);
@@ -285,7 +270,7 @@ take_once (Fixture    *fixture,
 static gboolean
 is_call (Fixture *fixture)
 {
-  g_autoptr (PyIsolateFrame) frame = link_box_take (fixture->pair->worker.box);
+  g_autoptr (PyIsolateFrame) frame = link_box_take (fixture->played->pair->worker.box);
 
   return frame->kind == PYISOLATE_FRAME_CALL;
 }
@@ -304,7 +289,7 @@ test_races (LinkKind kind)
 
       while (!is_call (fixture))
         ;
-      link_side_send (&fixture->pair->worker, link_frame_return (id, "sum"));
+      played_send (fixture->played, link_frame_return (id, "sum"));
       while (g_main_context_iteration (NULL, FALSE))
         ;
       g_thread_join (thread);
@@ -316,8 +301,7 @@ int
 main (int   argc,
       char *argv[])
 {
-  link_test_init (&argc, &argv);
-  _pyisolate_service_get_context (); /* it keeps an eventfd */
+  played_test_init (&argc, &argv);
   link_test_add ("request", "return", test_return);
   link_test_add ("request", "exception", test_exception);
   link_test_add ("request", "malformed", test_malformed);
