@@ -3,19 +3,11 @@
 #pragma once
 
 #include "lane-reader.h"
+#include "link-box.h"
 #include "pyisolate-dbus-transport-private.h"
 #include "pyisolate-endpoint-private.h"
 
-#include "test-util.h"
-
 G_BEGIN_DECLS
-
-/* Long enough for valgrind; what hangs otherwise meson ends before. */
-#define LINK_TIMEOUT_MS 240000
-
-/* The number of the link whose far end plays the worker. */
-#define LINK_NUMBER 7
-#define LINK_ID(n) (((guint64) LINK_NUMBER << 32) | (n))
 
 typedef enum {
   LINK_DBUS,
@@ -30,23 +22,8 @@ typedef enum {
   LINK_DEAF,     /* it is a socket that nobody reads, and has no transport */
 } LinkPeer;
 
-typedef struct _LinkBox LinkBox;
 typedef struct _LinkSide LinkSide;
 typedef struct _LinkPair LinkPair;
-
-/* What came, from whatever thread: frames in order, and an end. */
-struct _LinkBox {
-  gatomicrefcount ref_count;
-  GMutex mutex;
-  GQueue frames; /* of PyIsolateFrame, those that nobody has taken */
-  guint n_frames; /* that ever came */
-  guint n_ends;   /* closed; or RETURN, ERROR and failures */
-  GError *error;  /* of the last end */
-  guint n_destroyed;
-  guint n_taken;  /* by who waits, who is one */
-  guint *awaited; /* one of these counters, for the sake of who waits until it has reached: */
-  guint target;
-};
 
 /* In the transport's thread. TRUE: it took the frame. */
 typedef gboolean (*LinkHook) (LinkSide       *side,
@@ -116,26 +93,6 @@ void            link_side_assert_ended   (LinkSide   *side,
                                           int         code,
                                           const char *what);
 
-LinkBox        *link_box_new             (void);
-void            link_box_unref           (LinkBox    *box);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (LinkBox, link_box_unref)
-void            link_box_put             (LinkBox    *box,
-                                          PyIsolateFrame *frame);
-void            link_box_end             (LinkBox    *box,
-                                          const GError *error);
-/* Wait for it, or fail. */
-PyIsolateFrame *link_box_take            (LinkBox    *box);
-void            link_box_wait_frames     (LinkBox    *box,
-                                          guint       n_frames);
-void            link_box_wait_ends       (LinkBox    *box,
-                                          guint       n_ends);
-void            link_box_wait_destroyed  (LinkBox    *box,
-                                          guint       n_destroyed);
-/* It ended with a RETURN of this text. */
-void            link_box_assert_returned (LinkBox    *box,
-                                          const char *text);
-guint           link_box_count           (LinkBox    *box);
-
 /* A call of @side's whose answer goes into @box, which it keeps until then. */
 void            link_side_call           (LinkSide   *side,
                                           PyIsolateFrame *frame,
@@ -145,16 +102,9 @@ gboolean        link_side_try_call       (LinkSide   *side,
                                           LinkBox    *box,
                                           GError    **error);
 
-PyIsolateFrame *link_frame_call          (guint64     id,
-                                          const char *name);
-PyIsolateFrame *link_frame_return        (guint64     id,
-                                          const char *text);
-PyIsolateFrame *link_frame_event         (guint64     id,
-                                          const char *name,
-                                          guint32     number);
-PyIsolateFrame *link_frame_progress      (guint64     id,
-                                          double      fraction);
-guint32         link_frame_get_number    (PyIsolateFrame *frame);
-char           *link_frame_dup_text      (PyIsolateFrame *frame);
+/* The link still works, and all that came before has been seen: a call with that id gets an answer. Both have endpoints. */
+void            link_side_assert_alive   (LinkSide   *from,
+                                          LinkSide   *to,
+                                          guint64     id);
 
 G_END_DECLS
