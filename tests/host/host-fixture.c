@@ -114,6 +114,22 @@ host_test_run (void)
   return result;
 }
 
+char *
+host_write_file (const char *directory,
+                 const char *name,
+                 const char *text)
+{
+  char *path = g_build_filename (directory, name, NULL);
+  g_autofree char *parent = g_path_get_dirname (path);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (g_mkdir_with_parents (parent, 0700), ==, 0);
+  g_file_set_contents (path, text, -1, &error);
+  g_assert_no_error (error);
+
+  return path;
+}
+
 const char *
 host_test_python (void)
 {

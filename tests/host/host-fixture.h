@@ -38,7 +38,7 @@
  *   NOT_RUNNING       calls/not-running
  *   BAD_TENSOR        hostile-memory/tensors/…
  *   LIMIT             tensors/limit, singleton/chain-limit, singleton/calls-limit, hostile/flood
- *   G_IO_ERROR_CANCELLED  calls/cancel, loading/cancel
+ *   G_IO_ERROR_CANCELLED  calls/cancel, loading-cancel
  */
 #pragma once
 
@@ -71,6 +71,10 @@ void                      host_test_watch        (HostTest    *test,
 
 /* Below the program's own scratch directory, fresh each time. */
 char                     *host_test_scratch      (const char  *prefix);
+/* Makes the directories that it needs, and returns the path. */
+char                     *host_write_file        (const char  *directory,
+                                                  const char  *name,
+                                                  const char  *text);
 /* The interpreter of all extensions that name none. */
 const char               *host_test_python       (void);
 char                     *host_extension_path    (const char  *name);
