@@ -5,8 +5,6 @@
 
 #include "pyisolate-attachments-private.h"
 
-#include "pyisolate-value-private.h"
-
 #include <string.h>
 
 /* Of GVariant; what is deeper cannot travel, which others say. */
@@ -41,54 +39,28 @@ get_memory (Adopting  *self,
   return self->memories[index];
 }
 
-/* @payload: of a tensor whose elements lie in a descriptor */
+/* What becomes of a tensor whose elements lie in a descriptor; NULL without an error: it is none. */
 static GVariant *
 adopt_tensor (Adopting  *self,
-              GVariant  *payload,
-              gint32     index,
-              GError   **error)
-{
-  PyIsolateMemory *memory = get_memory (self, index, error);
-  g_autoptr (GPtrArray) memories = g_ptr_array_new ();
-  GVariant *members[PYISOLATE_TENSOR_N_MEMBERS];
-  g_autoptr (GVariant) value = NULL;
-  g_autoptr (PyIsolateTensor) tensor = NULL;
-
-  if (memory == NULL)
-    return NULL;
-
-  g_ptr_array_add (memories, memory);
-  for (guint i = 0; i < PYISOLATE_TENSOR_DATA_MEMBER; i++)
-    members[i] = g_variant_get_child_value (payload, i);
-  members[PYISOLATE_TENSOR_DATA_MEMBER] = g_variant_new_variant (g_variant_new_uint32 (0));
-  value = g_variant_ref_sink (g_variant_new ("(ov)", PYISOLATE_TAG_TENSOR,
-                                             g_variant_new_tuple (members, PYISOLATE_TENSOR_N_MEMBERS)));
-  for (guint i = 0; i < PYISOLATE_TENSOR_DATA_MEMBER; i++)
-    g_variant_unref (members[i]);
-
-  tensor = _pyisolate_tensor_new_from_variant (value, memories, error);
-  return tensor != NULL ? g_variant_ref_sink (_pyisolate_attachments_add_tensor (self->attachments, tensor)) : NULL;
-}
-
-/* What becomes of a tagged value; NULL without an error: it is no such tensor, or none at all. */
-static GVariant *
-adopt_tagged (Adopting  *self,
               GVariant  *value,
               GError   **error)
 {
-  g_autoptr (GVariant) payload = NULL;
-  g_autoptr (GVariant) boxed = NULL;
-  g_autoptr (GVariant) data = NULL;
+  PyIsolateTensorWire wire;
+  const char *problem = _pyisolate_tensor_wire_read_value (value, &wire);
+  g_autoptr (PyIsolateTensor) tensor = NULL;
+  PyIsolateMemory *memory;
 
-  if (g_strcmp0 (_pyisolate_value_untag (value, &payload), PYISOLATE_TAG_TENSOR) != 0 ||
-      !g_variant_is_of_type (payload, G_VARIANT_TYPE (PYISOLATE_TENSOR_TYPE)))
+  if (wire.data_type != 'h')
     return NULL;
-  boxed = g_variant_get_child_value (payload, PYISOLATE_TENSOR_DATA_MEMBER);
-  data = g_variant_get_variant (boxed);
-  if (!g_variant_is_of_type (data, G_VARIANT_TYPE_HANDLE))
-    return NULL;
+  if (problem != NULL)
+    {
+      _pyisolate_tensor_set_error (error, problem);
+      return NULL;
+    }
 
-  return adopt_tensor (self, payload, g_variant_get_handle (data), error);
+  memory = get_memory (self, (gint32) wire.index, error);
+  tensor = memory != NULL ? _pyisolate_tensor_new_from_wire (&wire, memory, NULL, error) : NULL;
+  return tensor != NULL ? g_variant_ref_sink (_pyisolate_attachments_add_tensor (self->attachments, tensor)) : NULL;
 }
 
 /* The type stays: what changes is within variants. */
@@ -152,7 +124,7 @@ adopt (Adopting  *self,
 
   if (g_variant_is_of_type (value, G_VARIANT_TYPE ("(ov)")))
     {
-      tensor = adopt_tagged (self, value, &local_error);
+      tensor = adopt_tensor (self, value, &local_error);
       if (tensor != NULL)
         return tensor;
       if (local_error != NULL)

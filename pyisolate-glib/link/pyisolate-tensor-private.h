@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "pyisolate-tensor-layout-private.h"
+#include "pyisolate-tensor-wire-private.h"
 #include "pyisolate-tensor.h"
 
 G_BEGIN_DECLS
 
 /* A tensor of private memory up to this size travels inside of the body: that costs less than a piece of shared memory. */
 #define PYISOLATE_TENSOR_MAX_INLINE ((gsize) 16 * 1024)
-
-#define PYISOLATE_TENSOR_TYPE "(sssaxaxtuv)"
-#define PYISOLATE_TENSOR_N_MEMBERS 8
-#define PYISOLATE_TENSOR_DATA_MEMBER 7 /* which holds the elements, or says where they are */
 
 /* A tensor lies in a piece of shared memory, or else in bytes. */
 struct _PyIsolateTensor {
@@ -48,6 +44,14 @@ GBytes          *_pyisolate_tensor_dup_window  (PyIsolateTensor  *self,
 GVariant        *_pyisolate_tensor_to_variant  (PyIsolateTensor  *self,
                                                 guint64           offset,
                                                 GVariant         *data);
+/* Says that a tensor is none, and why. */
+void             _pyisolate_tensor_set_error    (GError          **error,
+                                                 const char       *problem);
+/* @memory or @bytes; both are (transfer none). */
+PyIsolateTensor *_pyisolate_tensor_new_from_wire (const PyIsolateTensorWire *wire,
+                                                  PyIsolateMemory           *memory,
+                                                  GBytes                    *bytes,
+                                                  GError                   **error);
 /* @value: checked bytes, but nobody vouches for what they say. @memories: nullable */
 PyIsolateTensor *_pyisolate_tensor_new_from_variant (GVariant    *value,
                                                      GPtrArray   *memories,

@@ -6,6 +6,8 @@
 #include "pyisolate-error.h"
 #include "pyisolate-value-private.h"
 
+#include <string.h>
+
 /**
  * PyIsolateTensor:
  *
@@ -48,9 +50,9 @@ pyisolate_tensor_init (PyIsolateTensor *self)
 {
 }
 
-static void
-set_bad_tensor (GError     **error,
-                const char  *problem)
+void
+_pyisolate_tensor_set_error (GError     **error,
+                             const char  *problem)
 {
   g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_TENSOR, "A tensor is none: %s", problem);
 }
@@ -74,7 +76,7 @@ _pyisolate_tensor_new_checked (PyIsolateMemory  *memory,
     problem = _pyisolate_layout_check ((guint) MIN (n_dims, G_MAXUINT), shape, strides, info->size, offset, size);
   if (problem != NULL)
     {
-      set_bad_tensor (error, problem);
+      _pyisolate_tensor_set_error (error, problem);
       return NULL;
     }
 
@@ -150,7 +152,7 @@ get_size (PyIsolateDtype   dtype,
     problem = _pyisolate_layout_window ((guint) MIN (n_dims, G_MAXUINT), shape, NULL, info->size, &low, &high, &n_items);
   if (problem != NULL)
     {
-      set_bad_tensor (error, problem);
+      _pyisolate_tensor_set_error (error, problem);
       return FALSE;
     }
 
@@ -511,48 +513,36 @@ _pyisolate_tensor_to_variant (PyIsolateTensor *self,
                               guint64          offset,
                               GVariant        *data)
 {
-  const PyIsolateDtypeInfo *info = _pyisolate_dtype_info (self->dtype);
-  GVariant *shape = g_variant_new_fixed_array (G_VARIANT_TYPE_INT64, self->shape, self->n_dims, sizeof (gint64));
-  GVariant *strides = g_variant_new_fixed_array (G_VARIANT_TYPE_INT64, self->strides, self->n_dims, sizeof (gint64));
-
-  return g_variant_new ("(ov)", PYISOLATE_TAG_TENSOR,
-                        g_variant_new ("(sss@ax@axtuv)", self->kind != NULL ? self->kind : "numpy", info->name,
-                                       PYISOLATE_DEVICE_CPU, shape, strides, offset, self->flags, data));
+  return _pyisolate_tensor_wire_new_value (self->kind != NULL ? self->kind : "numpy", _pyisolate_dtype_info (self->dtype),
+                                           self->n_dims, self->shape, self->strides, offset, self->flags, data);
 }
 
-static PyIsolateTensor *
-new_from_data (GVariant    *data,
-               GPtrArray   *memories,
-               PyIsolateDtype dtype,
-               gsize        n_dims,
-               const gint64 *shape,
-               const gint64 *strides,
-               guint64      offset,
-               GError     **error)
+/*< private >
+ * @wire: what was read, where it is said to be good
+ * @memory: (nullable): where the elements lie
+ * @bytes: (nullable): or these are they
+ *
+ * Returns: (transfer full): NULL with %PYISOLATE_ERROR_BAD_TENSOR if its numbers cannot be true
+ */
+PyIsolateTensor *
+_pyisolate_tensor_new_from_wire (const PyIsolateTensorWire  *wire,
+                                 PyIsolateMemory            *memory,
+                                 GBytes                     *bytes,
+                                 GError                    **error)
 {
-  g_autoptr (GBytes) bytes = NULL;
-  guint index;
+  gint64 shape[PYISOLATE_MAX_DIMENSIONS];
+  gint64 strides[PYISOLATE_MAX_DIMENSIONS];
+  PyIsolateTensor *self;
 
-  if (g_variant_is_of_type (data, G_VARIANT_TYPE_BYTESTRING))
-    {
-      bytes = g_variant_get_data_as_bytes (data);
-      return _pyisolate_tensor_new_checked (NULL, bytes, dtype, n_dims, shape, strides, offset, error);
-    }
-  if (!g_variant_is_of_type (data, G_VARIANT_TYPE_UINT32))
-    {
-      set_bad_tensor (error, "its elements are neither bytes nor memory");
-      return NULL;
-    }
+  memcpy (shape, wire->shape, wire->n_dims * sizeof *shape);
+  memcpy (strides, wire->strides, wire->n_dims * sizeof *strides);
+  self = _pyisolate_tensor_new_checked (memory, bytes, wire->info->dtype, wire->n_dims, shape, strides, wire->offset, error);
+  if (self == NULL)
+    return NULL;
 
-  index = g_variant_get_uint32 (data);
-  if (memories == NULL || index >= memories->len)
-    {
-      set_bad_tensor (error, "it names memory that did not come with it");
-      return NULL;
-    }
-
-  return _pyisolate_tensor_new_checked (g_ptr_array_index (memories, index), NULL, dtype, n_dims, shape, strides, offset,
-                                        error);
+  self->flags = wire->flags;
+  self->kind = g_strdup (wire->kind);
+  return self;
 }
 
 /*< private >
@@ -566,42 +556,26 @@ _pyisolate_tensor_new_from_variant (GVariant   *value,
                                     GPtrArray  *memories,
                                     GError    **error)
 {
-  g_autoptr (GVariant) payload = NULL;
-  g_autoptr (GVariant) shape_array = NULL;
-  g_autoptr (GVariant) strides_array = NULL;
-  g_autoptr (GVariant) data = NULL;
-  const PyIsolateDtypeInfo *info;
-  const char *tag, *kind, *dtype, *device;
-  const gint64 *shape, *strides;
-  gsize n_dims, n_strides;
-  guint64 offset;
-  guint32 flags;
-  PyIsolateTensor *self;
+  g_autoptr (GVariant) plain = _pyisolate_value_unbox (value);
+  g_autoptr (GBytes) all = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+  PyIsolateTensorWire wire;
+  const char *problem = _pyisolate_tensor_wire_read_value (plain, &wire);
 
-  tag = _pyisolate_value_untag (value, &payload);
-  if (g_strcmp0 (tag, PYISOLATE_TAG_TENSOR) != 0 || !g_variant_is_of_type (payload, G_VARIANT_TYPE (PYISOLATE_TENSOR_TYPE)))
+  if (problem == NULL && wire.data_type == 'h')
+    problem = "its elements are neither bytes nor memory";
+  if (problem == NULL && wire.data_type == 'u' && (memories == NULL || wire.index >= memories->len))
+    problem = "it names memory that did not come with it";
+  if (problem != NULL)
     {
-      set_bad_tensor (error, "it is of another form");
+      _pyisolate_tensor_set_error (error, problem);
       return NULL;
     }
 
-  g_variant_get (payload, "(&s&s&s@ax@axtuv)", &kind, &dtype, &device, &shape_array, &strides_array, &offset, &flags,
-                 &data);
-  shape = g_variant_get_fixed_array (shape_array, &n_dims, sizeof (gint64));
-  strides = g_variant_get_fixed_array (strides_array, &n_strides, sizeof (gint64));
-  info = _pyisolate_dtype_info_by_name (dtype);
-  if (info == NULL || !g_str_equal (device, PYISOLATE_DEVICE_CPU) || (flags & ~PYISOLATE_TENSOR_ALL_FLAGS) != 0 ||
-      n_strides != n_dims)
-    {
-      set_bad_tensor (error, info == NULL ? "there is no such dtype" : "its dtype, device, flags or strides are unknown");
-      return NULL;
-    }
+  if (wire.data_type == 'u')
+    return _pyisolate_tensor_new_from_wire (&wire, g_ptr_array_index (memories, wire.index), NULL, error);
 
-  self = new_from_data (data, memories, info->dtype, n_dims, shape, strides, offset, error);
-  if (self == NULL)
-    return NULL;
-
-  self->flags = flags;
-  self->kind = g_strdup (kind);
-  return self;
+  all = g_variant_get_data_as_bytes (plain);
+  bytes = g_bytes_new_from_bytes (all, wire.data - (const guint8 *) g_variant_get_data (plain), wire.size);
+  return _pyisolate_tensor_new_from_wire (&wire, NULL, bytes, error);
 }

@@ -3,6 +3,7 @@
  * a value does not change any more. */
 #include "config.h"
 
+#include "pyisolate-tensor-wire-private.h"
 #include "pyisolate-value-private.h"
 
 static GVariant *expand (GVariant  *value,
@@ -64,9 +65,9 @@ expand_tagged (GVariant  *value,
 
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE ("(ov)")))
     return NULL;
-  tag = _pyisolate_value_untag (value, &payload);
-  if (g_strcmp0 (tag, PYISOLATE_TAG_TENSOR) == 0)
+  if (_pyisolate_tensor_wire_is_tensor (value))
     return g_variant_ref (value);
+  tag = _pyisolate_value_untag (value, &payload);
   if (tag == NULL || !g_variant_is_of_type (payload, G_VARIANT_TYPE ("(ut)")))
     return NULL;
 

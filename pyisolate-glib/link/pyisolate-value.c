@@ -2,6 +2,7 @@
 /* What a C host needs to tell None, which GVariant lacks, from other values. */
 #include "config.h"
 
+#include "pyisolate-tensor-wire-private.h"
 #include "pyisolate-value-private.h"
 
 /**
@@ -58,11 +59,12 @@ pyisolate_value_is_none (GVariant *value)
 gboolean
 pyisolate_value_is_tensor (GVariant *value)
 {
-  g_autoptr(GVariant) payload = NULL;
+  g_autoptr(GVariant) inner = NULL;
 
   g_return_val_if_fail (value != NULL, FALSE);
 
-  return g_strcmp0 (_pyisolate_value_untag (value, &payload), PYISOLATE_TAG_TENSOR) == 0;
+  inner = _pyisolate_value_unbox (value);
+  return _pyisolate_tensor_wire_is_tensor (inner);
 }
 
 /* What is inside all the variants around @value. Full. */

@@ -316,6 +316,117 @@ test_bad_variants (void)
     }
 }
 
+/* As GVariant itself would write it. */
+static GVariant *
+new_expected (PyIsolateTensor *tensor,
+              guint64          offset,
+              GVariant        *data)
+{
+  GVariant *shape = g_variant_new_fixed_array (G_VARIANT_TYPE_INT64, tensor->shape, tensor->n_dims, sizeof (gint64));
+  GVariant *strides = g_variant_new_fixed_array (G_VARIANT_TYPE_INT64, tensor->strides, tensor->n_dims, sizeof (gint64));
+
+  return g_variant_new ("(ov)", "/pyisolate/tensor",
+                        g_variant_new ("(sss@ax@axtuv)", "numpy", "uint8", "cpu", shape, strides, offset, tensor->flags, data));
+}
+
+static GVariant *
+new_data (guint which)
+{
+  guint8 bytes[70000] = { 0 };
+
+  switch (which % 3)
+    {
+    case 0:
+      return g_variant_new_uint32 (which);
+
+    case 1:
+      return g_variant_new_handle (which);
+
+    default: /* so long that the ends need one byte, two or four */
+      for (guint i = 0; i < G_N_ELEMENTS (bytes); i++)
+        bytes[i] = i % 251;
+      return g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, bytes, which % 2 == 0 ? which : which * which % 70000, 1);
+    }
+}
+
+static void
+test_wire (void)
+{
+  g_autoptr (GBytes) none = g_bytes_new_static ("", 0);
+
+  for (guint i = 0; i < 400; i++)
+    {
+      guint n_dims = i % 7 == 6 ? PYISOLATE_MAX_DIMENSIONS : i % 7;
+      gint64 numbers[PYISOLATE_MAX_DIMENSIONS] = { 0 };
+      g_autoptr (PyIsolateTensor) tensor = NULL;
+      g_autoptr (GVariant) data = g_variant_ref_sink (new_data (i));
+      g_autoptr (GVariant) value = NULL;
+      g_autoptr (GVariant) expected = NULL;
+      PyIsolateTensorWire wire;
+
+      for (guint j = 1; j < n_dims; j++)
+        numbers[j] = (i + j) % 2;
+      tensor = _pyisolate_tensor_new_checked (NULL, none, PYISOLATE_DTYPE_UINT8, n_dims > 0 ? n_dims : 1, numbers, numbers, 0,
+                                              NULL);
+      g_assert_nonnull (tensor);
+      tensor->n_dims = n_dims;
+      tensor->flags = i % 4;
+      value = g_variant_ref_sink (_pyisolate_tensor_to_variant (tensor, i, data));
+      expected = g_variant_ref_sink (new_expected (tensor, i, data));
+      g_assert_cmpmem (g_variant_get_data (value), g_variant_get_size (value), g_variant_get_data (expected),
+                       g_variant_get_size (expected));
+
+      g_assert_null (_pyisolate_tensor_wire_read_value (expected, &wire));
+      g_assert_cmpstr (wire.kind, ==, "numpy");
+      g_assert_cmpint (wire.info->dtype, ==, PYISOLATE_DTYPE_UINT8);
+      g_assert_cmpmem (wire.shape, wire.n_dims * 8, tensor->shape, n_dims * 8);
+      g_assert_cmpmem (wire.strides, wire.n_dims * 8, tensor->strides, n_dims * 8);
+      g_assert_cmpuint (wire.offset, ==, i);
+      g_assert_cmpuint (wire.flags, ==, tensor->flags);
+      g_assert_cmpint (wire.data_type, ==, "uhy"[i % 3]);
+      if (wire.data_type == 'y')
+        g_assert_cmpmem (wire.data, wire.size, g_variant_get_data (data), g_variant_get_size (data));
+      else
+        g_assert_cmpuint (wire.index, ==, i);
+    }
+}
+
+/* Bytes that are some other ones, or end too early, are never looked at beyond their end. */
+static void
+test_mutations (void)
+{
+  const gint64 numbers[] = { 2, 3 };
+  g_autoptr (GVariant) value = NULL;
+  gsize size;
+  guint n_read = 0;
+
+  value = g_variant_ref_sink (_pyisolate_tensor_wire_new_value ("torch", _pyisolate_dtype_info (PYISOLATE_DTYPE_INT16), 2, numbers,
+                                                                numbers, 8, 1, new_data (101)));
+  size = g_variant_get_size (value);
+  for (guint i = 0; i < 20000; i++)
+    {
+      gsize length = i % 2 == 0 ? size : (gsize) g_test_rand_int_range (0, size);
+      guint8 *bytes = g_memdup2 (g_variant_get_data (value), length);
+      g_autoptr (GVariant) other = NULL;
+      PyIsolateTensorWire wire;
+
+      for (gint n = g_test_rand_int_range (0, 3); n > 0 && length > 0; n--)
+        {
+          gint at = g_test_rand_int_range (0, MIN (200, length)); /* in its head or in its tail */
+
+          bytes[g_test_rand_bit () ? at : (gint) length - 1 - at] = g_test_rand_int_range (0, 256);
+        }
+      other = g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE ("(ov)"), bytes, length, FALSE, g_free, bytes));
+      if (_pyisolate_tensor_wire_read_value (other, &wire) == NULL)
+        {
+          g_assert_cmpuint (wire.n_dims, <=, PYISOLATE_MAX_DIMENSIONS);
+          g_assert_true (wire.data_type != 'y' || wire.data + wire.size <= (const guint8 *) g_variant_get_data (other) + length);
+          n_read++;
+        }
+    }
+  g_assert_cmpuint (n_read, >, 1000);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -332,6 +443,8 @@ main (int   argc,
   test_util_add_func ("/tensor/bad-dlpack", test_bad_dlpack);
   test_util_add_func ("/tensor/variant", test_variant);
   test_util_add_func ("/tensor/bad-variants", test_bad_variants);
+  test_util_add_func ("/tensor/wire", test_wire);
+  test_util_add_func ("/tensor/mutations", test_mutations);
 
   return g_test_run ();
 }

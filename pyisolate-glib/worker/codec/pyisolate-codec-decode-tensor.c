@@ -6,6 +6,7 @@
 #include "pyisolate-codec-array.h"
 #include "pyisolate-codec-reader.h"
 #include "pyisolate-memory-private.h"
+#include "pyisolate-tensor-wire-private.h"
 
 /* @tag: without the prefix */
 static gboolean
@@ -65,92 +66,22 @@ map_memory (PyIsolateMemory *memory)
 
 /* --- Arrays --- */
 
-enum { MEMBER_KIND, MEMBER_DTYPE, MEMBER_DEVICE, MEMBER_SHAPE, MEMBER_STRIDES, MEMBER_OFFSET,
-       MEMBER_FLAGS, MEMBER_DATA, N_MEMBERS };
-
-typedef struct {
-  const guint8 *data;
-  gsize         size;
-} Member;
-
-/* Finds the members of a tensor's payload, a variant. FALSE: it is of another type, or malformed. */
-static gboolean
-find_members (const guint8 *data,
-              gsize         size,
-              Member       *members)
-{
-  static const char wanted[] = PYISOLATE_VALUE_TENSOR_TYPE;
-  const PyIsolateDepth outside = { 0, 0, 0 };
-  PyIsolateTypeNode nodes[sizeof wanted];
-  PyIsolateStructFrame frame;
-  gsize type = _pyisolate_variant_find_type (data, size);
-  guint i = 1;
-
-  if (type == 0 || size - type != sizeof wanted - 1
-      || memcmp (data + type, wanted, sizeof wanted - 1) != 0)
-    return FALSE;
-  _pyisolate_type_parse (wanted, sizeof wanted - 1, outside, nodes);
-  if (!_pyisolate_struct_frame_read (data, type - 1, nodes, &frame))
-    return FALSE;
-  for (guint n = 0; n < N_MEMBERS; n++)
-    {
-      gsize start;
-
-      if (!_pyisolate_struct_frame_next (&frame, &nodes[i], n + 1 == N_MEMBERS, &start,
-                                         &members[n].size))
-        return FALSE;
-      members[n].data = data + start;
-      i += nodes[i].span;
-    }
-  return _pyisolate_struct_frame_is_done (&frame, nodes);
-}
-
-/* NULL: not one string */
-static const char *
-get_text (const Member *member)
-{
-  const char *text = (const char *) member->data;
-
-  return member->size > 0 && memchr (text, 0, member->size) == text + member->size - 1 ? text : NULL;
-}
-
-static gboolean
-read_numbers (const Member *member,
-              guint         n,
-              gint64       *numbers)
-{
-  if (member->size != n * sizeof *numbers)
-    return FALSE;
-  memcpy (numbers, member->data, member->size);
-  return TRUE;
-}
-
 /* All but the data. FALSE: such a tensor cannot be. */
 static gboolean
-read_head (const Member *members,
-           CodecArray   *array,
-           guint64      *offset)
+read_head (const PyIsolateTensorWire *wire,
+           CodecArray                *array)
 {
-  const char *kind = get_text (&members[MEMBER_KIND]);
-  const char *dtype = get_text (&members[MEMBER_DTYPE]);
-  const char *device = get_text (&members[MEMBER_DEVICE]);
-  gsize n_dims = members[MEMBER_SHAPE].size / sizeof (gint64);
-  int number;
+  int kind = _pyisolate_array_kind_by_name (wire->kind);
 
-  if (kind == NULL || dtype == NULL || device == NULL || n_dims > PYISOLATE_MAX_DIMENSIONS)
+  if (kind < 0)
     return FALSE;
-  number = _pyisolate_array_kind_by_name (kind);
-  array->info = _pyisolate_dtype_info_by_name (dtype);
-  if (number < 0 || array->info == NULL || strcmp (device, PYISOLATE_DEVICE_CPU) != 0)
-    return FALSE;
-
-  array->kind = number;
-  array->n_dims = n_dims;
-  memcpy (offset, members[MEMBER_OFFSET].data, sizeof *offset);
-  memcpy (&array->flags, members[MEMBER_FLAGS].data, sizeof array->flags);
-  return (array->flags & ~PYISOLATE_TENSOR_ALL_FLAGS) == 0
-         && read_numbers (&members[MEMBER_SHAPE], n_dims, array->shape)
-         && read_numbers (&members[MEMBER_STRIDES], n_dims, array->strides);
+  array->kind = kind;
+  array->info = wire->info;
+  array->n_dims = wire->n_dims;
+  array->flags = wire->flags;
+  memcpy (array->shape, wire->shape, wire->n_dims * sizeof *array->shape);
+  memcpy (array->strides, wire->strides, wire->n_dims * sizeof *array->strides);
+  return TRUE;
 }
 
 /* @memory: consumed; NULL: an exception is set */
@@ -167,36 +98,26 @@ use_memory (PyIsolateMemory *memory,
   return TRUE;
 }
 
-/* Finds where the data is: the variant holds the bytes, or names memory or a descriptor. FALSE with an exception. */
+/* Finds where the data is. FALSE with an exception. */
 static gboolean
-find_store (Decoder      *self,
-            const Member *member,
-            CodecStore   *store,
-            guint8      **start)
+find_store (Decoder                   *self,
+            const PyIsolateTensorWire *wire,
+            CodecStore                *store,
+            guint8                   **start)
 {
-  gsize type = _pyisolate_variant_find_type (member->data, member->size);
-  const char *text = (const char *) member->data + type;
-  gsize length = member->size - type;
   PyIsolateMemory *memory;
-  guint32 index;
 
-  if (type == 1 + sizeof index && length == 1 && (*text == 'u' || *text == 'h'))
+  if (wire->data_type == 'h')
+    return use_memory (open_memory (self, wire->index), store, start);
+  if (wire->data_type == 'u')
     {
-      memcpy (&index, member->data, sizeof index);
-      memory = *text == 'h' ? open_memory (self, index) : get_memory (self, index);
-      if (memory != NULL && *text == 'u')
-        pyisolate_memory_ref (memory);
-      return use_memory (memory, store, start);
-    }
-  if (type == 0 || length != 2 || memcmp (text, "ay", 2) != 0)
-    {
-      _pyisolate_decoder_malformed ("a tensor without memory");
-      return FALSE;
+      memory = get_memory (self, wire->index);
+      return use_memory (memory != NULL ? pyisolate_memory_ref (memory) : NULL, store, start);
     }
 
-  store->size = type - 1;
+  store->size = wire->size;
   *start = store->bytes = g_atomic_rc_box_alloc (MAX (store->size, 1));
-  memcpy (store->bytes, member->data, store->size);
+  memcpy (store->bytes, wire->data, store->size);
   return TRUE;
 }
 
@@ -205,25 +126,24 @@ _pyisolate_decoder_tensor (Decoder      *self,
                            const guint8 *data,
                            gsize         size)
 {
-  Member members[N_MEMBERS];
+  PyIsolateTensorWire wire;
   CodecArray array;
   g_auto(CodecStore) store = { NULL, NULL, 0 };
   guint8 *start;
-  guint64 offset;
   const char *problem;
 
-  if (!find_members (data, size, members) || !read_head (members, &array, &offset))
+  if (_pyisolate_tensor_wire_read (data, size, &wire) != NULL || !read_head (&wire, &array))
     return _pyisolate_decoder_malformed ("a bad payload of 'tensor'");
-  if (!find_store (self, &members[MEMBER_DATA], &store, &start))
+  if (!find_store (self, &wire, &store, &start))
     return NULL;
   problem = _pyisolate_layout_check (array.n_dims, array.shape, array.strides, array.info->size,
-                                     offset, store.size);
-  if (problem == NULL && offset % array.info->size != 0)
+                                     wire.offset, store.size);
+  if (problem == NULL && wire.offset % array.info->size != 0)
     problem = "its elements are not aligned";
   if (problem != NULL)
     return _pyisolate_decoder_malformed ("a tensor that cannot be: %s", problem);
 
-  array.data = start + offset;
+  array.data = start + wire.offset;
   if (store.memory != NULL && pyisolate_memory_is_read_only (store.memory))
     array.flags |= PYISOLATE_TENSOR_READ_ONLY;
   return _pyisolate_array_make (&array, &store);
