@@ -3,81 +3,87 @@
  * otherwise a list of the keys and one of the values. */
 #include "config.h"
 
-#include "pyisolate-codec-writer.h"
+#include "pyisolate-codec-writer-short.h"
 
-/* The value of an entry of one exact basic type. What is not a text goes into the slack. */
+/* A string as the key of an entry. TYPED_NO: it is none that D-Bus can carry. */
 static inline Typed
-encode_typed_value (Encoder      *self,
-                    PyObject     *value,
-                    PyTypeObject *type)
+get_key (PyObject    *key,
+         const char **text,
+         Py_ssize_t  *length)
 {
-  if (Py_TYPE (value) != type)
-    return TYPED_NO;
+  *text = Py_TYPE (key) == &PyUnicode_Type ? encoder_string_utf8 (key, length) : NULL;
+  if (G_LIKELY (*text != NULL))
+    return TYPED_DONE;
+  return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
+}
 
+/* --- Values of one type --- */
+
+/* The value of an entry, of one exact basic type. @text: what it is, of a string. NULL: it is of another type or size. */
+static inline guint8 *
+put_typed_value_at (Encoder      *self,
+                    guint8       *at,
+                    PyObject     *value,
+                    PyTypeObject *type,
+                    const char   *text,
+                    Py_ssize_t    length)
+{
   if (type == &PyFloat_Type)
     {
       double number = _pyisolate_float_value (value);
 
-      encoder_pad (self, 8);
-      encoder_put (self, &number, 8);
+      at = encoder_pad_at (self, at, 8);
+      memcpy (at, &number, 8);
+      return at + 8;
     }
-  else if (type == &PyLong_Type)
+  if (type == &PyLong_Type)
     {
       gint64 number;
 
       if (!_pyisolate_int_value (value, &number))
-        return TYPED_NO;
-      encoder_pad (self, 8);
-      encoder_put (self, &number, 8);
+        return NULL;
+      at = encoder_pad_at (self, at, 8);
+      memcpy (at, &number, 8);
+      return at + 8;
     }
-  else if (type == &PyBool_Type)
+  if (type == &PyBool_Type)
     {
-      self->data[self->len++] = value == Py_True;
+      *at = value == Py_True;
+      return at + 1;
     }
-  else
-    {
-      Py_ssize_t length;
-      const char *utf8 = encoder_string_utf8 (value, &length);
-
-      if (utf8 == NULL)
-        return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
-      if (!encoder_reserve (self, (gsize) length + 1))
-        return TYPED_FAILED;
-      encoder_put_short (self, utf8, (gsize) length + 1);
-    }
-  return TYPED_DONE;
+  return encoder_put_at (at, text, (gsize) length + 1);
 }
 
-/* The key of an entry, which begins aligned. TYPED_NO: it is not a plain string. */
 static inline Typed
-encode_key (Encoder  *self,
-            PyObject *key,
-            guint     alignment,
-            gsize    *entry)
+encode_typed_entry (Encoder      *self,
+                    PyObject     *key,
+                    PyObject     *value,
+                    PyTypeObject *type,
+                    guint         alignment)
 {
-  Py_ssize_t length;
-  const char *utf8 = NULL;
+  const char *text, *value_text = NULL;
+  Py_ssize_t length, value_length = 0;
+  Typed typed = get_key (key, &text, &length);
+  guint8 *at, *entry, *key_end;
 
-  if (Py_TYPE (key) == &PyUnicode_Type)
-    utf8 = encoder_string_utf8 (key, &length);
-  if (utf8 == NULL)
-    return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
-  if (!encoder_align (self, alignment, (gsize) length + 1))
+  if (typed != TYPED_DONE)
+    return typed;
+  if (Py_TYPE (value) != type)
+    return TYPED_NO;
+  if (type == &PyUnicode_Type)
+    typed = get_key (value, &value_text, &value_length);
+  if (typed != TYPED_DONE)
+    return typed;
+  if (!encoder_reserve (self, (gsize) length + value_length))
     return TYPED_FAILED;
-  *entry = self->len;
-  encoder_put_short (self, utf8, (gsize) length + 1);
+
+  entry = encoder_pad_at (self, self->data + self->len, alignment);
+  key_end = encoder_put_at (entry, text, (gsize) length + 1);
+  at = put_typed_value_at (self, key_end, value, type, value_text, value_length);
+  if (at == NULL)
+    return TYPED_NO;
+  self->len = encoder_end_entry_at (at, entry, key_end) - self->data;
   return TYPED_DONE;
-}
-
-/* Closes a dict entry, whose key ended at @key_end: the one offset that it has, in the slack. */
-static inline void
-encode_entry_end (Encoder *self,
-                  gsize    entry,
-                  gsize    key_end)
-{
-  gsize body = self->len - entry;
-
-  encoder_put_offset (self, key_end - entry, _pyisolate_offset_width (_pyisolate_framed_size (body, 1)));
 }
 
 static Typed
@@ -96,15 +102,10 @@ encode_typed_entries (Encoder      *self,
   start = self->len;
   while (PyDict_Next (dict, &position, &key, &value))
     {
-      gsize entry, key_end;
-      Typed typed = encode_key (self, key, alignment, &entry);
+      Typed typed = encode_typed_entry (self, key, value, type, alignment);
 
-      key_end = self->len;
-      if (typed == TYPED_DONE)
-        typed = encode_typed_value (self, value, type);
       if (typed != TYPED_DONE)
         return typed;
-      encode_entry_end (self, entry, key_end);
       if (!encoder_push_end (self, self->len - start))
         return TYPED_FAILED;
     }
@@ -157,6 +158,8 @@ encode_typed_dict (Encoder  *self,
   return typed;
 }
 
+/* --- Values of any types --- */
+
 /* 1: all keys are strings that D-Bus can carry; 0: not; -1: failed. */
 int
 _pyisolate_encoder_has_plain_keys (PyObject *dict)
@@ -188,7 +191,7 @@ encode_any_value (Encoder  *self,
 
   Py_INCREF (key);
   Py_INCREF (value);
-  done = _pyisolate_encoder_other_variant (self, value) && encoder_reserve (self, 0);
+  done = _pyisolate_encoder_other_variant (self, value);
   Py_DECREF (key);
   Py_DECREF (value);
   if (done && PyDict_Size (dict) != n_items)
@@ -199,6 +202,25 @@ encode_any_value (Encoder  *self,
   return done;
 }
 
+/* An entry whose key has been written, but not its value. */
+static Typed
+encode_long_entry (Encoder  *self,
+                   PyObject *dict,
+                   PyObject *key,
+                   PyObject *value,
+                   gsize     entry,
+                   gsize     key_end)
+{
+  guint8 *at;
+
+  self->len = key_end;
+  if (!encode_any_value (self, dict, key, value) || !encoder_reserve (self, 0))
+    return TYPED_FAILED;
+  at = encoder_end_entry_at (self->data + self->len, self->data + entry, self->data + key_end);
+  self->len = at - self->data;
+  return TYPED_DONE;
+}
+
 /* TYPED_NO: the key is not a plain string. */
 static inline Typed
 encode_entry (Encoder  *self,
@@ -206,18 +228,26 @@ encode_entry (Encoder  *self,
               PyObject *key,
               PyObject *value)
 {
-  gsize entry, key_end;
-  Typed typed = encode_key (self, key, 8, &entry);
+  const char *text, *value_text;
+  Py_ssize_t length, value_length;
+  Typed typed = get_key (key, &text, &length);
+  Typed value_typed;
+  guint8 *at = NULL, *entry, *key_end;
 
   if (typed != TYPED_DONE)
     return typed;
-  key_end = self->len;
-  typed = encoder_short_variant (self, value);
-  if (typed == TYPED_NO)
-    typed = encode_any_value (self, dict, key, value) ? TYPED_DONE : TYPED_FAILED;
-  if (typed == TYPED_DONE)
-    encode_entry_end (self, entry, key_end);
-  return typed;
+  value_typed = encoder_look_at (self, value, &value_text, &value_length);
+  if (value_typed == TYPED_FAILED || !encoder_reserve (self, (gsize) length + value_length))
+    return TYPED_FAILED;
+
+  entry = encoder_pad_at (self, self->data + self->len, 8);
+  key_end = encoder_put_at (entry, text, (gsize) length + 1);
+  if (value_typed == TYPED_DONE)
+    at = encoder_put_variant_at (encoder_pad_at (self, key_end, 8), value, value_text, value_length);
+  if (at == NULL)
+    return encode_long_entry (self, dict, key, value, entry - self->data, key_end - self->data);
+  self->len = encoder_end_entry_at (at, entry, key_end) - self->data;
+  return TYPED_DONE;
 }
 
 static Typed

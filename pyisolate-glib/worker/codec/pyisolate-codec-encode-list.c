@@ -3,7 +3,7 @@
  * to be mixed the buffer is wound back: only flat data is ever written twice. */
 #include "config.h"
 
-#include "pyisolate-codec-writer.h"
+#include "pyisolate-codec-writer-short.h"
 
 static Typed
 encode_ints (Encoder   *self,
@@ -100,9 +100,9 @@ encode_strings (Encoder   *self,
         utf8 = encoder_string_utf8 (item, &length);
       if (utf8 == NULL)
         return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
-      if (!encoder_reserve (self, (gsize) length + 1))
+      if (!encoder_reserve (self, length))
         return TYPED_FAILED;
-      encoder_put_short (self, utf8, (gsize) length + 1);
+      self->len = encoder_put_at (self->data + self->len, utf8, (gsize) length + 1) - self->data;
       if (!encoder_push_end (self, self->len - start))
         return TYPED_FAILED;
     }
@@ -144,13 +144,10 @@ static gboolean
 encode_mixed_item (Encoder  *self,
                    PyObject *item)
 {
-  Typed typed;
+  Typed typed = encoder_short_variant (self, item);
   gboolean done;
 
-  if (!encoder_reserve (self, 0))
-    return FALSE;
-  typed = encoder_short_variant (self, item);
-  if (typed != TYPED_NO)
+  if (G_LIKELY (typed != TYPED_NO))
     return typed == TYPED_DONE;
 
   /* Registered encoders may change the list. */

@@ -2,7 +2,7 @@
 /* Values that GVariant has no type for: their payloads, in the forms of docs/values.md. */
 #include "config.h"
 
-#include "pyisolate-codec-writer.h"
+#include "pyisolate-codec-writer-short.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "pyisolate-codec-writer.h"
+#include "pyisolate-codec-writer-short.h"
 
 /* --- Variants --- */
 
@@ -30,7 +30,7 @@ _pyisolate_encoder_other_variant (Encoder  *self,
   if (!encoder_reserve (self, sign_len + 1))
     return FALSE;
   self->data[self->len++] = 0;
-  encoder_put_short (self, self->signature + sign, sign_len);
+  self->len = encoder_put_at (self->data + self->len, self->signature + sign, sign_len) - self->data;
   self->signature_len = sign;
   self->depth = depth;
   return TRUE;

@@ -163,6 +163,21 @@ _pyisolate_encoder_close (Encoder *self,
   return TRUE;
 }
 
+const char *
+_pyisolate_encoder_any_utf8 (PyObject   *string,
+                             Py_ssize_t *length)
+{
+  const char *utf8 = PyUnicode_AsUTF8AndSize (string, length);
+
+  if (utf8 == NULL)
+    {
+      if (PyErr_ExceptionMatches (PyExc_UnicodeError))
+        PyErr_Clear ();
+      return NULL;
+    }
+  return memchr (utf8, 0, *length) == NULL ? utf8 : NULL;
+}
+
 /* Takes what was put in after that many descriptors and pieces of memory out of the parcel. */
 void
 _pyisolate_encoder_unpack (Encoder *self,

@@ -110,6 +110,10 @@ EncodedShape _pyisolate_encoder_tagged      (Encoder           *self,
                                              const char        *tag,
                                              PyObject          *payload);
 
+/* As encoder_string_utf8(), of any string. */
+const char  *_pyisolate_encoder_any_utf8    (PyObject          *string,
+                                             Py_ssize_t        *length);
+
 int          _pyisolate_encoder_fail        (Encoder           *self,
                                              PyObject          *exception,
                                              const char        *format,
@@ -129,54 +133,6 @@ gboolean     _pyisolate_encoder_close       (Encoder           *self,
 void         _pyisolate_encoder_unpack      (Encoder           *self,
                                              guint              n_fds,
                                              guint              n_memories);
-
-/* Whether one of the characters of a text inside of its object is a NUL: bytes before them may be looked at, too. */
-static inline gboolean
-encoder_ascii_has_nul (const char *text,
-                       gsize       length)
-{
-  const guint64 ones = G_GUINT64_CONSTANT (0x0101010101010101);
-  const guint64 highs = ones << 7;
-  guint64 word, found = 0;
-
-  if (length > 4 * sizeof word)
-    return memchr (text, 0, length) != NULL;
-  if (length == 0)
-    return FALSE;
-
-  for (gsize i = 0; i + sizeof word < length; i += sizeof word)
-    {
-      memcpy (&word, text + i, sizeof word);
-      found |= (word - ones) & ~word;
-    }
-  memcpy (&word, text + length - sizeof word, sizeof word);
-  word = GUINT64_FROM_LE (word);
-  if (length < sizeof word)
-    word |= ones >> (8 * length);
-  found |= (word - ones) & ~word;
-  return (found & highs) != 0;
-}
-
-/* The UTF-8 of a string that D-Bus can carry. NULL: it holds a NUL or a lone surrogate, or, when
- * an exception is set, something else failed. */
-static inline const char *
-encoder_string_utf8 (PyObject   *string,
-                     Py_ssize_t *length)
-{
-  const char *utf8 = _pyisolate_text_ascii (string, length);
-
-  if (G_LIKELY (utf8 != NULL))
-    return G_LIKELY (!encoder_ascii_has_nul (utf8, *length)) ? utf8 : NULL;
-
-  utf8 = PyUnicode_AsUTF8AndSize (string, length);
-  if (G_UNLIKELY (utf8 == NULL))
-    {
-      if (PyErr_ExceptionMatches (PyExc_UnicodeError))
-        PyErr_Clear ();
-      return NULL;
-    }
-  return G_LIKELY (memchr (utf8, 0, *length) == NULL) ? utf8 : NULL;
-}
 
 static inline guint
 encoder_count_fds (const PyIsolateParcel *parcel)
@@ -235,36 +191,6 @@ encoder_put (Encoder    *self,
   self->len += n_bytes;
 }
 
-/* The same for what is short most of the time. */
-static inline void
-encoder_put_short (Encoder    *self,
-                   const char *bytes,
-                   gsize       n_bytes)
-{
-  guint8 *to = self->data + self->len;
-
-  self->len += n_bytes;
-  if (n_bytes > 16)
-    {
-      memcpy (to, bytes, n_bytes);
-    }
-  else if (n_bytes >= 8)
-    {
-      memcpy (to, bytes, 8);
-      memcpy (to + n_bytes - 8, bytes + n_bytes - 8, 8);
-    }
-  else if (n_bytes >= 4)
-    {
-      memcpy (to, bytes, 4);
-      memcpy (to + n_bytes - 4, bytes + n_bytes - 4, 4);
-    }
-  else
-    {
-      for (gsize i = 0; i < n_bytes; i++)
-        to[i] = bytes[i];
-    }
-}
-
 static inline void
 encoder_sign (Encoder    *self,
               const char *type,
@@ -285,21 +211,6 @@ encoder_push_end (Encoder *self,
   return TRUE;
 }
 
-static inline void
-encoder_put_offset (Encoder *self,
-                    guint32  offset,
-                    guint    width)
-{
-  guint32 little = GUINT32_TO_LE (offset);
-  guint8 *to = self->data + self->len;
-
-  self->len += width;
-  if (width == 1)
-    *to = offset;
-  else
-    memcpy (to, &little, width == 2 ? 2 : 4);
-}
-
 static inline EncoderStep *
 encoder_push_step (Encoder *self,
                    StepKind kind)
@@ -309,85 +220,6 @@ encoder_push_step (Encoder *self,
   g_assert (self->n_steps <= G_N_ELEMENTS (self->steps));
   *step = (EncoderStep) { .kind = kind };
   return step;
-}
-
-/* Whether what is that long is better put into shared memory. */
-static inline gboolean
-encoder_is_long (Encoder *self,
-                 gsize    size)
-{
-  return G_UNLIKELY (size > ENCODER_MAX_INLINE) && self->parcel != NULL && self->parcel->allocate != NULL;
-}
-
-/* The variants that occur most, in one go, if it is one of those. No code of Python's runs meanwhile. What is not a text goes into
- * the slack. */
-static inline Typed
-encoder_short_variant (Encoder  *self,
-                       PyObject *value)
-{
-  PyTypeObject *type = Py_TYPE (value);
-
-  if (G_UNLIKELY (self->depth.levels == PYISOLATE_VALUE_MAX_LEVELS))
-    return TYPED_NO;
-  encoder_pad (self, 8);
-  if (type == &PyUnicode_Type)
-    {
-      Py_ssize_t length;
-      const char *utf8 = encoder_string_utf8 (value, &length);
-
-      if (utf8 == NULL)
-        return PyErr_Occurred () ? TYPED_FAILED : TYPED_NO;
-      if (encoder_is_long (self, length))
-        return TYPED_NO;
-      if (!encoder_reserve (self, (gsize) length + 3))
-        return TYPED_FAILED;
-      encoder_put_short (self, utf8, (gsize) length + 1);
-      encoder_put (self, "\0s", 2);
-      return TYPED_DONE;
-    }
-  if (type == &PyLong_Type)
-    {
-      gint64 number;
-
-      if (!_pyisolate_int_value (value, &number))
-        return TYPED_NO;
-      encoder_put (self, &number, 8);
-      encoder_put (self, "\0x", 2);
-      return TYPED_DONE;
-    }
-  if (type == &PyFloat_Type)
-    {
-      double number = _pyisolate_float_value (value);
-
-      encoder_put (self, &number, 8);
-      encoder_put (self, "\0d", 2);
-      return TYPED_DONE;
-    }
-  if (value == Py_None)
-    {
-      encoder_put (self, PYISOLATE_TAG_NONE "\0\0o", sizeof PYISOLATE_TAG_NONE + 2);
-      return TYPED_DONE;
-    }
-  if (type == &PyBool_Type)
-    {
-      encoder_put (self, value == Py_True ? "\1\0b" : "\0\0b", 3);
-      return TYPED_DONE;
-    }
-  return TYPED_NO;
-}
-
-static inline gboolean
-encoder_variant (Encoder  *self,
-                 PyObject *value)
-{
-  Typed typed;
-
-  if (!encoder_reserve (self, 0))
-    return FALSE;
-  typed = encoder_short_variant (self, value);
-  if (G_LIKELY (typed != TYPED_NO))
-    return typed == TYPED_DONE;
-  return _pyisolate_encoder_other_variant (self, value);
 }
 
 G_END_DECLS
