@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 SOURCE = pathlib.Path(os.environ["PYISOLATE_TEST_SOURCE"])
@@ -71,6 +72,7 @@ class Place:
         self.build = root / "wheel"
 
     def run(self, command, **environment):
+        begun = time.monotonic()
         done = subprocess.run(
             ["bash", "-euc", command],
             cwd=SOURCE,
@@ -82,6 +84,9 @@ class Place:
         )
         if done.returncode:
             raise AssertionError(f"{command}\n{done.stdout}")
+        # What was slow: most of it waits for a package index.
+        if (seconds := time.monotonic() - begun) > 20:
+            print(f"# {seconds:.0f} s: {command.splitlines()[0]}", flush=True)
         return done.stdout
 
     def run_with_build(self, command):
