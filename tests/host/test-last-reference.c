@@ -9,7 +9,7 @@
 
 #define N_RACES 2000
 #define N_LINES 4
-#define TIMEOUT_MS (30 * 1000)
+#define TIMEOUT_MS (100 * 1000)
 
 /* --- A transport that stays in send() until it is let go --- */
 

@@ -8,7 +8,7 @@
 
 G_BEGIN_DECLS
 
-#define MAILBOX_TIMEOUT_MS 20000
+#define MAILBOX_TIMEOUT_MS 60000
 
 typedef struct {
   char letter;

@@ -9,7 +9,7 @@
 G_BEGIN_DECLS
 
 /* For what comes at once on an idle machine. */
-#define PROCESS_TEST_TIMEOUT_MS (test_util_is_slowed () ? 240000 : 20000)
+#define PROCESS_TEST_TIMEOUT_MS (test_util_is_slowed () ? 240000 : 60000)
 
 typedef struct {
   PyIsolateProcess *process;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TIMEOUT_MS (test_util_is_slowed () ? 240000 : 20000)
+#define TIMEOUT_MS (test_util_is_slowed () ? 240000 : 60000)
 
 typedef struct {
   GSubprocess *process;

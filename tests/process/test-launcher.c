@@ -12,7 +12,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define TIMEOUT_MS (test_util_is_slowed () ? 240000 : 20000)
+#define TIMEOUT_MS (test_util_is_slowed () ? 240000 : 60000)
 
 typedef struct {
   GSubprocess *process;

@@ -292,7 +292,7 @@ test_flood_leaves_room (void)
   output = _pyisolate_output_new (fds[0], on_line_count, &n_lines);
   _pyisolate_output_start (output, NULL);
   thread = g_thread_new ("flood", write_for_ever, &writer);
-  test_util_assert_until (is_many, &n_lines, 30000);
+  test_util_assert_until (is_many, &n_lines, 60000);
   /* At most 64 of these lines are read at once; an idle source is the least that gets its turn
    * in between. */
   g_assert_cmpuint (n_idles, >, 1000);

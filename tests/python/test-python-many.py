@@ -49,7 +49,7 @@ class Exchange(pyisolate.ProxiedSingleton):
 
 
 class Many(HostTest):
-    deadline = 110
+    deadline = 250
 
     def test_none_is_lost(self):
         async def main():

@@ -27,7 +27,7 @@ gboolean         worker_python_is_at_least   (const char      *python,
                                               int              minor);
 char            *worker_extension_path       (const char      *name);
 
-#define WORKER_DEADLINE_MS 20000
+#define WORKER_DEADLINE_MS 60000
 
 /* A worker that has said nothing yet; @path: of the extension. */
 Worker          *worker_start                (const char      *python,
