@@ -52,6 +52,7 @@ ext = manager.load_extension({"name": "sample", "module_path": path})
 async def main():
     await ext
     print(ext.pid, flush=True)
+    sys.stdin.readline()  # until the worker is watched
     if what == "wait":
         await ext.sleep()
 
@@ -446,6 +447,7 @@ class Manager(HostTest):
         path = self.write(EXTENSION)
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(path), str(self.folder / "venvs"), what],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -455,6 +457,8 @@ class Manager(HostTest):
         pid = int(process.stdout.readline())
         worker = os.pidfd_open(pid)
         self.addCleanup(os.close, worker)
+        process.stdin.write("\n")
+        process.stdin.flush()
         return process, worker
 
     def ended(self, process, worker):
