@@ -3,6 +3,7 @@
 
 #include "pyisolate-answer-private.h"
 
+#include "pyisolate-alloc-private.h"
 #include "pyisolate-value-private.h"
 
 typedef struct {
@@ -17,7 +18,7 @@ PyIsolateAnswer *
 _pyisolate_answer_new_return (PyIsolateFrame    *frame,
                               PyIsolateEndpoint *endpoint)
 {
-  Answer *self = g_new0 (Answer, 1);
+  Answer *self = _pyisolate_new0 (Answer);
 
   self->frame = frame;
   self->endpoint = g_object_ref (endpoint);
@@ -38,7 +39,7 @@ PyIsolateAnswer *
 _pyisolate_answer_new_error (guint64  id,
                              GError  *error)
 {
-  Answer *self = g_new0 (Answer, 1);
+  Answer *self = _pyisolate_new0 (Answer);
 
   self->public.id = id;
   self->public.error = error;
@@ -53,7 +54,7 @@ _pyisolate_answer_new_progress (guint64         id,
                                 GDestroyNotify  notify,
                                 gpointer        user_data)
 {
-  Answer *self = g_new0 (Answer, 1);
+  Answer *self = _pyisolate_new0 (Answer);
 
   self->notify = notify;
   self->user_data = user_data;

@@ -4,8 +4,10 @@
 
 #include "pyisolate-operation-struct-private.h"
 
+#include "pyisolate-id-table-private.h"
+
 static GMutex all_mutex;
-static GHashTable *all; /* id → PyIsolateOperation, not referenced */
+static PyIsolateIdTable all; /* → PyIsolateOperation, not referenced */
 
 /* With the lock held. */
 static PyIsolateCall *
@@ -36,9 +38,7 @@ _pyisolate_operation_enter (PyIsolateOperation *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
 
-  if (all == NULL)
-    all = g_hash_table_new (g_int64_hash, g_int64_equal);
-  g_hash_table_insert (all, &self->id, self);
+  _pyisolate_id_table_insert (&all, self->id, self);
 }
 
 void
@@ -46,15 +46,14 @@ _pyisolate_operation_leave (PyIsolateOperation *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
 
-  if (all != NULL && self->id != 0)
-    g_hash_table_remove (all, &self->id);
+  _pyisolate_id_table_steal (&all, self->id);
 }
 
 PyIsolateMailbox *
 _pyisolate_operation_ref_mailbox (guint64 id)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
-  PyIsolateOperation *self = all != NULL ? g_hash_table_lookup (all, &id) : NULL;
+  PyIsolateOperation *self = _pyisolate_id_table_lookup (&all, id);
 
   return self != NULL ? _pyisolate_mailbox_ref (self->mailbox) : NULL;
 }
@@ -64,7 +63,7 @@ _pyisolate_operation_dup_call (guint64  id,
                                gboolean even_a_request)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
-  PyIsolateOperation *self = all != NULL ? g_hash_table_lookup (all, &id) : NULL;
+  PyIsolateOperation *self = _pyisolate_id_table_lookup (&all, id);
 
   if (self == NULL || (self->answer_func != NULL && !even_a_request))
     return NULL;
@@ -89,7 +88,7 @@ PyIsolateOperation *
 _pyisolate_operation_lookup (guint64 id)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
-  PyIsolateOperation *self = all != NULL ? g_hash_table_lookup (all, &id) : NULL;
+  PyIsolateOperation *self = _pyisolate_id_table_lookup (&all, id);
 
   return self != NULL && try_ref (self) ? self : NULL;
 }

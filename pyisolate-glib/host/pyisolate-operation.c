@@ -8,6 +8,7 @@
 
 #include "pyisolate-operation-struct-private.h"
 
+#include "pyisolate-alloc-private.h"
 #include "pyisolate-error.h"
 #include "pyisolate-extension-private.h"
 #include "pyisolate-service-private.h"
@@ -213,7 +214,7 @@ operation_new (PyIsolateExtension *extension,
                GCancellable       *cancellable,
                gpointer            user_data)
 {
-  PyIsolateOperation *self = g_new0 (PyIsolateOperation, 1);
+  PyIsolateOperation *self = _pyisolate_new0 (PyIsolateOperation);
 
   self->ref_count = 1;
   self->thread = g_thread_self ();

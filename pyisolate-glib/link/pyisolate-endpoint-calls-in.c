@@ -4,37 +4,44 @@
 
 #include "pyisolate-endpoint-struct-private.h"
 
+#include "pyisolate-alloc-private.h"
 #include "pyisolate-error-private.h"
 
 typedef struct {
+  guint64 id;
   PyIsolateTransport *transport; /* by which it came */
   GObject *handler; /* what was attached, not referenced */
   gboolean cancelled;
 } CallIn;
 
 static CallIn *
-call_in_new (PyIsolateTransport *transport)
+call_in_new (PyIsolateTransport *transport,
+             guint64             id)
 {
-  CallIn *call = g_new0 (CallIn, 1);
+  CallIn *call = _pyisolate_new0 (CallIn);
 
+  call->id = id;
   call->transport = g_object_ref (transport);
 
   return call;
 }
 
 static void
-call_in_free (gpointer data)
+call_in_free (CallIn *call)
 {
-  CallIn *call = data;
-
   g_object_unref (call->transport);
   g_free (call);
 }
 
-GHashTable *
-_pyisolate_endpoint_new_calls_in (void)
+void
+_pyisolate_endpoint_clear_calls_in (PyIsolateEndpoint *self)
 {
-  return g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, call_in_free);
+  guint n_all;
+  g_autofree gpointer *all = _pyisolate_id_table_dup_values (&self->calls_in, &n_all);
+
+  _pyisolate_id_table_clear (&self->calls_in);
+  for (guint i = 0; i < n_all; i++)
+    call_in_free (all[i]);
 }
 
 static void
@@ -65,10 +72,10 @@ _pyisolate_endpoint_handle_call (PyIsolateEndpoint  *self,
     }
 
   g_mutex_lock (&self->mutex);
-  known = g_hash_table_contains (self->calls_in, &frame->id);
-  too_many = g_hash_table_size (self->calls_in) >= PYISOLATE_MAX_CALLS_IN;
+  known = _pyisolate_id_table_lookup (&self->calls_in, frame->id) != NULL;
+  too_many = self->calls_in.n_values >= PYISOLATE_MAX_CALLS_IN;
   if (!known && !too_many)
-    g_hash_table_insert (self->calls_in, g_memdup2 (&frame->id, sizeof frame->id), call_in_new (transport));
+    _pyisolate_id_table_insert (&self->calls_in, frame->id, call_in_new (transport, frame->id));
   g_mutex_unlock (&self->mutex);
 
   if (known)
@@ -86,7 +93,7 @@ mark_cancelled (PyIsolateEndpoint *self,
                 gboolean          *is_news)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
-  CallIn *call = g_hash_table_lookup (self->calls_in, &id);
+  CallIn *call = _pyisolate_id_table_lookup (&self->calls_in, id);
 
   if (call == NULL)
     return FALSE;
@@ -131,14 +138,14 @@ _pyisolate_endpoint_respond (PyIsolateEndpoint *self,
   CallIn *call;
 
   g_mutex_lock (&self->mutex);
-  call = g_hash_table_lookup (self->calls_in, &id);
+  call = _pyisolate_id_table_steal (&self->calls_in, id);
+  g_mutex_unlock (&self->mutex);
+
   if (call != NULL)
     {
       transport = g_object_ref (call->transport);
-      g_hash_table_remove (self->calls_in, &id);
+      call_in_free (call);
     }
-  g_mutex_unlock (&self->mutex);
-
   if (transport == NULL)
     _pyisolate_frame_free (frame);
   else if (!_pyisolate_transport_send (transport, frame, &error) &&
@@ -152,7 +159,7 @@ _pyisolate_endpoint_attach (PyIsolateEndpoint *self,
                             GObject           *object)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
-  CallIn *call = g_hash_table_lookup (self->calls_in, &id);
+  CallIn *call = _pyisolate_id_table_lookup (&self->calls_in, id);
 
   if (call == NULL)
     return TRUE;
@@ -166,7 +173,7 @@ _pyisolate_endpoint_dup_attached (PyIsolateEndpoint *self,
                                   guint64            id)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
-  CallIn *call = g_hash_table_lookup (self->calls_in, &id);
+  CallIn *call = _pyisolate_id_table_lookup (&self->calls_in, id);
 
   return call != NULL && call->handler != NULL ? g_object_ref (call->handler) : NULL;
 }
@@ -175,19 +182,19 @@ void
 _pyisolate_endpoint_cancel_calls_in (PyIsolateEndpoint *self)
 {
   g_autofree guint64 *ids = NULL;
-  GHashTableIter iter;
-  gpointer key, value;
+  g_autofree gpointer *all = NULL;
   guint n_ids = 0;
+  guint n_all;
 
   g_mutex_lock (&self->mutex);
-  ids = g_new (guint64, g_hash_table_size (self->calls_in));
-  g_hash_table_iter_init (&iter, self->calls_in);
-  while (g_hash_table_iter_next (&iter, &key, &value))
+  all = _pyisolate_id_table_dup_values (&self->calls_in, &n_all);
+  ids = g_new (guint64, n_all);
+  for (guint i = 0; i < n_all; i++)
     {
-      CallIn *call = value;
+      CallIn *call = all[i];
 
       if (!call->cancelled)
-        ids[n_ids++] = *(guint64 *) key;
+        ids[n_ids++] = call->id;
       call->cancelled = TRUE;
     }
   g_mutex_unlock (&self->mutex);

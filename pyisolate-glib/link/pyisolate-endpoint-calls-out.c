@@ -4,8 +4,9 @@
 
 #include "pyisolate-endpoint-struct-private.h"
 
+#include "pyisolate-alloc-private.h"
+
 typedef struct {
-  guint64 id; /* its key in the book */
   gatomicrefcount ref_count;
   PyIsolateTransport *transport; /* by which it went; only to be compared, or while its lane is in the book */
   PyIsolateReplyFunc func; /* NULL: cancelled */
@@ -34,12 +35,6 @@ pending_ref (Pending *pending)
   return pending;
 }
 
-GHashTable *
-_pyisolate_endpoint_new_calls_out (void)
-{
-  return g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, pending_unref);
-}
-
 /* An id for a call of the host's: never the same twice in a process. */
 guint64
 _pyisolate_endpoint_new_id (void)
@@ -54,17 +49,17 @@ static gboolean
 forget_pending (PyIsolateEndpoint *self,
                 guint64            id)
 {
-  Pending *pending = NULL;
-  gboolean waited;
+  Pending *pending;
 
   g_mutex_lock (&self->mutex);
-  waited = g_hash_table_steal_extended (self->pending, &id, NULL, (gpointer *) &pending);
+  pending = _pyisolate_id_table_steal (&self->calls_out, id);
   g_mutex_unlock (&self->mutex);
 
-  if (waited)
-    pending_unref (pending);
+  if (pending == NULL)
+    return FALSE;
 
-  return waited;
+  pending_unref (pending);
+  return TRUE;
 }
 
 /*< private >
@@ -85,10 +80,9 @@ _pyisolate_endpoint_call (PyIsolateEndpoint   *self,
 {
   g_autoptr (PyIsolateFrame) frame = frame_to_take;
   g_autoptr (GError) send_error = NULL;
-  Pending *pending = g_new0 (Pending, 1);
+  Pending *pending = _pyisolate_new0 (Pending);
   guint64 id = frame->id;
 
-  pending->id = id;
   g_atomic_ref_count_init (&pending->ref_count);
   pending->transport = lane != NULL ? PYISOLATE_TRANSPORT (lane) : self->transport;
   pending->func = func;
@@ -103,7 +97,7 @@ _pyisolate_endpoint_call (PyIsolateEndpoint   *self,
       pending_unref (pending);
       return FALSE;
     }
-  g_hash_table_insert (self->pending, &pending->id, pending);
+  _pyisolate_id_table_insert (&self->calls_out, id, pending);
   g_mutex_unlock (&self->mutex);
 
   /* If the link is closed already, then fail() is about to come, and knows why. */
@@ -133,23 +127,20 @@ void
 _pyisolate_endpoint_cancel (PyIsolateEndpoint *self,
                             guint64            id)
 {
-  Pending *pending = NULL;
+  Pending *pending;
   gboolean withdrawn = FALSE;
 
   g_mutex_lock (&self->mutex);
-  pending = g_hash_table_lookup (self->pending, &id);
+  pending = _pyisolate_id_table_steal (&self->calls_out, id);
   if (pending != NULL)
+    withdrawn = withdraw (self, pending, id);
+  if (pending != NULL && !withdrawn)
     {
       Pending *forgotten = g_new0 (Pending, 1);
 
-      forgotten->id = id;
       g_atomic_ref_count_init (&forgotten->ref_count);
       forgotten->transport = pending->transport;
-      pending_ref (pending);
-      g_hash_table_replace (self->pending, &forgotten->id, forgotten);
-      withdrawn = withdraw (self, pending, id);
-      if (withdrawn)
-        g_hash_table_remove (self->pending, &id);
+      _pyisolate_id_table_insert (&self->calls_out, id, forgotten);
     }
   g_mutex_unlock (&self->mutex);
 
@@ -168,11 +159,10 @@ _pyisolate_endpoint_handle_reply (PyIsolateEndpoint  *self,
                                   PyIsolateFrame     *frame_to_take)
 {
   g_autoptr (PyIsolateFrame) frame = frame_to_take;
-  Pending *pending = NULL;
+  Pending *pending;
 
   g_mutex_lock (&self->mutex);
-  if (!g_hash_table_steal_extended (self->pending, &frame->id, NULL, (gpointer *) &pending))
-    pending = NULL;
+  pending = _pyisolate_id_table_steal (&self->calls_out, frame->id);
   g_mutex_unlock (&self->mutex);
 
   if (pending == NULL)
@@ -198,7 +188,7 @@ _pyisolate_endpoint_handle_part (PyIsolateEndpoint *self,
   Pending *pending;
 
   g_mutex_lock (&self->mutex);
-  pending = g_hash_table_lookup (self->pending, &frame->id);
+  pending = _pyisolate_id_table_lookup (&self->calls_out, frame->id);
   if (pending != NULL)
     pending_ref (pending);
   g_mutex_unlock (&self->mutex);
@@ -216,21 +206,32 @@ void
 _pyisolate_endpoint_fail_calls_out (PyIsolateEndpoint *self,
                                     const GError      *error)
 {
-  g_autoptr (GHashTable) pending = NULL;
-  GHashTableIter iter;
-  gpointer value;
+  g_autofree gpointer *all = NULL;
+  guint n_all;
 
   g_mutex_lock (&self->mutex);
-  pending = g_steal_pointer (&self->pending);
-  self->pending = _pyisolate_endpoint_new_calls_out ();
+  all = _pyisolate_id_table_dup_values (&self->calls_out, &n_all);
+  _pyisolate_id_table_clear (&self->calls_out);
   g_mutex_unlock (&self->mutex);
 
-  g_hash_table_iter_init (&iter, pending);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
+  for (guint i = 0; i < n_all; i++)
     {
-      Pending *waiting = value;
+      Pending *waiting = all[i];
 
       if (waiting->func != NULL)
         waiting->func (NULL, error, waiting->user_data);
     }
+  for (guint i = 0; i < n_all; i++)
+    pending_unref (all[i]);
+}
+
+void
+_pyisolate_endpoint_clear_calls_out (PyIsolateEndpoint *self)
+{
+  guint n_all;
+  g_autofree gpointer *all = _pyisolate_id_table_dup_values (&self->calls_out, &n_all);
+
+  _pyisolate_id_table_clear (&self->calls_out);
+  for (guint i = 0; i < n_all; i++)
+    pending_unref (all[i]);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "pyisolate-endpoint-private.h"
+#include "pyisolate-id-table-private.h"
 
 G_BEGIN_DECLS
 
@@ -20,8 +21,8 @@ struct _PyIsolateEndpoint {
   PyIsolateBudget *budget;
 
   GMutex mutex;
-  GHashTable *pending;  /* id → Pending */
-  GHashTable *calls_in; /* id of theirs that we have not answered → CallIn */
+  PyIsolateIdTable calls_out; /* → Pending, ours that have no answer yet */
+  PyIsolateIdTable calls_in;  /* → CallIn, theirs that we have not answered */
   GError *failure;      /* after fail(): what every further call gets */
   GPtrArray *lanes;     /* of PyIsolateLane; NULL: there can be none */
   PyIsolateLane *spare; /* one of them, which nobody has yet */
@@ -36,7 +37,6 @@ void _pyisolate_endpoint_bad_message (PyIsolateEndpoint  *self,
                                       ...) G_GNUC_PRINTF (2, 3);
 
 /* pyisolate-endpoint-calls-out.c: the table of those that wait, and what comes for them. Each takes the frame. */
-GHashTable *_pyisolate_endpoint_new_calls_out (void);
 void _pyisolate_endpoint_handle_reply    (PyIsolateEndpoint  *self,
                                           PyIsolateTransport *transport,
                                           PyIsolateFrame     *frame_to_take);
@@ -44,9 +44,9 @@ void _pyisolate_endpoint_handle_part     (PyIsolateEndpoint  *self,
                                           PyIsolateFrame     *frame_to_take);
 void _pyisolate_endpoint_fail_calls_out  (PyIsolateEndpoint  *self,
                                           const GError       *error);
+void _pyisolate_endpoint_clear_calls_out (PyIsolateEndpoint  *self);
 
 /* pyisolate-endpoint-calls-in.c: the table of those that are handled here, and what comes of them. */
-GHashTable *_pyisolate_endpoint_new_calls_in  (void);
 void _pyisolate_endpoint_handle_call     (PyIsolateEndpoint  *self,
                                           PyIsolateTransport *transport,
                                           PyIsolateFrame     *frame_to_take);
@@ -54,6 +54,7 @@ void _pyisolate_endpoint_handle_cancel   (PyIsolateEndpoint  *self,
                                           PyIsolateTransport *transport,
                                           PyIsolateFrame     *frame_to_take);
 void _pyisolate_endpoint_cancel_calls_in (PyIsolateEndpoint  *self);
+void _pyisolate_endpoint_clear_calls_in  (PyIsolateEndpoint  *self);
 
 /* pyisolate-endpoint-lanes.c */
 void _pyisolate_endpoint_drop_lanes  (PyIsolateEndpoint  *self);

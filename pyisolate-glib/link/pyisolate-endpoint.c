@@ -122,8 +122,8 @@ _pyisolate_endpoint_finalize (GObject *object)
 
   g_clear_pointer (&self->lanes, g_ptr_array_unref);
   g_clear_object (&self->transport);
-  g_clear_pointer (&self->pending, g_hash_table_unref);
-  g_clear_pointer (&self->calls_in, g_hash_table_unref);
+  _pyisolate_endpoint_clear_calls_out (self);
+  _pyisolate_endpoint_clear_calls_in (self);
   g_clear_pointer (&self->budget, _pyisolate_budget_unref);
   g_clear_error (&self->failure);
   g_mutex_clear (&self->mutex);
@@ -144,8 +144,6 @@ _pyisolate_endpoint_init (PyIsolateEndpoint *self)
 {
   g_mutex_init (&self->mutex);
   self->budget = _pyisolate_budget_new ();
-  self->pending = _pyisolate_endpoint_new_calls_out ();
-  self->calls_in = _pyisolate_endpoint_new_calls_in ();
 }
 
 PyIsolateEndpoint *

@@ -3,6 +3,7 @@
 
 #include "pyisolate-frame-private.h"
 
+#include "pyisolate-alloc-private.h"
 #include "pyisolate-error-private.h"
 #include "pyisolate-remote-exception-private.h"
 
@@ -37,7 +38,7 @@ PyIsolateFrame *
 _pyisolate_frame_new (PyIsolateFrameKind kind,
                       guint64            id)
 {
-  PyIsolateFrame *frame = g_new0 (PyIsolateFrame, 1);
+  PyIsolateFrame *frame = _pyisolate_new0 (PyIsolateFrame);
 
   frame->kind = kind;
   frame->id = id;

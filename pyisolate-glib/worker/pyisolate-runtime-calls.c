@@ -73,7 +73,7 @@ _pyisolate_runner_begin (PyIsolateRunner *runner,
   gboolean go_on = TRUE;
 
   g_mutex_lock (&_pyisolate_runtime.mutex);
-  call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &id);
+  call = _pyisolate_id_table_lookup (&_pyisolate_runtime.calls_in, id);
   if (call == NULL || call->cancelled)
     {
       go_on = FALSE;
@@ -152,7 +152,7 @@ _pyisolate_runner_lock_to_raise (guint64 id)
   PyIsolateInCall *call;
 
   g_mutex_lock (&_pyisolate_runtime.mutex);
-  call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &id);
+  call = _pyisolate_id_table_lookup (&_pyisolate_runtime.calls_in, id);
   if (call != NULL && call->runner != NULL && call->runner->top == call &&
       must_raise_locked (call->runner))
     return call->runner;
@@ -168,7 +168,7 @@ _pyisolate_in_call_is_cancelled (guint64 id)
   gboolean cancelled;
 
   g_mutex_lock (&_pyisolate_runtime.mutex);
-  call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &id);
+  call = _pyisolate_id_table_lookup (&_pyisolate_runtime.calls_in, id);
   cancelled = call != NULL && call->cancelled;
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 
@@ -182,7 +182,7 @@ _pyisolate_in_call_is_open (guint64 id)
   gboolean open;
 
   g_mutex_lock (&_pyisolate_runtime.mutex);
-  open = g_hash_table_contains (_pyisolate_runtime.calls_in, &id);
+  open = _pyisolate_id_table_lookup (&_pyisolate_runtime.calls_in, id) != NULL;
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 
   return open;
@@ -194,8 +194,7 @@ find_lane_locked (PyIsolateFrame *frame)
 {
   for (guint i = frame->n_chain; i > 0; i--)
     {
-      PyIsolateInCall *call = g_hash_table_lookup (_pyisolate_runtime.calls_in,
-                                                   &frame->chain[i - 1]);
+      PyIsolateInCall *call = _pyisolate_id_table_lookup (&_pyisolate_runtime.calls_in, frame->chain[i - 1]);
 
       if (call != NULL)
         return call->lane != NULL && !_pyisolate_lane_is_ended (call->lane) ? call->lane : NULL;
@@ -330,7 +329,7 @@ give_back_calls_locked (PyIsolateInbox *from)
       if (frame->kind == PYISOLATE_FRAME_CALL)
         {
           PyIsolateInbox *inbox = _pyisolate_runtime_route_locked (frame);
-          PyIsolateInCall *call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &frame->id);
+          PyIsolateInCall *call = _pyisolate_id_table_lookup (&_pyisolate_runtime.calls_in, frame->id);
 
           if (call != NULL)
             call->queued = inbox;
@@ -373,18 +372,17 @@ _pyisolate_out_call_end (guint64 id)
     free_out_call (out);
 }
 
-void
-_pyisolate_in_call_free (PyIsolateInCall *call)
-{
-  g_clear_object (&call->lane);
-  g_free (call);
-}
-
 static void
 forget_in_call_locked (guint64 id)
 {
-  g_hash_table_remove (_pyisolate_runtime.calls_in, &id);
-  if (_pyisolate_runtime.n_idle_waiters > 0 && g_hash_table_size (_pyisolate_runtime.calls_in) == 0)
+  PyIsolateInCall *call = _pyisolate_id_table_steal (&_pyisolate_runtime.calls_in, id);
+
+  if (call != NULL)
+    {
+      g_clear_object (&call->lane);
+      g_free (call);
+    }
+  if (_pyisolate_runtime.n_idle_waiters > 0 && _pyisolate_runtime.calls_in.n_values == 0)
     g_cond_broadcast (&_pyisolate_runtime.idle);
 }
 
@@ -392,7 +390,7 @@ forget_in_call_locked (guint64 id)
 static PyIsolateLane *
 dup_lane_of_call_locked (guint64 id)
 {
-  PyIsolateInCall *call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &id);
+  PyIsolateInCall *call = _pyisolate_id_table_lookup (&_pyisolate_runtime.calls_in, id);
 
   return call != NULL && call->lane != NULL ? g_object_ref (call->lane) : NULL;
 }
@@ -433,7 +431,7 @@ _pyisolate_in_call_tell (PyIsolateFrame  *frame,
   _pyisolate_lanes_send_gathered ();
 
   g_mutex_lock (&_pyisolate_runtime.mutex);
-  open = g_hash_table_contains (_pyisolate_runtime.calls_in, &frame->id);
+  open = _pyisolate_id_table_lookup (&_pyisolate_runtime.calls_in, frame->id) != NULL;
   lane = dup_lane_of_call_locked (frame->id);
   late = lane != NULL && may_wait_for_memory (frame);
   if (lane != NULL && !late)
@@ -514,7 +512,7 @@ on_reminder (gpointer data)
   gboolean is_deaf;
 
   g_mutex_lock (&_pyisolate_runtime.mutex);
-  call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &reminder->id);
+  call = _pyisolate_id_table_lookup (&_pyisolate_runtime.calls_in, reminder->id);
   if (call != NULL)
     runner = call->runner;
   is_deaf = runner != NULL && runner->top == call && call->cancelled && !call->raised;
@@ -580,7 +578,7 @@ cancel_in_call_locked (PyIsolateInCall *call)
 gboolean
 _pyisolate_in_call_cancel_locked (guint64 id)
 {
-  PyIsolateInCall *call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &id);
+  PyIsolateInCall *call = _pyisolate_id_table_lookup (&_pyisolate_runtime.calls_in, id);
 
   if (call != NULL)
     cancel_in_call_locked (call);
@@ -591,10 +589,12 @@ _pyisolate_in_call_cancel_locked (guint64 id)
 void
 _pyisolate_in_calls_stop_locked (void)
 {
-  g_autoptr (GList) calls = g_hash_table_get_values (_pyisolate_runtime.calls_in);
+  guint n_calls;
+  g_autofree gpointer *calls = _pyisolate_id_table_dup_values (&_pyisolate_runtime.calls_in, &n_calls);
 
   _pyisolate_runtime.stopping = TRUE;
-  g_list_foreach (calls, (GFunc) (void *) cancel_in_call_locked, NULL);
+  for (guint i = 0; i < n_calls; i++)
+    cancel_in_call_locked (calls[i]);
 }
 
 /* Whether all calls were answered by then. Blocks: not to be called with the GIL held. */
@@ -605,7 +605,7 @@ _pyisolate_in_calls_wait_idle (gint64 deadline)
 
   g_mutex_lock (&_pyisolate_runtime.mutex);
   _pyisolate_runtime.n_idle_waiters++;
-  while (!(idle = g_hash_table_size (_pyisolate_runtime.calls_in) == 0))
+  while (!(idle = _pyisolate_runtime.calls_in.n_values == 0))
     {
       if (!g_cond_wait_until (&_pyisolate_runtime.idle, &_pyisolate_runtime.mutex, deadline))
         break;

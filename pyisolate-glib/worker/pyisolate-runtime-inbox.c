@@ -283,7 +283,7 @@ pop_locked (PyIsolateInbox *inbox,
   frame = pop_call_locked (inbox);
   if (frame != NULL)
     {
-      call = g_hash_table_lookup (_pyisolate_runtime.calls_in, &frame->id);
+      call = _pyisolate_id_table_lookup (&_pyisolate_runtime.calls_in, frame->id);
       if (call != NULL)
         call->queued = NULL;
     }

@@ -154,8 +154,6 @@ _pyisolate_runtime_connect (int      take_fd,
       close (take_fd);
       return FALSE;
     }
-  _pyisolate_runtime.calls_in = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL,
-                                                       (GDestroyNotify) _pyisolate_in_call_free);
   _pyisolate_runtime.calls_out = g_hash_table_new (g_int64_hash, g_int64_equal);
   _pyisolate_runtime.link_fd = take_fd;
   _pyisolate_runtime.link_inode = get_inode (take_fd);

@@ -11,6 +11,7 @@
  * it, so that it may be taken with the GIL held. */
 #pragma once
 
+#include "pyisolate-id-table-private.h"
 #include "pyisolate-lane-private.h"
 
 #include <pthread.h>
@@ -107,7 +108,7 @@ typedef struct {
   PyIsolateRunner *second_runner;
   /* name of a method → PyIsolateHome + 1; NULL while the extension is loaded */
   GHashTable *homes;
-  GHashTable *calls_in;  /* id → PyIsolateInCall */
+  PyIsolateIdTable calls_in; /* → PyIsolateInCall */
   GHashTable *calls_out; /* id → PyIsolateOutCall */
   GPtrArray *all_inboxes; /* not owned */
   GCond idle;            /* calls_in became empty */
@@ -218,7 +219,6 @@ void             _pyisolate_out_call_end        (guint64          id);
 void             _pyisolate_in_call_answer      (PyIsolateFrame  *frame /* transfer full */);
 gboolean         _pyisolate_in_call_tell        (PyIsolateFrame  *frame /* transfer full */,
                                                  GError         **error);
-void             _pyisolate_in_call_free        (PyIsolateInCall *call);
 gboolean         _pyisolate_in_call_cancel_locked (guint64       id);
 void             _pyisolate_in_calls_stop_locked (void);
 gboolean         _pyisolate_in_calls_wait_idle  (gint64           deadline);

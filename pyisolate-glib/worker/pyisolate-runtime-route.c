@@ -11,6 +11,7 @@
 
 #include "pyisolate-runtime-private.h"
 
+#include "pyisolate-alloc-private.h"
 #include "pyisolate-error-private.h"
 #include "pyisolate-value-layout-private.h"
 
@@ -161,11 +162,11 @@ receive_method_call (PyIsolateFrame *frame,
     }
   else
     {
-      call = g_new0 (PyIsolateInCall, 1);
+      call = _pyisolate_new0 (PyIsolateInCall);
       call->id = frame->id;
       call->lane = lane != NULL ? g_object_ref (lane) : NULL;
       call->queued = _pyisolate_runtime_route_locked (frame);
-      g_hash_table_replace (_pyisolate_runtime.calls_in, &call->id, call);
+      _pyisolate_id_table_insert (&_pyisolate_runtime.calls_in, call->id, call);
       _pyisolate_inbox_push_call_locked (call->queued, frame, lane, awake);
     }
   g_mutex_unlock (&_pyisolate_runtime.mutex);
