@@ -7,6 +7,8 @@
 
 #include "pyisolate-native-private.h"
 
+#include "pyisolate-task-private.h"
+
 #include <string.h>
 
 typedef struct {
@@ -21,14 +23,13 @@ typedef struct {
 } Answer;
 
 static PyTypeObject *answer_type;
-static GHashTable *waited_for; /* id → Answer, borrowed */
-static PyObject *context_name;
+static PyIsolateIdTable waited_for; /* → Answer, borrowed */
 
 /* Nobody waits for it any more. */
 static void
 end_wait (Answer *self)
 {
-  if (self->id != 0 && g_hash_table_remove (waited_for, &self->id) && !_pyisolate_runtime_is_forked ())
+  if (self->id != 0 && _pyisolate_id_table_steal (&waited_for, self->id) != NULL && !_pyisolate_runtime_is_forked ())
     _pyisolate_out_call_end (self->id);
 }
 
@@ -65,7 +66,7 @@ _pyisolate_native_answer_new (guint64   id,
   self->id = id;
   self->loop = loop;
   Py_INCREF (loop);
-  g_hash_table_insert (waited_for, &self->id, self);
+  _pyisolate_id_table_insert (&waited_for, self->id, self);
 
   return object;
 }
@@ -85,6 +86,14 @@ raise_asyncio (const char *name,
   Py_XDECREF (type);
 }
 
+/* Whether it has come, and is no error. */
+static gboolean
+is_returned (Answer *self)
+{
+  return !self->cancelled && self->frame != NULL && self->frame != Py_None &&
+         _pyisolate_native_frame_get (self->frame)->kind == PYISOLATE_FRAME_RETURN;
+}
+
 /* Calls back what waits, in its own context. FALSE: an exception that is not the waiting task's. */
 static gboolean
 call_back (Answer *self)
@@ -92,15 +101,19 @@ call_back (Answer *self)
   PyObject *callback = self->callback;
   PyObject *context = self->context;
   PyObject *result = NULL;
+  PyObject *waker = NULL;
 
   if (callback == NULL)
     return TRUE;
+
+  if (is_returned (self))
+    waker = _pyisolate_native_server_get_waker (callback);
 
   self->callback = NULL;
   self->context = NULL;
   if (context == NULL || PyContext_Enter (context) == 0)
     {
-      result = PyObject_CallFunctionObjArgs (callback, (PyObject *) self, NULL);
+      result = PyObject_CallFunctionObjArgs (callback, waker != NULL ? waker : (PyObject *) self, NULL);
       if (context != NULL)
         PyContext_Exit (context);
     }
@@ -144,7 +157,7 @@ _pyisolate_native_answer_take (PyObject *frame,
                                gboolean  at_once)
 {
   guint64 id = _pyisolate_native_frame_get (frame)->id;
-  Answer *self = g_hash_table_lookup (waited_for, &id);
+  Answer *self = _pyisolate_id_table_lookup (&waited_for, id);
   gboolean ok;
 
   if (self == NULL)
@@ -164,14 +177,15 @@ _pyisolate_native_answer_take (PyObject *frame,
 gboolean
 _pyisolate_native_answers_fail (void)
 {
-  g_autoptr (GList) answers = g_hash_table_get_values (waited_for);
+  guint n_answers;
+  g_autofree gpointer *answers = _pyisolate_id_table_dup_values (&waited_for, &n_answers);
   gboolean ok = TRUE;
 
-  for (GList *l = answers; l != NULL; l = l->next)
-    Py_INCREF ((PyObject *) l->data);
-  for (GList *l = answers; l != NULL; l = l->next)
+  for (guint i = 0; i < n_answers; i++)
+    Py_INCREF ((PyObject *) answers[i]);
+  for (guint i = 0; i < n_answers; i++)
     {
-      Answer *self = l->data;
+      Answer *self = answers[i];
 
       end_wait (self);
       if (self->frame == NULL && !self->cancelled)
@@ -222,21 +236,44 @@ stop_with (PyObject *value)
   Py_XDECREF (stop);
 }
 
+/* Whether the await has not ended yet: then the task is to wait for this object. */
+static gboolean
+must_wait (Answer *self)
+{
+  if (self->frame != NULL || self->cancelled)
+    return FALSE;
+
+  self->blocking = TRUE;
+  Py_INCREF ((PyObject *) self);
+  return TRUE;
+}
+
+/* The same as the next, from Python 3.10 on: without an exception for the value. */
+static int
+answer_send (PyObject  *object,
+             PyObject  *unused,
+             PyObject **result)
+{
+  if (must_wait ((Answer *) object))
+    {
+      *result = object;
+      return PYGEN_NEXT;
+    }
+
+  *result = answer_get ((Answer *) object);
+  return *result != NULL ? PYGEN_RETURN : PYGEN_ERROR;
+}
+
 /* The end of the await. */
 static PyObject *
 answer_next (PyObject *object)
 {
-  Answer *self = (Answer *) object;
   PyObject *value;
 
-  if (self->frame == NULL && !self->cancelled)
-    {
-      self->blocking = TRUE;
-      Py_INCREF (object);
-      return object;
-    }
+  if (must_wait ((Answer *) object))
+    return object;
 
-  value = answer_get (self);
+  value = answer_get ((Answer *) object);
   if (value != NULL)
     stop_with (value);
   Py_XDECREF (value);
@@ -258,8 +295,7 @@ answer_result (PyObject *object,
 {
   Answer *self = (Answer *) object;
 
-  if (!self->cancelled && self->frame != NULL && self->frame != Py_None &&
-      _pyisolate_native_frame_get (self->frame)->kind == PYISOLATE_FRAME_RETURN)
+  if (is_returned (self))
     Py_RETURN_NONE;
 
   return answer_get (self);
@@ -286,22 +322,24 @@ answer_get_loop (PyObject *object,
   return answer_self (((Answer *) object)->loop);
 }
 
+/* add_done_callback(callback, *, context=None) */
 static PyObject *
-answer_add_done_callback (PyObject *object,
-                          PyObject *args,
-                          PyObject *kwargs)
+answer_add_done_callback (PyObject        *object,
+                          PyObject *const *args,
+                          Py_ssize_t       n_args,
+                          PyObject        *keywords)
 {
   Answer *self = (Answer *) object;
   PyObject *callback;
   PyObject *context;
 
-  if (PyTuple_Size (args) != 1)
+  if (n_args != 1 || (keywords != NULL && PyTuple_Size (keywords) != 1))
     {
       PyErr_SetString (PyExc_TypeError, "add_done_callback() takes a callback, and a context by its name");
       return NULL;
     }
-  callback = PyTuple_GetItem (args, 0);
-  context = kwargs != NULL ? PyDict_GetItem (kwargs, context_name) : NULL;
+  callback = args[0];
+  context = keywords != NULL ? args[1] : NULL;
   if (self->callback != NULL)
     {
       PyErr_SetString (PyExc_RuntimeError, "Somebody else awaits this already");
@@ -371,7 +409,7 @@ static PyMethodDef answer_methods[] = {
     "Do not wait for it." },
   { "get_loop", answer_get_loop, METH_NOARGS, "The event loop." },
   { "add_done_callback", (PyCFunction) (void (*) (void)) answer_add_done_callback,
-    METH_VARARGS | METH_KEYWORDS, "For the one task that awaits it." },
+    METH_FASTCALL | METH_KEYWORDS, "For the one task that awaits it." },
   { NULL, NULL, 0, NULL },
 };
 
@@ -386,14 +424,11 @@ _pyisolate_native_answer_init (PyObject *module)
     { Py_tp_getset, answer_getset },
     { Py_tp_methods, answer_methods },
     { Py_tp_doc, "The answer to a call of the host's." },
+    { _pyisolate_python_is_at_least (3, 10) ? Py_am_send : 0, answer_send }, /* the last: Python 3.9 does not know it */
     { 0, NULL },
   };
   PyType_Spec spec = { "_pyisolate_native.Answer", sizeof (Answer), 0, Py_TPFLAGS_DEFAULT, slots };
 
-  context_name = PyUnicode_InternFromString ("context");
-  if (context_name == NULL)
-    return FALSE;
-  waited_for = g_hash_table_new (g_int64_hash, g_int64_equal);
   answer_type = (PyTypeObject *) PyType_FromSpec (&spec);
   if (answer_type == NULL)
     return FALSE;

@@ -86,6 +86,7 @@ gboolean        _pyisolate_native_answers_fail (void);
 extern PyMethodDef _pyisolate_native_server_methods[];
 gboolean        _pyisolate_native_server_init  (PyObject       *module);
 PyObject       *_pyisolate_native_server_get_running_loop (void);
+PyObject       *_pyisolate_native_server_get_waker (PyObject  *callback);
 
 /* pyisolate-native-module.c */
 gboolean        _pyisolate_native_check_process (void);

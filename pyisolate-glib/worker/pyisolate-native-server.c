@@ -25,11 +25,13 @@ typedef struct {
   GHashTable *tasks;       /* id of a call → its task */
 
   PyObject *loop;
+  PyObject *attributes;    /* its dict */
   PyObject *ready;         /* the loop's deque of what to run; NULL: of another make */
   PyObject *select;        /* its selector's */
   PyObject *on_other;      /* on_other(frame): what Python's part handles */
   PyObject *on_closed;
   PyIsolateTasks *making;  /* of tasks */
+  PyObject *running;       /* what the state of the thread has for the loop while it runs, if that is known */
   PyObject *get_running_loop;
   PyObject *set_running_loop;
 } Server;
@@ -47,17 +49,34 @@ static struct {
 PyObject *
 _pyisolate_native_server_get_running_loop (void)
 {
-  PyObject *loop;
+  PyObject *running, *loop;
 
   if (the_server == NULL)
     return NULL;
+
+  /* Before Python 3.12 asyncio itself looks whether the process is still the same, with a system call. */
+  running = _pyisolate_get_running ();
+  if (running != NULL && running == the_server->running && !_pyisolate_runtime_is_forked ())
+    return the_server->loop;
 
   loop = PyObject_CallFunctionObjArgs (the_server->get_running_loop, NULL);
   if (loop == NULL)
     PyErr_Clear ();
   Py_XDECREF (loop);
+  if (loop == NULL || loop != the_server->loop)
+    return NULL;
 
-  return loop == the_server->loop ? loop : NULL;
+  Py_XINCREF (running);
+  Py_XDECREF (the_server->running);
+  the_server->running = running;
+
+  return loop;
+}
+
+PyObject *
+_pyisolate_native_server_get_waker (PyObject *callback)
+{
+  return the_server != NULL ? _pyisolate_tasks_get_waker (the_server->making, callback) : NULL;
 }
 
 /* --- The tasks of calls --- */
@@ -294,23 +313,9 @@ must_turn (Server     *self,
            Py_ssize_t  n_scheduled,
            gint64      deadline)
 {
-  PyObject *now;
-  gboolean must;
-
-  if (PyObject_Size (self->ready) != 0 || (deadline > 0 && g_get_monotonic_time () >= deadline))
-    return TRUE;
-
-  now = PyObject_GetAttr (self->loop, names.stopping);
-  must = now != Py_False;
-  Py_XDECREF (now);
-  if (must)
-    return TRUE;
-
-  now = PyObject_GetAttr (self->loop, names.scheduled);
-  must = now != scheduled || PyObject_Size (now) != n_scheduled;
-  Py_XDECREF (now);
-
-  return must;
+  return PyObject_Size (self->ready) != 0 || (deadline > 0 && g_get_monotonic_time () >= deadline) ||
+         PyDict_GetItemWithError (self->attributes, names.stopping) != Py_False ||
+         PyDict_GetItemWithError (self->attributes, names.scheduled) != scheduled || PyList_Size (scheduled) != n_scheduled;
 }
 
 /* What is in the inbox. *@more: there may be more in it. FALSE: an exception is set. */
@@ -407,11 +412,13 @@ server_select (PyObject *object,
   if (_pyisolate_runtime_is_forked ())
     return PyObject_CallFunctionObjArgs (self->select, timeout, NULL);
 
-  scheduled = PyObject_GetAttr (self->loop, names.scheduled);
-  if (scheduled == NULL)
-    return NULL;
-  Py_DECREF (scheduled); /* the loop has it */
-  n_scheduled = PyObject_Size (scheduled);
+  scheduled = PyDict_GetItemWithError (self->attributes, names.scheduled);
+  if (scheduled == NULL || !PyList_Check (scheduled))
+    {
+      PyErr_SetString (PyExc_TypeError, "The event loop has no list of what is scheduled");
+      return NULL;
+    }
+  n_scheduled = PyList_Size (scheduled);
 
   for (;;)
     {
@@ -573,7 +580,8 @@ server_make (PyTypeObject *type,
   if (fd >= 0)
     {
       self->ready = PyObject_GetAttrString (self->loop, "_ready");
-      if (self->ready == NULL)
+      self->attributes = PyObject_GetAttrString (self->loop, "__dict__");
+      if (self->ready == NULL || self->attributes == NULL)
         return NULL;
       self->set = _pyisolate_lanes_new_set (self->inbox->wake_fd);
       if (self->set < 0 || !_pyisolate_lanes_add_to_set (self->set, fd))

@@ -9,6 +9,21 @@
 
 G_BEGIN_DECLS
 
+/* As of Python 3.9 and 3.10, whose limited APIs do not have them yet. */
+#ifndef METH_FASTCALL
+#define METH_FASTCALL 0x0080
+#endif
+#ifndef Py_am_send
+#define Py_am_send 81
+#define PYGEN_RETURN 0
+#define PYGEN_ERROR -1
+#define PYGEN_NEXT 1
+#endif
+
+/* The Python that runs, not the one that this was compiled for. */
+gboolean        _pyisolate_python_is_at_least (int major,
+                                               int minor);
+
 /* How tasks of one loop are made. Every function needs the GIL. */
 typedef struct _PyIsolateTasks PyIsolateTasks;
 
@@ -26,5 +41,19 @@ PyObject       *_pyisolate_tasks_start      (PyIsolateTasks *self,
 int             _pyisolate_tasks_is_done    (PyObject       *task);
 /* Of a task that is done: what the coroutine returned, or NULL with what it raised. */
 PyObject       *_pyisolate_tasks_get_result (PyObject       *task);
+
+/* What to wake a task with, by @callback, whose result tells it that it can go on. It asks what has woken it for that, and a
+ * future of asyncio's own in a far shorter way than anything else. Borrowed; NULL: it is not the callback of such a task. */
+PyObject       *_pyisolate_tasks_get_waker  (PyIsolateTasks *self,
+                                             PyObject       *callback);
+
+/* What asyncio keeps of the loop that runs in this thread: another object whenever it is another loop. Borrowed; NULL: this
+ * asyncio keeps it elsewhere, or none has run. */
+PyObject       *_pyisolate_get_running      (void);
+
+/* pyisolate-task-set.c: between the last two, a task that is made gets into asyncio's set of them by a shorter way. */
+void            _pyisolate_task_set_prepare (void);
+void            _pyisolate_task_set_begin   (void);
+void            _pyisolate_task_set_end     (void);
 
 G_END_DECLS

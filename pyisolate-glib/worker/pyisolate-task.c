@@ -7,10 +7,10 @@
 
 struct _PyIsolateTasks {
   PyObject *loop;
-  PyObject *task_type;
+  PyObject *loop_dict; /* its attributes; NULL: nothing is known about it */
   PyObject *task_kwargs;
-  gboolean is_usual;
   PyObject *catch_call_soon;
+  PyObject *waker;      /* NULL until it is needed */
   PyObject *first_step; /* what a new task wanted to call soon */
   PyObject *first_context;
 };
@@ -20,6 +20,7 @@ static struct {
   gboolean eager;         /* tasks of this Python can run their first step themselves */
   gboolean takes_context; /* and be given their context */
   PyObject *task_type;
+  PyCFunction wakeup;    /* of a task; NULL until one is seen */
   PyObject *cancelled_error; /* the class */
   PyObject *task_factory;
   PyObject *create_task;
@@ -42,6 +43,16 @@ import (const char *module_name,
   return object;
 }
 
+gboolean
+_pyisolate_python_is_at_least (int major,
+                               int minor)
+{
+  PyObject *hexversion = PySys_GetObject ("hexversion");
+  long version = hexversion != NULL ? PyLong_AsLong (hexversion) : 0;
+
+  return version >= (major << 24 | minor << 16);
+}
+
 static gboolean
 prepare (void)
 {
@@ -58,14 +69,12 @@ prepare (void)
     { &python.done, "done" },
     { &python.result, "result" },
   };
-  PyObject *hexversion = PySys_GetObject ("hexversion");
-  long version = hexversion != NULL ? PyLong_AsLong (hexversion) : 0;
 
   if (python.task_type != NULL)
     return TRUE;
 
-  python.eager = version >= 0x030C0000;
-  python.takes_context = version >= 0x030B0000;
+  python.eager = _pyisolate_python_is_at_least (3, 12);
+  python.takes_context = _pyisolate_python_is_at_least (3, 11);
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
       *names[i].name = PyUnicode_InternFromString (names[i].text);
@@ -76,32 +85,43 @@ prepare (void)
   if (python.cancelled_error == NULL)
     return FALSE;
   python.task_type = import ("asyncio", "Task");
+  if (!python.eager)
+    _pyisolate_task_set_prepare ();
 
   return python.task_type != NULL;
 }
 
-/* call_soon(callback, *args, context=None) of the loop, while a task is made. */
+/* call_soon(callback, *, context=None) of the loop, while a task is made. */
 static PyObject *
-catch_call_soon (PyObject *capsule,
-                 PyObject *args,
-                 PyObject *kwargs)
+catch_call_soon (PyObject        *capsule,
+                 PyObject *const *args,
+                 Py_ssize_t       n_args,
+                 PyObject        *keywords)
 {
   PyIsolateTasks *self = PyCapsule_GetPointer (capsule, NULL);
+  Py_ssize_t n_keywords = keywords != NULL ? PyTuple_Size (keywords) : 0;
 
+  if (n_args != 1 || n_keywords > 1)
+    {
+      PyErr_SetString (PyExc_TypeError, "A new task calls one step soon, in a context");
+      return NULL;
+    }
+
+  Py_INCREF (args[0]);
   Py_XDECREF (self->first_step);
-  self->first_step = PyTuple_GetItem (args, 0);
-  Py_XINCREF (self->first_step);
-  Py_XDECREF (self->first_context);
-  self->first_context = kwargs != NULL ? PyDict_GetItem (kwargs, python.context) : NULL;
-  Py_XINCREF (self->first_context);
-  if (self->first_step == NULL)
-    return NULL;
+  self->first_step = args[0];
+  Py_CLEAR (self->first_context);
+  if (n_keywords == 1)
+    {
+      Py_INCREF (args[1]);
+      self->first_context = args[1];
+    }
 
   Py_RETURN_NONE;
 }
 
 static PyMethodDef catch_def = { "call_soon", (PyCFunction) (void (*) (void)) catch_call_soon,
-                                 METH_VARARGS | METH_KEYWORDS, NULL };
+                                 METH_FASTCALL | METH_KEYWORDS, NULL };
 
 /* Of Task(coroutine, …). */
 static PyObject *
@@ -128,9 +148,12 @@ _pyisolate_tasks_new (PyObject *loop,
     return NULL;
 
   self = g_new0 (PyIsolateTasks, 1);
-  self->is_usual = is_usual;
   self->loop = loop;
   Py_INCREF (loop);
+  self->loop_dict = is_usual ? PyObject_GetAttrString (loop, "__dict__") : NULL;
+  if (self->loop_dict != NULL && !PyDict_Check (self->loop_dict))
+    Py_CLEAR (self->loop_dict);
+  PyErr_Clear ();
   self->task_kwargs = new_task_kwargs (loop);
   capsule = PyCapsule_New (self, NULL, NULL);
   if (capsule != NULL)
@@ -149,8 +172,10 @@ void
 _pyisolate_tasks_free (PyIsolateTasks *self)
 {
   Py_XDECREF (self->loop);
+  Py_XDECREF (self->loop_dict);
   Py_XDECREF (self->task_kwargs);
   Py_XDECREF (self->catch_call_soon);
+  Py_XDECREF (self->waker);
   Py_XDECREF (self->first_step);
   Py_XDECREF (self->first_context);
   g_free (self);
@@ -233,11 +258,13 @@ make_task_and_step (PyIsolateTasks *self,
 {
   PyObject *task = NULL;
 
-  if (PyObject_SetAttr (self->loop, python.call_soon, self->catch_call_soon) < 0)
+  if (PyDict_SetItem (self->loop_dict, python.call_soon, self->catch_call_soon) < 0)
     return NULL;
 
+  _pyisolate_task_set_begin ();
   task = make_task (self, coroutine, context);
-  if (PyObject_SetAttr (self->loop, python.call_soon, NULL) < 0)
+  _pyisolate_task_set_end ();
+  if (PyDict_DelItem (self->loop_dict, python.call_soon) < 0)
     Py_CLEAR (task);
   if (task != NULL)
     run_first_step (self);
@@ -267,11 +294,8 @@ _pyisolate_tasks_start (PyIsolateTasks *self,
                         PyObject       *coroutine,
                         PyObject       *context)
 {
-  PyObject *factory = self->is_usual ? PyObject_GetAttr (self->loop, python.task_factory) : NULL;
+  PyObject *factory = self->loop_dict != NULL ? PyDict_GetItem (self->loop_dict, python.task_factory) : NULL;
 
-  Py_XDECREF (factory);
-  if (factory == NULL)
-    PyErr_Clear ();
   if (factory != Py_None)
     return create_task (self, coroutine, context);
   if (python.eager)
@@ -323,4 +347,84 @@ _pyisolate_tasks_get_result (PyObject *task)
     unwrap_cancelled_error ();
 
   return value;
+}
+
+/* By what it awaits a task is woken by a function of its own. */
+static gboolean
+is_wakeup (PyObject *callback)
+{
+  PyCFunction function;
+  PyObject *name;
+
+  if (Py_TYPE (callback) != &PyCFunction_Type)
+    return FALSE;
+
+  function = PyCFunction_GetFunction (callback);
+  if (G_LIKELY (function == python.wakeup))
+    return TRUE;
+  if (python.wakeup != NULL || PyCFunction_GetSelf (callback) == NULL ||
+      (PyObject *) Py_TYPE (PyCFunction_GetSelf (callback)) != python.task_type)
+    return FALSE;
+
+  name = PyObject_GetAttrString (callback, "__name__");
+  if (name != NULL && PyUnicode_CompareWithASCIIString (name, "task_wakeup") == 0)
+    python.wakeup = function;
+  Py_XDECREF (name);
+  PyErr_Clear ();
+
+  return function == python.wakeup;
+}
+
+/* Future(loop=…) that has been given None; NULL without an exception. */
+static PyObject *
+new_waker (PyIsolateTasks *self)
+{
+  PyObject *type = import ("asyncio", "Future");
+  PyObject *args = PyTuple_New (0);
+  PyObject *kwargs = Py_BuildValue ("{sO}", "loop", self->loop);
+  PyObject *future = NULL;
+  PyObject *done = NULL;
+
+  if (type != NULL && args != NULL && kwargs != NULL)
+    future = PyObject_Call (type, args, kwargs);
+  if (future != NULL)
+    done = PyObject_CallMethod (future, "set_result", "O", Py_None);
+  if (done == NULL)
+    Py_CLEAR (future);
+  Py_XDECREF (done);
+  Py_XDECREF (type);
+  Py_XDECREF (args);
+  Py_XDECREF (kwargs);
+  PyErr_Clear ();
+
+  return future;
+}
+
+PyObject *
+_pyisolate_tasks_get_waker (PyIsolateTasks *self,
+                            PyObject       *callback)
+{
+  if (!is_wakeup (callback))
+    return NULL;
+
+  if (self->waker == NULL)
+    self->waker = new_waker (self);
+
+  return self->waker;
+}
+
+PyObject *
+_pyisolate_get_running (void)
+{
+  static PyObject *key;
+  PyObject *state = PyThreadState_GetDict ();
+  PyObject *running;
+
+  if (key == NULL)
+    key = PyUnicode_InternFromString ("__asyncio_running_event_loop__");
+  running = key != NULL && state != NULL ? PyDict_GetItemWithError (state, key) : NULL;
+  if (running == NULL)
+    PyErr_Clear ();
+
+  return running;
 }

@@ -156,6 +156,22 @@ class Tasks(HostTest):
             self.assertEqual("RuntimeError: give_up() was cancelled in the host", told)
             self.assertEqual("ZeroDivisionError: none", await ext.fail("fail", late))
 
+    def test_none_is_left(self):
+        """Those that are gone are in no set of asyncio's any more, whose functions are its own."""
+        known = getattr(asyncio.tasks, "_all_tasks", None) or asyncio.tasks._scheduled_tasks
+
+        async def count(ext):
+            await ext.call("whoami")
+            gc.collect()
+            before = len(known)
+            for _ in range(20):
+                await ext.call("change")
+            gc.collect()
+            return len(known) - before
+
+        self.assertEqual(0, self.run_async(self.with_extension(count)))
+        self.assertNotIn("add", vars(known))
+
     def test_usual_loop(self):
         self.run_async(self.with_extension(self.try_all))
 

@@ -8,8 +8,10 @@
 typedef struct {
   PyObject_HEAD
   guint64 id;               /* 0: not under way, or not any more */
-  PyIsolateHostContext *context;
   PyIsolateHostMethod *method;
+  PyObject *args;           /* NULL, as the next: the call has been made */
+  PyObject *kwargs;
+  PyIsolateHostContext *context; /* NULL, as the next: it has not */
   PyObject *variables;      /* the context variables of who called */
   PyIsolateAnswer *outcome; /* NULL: has not come yet */
   PyObject *callback;       /* the awaiting task's, or NULL */
@@ -21,7 +23,7 @@ typedef struct {
 } Answer;
 
 static PyTypeObject *answer_type;
-static GHashTable *waited_for; /* id → Answer, borrowed */
+static PyIsolateIdTable waited_for; /* → Answer, borrowed */
 
 static struct {
   PyObject *call_soon;
@@ -34,7 +36,7 @@ static void
 forget (Answer *self)
 {
   if (self->id != 0)
-    g_hash_table_remove (waited_for, &self->id);
+    _pyisolate_id_table_steal (&waited_for, self->id);
   self->id = 0;
   if (self->is_kept)
     Py_DECREF (self);
@@ -70,6 +72,8 @@ answer_traverse (PyObject  *object,
   Py_VISIT (Py_TYPE (object));
   Py_VISIT (self->context);
   Py_VISIT (self->method);
+  Py_VISIT (self->args);
+  Py_VISIT (self->kwargs);
   Py_VISIT (self->variables);
   Py_VISIT (self->callback);
   Py_VISIT (self->callback_context);
@@ -83,6 +87,8 @@ answer_clear (PyObject *object)
 {
   Answer *self = (Answer *) object;
 
+  Py_CLEAR (self->args);
+  Py_CLEAR (self->kwargs);
   Py_CLEAR (self->variables);
   Py_CLEAR (self->callback);
   Py_CLEAR (self->callback_context);
@@ -110,37 +116,55 @@ answer_dealloc (PyObject *object)
 
 /* Before the call is made. */
 PyObject *
-_pyisolate_host_answer_new (PyIsolateHostContext *context,
-                            PyIsolateHostMethod  *method)
+_pyisolate_host_answer_new (PyIsolateHostMethod *method,
+                            PyObject            *args,
+                            PyObject            *kwargs)
 {
-  allocfunc allocate = (allocfunc) PyType_GetSlot (answer_type, Py_tp_alloc);
-  Answer *self = (Answer *) allocate (answer_type, 0);
+  Answer *self = (Answer *) PyType_GenericAlloc (answer_type, 0);
 
   if (self == NULL)
     return NULL;
 
-  Py_INCREF (context);
-  self->context = context;
   Py_INCREF (method);
   self->method = method;
-  self->variables = PyContext_CopyCurrent ();
-  if (self->variables == NULL)
-    {
-      Py_DECREF (self);
-      return NULL;
-    }
+  Py_INCREF (args);
+  self->args = args;
+  Py_INCREF (kwargs);
+  self->kwargs = kwargs;
 
   return (PyObject *) self;
 }
 
-void
-_pyisolate_host_answer_set_id (PyObject *object,
-                               guint64   id)
+gboolean
+_pyisolate_host_answer_begin (PyObject *object)
 {
   Answer *self = (Answer *) object;
+  PyObject *args = g_steal_pointer (&self->args);
+  PyObject *kwargs = g_steal_pointer (&self->kwargs);
+  guint64 id = 0;
+
+  if (args == NULL)
+    return TRUE;
+
+  self->context = _pyisolate_host_method_find_context (self->method);
+  if (self->context != NULL)
+    self->variables = PyContext_CopyCurrent ();
+  if (self->variables != NULL)
+    id = _pyisolate_host_method_send (self->method, self->context, args, kwargs);
+  Py_DECREF (args);
+  Py_DECREF (kwargs);
+  if (id == 0)
+    return FALSE;
 
   self->id = id;
-  g_hash_table_insert (waited_for, &self->id, self);
+  _pyisolate_id_table_insert (&waited_for, self->id, self);
+  return TRUE;
+}
+
+PyIsolateHostContext *
+_pyisolate_host_answer_get_context (PyObject *object)
+{
+  return ((Answer *) object)->context;
 }
 
 gboolean
@@ -155,7 +179,7 @@ _pyisolate_host_origin_of (PyIsolateInvocation  *invocation,
                            PyObject            **context)
 {
   guint64 id = pyisolate_invocation_get_call_id (invocation);
-  Answer *self = id != 0 ? g_hash_table_lookup (waited_for, &id) : NULL;
+  Answer *self = _pyisolate_id_table_lookup (&waited_for, id);
 
   if (self == NULL)
     return FALSE;
@@ -174,11 +198,14 @@ call_back (Answer *self)
 {
   PyObject *callback = g_steal_pointer (&self->callback);
   PyObject *context = g_steal_pointer (&self->callback_context);
+  PyObject *waker = NULL;
   PyObject *result = NULL;
 
+  if (self->context->tasks != NULL)
+    waker = _pyisolate_tasks_get_waker (_pyisolate_host_tasks_get (self->context->tasks), callback);
   if (context == NULL || PyContext_Enter (context) == 0)
     {
-      result = PyObject_CallFunctionObjArgs (callback, (PyObject *) self, NULL);
+      result = PyObject_CallFunctionObjArgs (callback, waker != NULL ? waker : (PyObject *) self, NULL);
       if (context != NULL)
         PyContext_Exit (context);
     }
@@ -237,7 +264,7 @@ gboolean
 _pyisolate_host_answer_take (PyIsolateAnswer *outcome,
                              gboolean         at_once)
 {
-  Answer *self = g_hash_table_lookup (waited_for, &outcome->id);
+  Answer *self = _pyisolate_id_table_lookup (&waited_for, outcome->id);
   gboolean ok = TRUE;
 
   if (self == NULL)
@@ -322,19 +349,42 @@ _pyisolate_host_answer_get_value (PyObject *object)
   return NULL;
 }
 
+/* Whether the await has not ended yet: then the task is to wait for this object. */
+static gboolean
+must_wait (Answer *self)
+{
+  if (self->outcome != NULL || self->cancelled)
+    return FALSE;
+
+  self->blocking = TRUE;
+  Py_INCREF (self);
+  return TRUE;
+}
+
+/* The same as the next, from Python 3.10 on: without an exception for the value. */
+static int
+answer_send (PyObject  *object,
+             PyObject  *unused,
+             PyObject **result)
+{
+  if (must_wait ((Answer *) object))
+    {
+      *result = object;
+      return PYGEN_NEXT;
+    }
+
+  *result = _pyisolate_host_answer_get_value (object);
+  return *result != NULL ? PYGEN_RETURN : PYGEN_ERROR;
+}
+
 /* The end of the await. */
 static PyObject *
 answer_next (PyObject *object)
 {
-  Answer *self = (Answer *) object;
   PyObject *value, *stop;
 
-  if (self->outcome == NULL && !self->cancelled)
-    {
-      self->blocking = TRUE;
-      Py_INCREF (object);
-      return object;
-    }
+  if (must_wait ((Answer *) object))
+    return object;
 
   value = _pyisolate_host_answer_get_value (object);
   if (value == NULL)
@@ -362,6 +412,12 @@ answer_self (PyObject *self)
 {
   Py_INCREF (self);
   return self;
+}
+
+static PyObject *
+answer_await (PyObject *self)
+{
+  return _pyisolate_host_answer_begin (self) ? answer_self (self) : NULL;
 }
 
 /* Tasks ask only whether it raises: the value is for the coroutine, which gets it by answer_next(). */
@@ -395,7 +451,8 @@ static PyObject *
 answer_get_loop (PyObject *object,
                  PyObject *unused)
 {
-  PyObject *loop = ((Answer *) object)->context->loop;
+  PyIsolateHostContext *context = ((Answer *) object)->context;
+  PyObject *loop = context != NULL ? context->loop : NULL;
 
   return answer_self (loop != NULL ? loop : Py_None);
 }
@@ -563,12 +620,13 @@ static PyType_Slot answer_slots[] = {
   { Py_tp_dealloc, answer_dealloc },
   { Py_tp_traverse, answer_traverse },
   { Py_tp_clear, answer_clear },
-  { Py_am_await, answer_self },
+  { Py_am_await, answer_await },
   { Py_tp_iter, answer_self },
   { Py_tp_iternext, answer_next },
   { Py_tp_getset, answer_properties },
   { Py_tp_methods, answer_methods },
   { Py_tp_doc, (void *) "The answer to a call." },
+  { Py_am_send, (void *) answer_send }, /* the last: Python 3.9 does not know it */
   { 0, NULL }
 };
 
@@ -585,7 +643,8 @@ _pyisolate_host_add_answer (PyObject *module)
   names.call_soon = PyUnicode_InternFromString ("call_soon");
   names.context = PyUnicode_InternFromString ("context");
   names.message = PyUnicode_InternFromString ("msg");
-  waited_for = g_hash_table_new (g_int64_hash, g_int64_equal);
+  if (!_pyisolate_python_is_at_least (3, 10))
+    answer_slots[G_N_ELEMENTS (answer_slots) - 2] = (PyType_Slot) { 0, NULL };
   answer_type = (PyTypeObject *) PyType_FromSpec (&answer_spec);
 
   return names.call_soon != NULL && names.context != NULL && names.message != NULL && answer_type != NULL;

@@ -4,6 +4,9 @@
 
 #include <unistd.h>
 
+/* To send a body up to this size is to copy it. */
+#define SMALL_BODY 2048
+
 typedef PyIsolateHostMethod Method;
 typedef PyIsolateHostTarget Target;
 
@@ -50,22 +53,53 @@ get_running_loop (void)
   return PyObject_CallFunctionObjArgs (_pyisolate_host_hooks.get_running_loop, NULL);
 }
 
-/* The bridge of the running loop, or of this thread. */
-static PyIsolateHostContext *
-find_context (Method *self)
+/* Whether the loop of the target's home runs here. Before Python 3.12 asyncio itself looks whether the process is still the
+ * same, with a system call; we know that. */
+static gboolean
+runs_at_home (Target *target)
 {
-  PyObject *loop = get_running_loop ();
-  PyObject *bridge = NULL;
-  PyIsolateHostContext *home;
+  PyIsolateHostContext *home = (PyIsolateHostContext *) target->home;
 
+  return home != NULL && home->running != NULL && !_pyisolate_host_hooks.is_forked &&
+         _pyisolate_get_running () == home->running;
+}
+
+static void
+note_running (PyIsolateHostContext *context)
+{
+  PyObject *running = _pyisolate_get_running ();
+
+  Py_XINCREF (running);
+  Py_XDECREF (context->running);
+  context->running = running;
+}
+
+PyIsolateHostContext *
+_pyisolate_host_method_find_context (Method *self)
+{
+  PyIsolateHostContext *home = (PyIsolateHostContext *) self->target->home;
+  PyObject *bridge = NULL;
+  PyObject *loop;
+
+  if (G_LIKELY (runs_at_home (self->target)))
+    {
+      Py_INCREF (home);
+      return home;
+    }
+
+  loop = get_running_loop ();
   if (loop == NULL)
     return NULL;
 
-  home = (PyIsolateHostContext *) self->target->home;
   if (!_pyisolate_host_hooks.is_forked && home != NULL && home->loop == loop)
-    bridge = (PyObject *) home;
+    {
+      bridge = (PyObject *) home;
+      note_running (home);
+    }
   else if (!_pyisolate_host_hooks.is_forked && loop != Py_None)
-    bridge = PyDict_GetItemWithError (_pyisolate_host_hooks.by_loop, loop);
+    {
+      bridge = PyDict_GetItemWithError (_pyisolate_host_hooks.by_loop, loop);
+    }
   Py_DECREF (loop);
 
   if (bridge != NULL)
@@ -83,10 +117,13 @@ gboolean
 _pyisolate_host_method_adopt_loop (Method *self)
 {
   Target *target = self->target;
-  PyObject *loop = get_running_loop ();
-  PyObject *bridge;
+  PyObject *bridge, *loop;
   gboolean known;
 
+  if (G_LIKELY (runs_at_home (target)))
+    return TRUE;
+
+  loop = get_running_loop ();
   if (loop == NULL)
     return FALSE;
 
@@ -171,39 +208,40 @@ to_milliseconds (double timeout)
   return timeout == -1 ? -1 : PYISOLATE_TIMEOUT_DEFAULT;
 }
 
-/* Makes the request that is encoded. FALSE: an exception. */
-static gboolean
+/* Makes the request that is encoded. 0: an exception. */
+static guint64
 begin (Method               *self,
        PyIsolateHostContext *context,
-       PyIsolateRequest     *request,
-       PyObject             *answer)
+       PyIsolateRequest     *request)
 {
   PyIsolateExtension *extension = self->target->extension;
+  PyIsolateHostInbox *inbox = _pyisolate_host_inbox_ref (context->inbox);
+  PyThreadState *state = NULL;
   g_autoptr (GError) error = NULL;
   guint64 id;
 
-  Py_BEGIN_ALLOW_THREADS
-  id = pyisolate_extension_begin_request (extension, context->context, request, _pyisolate_host_inbox_put,
-                                          _pyisolate_host_inbox_ref (context->inbox), _pyisolate_host_inbox_unref, &error);
-  Py_END_ALLOW_THREADS
+  /* What is small waits for nobody, and who has a lock of the library's never waits for the GIL. */
+  if (request->memories != NULL || g_bytes_get_size (request->body) > SMALL_BODY)
+    state = PyEval_SaveThread ();
+  id = pyisolate_extension_begin_request (extension, context->context, request, _pyisolate_host_inbox_put, inbox,
+                                          _pyisolate_host_inbox_unref, &error);
+  if (state != NULL)
+    PyEval_RestoreThread (state);
 
-  if (id != 0)
-    _pyisolate_host_answer_set_id (answer, id);
-  else
+  if (id == 0)
     _pyisolate_host_method_raise (self, error);
 
-  return id != 0;
+  return id;
 }
 
-/* FALSE: an exception, and nothing has been taken. */
-static gboolean
+/* 0: an exception, and nothing has been taken. */
+static guint64
 begin_encoded (Method               *self,
                PyIsolateHostContext *context,
-               PyIsolateRequest     *request,
-               PyObject             *answer)
+               PyIsolateRequest     *request)
 {
   PyObject *parent = get_parent ();
-  gboolean ok;
+  guint64 id;
 
   request->method = PyUnicode_AsUTF8AndSize (self->name, NULL);
   if (parent != NULL)
@@ -211,24 +249,22 @@ begin_encoded (Method               *self,
   if (request->method == NULL || PyErr_Occurred () != NULL)
     {
       Py_XDECREF (parent);
-      return FALSE;
+      return 0;
     }
 
   request->timeout = to_milliseconds (self->timeout);
   request->wants_progress = self->on_progress != NULL;
-  ok = begin (self, context, request, answer);
+  id = begin (self, context, request);
   Py_XDECREF (parent);
 
-  return ok;
+  return id;
 }
 
-/* FALSE: an exception. */
-static gboolean
-encode_and_begin (Method               *self,
-                  PyIsolateHostContext *context,
-                  PyObject             *args,
-                  PyObject             *kwargs,
-                  PyObject             *answer)
+guint64
+_pyisolate_host_method_send (Method               *self,
+                             PyIsolateHostContext *context,
+                             PyObject             *args,
+                             PyObject             *kwargs)
 {
   GArray *fds = take_array ();
   g_autoptr (GPtrArray) memories = NULL;
@@ -244,7 +280,7 @@ encode_and_begin (Method               *self,
   };
   g_autoptr (GBytes) body = _pyisolate_codec_encode_call (args, kwargs, &parcel);
   PyIsolateRequest request = { .body = body };
-  gboolean ok = FALSE;
+  guint64 id = 0;
 
   if (body != NULL)
     {
@@ -252,7 +288,7 @@ encode_and_begin (Method               *self,
       if (fds->len > 0)
         request.fds = g_memdup2 (fds->data, fds->len * sizeof (int));
       request.memories = g_steal_pointer (&memories);
-      ok = begin_encoded (self, context, &request, answer);
+      id = begin_encoded (self, context, &request);
     }
   else if (g_error_matches (refusal, PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING))
     {
@@ -266,34 +302,7 @@ encode_and_begin (Method               *self,
   g_clear_pointer (&request.memories, g_ptr_array_unref);
   give_array_back (fds);
 
-  return ok;
-}
-
-/* What is waited for; NULL with an exception. */
-static PyObject *
-start (Method               *self,
-       PyIsolateHostContext *context,
-       PyObject             *args,
-       PyObject             *kwargs)
-{
-  PyObject *answer = _pyisolate_host_answer_new (context, self);
-
-  if (answer != NULL && !encode_and_begin (self, context, args, kwargs, answer))
-    Py_CLEAR (answer);
-
-  return answer;
-}
-
-PyObject *
-_pyisolate_host_method_start (Method   *self,
-                              PyObject *args,
-                              PyObject *kwargs)
-{
-  PyIsolateHostContext *context = find_context (self);
-  PyObject *answer = context != NULL ? start (self, context, args, kwargs) : NULL;
-
-  Py_XDECREF (context);
-  return answer;
+  return id;
 }
 
 /* ---- to block until it is there ---- */
@@ -339,14 +348,20 @@ _pyisolate_host_method_call_sync (Method   *self,
                                   PyObject *args,
                                   PyObject *kwargs)
 {
-  PyIsolateHostContext *context = find_context (self);
-  PyObject *answer = context != NULL ? start (self, context, args, kwargs) : NULL;
+  PyObject *answer = _pyisolate_host_answer_new (self, args, kwargs);
   PyObject *value = NULL;
+  PyIsolateHostContext *context;
 
-  if (answer != NULL && (context->is_bare ? wait_here (context, answer) : wait_by_bridge (context, answer)))
+  if (answer == NULL || !_pyisolate_host_answer_begin (answer))
+    {
+      Py_XDECREF (answer);
+      return NULL;
+    }
+
+  context = _pyisolate_host_answer_get_context (answer);
+  if (context->is_bare ? wait_here (context, answer) : wait_by_bridge (context, answer))
     value = _pyisolate_host_answer_get_value (answer);
-  Py_XDECREF (answer);
-  Py_XDECREF (context);
+  Py_DECREF (answer);
 
   return value;
 }

@@ -246,6 +246,9 @@ context_traverse (PyObject  *object,
 
   Py_VISIT (Py_TYPE (object));
   Py_VISIT (self->loop);
+  Py_VISIT (self->running);
+  Py_VISIT (self->attributes);
+  Py_VISIT (self->tasks);
   Py_VISIT (self->ready);
   Py_VISIT (self->select);
 
@@ -258,6 +261,9 @@ context_clear (PyObject *object)
   Context *self = (Context *) object;
 
   Py_CLEAR (self->loop);
+  Py_CLEAR (self->running);
+  Py_CLEAR (self->attributes);
+  Py_CLEAR (self->tasks);
   Py_CLEAR (self->ready);
   Py_CLEAR (self->select);
 
@@ -305,6 +311,7 @@ context_unbind (PyObject *object,
 {
   Py_CLEAR (((Context *) object)->ready);
   Py_CLEAR (((Context *) object)->select);
+  Py_CLEAR (((Context *) object)->attributes);
   Py_RETURN_NONE;
 }
 
@@ -338,6 +345,9 @@ context_set_selector (PyObject *object,
   self->select = select;
   Py_INCREF (ready);
   self->ready = ready;
+  self->attributes = PyObject_GetAttrString (self->loop, "__dict__");
+  if (self->attributes == NULL)
+    return NULL;
   g_main_context_wakeup (self->context); /* so that all the others are put in, too */
   Py_BEGIN_ALLOW_THREADS
   iterate (self, FALSE);
@@ -458,7 +468,36 @@ context_get_loop (PyObject *object,
   return loop;
 }
 
+static PyObject *
+context_get_tasks (PyObject *object,
+                   void     *closure)
+{
+  PyObject *tasks = ((Context *) object)->tasks;
+
+  if (tasks == NULL)
+    tasks = Py_None;
+  Py_INCREF (tasks);
+  return tasks;
+}
+
+static int
+context_set_tasks (PyObject *object,
+                   PyObject *tasks,
+                   void     *closure)
+{
+  PyObject *before = ((Context *) object)->tasks;
+
+  if (tasks == NULL || _pyisolate_host_tasks_get (tasks) == NULL)
+    return -1;
+
+  Py_INCREF (tasks);
+  ((Context *) object)->tasks = tasks;
+  Py_XDECREF (before);
+  return 0;
+}
+
 static PyGetSetDef context_properties[] = {
+  { "tasks", context_get_tasks, context_set_tasks, "How tasks of the event loop are made, or None.", NULL },
   { "waiting", context_get_waiting, context_set_waiting, "How many calls block in it.", NULL },
   { "loop", context_get_loop, NULL, "The event loop, or None.", NULL },
   { NULL }

@@ -190,6 +190,7 @@ method_call (PyObject *object,
              PyObject *kwargs)
 {
   Method *self = (Method *) object;
+  PyObject *answer, *coroutine;
 
   if (kwargs == NULL)
     kwargs = no_kwargs;
@@ -205,7 +206,14 @@ method_call (PyObject *object,
   if (self->waits)
     return _pyisolate_host_method_call_sync (self, args, kwargs);
 
-  return PyObject_CallFunctionObjArgs (_pyisolate_host_hooks.coroutine, object, args, kwargs, NULL);
+
+  answer = _pyisolate_host_answer_new (self, args, kwargs);
+  if (answer == NULL)
+    return NULL;
+  coroutine = PyObject_CallFunctionObjArgs (_pyisolate_host_hooks.coroutine, answer, NULL);
+  Py_DECREF (answer);
+
+  return coroutine;
 }
 
 static PyType_Slot method_slots[] = {
@@ -233,6 +241,7 @@ host_begin (PyObject        *module,
             PyObject *const *args,
             Py_ssize_t       n_args)
 {
+  PyObject *answer;
   Method *method = n_args == 3 && PyObject_TypeCheck (args[0], method_type) ? (Method *) args[0] : NULL;
 
   if (method == NULL || !PyTuple_Check (args[1]) || !PyDict_Check (args[2]))
@@ -247,7 +256,11 @@ host_begin (PyObject        *module,
       return NULL;
     }
 
-  return _pyisolate_host_method_start (method, args[1], args[2]);
+  answer = _pyisolate_host_answer_new (method, args[1], args[2]);
+  if (answer != NULL && !_pyisolate_host_answer_begin (answer))
+    Py_CLEAR (answer);
+
+  return answer;
 }
 
 /* set_call_hooks(by_loop, current, coroutine, to_exception, current_invocation, get_running_loop), kept for ever. */

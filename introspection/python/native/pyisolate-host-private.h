@@ -4,14 +4,11 @@
 #pragma once
 
 #include "pyisolate-codec-private.h"
+#include "pyisolate-id-table-private.h"
 #include "pyisolate-task-private.h"
 
 #include <pyisolate-glib.h>
 
-/* As of Python 3.9, whose limited API does not have them yet. */
-#ifndef METH_FASTCALL
-#define METH_FASTCALL 0x0080
-#endif
 extern PyObject *PyContext_CopyCurrent (void);
 
 G_BEGIN_DECLS
@@ -56,6 +53,9 @@ typedef struct {
   gboolean is_bare; /* nobody but who waits in it serves it */
 
   PyObject *loop;   /* NULL: a thread's without one */
+  PyObject *running; /* what the state of its thread has for it while it runs, if that is known; only to be compared */
+  PyObject *tasks;  /* Tasks, or NULL: nothing can run a coroutine */
+  PyObject *attributes; /* of the loop's, if its selector's select() is ours; or NULL */
   PyObject *ready;  /* the loop's deque of what to run, if its selector's select() is ours; or NULL */
   PyObject *select; /* what that was */
   guint n_selects;  /* how many turns of the loop are within each other */
@@ -97,22 +97,27 @@ typedef struct {
   gboolean waits;        /* to call it is to wait for the result */
 } PyIsolateHostMethod;
 
-/* FALSE, NULL: an exception is set. */
+/* FALSE, NULL, 0: an exception is set. */
 void      _pyisolate_host_method_raise      (PyIsolateHostMethod *self,
                                              const GError        *error);
 gboolean  _pyisolate_host_method_adopt_loop (PyIsolateHostMethod *self);
-PyObject *_pyisolate_host_method_start      (PyIsolateHostMethod *self,
-                                             PyObject            *args,
-                                             PyObject            *kwargs);
+/* The bridge of the running loop, or of this thread; a new reference. */
+PyIsolateHostContext *_pyisolate_host_method_find_context (PyIsolateHostMethod *self);
+guint64   _pyisolate_host_method_send       (PyIsolateHostMethod  *self,
+                                             PyIsolateHostContext *context,
+                                             PyObject             *args,
+                                             PyObject             *kwargs);
 PyObject *_pyisolate_host_method_call_sync  (PyIsolateHostMethod *self,
                                              PyObject            *args,
                                              PyObject            *kwargs);
 
 /* pyisolate-host-answer.c: what a call is waited for by. */
-PyObject *_pyisolate_host_answer_new       (PyIsolateHostContext *context,
-                                            PyIsolateHostMethod  *method);
-void      _pyisolate_host_answer_set_id    (PyObject             *self,
-                                            guint64               id);
+PyObject *_pyisolate_host_answer_new       (PyIsolateHostMethod  *method,
+                                            PyObject             *args,
+                                            PyObject             *kwargs);
+/* Makes the call, once, as a part of what runs now; to await it does so, too. FALSE: an exception. */
+gboolean  _pyisolate_host_answer_begin     (PyObject             *self);
+PyIsolateHostContext *_pyisolate_host_answer_get_context (PyObject *self);
 gboolean  _pyisolate_host_answer_is_done   (PyObject             *self);
 PyObject *_pyisolate_host_answer_get_value (PyObject             *self);
 gboolean  _pyisolate_host_answer_take      (PyIsolateAnswer      *answer,
@@ -126,7 +131,7 @@ gboolean  _pyisolate_host_origin_of        (PyIsolateInvocation  *invocation,
 extern struct PyIsolateHostHooks {
   PyObject *by_loop;            /* dict: loop → Bridge */
   PyObject *current;            /* current() → Bridge, also for loops that have none yet */
-  PyObject *coroutine;          /* coroutine(method, args, kwargs), which awaits what begin() returns */
+  PyObject *coroutine;          /* coroutine(answer), which awaits it */
   PyObject *to_exception;       /* to_exception(extension, domain, code, message, described) */
   PyObject *current_invocation; /* ContextVar */
   PyObject *get_running_loop;

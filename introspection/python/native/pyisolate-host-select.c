@@ -55,17 +55,14 @@ milliseconds_until (gint64 deadline)
   return left <= 0 ? 0 : (int) MIN ((left + 999) / 1000, G_MAXINT);
 }
 
-/* How many timers the loop has: -1 with an exception. *@list: borrowed, to be compared. */
+/* How many timers the loop has: -1 if it has no such list. *@list: borrowed, to be compared. */
 static Py_ssize_t
 count_timers (Context   *self,
               PyObject **list)
 {
-  *list = PyObject_GetAttr (self->loop, names.scheduled);
-  if (*list == NULL)
-    return -1;
+  *list = self->attributes != NULL ? PyDict_GetItemWithError (self->attributes, names.scheduled) : NULL;
 
-  Py_DECREF (*list); /* the loop has it */
-  return PyObject_Size (*list);
+  return *list != NULL ? PyList_Size (*list) : -1;
 }
 
 /* Whether something has been left for the loop to do. */
@@ -74,17 +71,11 @@ must_turn (Context    *self,
            PyObject   *timers,
            Py_ssize_t  n_timers)
 {
-  PyObject *stopping, *now;
-  gboolean must = PyObject_Size (self->ready) != 0;
+  PyObject *now;
 
-  if (must)
-    return TRUE;
-
-  stopping = PyObject_GetAttr (self->loop, names.stopping);
-  must = stopping != Py_False || count_timers (self, &now) != n_timers || now != timers;
-  Py_XDECREF (stopping);
-
-  return must;
+  return self->ready == NULL || PyObject_Size (self->ready) != 0 ||
+         PyDict_GetItemWithError (self->attributes, names.stopping) != Py_False || count_timers (self, &now) != n_timers ||
+         now != timers;
 }
 
 /* One round. NULL with no exception: go on. */
@@ -134,8 +125,6 @@ _pyisolate_host_context_select (PyObject        *object,
   if (_pyisolate_host_hooks.is_forked)
     return PyObject_CallFunctionObjArgs (self->select, n_args > 0 ? args[0] : Py_None, NULL);
   n_timers = count_timers (self, &timers);
-  if (n_timers < 0)
-    return NULL;
 
   Py_INCREF (object);
   self->n_selects++;

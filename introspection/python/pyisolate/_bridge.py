@@ -37,7 +37,6 @@ class Bridge(native.Context):
 
     def __init__(self, loop):
         self.seat = getattr(_of_thread, "seat", None)
-        self.tasks = None
         if loop is not None:
             self.bind(loop)
             is_usual = _select_here(loop, self)
@@ -128,8 +127,8 @@ def origin_of(invocation):
     return invocation.origin
 
 
-async def _call(method, args, kwargs):
-    return await native.begin(method, args, kwargs)
+async def _call(answer):
+    return await answer
 
 
 async def call(extension, method, args, kwargs, timeout, readonly, on_progress=None):
