@@ -171,8 +171,11 @@ class Inside(unittest.TestCase):
         codec.know_objects(True)
 
     def test_is_known(self):
-        known = {"list": True, "tuple": True, "float": True, "int": True, "str": True}
-        self.assertEqual(codec.know_objects(True), known)
+        known = codec.know_objects(True)
+        self.assertEqual(sorted(known), ["float", "int", "list", "str", "tuple"])
+        # A later one may lay some of them out in another way.
+        if sys.version_info < (3, 14):
+            self.assertTrue(all(known.values()), known)
 
     def assert_same(self, values):
         bodies = [codec.encode(value) for value in values]
