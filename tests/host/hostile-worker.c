@@ -14,8 +14,6 @@
 #include "pyisolate-frame-private.h"
 #include "pyisolate-lane-private.h"
 
-#include <fcntl.h>
-#include <gio/gunixfdlist.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,15 +21,12 @@
 
 #define LINK_FD 3
 #define LANE_FD 4
-#define LINK_INTERFACE "org.pyisolate.Link1"
-#define UNKNOWN_LINK 0xffffffffu
 
-static GDBusConnection *connection;
-static GAsyncQueue *incoming; /* of GDBusMessage */
+GDBusConnection *hostile_connection;
+GAsyncQueue *hostile_incoming;
+guint32 hostile_link_number = 0xffffffff; /* until it is told */
 static const char *way;
 static gboolean deaf; /* atomic */
-static guint32 link_number = UNKNOWN_LINK;
-static guint32 last_id;
 
 gboolean
 way_is (const char *name)
@@ -57,126 +52,8 @@ on_message (GDBusConnection *link,
 
   if (g_atomic_int_get (&deaf))
     wait_for_the_end ();
-  g_async_queue_push (incoming, message);
+  g_async_queue_push (hostile_incoming, message);
   return NULL;
-}
-
-void
-send_message (GDBusMessage *message)
-{
-  g_dbus_connection_send_message (connection, message, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL);
-  g_object_unref (message);
-}
-
-GVariant *
-bytes_of (GVariant *value)
-{
-  g_autoptr (GVariant) owned = g_variant_ref_sink (value);
-  g_autoptr (GBytes) bytes = g_variant_get_data_as_bytes (owned);
-
-  return g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE);
-}
-
-static GVariant *
-bytes_from_text (const char *text)
-{
-  return g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, text, strlen (text), 1);
-}
-
-static GVariant *
-call_body (GVariant *kwargs)
-{
-  GVariant *children[] = { g_variant_new_array (G_VARIANT_TYPE_VARIANT, NULL, 0), kwargs };
-
-  return g_variant_new_tuple (children, 2);
-}
-
-static guint64
-next_id (void)
-{
-  return ((guint64) link_number << 32) | ++last_id;
-}
-
-/* Sends a CALL, with bytes for a body; @n_chain: of how many calls. */
-static void
-send_call_full (guint64     id,
-                guint       n_chain,
-                const char *target,
-                const char *method,
-                GVariant   *bytes)
-{
-  GDBusMessage *message = g_dbus_message_new_method_call (NULL, PYISOLATE_LINK_OBJECT_PATH,
-                                                          LINK_INTERFACE, "Call");
-  g_autofree guint64 *chain = g_new0 (guint64, n_chain + 1);
-  GVariant *ids = g_variant_new_fixed_array (G_VARIANT_TYPE_UINT64, chain, n_chain,
-                                             sizeof (guint64));
-
-  g_dbus_message_set_body (message,
-                           g_variant_new ("(t@atss@ay@a{sv})", id, ids, target, method, bytes,
-                                          g_variant_new_array (G_VARIANT_TYPE ("{sv}"),
-                                                               NULL, 0)));
-  send_message (message);
-}
-
-static void
-send_call (const char *target,
-           const char *method,
-           GVariant   *kwargs)
-{
-  send_call_full (next_id (), 0, target, method,
-                  bytes_of (call_body (kwargs != NULL ? kwargs
-                                       : g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0))));
-}
-
-static void
-send_signal (const char *member,
-             GVariant   *body)
-{
-  GDBusMessage *message = g_dbus_message_new_signal (PYISOLATE_LINK_OBJECT_PATH, LINK_INTERFACE,
-                                                     member);
-
-  g_dbus_message_set_body (message, body);
-  send_message (message);
-}
-
-static void
-reply_with (GDBusMessage *call,
-            GVariant     *body)
-{
-  GDBusMessage *reply = g_dbus_message_new_method_reply (call);
-
-  g_dbus_message_set_body (reply, body);
-  send_message (reply);
-}
-
-static void
-reply (GDBusMessage *call,
-       GVariant     *value)
-{
-  reply_with (call, g_variant_new ("(@aya{sv})", bytes_of (g_variant_new_variant (value)), NULL));
-}
-
-/* To a message that nobody has sent. */
-static void
-reply_to_serial (guint32 serial)
-{
-  g_autoptr (GDBusMessage) call = g_dbus_message_new_method_call (NULL, "/", NULL, "Nothing");
-
-  g_dbus_message_set_serial (call, serial);
-  reply (call, g_variant_new_boolean (TRUE));
-}
-
-static GDBusMessage *
-next_of_type (GDBusMessageType type)
-{
-  while (TRUE)
-    {
-      GDBusMessage *message = g_async_queue_pop (incoming);
-
-      if (g_dbus_message_get_message_type (message) == type)
-        return message;
-      g_object_unref (message);
-    }
 }
 
 static void
@@ -209,10 +86,10 @@ say_hello (void)
                                    g_variant_get_size (bytes), FALSE, NULL, NULL);
   settings = g_variant_get_variant (value);
   g_variant_lookup (settings, "link", "x", &number);
-  link_number = (guint32) number;
+  hostile_link_number = (guint32) number;
 }
 
-static void
+void
 say_ready (void)
 {
   static const char *const text =
@@ -225,250 +102,6 @@ say_ready (void)
     send_call (PYISOLATE_TARGET_HOST, "Ready", g_variant_new_parsed ("{'methods': <[1, 2, 3]>}"));
   else
     send_call (PYISOLATE_TARGET_HOST, "Ready", g_variant_new_parsed (text));
-}
-
-static void
-write_raw (const void *data,
-           gsize       length)
-{
-  GIOStream *stream = g_dbus_connection_get_stream (connection);
-  GSocket *socket = g_socket_connection_get_socket (G_SOCKET_CONNECTION (stream));
-
-  g_dbus_connection_flush_sync (connection, NULL, NULL);
-  if (write (g_socket_get_fd (socket), data, length) < 0)
-    _exit (9);
-}
-
-/* The head of a message that is said to be longer than D-Bus lets it be. */
-static void
-send_huge_head (void)
-{
-  const guint8 head[] = { 'l', 1, 0, 1, 0xff, 0xff, 0xff, 0x7f, 1, 0, 0, 0, 0, 0, 0, 0 };
-
-  write_raw (head, sizeof head);
-}
-
-static void
-reply_with_fds (GDBusMessage *call,
-                guint         n_fds)
-{
-  GDBusMessage *answer = g_dbus_message_new_method_reply (call);
-  g_autoptr (GUnixFDList) list = g_unix_fd_list_new ();
-
-  for (guint i = 0; i < n_fds; i++)
-    {
-      int fd = open ("/dev/null", O_RDONLY | O_CLOEXEC);
-
-      g_unix_fd_list_append (list, fd, NULL);
-      close (fd);
-    }
-  g_dbus_message_set_unix_fd_list (answer, list);
-  g_dbus_message_set_body (answer, g_variant_new ("(@aya{sv})", bytes_of (g_variant_new_variant (g_variant_new_boolean (TRUE))),
-                                                  NULL));
-  send_message (answer);
-}
-
-static void
-reply_with_error (GDBusMessage *call,
-                  const char   *name,
-                  const char   *details)
-{
-  GDBusMessage *answer = g_dbus_message_new_method_error_literal (call, name,
-                                                                  "from a hostile worker");
-
-  g_dbus_message_set_body (answer, g_variant_new ("(s@ay)", "from a hostile worker",
-                                                  bytes_of (g_variant_new_parsed (details))));
-  send_message (answer);
-}
-
-static void
-flood (const char *member,
-       guint64     id)
-{
-  for (guint i = 0; i < 80000; i++)
-    {
-      if (g_str_equal (member, "Event"))
-        send_signal ("Event", g_variant_new ("(ts@ay)", (guint64) 0, "e",
-                                             bytes_of (g_variant_new_variant (g_variant_new_int64 (i)))));
-      else
-        send_signal ("Progress",
-                     g_variant_new ("(t@ay)", id, bytes_of (g_variant_new ("(ds)", 0.5, "p"))));
-    }
-}
-
-static gboolean
-misbehave_by_reply (GDBusMessage *go)
-{
-  g_autofree char *bytes = NULL;
-
-  if (way_is ("two-replies"))
-    {
-      reply (go, g_variant_new_boolean (TRUE));
-      reply (go, g_variant_new_boolean (TRUE));
-    }
-  else if (way_is ("unknown-serial"))
-    reply_to_serial (0x7fffffff);
-  else if (way_is ("reply-of-string"))
-    reply_with (go, g_variant_new ("(s)", "not bytes"));
-  else if (way_is ("reply-of-nothing"))
-    send_message (g_dbus_message_new_method_reply (go));
-  else if (way_is ("reply-of-nonsense"))
-    reply_with (go, g_variant_new ("(@aya{sv})", bytes_from_text ("nonsense, not a variant"),
-                                   NULL));
-  else if (way_is ("reply-not-normal"))
-    reply_with (go, g_variant_new ("(@aya{sv})",
-                                   g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, "\002\000b", 3,
-                                                              1), NULL));
-  else if (way_is ("reply-of-nulls"))
-    reply_with (go, g_variant_new ("(@aya{sv})",
-                                   g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, "\0\0\0\0", 4,
-                                                              1), NULL));
-  else if (way_is ("reply-too-big"))
-    {
-      bytes = g_malloc0 (80 * 1024 * 1024);
-      reply (go, g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, bytes, 80 * 1024 * 1024, 1));
-    }
-  else if (way_is ("error-of-numbers"))
-    {
-      GDBusMessage *answer = g_dbus_message_new_method_error_literal (go, "org.pyisolate.Error.Failed", "x");
-
-      g_dbus_message_set_body (answer, g_variant_new ("(ii)", 1, 2));
-      send_message (answer);
-    }
-  else if (way_is ("error-with-nonsense"))
-    {
-      GDBusMessage *answer = g_dbus_message_new_method_error_literal (go, "org.pyisolate.Error.Failed", "x");
-
-      g_dbus_message_set_body (answer, g_variant_new ("(s@ay)", "x", bytes_from_text ("nonsense")));
-      send_message (answer);
-    }
-  else if (way_is ("error-of-others"))
-    reply_with_error (go, "com.example.Odd", "@a{sv} {}");
-  else if (way_is ("exception-of-numbers"))
-    reply_with_error (go, "org.pyisolate.Error.RemoteException",
-                      "{'exception': <{'type': <1>, 'message': <@av []>, 'args': <'x'>, 'notes': <5>, 'cause': <'y'>}>}");
-  else if (way_is ("many-fds"))
-    reply_with_fds (go, 250);
-  else
-    return FALSE;
-
-  return TRUE;
-}
-
-static gboolean
-misbehave_by_call (GDBusMessage *go)
-{
-  guint64 id = next_id ();
-
-  if (way_is ("foreign-id"))
-    send_call_full (((guint64) (link_number + 1) << 32) | 1, 0, "listed", "keep",
-                    bytes_of (call_body (
-                      g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0))));
-  else if (way_is ("id-of-host"))
-    send_call_full (1, 0, "listed", "keep",
-                    bytes_of (call_body (g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0))));
-  else if (way_is ("same-id"))
-    {
-      for (guint i = 0; i < 2; i++)
-        send_call_full (id, 0, "listed", "keep",
-                        bytes_of (call_body (g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL,
-                                                                  0))));
-    }
-  else if (way_is ("long-chain"))
-    send_call_full (id, 1000, "listed", "keep",
-                    bytes_of (call_body (g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0))));
-  else if (way_is ("call-of-nonsense"))
-    send_call_full (id, 0, "listed", "keep", bytes_from_text ("nonsense, not arguments"));
-  else if (way_is ("hello-again"))
-    send_call (PYISOLATE_TARGET_HOST, "Hello", NULL);
-  else if (way_is ("ready-again"))
-    say_ready ();
-  else if (way_is ("host-method"))
-    send_call (PYISOLATE_TARGET_HOST, "Destroy", NULL);
-  else
-    return FALSE;
-
-  return TRUE;
-}
-
-static gboolean
-misbehave_by_message (GDBusMessage *go,
-                      guint64       go_id)
-{
-  if (way_is ("no-such-method"))
-    send_message (g_dbus_message_new_method_call (NULL, PYISOLATE_LINK_OBJECT_PATH, LINK_INTERFACE,
-                                                  "Explode"));
-  else if (way_is ("no-such-signal"))
-    send_signal ("Exploded", g_variant_new ("(s)", "x"));
-  else if (way_is ("event-of-numbers"))
-    send_signal ("Event", g_variant_new ("(ii)", 1, 2));
-  else if (way_is ("event-of-nonsense"))
-    send_signal ("Event",
-                 g_variant_new ("(ts@ay)", (guint64) 0, "e", bytes_from_text ("nonsense")));
-  else if (way_is ("progress-of-nonsense"))
-    send_signal ("Progress", g_variant_new ("(t@ay)", go_id, bytes_from_text ("nonsense")));
-  else if (way_is ("log-of-nonsense"))
-    send_signal ("Log", g_variant_new ("(@ay)", bytes_from_text ("nonsense")));
-  else if (way_is ("garbage"))
-    write_raw ("GET / HTTP/1.1\r\n\r\n and then some more garbage, so that it is longer than a head", 80);
-  else if (way_is ("huge-message"))
-    send_huge_head ();
-  else if (way_is ("event-flood"))
-    flood ("Event", 0);
-  else if (way_is ("progress-flood"))
-    flood ("Progress", go_id);
-  else
-    return FALSE;
-
-  return TRUE;
-}
-
-/* Odd, but nothing to end a worker for. */
-static gboolean
-be_odd (GDBusMessage *go)
-{
-  if (way_is ("stray-parts"))
-    {
-      send_signal ("Progress",
-                   g_variant_new ("(t@ay)", (guint64) 12345,
-                                  bytes_of (g_variant_new ("(ds)", 0.5, "stray"))));
-      send_signal ("Event", g_variant_new ("(ts@ay)", (guint64) 12345, "stray",
-                                           bytes_of (g_variant_new_variant (g_variant_new_int64 (1)))));
-    }
-  else if (way_is ("stray-cancel"))
-    {
-      GDBusMessage *message = g_dbus_message_new_method_call (NULL, PYISOLATE_LINK_OBJECT_PATH,
-                                                              LINK_INTERFACE, "Cancel");
-
-      g_dbus_message_set_flags (message, G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
-      g_dbus_message_set_body (message, g_variant_new ("(t)", (guint64) 12345));
-      send_message (message);
-    }
-  else if (way_is ("unlisted"))
-    {
-      g_autoptr (GDBusMessage) answer = NULL;
-
-      send_call ("secret", "steal", NULL);
-      answer = next_of_type (G_DBUS_MESSAGE_TYPE_ERROR);
-      reply (go, g_variant_new_string (g_dbus_message_get_error_name (answer)));
-      return TRUE;
-    }
-  else if (way_is ("introspect"))
-    {
-      g_autoptr (GDBusMessage) answer = NULL;
-
-      send_message (g_dbus_message_new_method_call (NULL, PYISOLATE_LINK_OBJECT_PATH,
-                                                    "org.freedesktop.DBus.Introspectable",
-                                                    "Introspect"));
-      answer = next_of_type (G_DBUS_MESSAGE_TYPE_METHOD_RETURN);
-      reply (go, g_variant_get_child_value (g_dbus_message_get_body (answer), 0));
-      return TRUE;
-    }
-  else if (!way_is ("good"))
-    return FALSE;
-
-  reply (go, g_variant_new_boolean (TRUE));
-  return TRUE;
 }
 
 /* ---- On a lane ---- */
@@ -527,7 +160,7 @@ misbehave_on_lane (PyIsolateLane *lane,
   else if (way_is ("lane-progress-of-nonsense"))
     send_on_lane (lane, PYISOLATE_FRAME_PROGRESS, go_id, NULL, "bad");
   else if (way_is ("lane-foreign-id"))
-    send_on_lane (lane, PYISOLATE_FRAME_CALL, ((guint64) (link_number + 1) << 32) | 1, "keep",
+    send_on_lane (lane, PYISOLATE_FRAME_CALL, ((guint64) (hostile_link_number + 1) << 32) | 1, "keep",
                   NULL);
   else if (way_is ("lane-call-of-nonsense"))
     send_on_lane (lane, PYISOLATE_FRAME_CALL, next_id (), "keep", "nonsense");
@@ -633,13 +266,13 @@ main (int   argc,
 
   way = g_getenv ("HOSTILE");
   misbehave_before_hello ();
-  connection = _pyisolate_dbus_connect_worker_sync (LINK_FD, &error);
-  if (connection == NULL)
+  hostile_connection = _pyisolate_dbus_connect_worker_sync (LINK_FD, &error);
+  if (hostile_connection == NULL)
     g_error ("%s", error->message);
-  g_dbus_connection_set_exit_on_close (connection, TRUE);
-  incoming = g_async_queue_new ();
-  g_dbus_connection_add_filter (connection, on_message, NULL, NULL);
-  g_dbus_connection_start_message_processing (connection);
+  g_dbus_connection_set_exit_on_close (hostile_connection, TRUE);
+  hostile_incoming = g_async_queue_new ();
+  g_dbus_connection_add_filter (hostile_connection, on_message, NULL, NULL);
+  g_dbus_connection_start_message_processing (hostile_connection);
 
   misbehave_after_connect ();
   say_hello ();

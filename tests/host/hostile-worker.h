@@ -1,16 +1,55 @@
 /* SPDX-License-Identifier: MIT */
-/* Between the files of the hostile worker. */
+/* Between the files of the hostile worker: hostile-worker.c, its life, and what it does on a lane; hostile-say.c, how it says
+ * things; hostile-link.c and hostile-memory.c, what it says wrongly. */
 #pragma once
 
 #include <gio/gio.h>
 
 G_BEGIN_DECLS
 
-gboolean  way_is              (const char   *name);
-void      send_message        (GDBusMessage *message);
-GVariant *bytes_of            (GVariant     *value);
+#define LINK_INTERFACE "org.pyisolate.Link1"
 
-/* Answers the call; FALSE: the way is another one. */
-gboolean  misbehave_by_memory (GDBusMessage *go);
+extern GDBusConnection *hostile_connection;
+extern GAsyncQueue *hostile_incoming; /* of GDBusMessage */
+extern guint32 hostile_link_number;
+
+gboolean      way_is               (const char       *name);
+void          say_ready            (void);
+
+/* hostile-say.c: bodies, as bytes */
+GVariant     *bytes_of             (GVariant         *value);
+GVariant     *bytes_from_text      (const char       *text);
+GVariant     *no_arguments         (void);
+guint64       next_id              (void);
+void          send_message         (GDBusMessage     *message);
+/* Sends a CALL, with bytes for a body; @n_chain: of how many calls. */
+void          send_call_full       (guint64           id,
+                                    guint             n_chain,
+                                    const char       *target,
+                                    const char       *method,
+                                    GVariant         *bytes);
+void          send_call            (const char       *target,
+                                    const char       *method,
+                                    GVariant         *kwargs);
+void          send_signal          (const char       *member,
+                                    GVariant         *body);
+void          reply_with           (GDBusMessage     *call,
+                                    GVariant         *body);
+void          reply                (GDBusMessage     *call,
+                                    GVariant         *value);
+/* To a message that nobody has sent. */
+void          reply_to_serial      (guint32           serial);
+GDBusMessage *next_of_type         (GDBusMessageType  type);
+void          write_raw            (const void       *data,
+                                    gsize             length);
+
+/* Answer the call; FALSE: the way is another one. */
+gboolean      misbehave_by_reply   (GDBusMessage     *go);
+gboolean      misbehave_by_call    (GDBusMessage     *go);
+gboolean      misbehave_by_message (GDBusMessage     *go,
+                                    guint64           go_id);
+gboolean      misbehave_by_memory  (GDBusMessage     *go);
+/* Odd, but nothing to end a worker for. */
+gboolean      be_odd               (GDBusMessage     *go);
 
 G_END_DECLS
