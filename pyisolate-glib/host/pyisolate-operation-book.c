@@ -11,8 +11,11 @@ static PyIsolateIdTable all; /* → PyIsolateOperation, not referenced */
 
 /* With the lock held. */
 static PyIsolateCall *
-get_call_locked (PyIsolateOperation *self)
+ref_call_locked (PyIsolateOperation *self)
 {
+  if (self->over)
+    return NULL;
+
   if (self->call == NULL)
     {
       self->call = pyisolate_call_new (self->method);
@@ -22,15 +25,41 @@ get_call_locked (PyIsolateOperation *self)
       pyisolate_call_set_kwargs (self->call, self->kwargs);
     }
 
-  return self->call;
+  return g_object_ref (self->call);
 }
 
 PyIsolateCall *
-_pyisolate_operation_get_call (PyIsolateOperation *self)
+_pyisolate_operation_ref_call (PyIsolateOperation *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
 
-  return get_call_locked (self);
+  return ref_call_locked (self);
+}
+
+void
+_pyisolate_operation_be_over (PyIsolateOperation *self)
+{
+  self->over = TRUE;
+  g_clear_object (&self->cancellable);
+  if (self->call != NULL) /* nobody else sets it any more, but the deadline may just ask for its name */
+    {
+      g_autoptr (PyIsolateCall) call = NULL;
+
+      g_mutex_lock (&all_mutex);
+      call = g_steal_pointer (&self->call);
+      g_mutex_unlock (&all_mutex);
+    }
+}
+
+char *
+_pyisolate_operation_dup_method (PyIsolateOperation *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
+
+  if (self->method != NULL)
+    return g_strdup (self->method);
+
+  return g_strdup (self->call != NULL ? pyisolate_call_get_method (self->call) : "");
 }
 
 void
@@ -68,7 +97,7 @@ _pyisolate_operation_dup_call (guint64  id,
   if (self == NULL || (self->answer_func != NULL && !even_a_request))
     return NULL;
 
-  return g_object_ref (get_call_locked (self));
+  return ref_call_locked (self);
 }
 
 /* FALSE: it is being freed. */

@@ -51,12 +51,14 @@ static void
 end_link_on_bad_message (PyIsolateOperation  *self,
                          GError             **error)
 {
+  g_autofree char *method = NULL;
+
   if (self->reply == NULL || !g_error_matches (*error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE))
     return;
 
   _pyisolate_endpoint_close (self->endpoint, *error);
-  g_prefix_error (error, "“%s” of the extension “%s”: ", _pyisolate_operation_get_method (self),
-                  pyisolate_extension_get_name (self->extension));
+  method = _pyisolate_operation_dup_method (self);
+  g_prefix_error (error, "“%s” of the extension “%s”: ", method, pyisolate_extension_get_name (self->extension));
 }
 
 static GVariant *
@@ -104,27 +106,26 @@ _pyisolate_operation_deliver (PyIsolateOperation *self)
   self->answer_func (answer, self->user_data);
 }
 
+static void
+tell_outcome (PyIsolateOperation *self)
+{
+  GError *error = NULL;
+  g_autoptr (GVariant) value = take_outcome (self, &error);
+
+  if (self->value_func != NULL)
+    self->value_func (value != NULL ? _pyisolate_value_expand (value, self->reply->memories) : NULL, error,
+                      self->user_data);
+  else
+    self->func (value != NULL ? _pyisolate_call_result_new (value, self->reply) : NULL, error, self->user_data);
+}
+
 /* In the caller's mailbox. */
 void
 _pyisolate_operation_finish (gpointer data)
 {
   PyIsolateOperation *self = data;
-  GVariant *value;
-  GError *error = NULL;
 
   _pyisolate_operation_stop_watching (self);
-
-  value = take_outcome (self, &error);
-  if (self->value_func != NULL)
-    {
-      g_autoptr (GVariant) given = g_steal_pointer (&value);
-
-      if (given != NULL)
-        value = _pyisolate_value_expand (given, self->reply->memories);
-      self->value_func (value, error, self->user_data);
-      return;
-    }
-
-  self->func (value != NULL ? _pyisolate_call_result_new (value, self->reply) : NULL, error, self->user_data);
-  g_clear_pointer (&value, g_variant_unref);
+  tell_outcome (self);
+  _pyisolate_operation_be_over (self);
 }

@@ -35,10 +35,14 @@ emit_part (gpointer data)
   PyIsolateFrame *frame = part->frame;
   gboolean is_progress = frame->kind == PYISOLATE_FRAME_PROGRESS;
   const char *type = is_progress ? PYISOLATE_BODY_PROGRESS : PYISOLATE_BODY_VALUE;
+  g_autoptr (PyIsolateCall) call = _pyisolate_operation_ref_call (self);
   g_autoptr (GVariant) body = NULL;
   g_autoptr (GError) error = NULL;
 
   g_atomic_int_dec_and_test (&self->n_parts);
+  if (call == NULL) /* it came beside its end, and is late */
+    return;
+
   if (!_pyisolate_value_check_bytes (frame->body, G_VARIANT_TYPE (type), &body, &error))
     {
       _pyisolate_endpoint_close (self->endpoint, error);
@@ -49,14 +53,14 @@ emit_part (gpointer data)
       const char *text;
 
       g_variant_get (body, "(d&s)", &fraction, &text);
-      _pyisolate_call_emit_progress (_pyisolate_operation_get_call (self), fraction, text);
-      _pyisolate_extension_post_progress (self->extension, _pyisolate_operation_get_call (self), fraction, text);
+      _pyisolate_call_emit_progress (call, fraction, text);
+      _pyisolate_extension_post_progress (self->extension, call, fraction, text);
     }
   else
     {
       g_autoptr (GVariant) value = g_variant_get_variant (body);
 
-      _pyisolate_call_emit_event (_pyisolate_operation_get_call (self), frame->name, value);
+      _pyisolate_call_emit_event (call, frame->name, value);
     }
 }
 
@@ -75,6 +79,7 @@ deliver_progress (PyIsolateOperation *self,
                   PyIsolateFrame     *frame_to_take)
 {
   g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  g_autoptr (PyIsolateCall) call = NULL;
   g_autoptr (GVariant) body = NULL;
   g_autoptr (GError) error = NULL;
   double fraction;
@@ -93,18 +98,20 @@ deliver_progress (PyIsolateOperation *self,
                        self->user_data);
   else
     drop_part (_pyisolate_operation_ref (self));
-  _pyisolate_extension_post_progress (self->extension, _pyisolate_operation_get_call (self), fraction, text);
+  call = _pyisolate_operation_ref_call (self);
+  _pyisolate_extension_post_progress (self->extension, call, fraction, text);
 }
 
 /* Nothing is dropped in silence, and nothing grows without bound. */
 static void
 refuse_parts (PyIsolateOperation *self)
 {
+  g_autofree char *method = _pyisolate_operation_dup_method (self);
   g_autoptr (GError) error = NULL;
 
   error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
-                       "“%s” sent more than %d reports of progress and events that nobody has taken yet",
-                       _pyisolate_operation_get_method (self), MAX_PARTS);
+                       "“%s” sent more than %d reports of progress and events that nobody has taken yet", method,
+                       MAX_PARTS);
   _pyisolate_endpoint_close (self->endpoint, error);
 }
 

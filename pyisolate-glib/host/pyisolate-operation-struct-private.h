@@ -17,7 +17,8 @@ struct _PyIsolateOperation {
   GThread *thread; /* the application's, in which it was made; not referenced, only compared with */
   PyIsolateExtension *extension;
   PyIsolateEndpoint *endpoint;
-  PyIsolateCall *call; /* of a plain one: guarded by the lock of the book, NULL until it is asked for */
+  PyIsolateCall *call; /* guarded by the lock of the book; of a plain one NULL until it is asked for; NULL when it is over */
+  gboolean over;       /* in the mailbox: who waited has been told */
   char *method;        /* of a plain one or a request; else NULL, like the next three */
   GVariant *args;
   GVariant *kwargs;
@@ -45,7 +46,6 @@ struct _PyIsolateOperation {
 
 PyIsolateOperation *_pyisolate_operation_ref           (PyIsolateOperation *self);
 void                _pyisolate_operation_unref         (gpointer            data);
-const char         *_pyisolate_operation_get_method    (PyIsolateOperation *self);
 /* Nothing can end it any more. */
 void                _pyisolate_operation_stop_watching (PyIsolateOperation *self);
 
@@ -63,7 +63,10 @@ void                _pyisolate_operation_enter         (PyIsolateOperation *self
 void                _pyisolate_operation_leave         (PyIsolateOperation *self);
 /* A new reference, or NULL: there is none, or it is being freed. */
 PyIsolateOperation *_pyisolate_operation_lookup        (guint64             id);
-/* The call as an object, which is made if there was none. */
-PyIsolateCall      *_pyisolate_operation_get_call      (PyIsolateOperation *self);
+/* The call as an object, which is made if there was none; NULL if it is over. */
+PyIsolateCall      *_pyisolate_operation_ref_call      (PyIsolateOperation *self);
+/* What was given to it goes where it was given: not with the last reference, on whatever thread. */
+void                _pyisolate_operation_be_over       (PyIsolateOperation *self);
+char               *_pyisolate_operation_dup_method    (PyIsolateOperation *self);
 
 G_END_DECLS

@@ -21,12 +21,6 @@ _pyisolate_operation_ref (PyIsolateOperation *self)
   return self;
 }
 
-const char *
-_pyisolate_operation_get_method (PyIsolateOperation *self)
-{
-  return self->method != NULL ? self->method : pyisolate_call_get_method (self->call);
-}
-
 void
 _pyisolate_operation_unref (gpointer data)
 {
@@ -119,10 +113,10 @@ on_cancelled (GCancellable *cancellable,
               gpointer      user_data)
 {
   PyIsolateOperation *self = user_data;
+  g_autofree char *method = _pyisolate_operation_dup_method (self);
   GError *error;
 
-  error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "The call of “%s” was cancelled",
-                       _pyisolate_operation_get_method (self));
+  error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "The call of “%s” was cancelled", method);
   if (settle (self, NULL, error))
     _pyisolate_endpoint_cancel (self->endpoint, self->id);
 }
@@ -132,10 +126,11 @@ static gboolean
 on_deadline (gpointer user_data)
 {
   PyIsolateOperation *self = user_data;
+  g_autofree char *method = _pyisolate_operation_dup_method (self);
   GError *error;
 
   error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_TIMED_OUT, "“%s” of the extension “%s” did not answer in time",
-                       _pyisolate_operation_get_method (self), pyisolate_extension_get_name (self->extension));
+                       method, pyisolate_extension_get_name (self->extension));
   if (settle (self, NULL, error))
     {
       _pyisolate_endpoint_cancel (self->endpoint, self->id);

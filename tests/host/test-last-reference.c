@@ -2,8 +2,11 @@
 /* Where an extension goes whose last reference is the library's own: in its home, never on a thread of the library's. */
 #include "config.h"
 
+#include "pyisolate-error.h"
 #include "pyisolate-extension-struct-private.h"
+#include "pyisolate-operation-private.h"
 #include "pyisolate-proxied-singleton.h"
+#include "pyisolate-service-private.h"
 
 #include "test-util.h"
 
@@ -11,13 +14,15 @@
 #define N_LINES 4
 #define TIMEOUT_MS (100 * 1000)
 
-/* --- A transport that stays in send() until it is let go --- */
+/* --- A transport that stays in send() of such a frame until it is let go --- */
 
 #define STOP_TYPE_TRANSPORT (stop_transport_get_type ())
 G_DECLARE_FINAL_TYPE (StopTransport, stop_transport, STOP, TRANSPORT, PyIsolateTransport)
 
 struct _StopTransport {
   PyIsolateTransport parent_instance;
+
+  PyIsolateFrameKind kind;
 
   GMutex mutex;
   GCond cond;
@@ -60,10 +65,13 @@ stop_transport_send (PyIsolateTransport  *transport,
                      GError             **error)
 {
   StopTransport *self = STOP_TRANSPORT (transport);
+  g_autoptr (PyIsolateFrame) sent = frame;
 
-  set_flag (self, &self->entered);
-  wait_flag (self, &self->let_go);
-  _pyisolate_frame_free (frame);
+  if (sent->kind == self->kind)
+    {
+      set_flag (self, &self->entered);
+      wait_flag (self, &self->let_go);
+    }
 
   return TRUE;
 }
@@ -212,6 +220,7 @@ test_frame (void)
   g_autoptr (PyIsolateEndpoint) endpoint = _pyisolate_endpoint_new (PYISOLATE_TRANSPORT (transport), 0);
   GThread *thread;
 
+  transport->kind = PYISOLATE_FRAME_ERROR;
   _pyisolate_endpoint_start (endpoint, &handler, &fixture->weak, NULL);
   thread = g_thread_new ("transport", emit_call, transport);
   wait_flag (transport, &transport->entered);
@@ -226,6 +235,64 @@ test_frame (void)
   assert_goes_here (fixture);
 
   _pyisolate_endpoint_close (endpoint, NULL);
+}
+
+/* --- A call passes its deadline --- */
+
+typedef struct {
+  gboolean done;
+  gboolean is_gone; /* atomic */
+  GThread *freed_in;
+} Ending;
+
+static void
+on_end (PyIsolateCallResult *result,
+        GError              *error,
+        gpointer             data)
+{
+  Ending *ending = data;
+
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_TIMED_OUT);
+  g_error_free (error);
+  ending->done = TRUE;
+}
+
+static void
+on_call_freed (gpointer data)
+{
+  Ending *ending = data;
+
+  ending->freed_in = g_thread_self ();
+  g_atomic_int_set (&ending->is_gone, TRUE);
+}
+
+/* The service thread is still telling the worker when the caller has been told: what the application gave to the call is not kept
+ * by that thread, nor freed there. */
+static void
+test_deadline (void)
+{
+  static const PyIsolateEndpointHandler handler = { on_incoming, on_closed, NULL };
+  g_autoptr (Fixture) fixture = fixture_new ();
+  g_autoptr (PyIsolateMailbox) mailbox = _pyisolate_mailbox_ref_for_context (NULL);
+  g_autoptr (StopTransport) transport = g_object_new (STOP_TYPE_TRANSPORT, NULL);
+  g_autoptr (PyIsolateEndpoint) endpoint = _pyisolate_endpoint_new (PYISOLATE_TRANSPORT (transport), 0);
+  PyIsolateCall *call = pyisolate_call_new ("method");
+  Ending ending = { FALSE, FALSE, NULL };
+
+  transport->kind = PYISOLATE_FRAME_CANCEL;
+  _pyisolate_endpoint_start (endpoint, &handler, &fixture->weak, NULL);
+  g_object_set_data_full (G_OBJECT (call), "test", &ending, on_call_freed);
+  _pyisolate_operation_start (fixture->extension, endpoint, call, 1, mailbox, PYISOLATE_JOB_NOTIFICATION, NULL, on_end, &ending);
+  wait_flag (transport, &transport->entered);
+  test_util_assert_until (test_util_is_true, &ending.done, TIMEOUT_MS);
+  g_object_unref (call);
+  g_assert_true (g_atomic_int_get (&ending.is_gone));
+  g_assert_true (ending.freed_in == g_thread_self ());
+  set_flag (transport, &transport->let_go);
+
+  _pyisolate_endpoint_close (endpoint, NULL);
+  g_clear_object (&fixture->extension);
+  assert_goes_here (fixture);
 }
 
 /* --- A call is under way --- */
@@ -348,7 +415,9 @@ main (int   argc,
       char *argv[])
 {
   test_util_init (&argc, &argv);
+  _pyisolate_service_get_context (); /* it keeps an eventfd */
   test_util_add_func ("/pyisolate/last-reference/frame", test_frame);
+  test_util_add_func ("/pyisolate/last-reference/deadline", test_deadline);
   test_util_add_func ("/pyisolate/last-reference/held", test_held);
   test_util_add_func ("/pyisolate/last-reference/held-by-many", test_held_by_many);
   test_util_add_func ("/pyisolate/last-reference/output", test_output);
