@@ -159,7 +159,7 @@ handle_call (PyIsolateExtension *extension_to_take,
 
   invocation = _pyisolate_invocation_new (endpoint, g_steal_pointer (&self), singleton, g_steal_pointer (&frame));
   if (!_pyisolate_endpoint_attach (endpoint, id, G_OBJECT (invocation)))
-    _pyisolate_invocation_cancel (invocation);
+    _pyisolate_invocation_cancel (g_object_ref (invocation));
   _pyisolate_invocation_dispatch (g_steal_pointer (&invocation));
 }
 
@@ -188,7 +188,7 @@ _pyisolate_extension_on_worker_frame (PyIsolateWorker   *worker,
     case PYISOLATE_FRAME_CANCEL:
       attached = _pyisolate_endpoint_dup_attached (endpoint, frame->id);
       if (attached != NULL)
-        _pyisolate_invocation_cancel (PYISOLATE_INVOCATION (attached));
+        _pyisolate_invocation_cancel (PYISOLATE_INVOCATION (g_steal_pointer (&attached)));
       break;
 
     case PYISOLATE_FRAME_LOG:

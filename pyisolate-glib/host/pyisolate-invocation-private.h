@@ -13,9 +13,10 @@ PyIsolateInvocation *_pyisolate_invocation_new         (PyIsolateEndpoint       
                                                         PyIsolateExtension        *extension_to_take,
                                                         PyIsolateProxiedSingleton *singleton,
                                                         PyIsolateFrame            *frame);
-/* Both take effect in the context in which the method runs; the first takes the reference along. */
+/* Both take effect in the context in which the method runs, and take the reference along: the last one must not go here, with
+ * what the singleton has of the application's. */
 void                 _pyisolate_invocation_dispatch    (PyIsolateInvocation       *self_to_take);
-void                 _pyisolate_invocation_cancel      (PyIsolateInvocation       *self);
+void                 _pyisolate_invocation_cancel      (PyIsolateInvocation       *self_to_take);
 /* Has the arguments converted to a D-Bus signature; answers the call with the error if they cannot be. */
 gboolean             _pyisolate_invocation_coerce_args (PyIsolateInvocation       *self,
                                                         const char                *signature);

@@ -260,15 +260,22 @@ run_method (gpointer data)
   g_private_set (&current, outer);
 }
 
+/* The job may be over, and the invocation with it, before this is. */
+static void
+post_job (PyIsolateInvocation *self_to_take,
+          PyIsolateJobFunc     func)
+{
+  g_autoptr (PyIsolateMailbox) mailbox = _pyisolate_mailbox_ref (self_to_take->mailbox);
+
+  _pyisolate_mailbox_post (mailbox, PYISOLATE_JOB_CALL, func, self_to_take, g_object_unref);
+}
+
 void
 _pyisolate_invocation_dispatch (PyIsolateInvocation *self_to_take)
 {
-  g_autoptr (PyIsolateMailbox) mailbox = NULL;
-
   g_assert (PYISOLATE_IS_INVOCATION (self_to_take));
 
-  mailbox = _pyisolate_mailbox_ref (self_to_take->mailbox);
-  _pyisolate_mailbox_post (mailbox, PYISOLATE_JOB_CALL, run_method, self_to_take, g_object_unref);
+  post_job (self_to_take, run_method);
 }
 
 static void
@@ -288,11 +295,11 @@ cancel (gpointer data)
 }
 
 void
-_pyisolate_invocation_cancel (PyIsolateInvocation *self)
+_pyisolate_invocation_cancel (PyIsolateInvocation *self_to_take)
 {
-  g_assert (PYISOLATE_IS_INVOCATION (self));
+  g_assert (PYISOLATE_IS_INVOCATION (self_to_take));
 
-  _pyisolate_mailbox_post (self->mailbox, PYISOLATE_JOB_CALL, cancel, g_object_ref (self), g_object_unref);
+  post_job (self_to_take, cancel);
 }
 
 guint64 *
