@@ -8,9 +8,10 @@
 
 G_BEGIN_DECLS
 
-/* For the files that an extension is made of: pyisolate-extension.c, what an application sees of
- * it; pyisolate-extension-life.c, its state; pyisolate-extension-news.c, what its worker has to
- * say; pyisolate-extension-stop.c, how it is ended. */
+/* For the files that an extension is made of: pyisolate-extension.c, the class;
+ * pyisolate-extension-accessors.c, what an application sees of it; pyisolate-extension-life.c, its
+ * state; pyisolate-extension-news.c, what its worker has to say; pyisolate-extension-stop.c, how it
+ * is ended. */
 
 /* What happens to the process happens on the service thread, and takes effect at once: a call made
  * right after the process has ended fails, whether or not the home context has been iterated.
