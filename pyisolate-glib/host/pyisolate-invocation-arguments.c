@@ -61,14 +61,14 @@ parse_arguments (PyIsolateInvocation *self)
 
 gboolean
 _pyisolate_invocation_coerce_args (PyIsolateInvocation *self,
-                                   const char          *signature)
+                                   const char          *signature,
+                                   const GVariantType  *type)
 {
-  g_autofree char *type_string = g_strconcat ("(", signature, ")", NULL);
   g_autoptr (GVariant) args = NULL;
   g_autoptr (GError) error = NULL;
 
   parse_arguments (self);
-  args = _pyisolate_value_coerce (self->args, G_VARIANT_TYPE (type_string), &error);
+  args = _pyisolate_value_coerce (self->args, type, &error);
   if (args == NULL)
     {
       g_prefix_error (&error, "“%s” of the singleton “%s” takes arguments of the D-Bus signature “%s”: ",

@@ -17,9 +17,11 @@ PyIsolateInvocation *_pyisolate_invocation_new         (PyIsolateEndpoint       
  * what the singleton has of the application's. */
 void                 _pyisolate_invocation_dispatch    (PyIsolateInvocation       *self_to_take);
 void                 _pyisolate_invocation_cancel      (PyIsolateInvocation       *self_to_take);
-/* Has the arguments converted to a D-Bus signature; answers the call with the error if they cannot be. */
+/* Has the arguments converted to a D-Bus signature, a tuple of which is the type; answers the call with the error if they cannot
+ * be. */
 gboolean             _pyisolate_invocation_coerce_args (PyIsolateInvocation       *self,
-                                                        const char                *signature);
+                                                        const char                *signature,
+                                                        const GVariantType        *type);
 /* The chain that a call made now belongs to: that of @parent, or of the invocation whose method runs on this thread. */
 guint64             *_pyisolate_invocation_dup_chain   (PyIsolateInvocation       *parent,
                                                         gsize                     *n_chain);

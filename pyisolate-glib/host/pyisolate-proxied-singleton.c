@@ -33,7 +33,8 @@ typedef struct {
 
 typedef struct {
   gatomicrefcount ref_count;
-  char *in_signature; /* NULL: any arguments */
+  char *in_signature; /* NULL: any arguments, and no type */
+  GVariantType *in_type; /* a tuple of it */
   char *doc;          /* nullable */
   PyIsolateMethodFunc func;
   gpointer user_data;
@@ -61,6 +62,7 @@ method_unref (gpointer data)
   if (method->destroy != NULL)
     method->destroy (method->user_data);
   g_free (method->in_signature);
+  g_clear_pointer (&method->in_type, g_variant_type_free);
   g_free (method->doc);
   g_free (method);
 }
@@ -97,7 +99,7 @@ pyisolate_proxied_singleton_real_handle_call (PyIsolateProxiedSingleton *self,
     }
 
   if (method->in_signature == NULL ||
-      _pyisolate_invocation_coerce_args (invocation, method->in_signature))
+      _pyisolate_invocation_coerce_args (invocation, method->in_signature, method->in_type))
     method->func (self, invocation, method->user_data);
 
   method_unref (method);
@@ -320,6 +322,7 @@ pyisolate_proxied_singleton_add_method (PyIsolateProxiedSingleton  *self,
                                         GError                    **error)
 {
   PyIsolateProxiedSingletonPrivate *priv = pyisolate_proxied_singleton_get_instance_private (self);
+  g_autofree char *tuple = NULL;
   g_autofree gpointer old_name = NULL;
   Method *old = NULL;
   Method *method;
@@ -330,9 +333,11 @@ pyisolate_proxied_singleton_add_method (PyIsolateProxiedSingleton  *self,
   g_return_val_if_fail (func != NULL, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
+  if (in_signature != NULL)
+    tuple = g_strconcat ("(", in_signature, ")", NULL);
   if (!name_is_identifier (name))
     wrong = "the name must be made of letters, digits and underscores and begin with a letter";
-  else if (in_signature != NULL && !g_variant_is_signature (in_signature))
+  else if (tuple != NULL && (!g_variant_is_signature (in_signature) || !g_variant_type_string_is_valid (tuple)))
     wrong = "its signature is not a D-Bus signature";
 
   if (wrong != NULL)
@@ -347,6 +352,7 @@ pyisolate_proxied_singleton_add_method (PyIsolateProxiedSingleton  *self,
   method = g_new0 (Method, 1);
   g_atomic_ref_count_init (&method->ref_count);
   method->in_signature = g_strdup (in_signature);
+  method->in_type = tuple != NULL ? g_variant_type_new (tuple) : NULL;
   method->doc = g_strdup (doc);
   method->func = func;
   method->user_data = user_data;

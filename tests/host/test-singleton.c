@@ -234,7 +234,9 @@ test_add_method (void)
 {
   g_autoptr (PyIsolateProxiedSingleton) singleton = pyisolate_proxied_singleton_new ();
   const char *const bad_names[] = { "", "1a", "a b", "_a", "a.b", "\303\244" };
-  const char *const bad_signatures[] = { "(", "z", "a", "sm" };
+  g_autofree char *arrays = g_strnfill (128, 'a');
+  g_autofree char *deep = g_strconcat (arrays, "i", NULL); /* as deep as a type can be, but not inside of a tuple */
+  const char *const bad_signatures[] = { "(", "z", "a", "sm", deep };
   g_autoptr (GError) error = NULL;
   g_autoptr (GObject) data = g_object_new (G_TYPE_OBJECT, NULL);
 
