@@ -7,7 +7,9 @@
 #include "config.h"
 
 #include "pyisolate-codec-private.h"
+#include "pyisolate-fd-private.h"
 #include "pyisolate-json-values.h"
+#include "pyisolate-tensor-private.h"
 #include "pyisolate-value-private.h"
 
 #include <stdint.h>
@@ -69,7 +71,13 @@ use_in_host (GVariant *value)
   g_autoptr(JsonNode) node = _pyisolate_value_to_json (value);
   g_autoptr(GVariant) back = _pyisolate_value_from_json (node, NULL);
 
+  g_autoptr(GPtrArray) memories = g_ptr_array_new_with_free_func ((GDestroyNotify) pyisolate_memory_unref);
+  g_autoptr(PyIsolateTensor) tensor = NULL;
+
   g_assert_nonnull (text);
+  g_ptr_array_add (memories, pyisolate_memory_new (65536, PYISOLATE_MEMORY_NONE, NULL));
+  tensor = _pyisolate_tensor_new_from_variant (value, memories, NULL);
+  g_assert_true (tensor == NULL || pyisolate_value_is_tensor (value));
   for (guint i = 0; i < G_N_ELEMENTS (types); i++)
     {
       g_autoptr(GVariant) result = NULL;
@@ -88,8 +96,9 @@ use_in_python (const guint8 *data,
   g_autoptr(PyIsolateMemory) memory = pyisolate_memory_new (65536, PYISOLATE_MEMORY_NONE, NULL);
   g_autoptr(GPtrArray) memories = NULL;
   PyIsolateParcel parcel = { .fds = fds, .memories = &memories };
-  int numbers[] = { 0, 1 };
-  PyIsolateContents contents = { numbers, G_N_ELEMENTS (numbers), &memory, 1 };
+  _pyisolate_autofd fd = pyisolate_memory_dup_fd (memory, NULL);
+  const int numbers[] = { 0, fd };
+  PyIsolateContents contents = { numbers, G_N_ELEMENTS (numbers), &memory, 1, TRUE };
   PyObject *value = _pyisolate_codec_decode_value (data, size, &contents);
   PyObject *again = NULL;
   g_autoptr(GBytes) bytes = NULL;
@@ -108,7 +117,7 @@ use_in_python (const guint8 *data,
       contents = (PyIsolateContents) { (const int *) (void *) fds->data, fds->len,
                                        memories != NULL
                                          ? (PyIsolateMemory *const *) memories->pdata : NULL,
-                                       memories != NULL ? memories->len : 0 };
+                                       memories != NULL ? memories->len : 0, FALSE };
       again = _pyisolate_codec_decode_value (g_bytes_get_data (bytes, NULL),
                                              g_bytes_get_size (bytes), &contents);
       ORDIE (again != NULL);
