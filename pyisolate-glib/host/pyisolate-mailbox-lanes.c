@@ -69,6 +69,9 @@ finalize_lane (GSource *source)
   /* The endpoint learns of it by what the lane tells its reader. */
   _pyisolate_transport_close (PYISOLATE_TRANSPORT (self->lane), NULL);
   _pyisolate_lane_receive (self->lane, 1);
+  if (self->gone_source != NULL)
+    g_source_destroy (self->gone_source);
+  g_clear_pointer (&self->gone_source, g_source_unref);
   g_clear_object (&self->lane);
   _pyisolate_mailbox_remove_lane_user (self->mailbox);
 }
@@ -90,11 +93,34 @@ static void
 on_waiting (PyIsolateLane *lane,
             gpointer       data)
 {
-  g_autoptr (GSource) source = g_unix_fd_source_new (_pyisolate_lane_get_fd (lane), G_IO_OUT);
+  g_autoptr (GSource) source = g_unix_fd_source_new (_pyisolate_lane_get_socket (lane), G_IO_OUT);
 
   g_source_set_callback (source, G_SOURCE_FUNC (on_writable), g_object_ref (lane), g_object_unref);
   g_source_set_static_name (source, "[pyisolate] what waits to be sent");
   g_source_attach (source, _pyisolate_service_get_context ());
+}
+
+static gboolean
+on_gone (int          fd,
+         GIOCondition condition,
+         gpointer     user_data)
+{
+  _pyisolate_lane_note_gone (PYISOLATE_LANE (user_data));
+
+  return G_SOURCE_REMOVE;
+}
+
+/* What the reader waits for does not tell of it where it comes together with a message. */
+static GSource *
+watch_for_end (PyIsolateLane *lane)
+{
+  GSource *source = g_unix_fd_source_new (_pyisolate_lane_get_socket (lane), G_IO_HUP);
+
+  g_source_set_callback (source, G_SOURCE_FUNC (on_gone), g_object_ref (lane), g_object_unref);
+  g_source_set_static_name (source, "[pyisolate] end of a lane");
+  g_source_attach (source, _pyisolate_service_get_context ());
+
+  return source;
 }
 
 static GSourceFuncs lane_source_funcs = {
@@ -173,6 +199,8 @@ _pyisolate_mailbox_ref_lane (PyIsolateMailbox  *self,
   g_source_set_static_name (source, "[pyisolate] lane");
   g_source_set_can_recurse (source, TRUE); /* what a job of it waits for in a loop may come by it */
   lane_source->fd_tag = g_source_add_unix_fd (source, _pyisolate_lane_get_fd (lane), G_IO_IN);
+  if (_pyisolate_lane_get_fd (lane) != _pyisolate_lane_get_socket (lane))
+    lane_source->gone_source = watch_for_end (lane);
   g_source_attach (source, self->context);
   if (!add_lane (self, lane_source))
     {
@@ -213,35 +241,44 @@ gboolean
 _pyisolate_mailbox_poll_lanes (PyIsolateMailbox *self)
 {
   PyIsolateLaneSource **lane_sources;
-  struct pollfd *fds;
-  gboolean more = FALSE;
+  gboolean any = FALSE;
   guint n_lanes;
 
   g_mutex_lock (&self->mutex);
   n_lanes = self->lanes != NULL ? self->lanes->len : 0;
   lane_sources = g_newa (PyIsolateLaneSource *, n_lanes + 1);
-  fds = g_newa (struct pollfd, n_lanes + 1);
-  if (n_lanes > 0)
-    take_snapshot (self, lane_sources, fds);
-  g_mutex_unlock (&self->mutex);
-
-  /* One lane need not be asked whether there is something: it says so when it is read. */
-  if (n_lanes == 1)
-    fds[0].revents = POLLIN;
-  else if (n_lanes > 1 && poll (fds, n_lanes, 0) < 0)
-    n_lanes = 0;
   for (guint i = 0; i < n_lanes; i++)
     {
-      if (fds[i].revents != 0)
-        {
-          more = _pyisolate_lane_receive_ready (lane_sources[i]->lane, FRAMES_AT_ONCE) || more;
-          if (more)
-            g_source_set_ready_time (&lane_sources[i]->source, 0);
-        }
+      lane_sources[i] = self->lanes->pdata[i];
+      g_source_ref (&lane_sources[i]->source);
+    }
+  g_mutex_unlock (&self->mutex);
+
+  for (guint i = 0; i < n_lanes; i++)
+    {
+      gboolean more = _pyisolate_lane_receive (lane_sources[i]->lane, FRAMES_AT_ONCE);
+
+      if (more)
+        g_source_set_ready_time (&lane_sources[i]->source, 0);
+      any = any || more;
       g_source_unref (&lane_sources[i]->source);
     }
 
-  return more;
+  return any;
+}
+
+/* Whether something was left, of which nobody tells. */
+static gboolean
+has_more (PyIsolateLaneSource **lane_sources,
+          guint                 n_lanes)
+{
+  for (guint i = 0; i < n_lanes; i++)
+    {
+      if (_pyisolate_lane_has_more (lane_sources[i]->lane))
+        return TRUE;
+    }
+
+  return FALSE;
 }
 
 static void
@@ -271,14 +308,14 @@ _pyisolate_mailbox_read_lanes (PyIsolateMailbox *self)
   g_mutex_unlock (&self->mutex);
 
   _pyisolate_mailbox_end_turn (self);
-  if (poll (fds, n_lanes + 1, -1) < 0)
+  if (poll (fds, n_lanes + 1, has_more (lane_sources, n_lanes) ? 0 : -1) < 0)
     fds[n_lanes].revents = 0;
   _pyisolate_mailbox_set_served (self, PYISOLATE_SERVED_AWAKE);
   if (fds[n_lanes].revents != 0)
     clear_wake_fd (self->wake_fd);
   for (guint i = 0; i < n_lanes; i++)
     {
-      if (fds[i].revents != 0)
+      if (fds[i].revents != 0 || _pyisolate_lane_has_more (lane_sources[i]->lane))
         read_lane (lane_sources[i]);
       g_source_unref (&lane_sources[i]->source);
     }

@@ -46,6 +46,7 @@ typedef struct {
   PyIsolateEndpoint *endpoint;
   PyIsolateLane *lane;
   gpointer fd_tag;
+  GSource *gone_source; /* of the service's, or NULL */
 } PyIsolateLaneSource;
 
 /* pyisolate-mailbox.c */

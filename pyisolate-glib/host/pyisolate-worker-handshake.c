@@ -86,9 +86,9 @@ handle_hello (PyIsolateWorker *self,
   g_variant_lookup (kwargs, "build", "&s", &build);
   if (protocol == PROTOCOL_VERSION && g_str_equal (build, PYISOLATE_BUILD_ID))
     {
-      if (g_variant_lookup (kwargs, "lanes", "x", &lanes) && lanes > 0 && self->lane_fd >= 0)
-        _pyisolate_endpoint_allow_lanes (self->endpoint, _pyisolate_steal_fd (&self->lane_fd));
-      _pyisolate_clear_fd (&self->lane_fd);
+      if (g_variant_lookup (kwargs, "lanes", "x", &lanes) && lanes > 0 && self->lane != NULL)
+        _pyisolate_endpoint_allow_lanes (self->endpoint, self->lane);
+      g_clear_object (&self->lane);
       self->phase = PYISOLATE_WORKER_LOADING;
       respond (self, id, make_settings (self));
       return;

@@ -42,7 +42,7 @@ struct _PyIsolateWorker {
   GCancellable *connecting;
   PyIsolateEndpoint *endpoint;
   PyIsolateMemoryBook *memory; /* what the process shares with the host */
-  int lane_fd; /* of the first lane, until the worker has said that it reads lanes */
+  PyIsolateLane *lane; /* the first one, until the worker has said that it reads lanes */
   GSource *timeout;
   GError *why;                 /* why it has to end, or did */
   PyIsolateExitReason *reason; /* how the process ended */

@@ -311,7 +311,7 @@ void
 _pyisolate_worker_start (PyIsolateWorker *self)
 {
   _pyisolate_autofd host_fd = -1;
-  int lane_fds[2] = { -1, -1 };
+  int lane_fd = -1;
   int fds[2];
 
   g_assert (PYISOLATE_IS_WORKER (self));
@@ -332,9 +332,9 @@ _pyisolate_worker_start (PyIsolateWorker *self)
     }
 
   host_fd = fds[0];
-  if (_pyisolate_worker_may_have_lanes () && _pyisolate_lane_socketpair (lane_fds))
-    self->lane_fd = lane_fds[0];
-  if (!spawn (self, fds[1], lane_fds[1], &self->why))
+  if (_pyisolate_worker_may_have_lanes ())
+    self->lane = _pyisolate_lane_new_pair (&lane_fd);
+  if (!spawn (self, fds[1], lane_fd, &self->why))
     {
       self->process_gone = self->link_gone = TRUE;
       be_gone (self);
@@ -402,7 +402,7 @@ _pyisolate_worker_finalize (GObject *object)
   g_clear_object (&self->connecting);
   g_clear_object (&self->endpoint);
   g_clear_pointer (&self->memory, _pyisolate_memory_book_unref);
-  _pyisolate_clear_fd (&self->lane_fd);
+  g_clear_object (&self->lane);
   g_clear_object (&self->reason);
   g_clear_object (&self->config);
   g_clear_pointer (&self->environment, _pyisolate_environment_unref);
@@ -426,7 +426,6 @@ _pyisolate_worker_init (PyIsolateWorker *self)
 {
   static int last_link = 0;
 
-  self->lane_fd = -1;
   self->link_number = (guint32) g_atomic_int_add (&last_link, 1) + 1;
 }
 

@@ -34,31 +34,28 @@ on_lane_closed (PyIsolateTransport *transport,
 }
 
 /* It keeps the endpoint until it is closed, as the transport does. */
-static PyIsolateLane *
-add_lane (PyIsolateEndpoint *self,
-          int                take_fd)
+static void
+start_lane (PyIsolateEndpoint *self,
+            PyIsolateLane     *lane)
 {
   static const PyIsolateTransportHandler lane_handler = { _pyisolate_endpoint_on_frame, on_lane_closed };
-  PyIsolateLane *lane = _pyisolate_lane_new (take_fd);
 
   _pyisolate_lane_set_budget (lane, self->budget);
   if (_pyisolate_endpoint_get_memory (self) != NULL)
     _pyisolate_transport_set_memory (PYISOLATE_TRANSPORT (lane), _pyisolate_endpoint_get_memory (self));
   _pyisolate_transport_start (PYISOLATE_TRANSPORT (lane), &lane_handler, g_object_ref (self), g_object_unref);
-
-  return lane;
 }
 
-/* After the start. */
+/* After the start. @lane: whose other end the worker has */
 void
 _pyisolate_endpoint_allow_lanes (PyIsolateEndpoint *self,
-                                 int                take_fd)
+                                 PyIsolateLane     *lane)
 {
-  PyIsolateLane *lane = add_lane (self, take_fd);
+  start_lane (self, lane);
 
   g_mutex_lock (&self->mutex);
   self->lanes = g_ptr_array_new_with_free_func (g_object_unref);
-  g_ptr_array_add (self->lanes, lane);
+  g_ptr_array_add (self->lanes, g_object_ref (lane));
   self->spare = lane;
   g_mutex_unlock (&self->mutex);
 }
@@ -115,22 +112,23 @@ _pyisolate_endpoint_open_lane (PyIsolateEndpoint *self)
 {
   PyIsolateLane *lane;
   gboolean failed;
-  int fds[2];
+  int peer_fd;
 
   if (!may_open_lane (self, &lane))
     return NULL;
   if (lane != NULL)
     return lane;
-  if (!_pyisolate_lane_socketpair (fds)) /* no descriptors are left: the other way needs none */
+  lane = _pyisolate_lane_new_pair (&peer_fd);
+  if (lane == NULL) /* no descriptors are left: the other way needs none */
     return NULL;
 
-  lane = add_lane (self, fds[0]);
+  start_lane (self, lane);
   g_mutex_lock (&self->mutex);
   failed = self->failure != NULL;
   if (!failed)
     g_ptr_array_add (self->lanes, g_object_ref (lane));
   g_mutex_unlock (&self->mutex);
-  send_lane (self, fds[1]);
+  send_lane (self, peer_fd);
   if (failed)
     _pyisolate_endpoint_drop_lane (self, lane);
 

@@ -49,7 +49,7 @@ void               _pyisolate_endpoint_start   (PyIsolateEndpoint              *
                                                 GDestroyNotify                  destroy);
 /* Lanes. @take_fd: one end of the first, of which the other side has the other end. */
 void               _pyisolate_endpoint_allow_lanes (PyIsolateEndpoint          *self,
-                                                    int                         take_fd);
+                                                    PyIsolateLane              *lane);
 /* A lane for somebody who will read it; NULL: there is none to be had. */
 PyIsolateLane     *_pyisolate_endpoint_open_lane   (PyIsolateEndpoint          *self);
 /* Nobody will read it any more. */

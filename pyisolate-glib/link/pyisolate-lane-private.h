@@ -5,7 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* Frames over a SOCK_SEQPACKET socket, read where they are wanted: the fast way. */
+/* Frames over a SOCK_SEQPACKET socket, read where they are wanted: the fast way. To who made the lane they come by a ring in
+ * shared memory, as far as they are small. */
 
 #define PYISOLATE_TYPE_LANE (_pyisolate_lane_get_type ())
 G_DECLARE_FINAL_TYPE (PyIsolateLane, _pyisolate_lane, PYISOLATE, LANE, PyIsolateTransport)
@@ -50,8 +51,18 @@ typedef struct {
 /* Makes both ends; the caller closes them. FALSE with errno set. */
 gboolean       _pyisolate_lane_socketpair    (int                       fds[2]);
 PyIsolateLane *_pyisolate_lane_new           (int                       take_fd);
-/* Open as long as the lane is. */
+/* A lane with a ring, and what the other side is to have. NULL with errno set. */
+PyIsolateLane *_pyisolate_lane_new_pair      (int                      *peer_fd);
+/* What the other side makes of it. NULL: the ring cannot be had here. */
+PyIsolateLane *_pyisolate_lane_new_of_pair   (int                       take_fd);
+/* Readable when there is something to read; see pyisolate-ring-private.h of how it tells. Open as long as the lane is. */
 int            _pyisolate_lane_get_fd        (PyIsolateLane            *self);
+/* Writable when what waits can be sent, and hung up when the other side is gone. */
+int            _pyisolate_lane_get_socket    (PyIsolateLane            *self);
+/* Of the ring by which this side sends, or -1. */
+int            _pyisolate_lane_get_wake_fd   (PyIsolateLane            *self);
+/* The socket has hung up: what is there is read, and then the lane has ended. */
+void           _pyisolate_lane_note_gone     (PyIsolateLane            *self);
 
 /* Sending. From any thread; it never blocks. What the socket does not take waits in the lane, in order. */
 gboolean       _pyisolate_lane_send_view     (PyIsolateLane            *self,
@@ -94,8 +105,7 @@ gboolean       _pyisolate_lane_withdraw      (PyIsolateLane            *self,
                                               guint64                   id);
 
 /* Reading, by one thread at a time: between lock and unlock, the next frame that is there. FALSE: there is none now, or
- * never again. A message may hold several frames: the socket does not tell of those that are here already, so who stops
- * before FALSE must come back by itself. The view is valid until the next call of any of these; descriptors that nobody has
+ * never again. Nobody tells of what is here already, so who stops before FALSE must come back by itself. The view is valid until the next call of any of these; descriptors that nobody has
  * stolen are closed then.
  * unlock() tells the handler that the lane is closed, if it has one and that was found. */
 void           _pyisolate_lane_lock          (PyIsolateLane            *self);
@@ -107,8 +117,10 @@ int           *_pyisolate_lane_steal_fds     (PyIsolateLane            *self,
                                               guint                    *n_fds);
 /* The last frame for longer, with its descriptors; a large body without a copy. */
 PyIsolateFrame *_pyisolate_lane_steal_frame  (PyIsolateLane            *self);
-/* Whether more frames are here already, of which the socket does not tell; with the lock held. */
+/* Whether more frames of the last message are here; with the lock held. */
 gboolean       _pyisolate_lane_has_buffered  (PyIsolateLane            *self);
+/* Whether somebody has stopped reading before the end of what is there, and will come back, or anybody else. */
+gboolean       _pyisolate_lane_has_more      (PyIsolateLane            *self);
 /* No frame will come any more. */
 gboolean       _pyisolate_lane_is_ended      (PyIsolateLane            *self);
 /* This side has closed it. */
@@ -118,11 +130,12 @@ void           _pyisolate_lane_set_budget    (PyIsolateLane            *self,
                                               PyIsolateBudget          *budget);
 
 /* All of it in one, for who has started the lane with a handler: gives it the frames that are there, at most so many, or as
- * many as are large together, in this thread. TRUE: there may be more, about which the socket says nothing; ask again. */
+ * many as are large together, in this thread. TRUE: there may be more, of which nobody tells; ask again. */
 gboolean       _pyisolate_lane_receive       (PyIsolateLane            *self,
                                               guint                     max_frames);
-/* The same for who has just been told that the socket is readable, and will ask again: it does not look for a second message
- * where mostly there is none. */
+/* For who waits for the descriptor in another way than by edges, and has just been told that it is readable: before reading. */
+void           _pyisolate_lane_clear_ready   (PyIsolateLane            *self);
+/* Both. */
 gboolean       _pyisolate_lane_receive_ready (PyIsolateLane            *self,
                                               guint                     max_frames);
 

@@ -21,9 +21,6 @@
 /* So many bytes of what is large are read before whoever reads does something else. */
 #define BYTES_AT_ONCE ((gsize) 64 * 1024)
 
-/* After so many messages that came alone it is only every so many that a second one is looked for. */
-#define PATIENCE 8
-
 static void
 close_fds (PyIsolateLane *self)
 {
@@ -79,9 +76,28 @@ take_control (PyIsolateLane *self,
   return TRUE;
 }
 
-/* The next message into the buffer. */
+/* How the next message comes. HAS: it is in the buffer. */
+static PyIsolateRingState
+receive_from_ring (PyIsolateLane *self)
+{
+  /* In this order: they may have sent something, and gone. */
+  gboolean is_last = g_atomic_int_get (&self->is_peer_gone) || _pyisolate_ring_is_ended (self->in);
+  PyIsolateRingState state = _pyisolate_ring_read (self->in, self->buffer, &self->size);
+
+  self->at = 0;
+  self->n_message_fds = 0;
+  if (state != PYISOLATE_RING_HAS)
+    self->size = 0;
+  if (state == PYISOLATE_RING_BAD)
+    fail (self, PYISOLATE_ERROR_BAD_MESSAGE, "what is in the shared memory is no message");
+  else if (state == PYISOLATE_RING_EMPTY && is_last)
+    g_atomic_int_set (&self->ended, TRUE);
+
+  return state;
+}
+
 static gboolean
-receive_message (PyIsolateLane *self)
+receive_from_socket (PyIsolateLane *self)
 {
   union {
     struct cmsghdr align;
@@ -91,8 +107,6 @@ receive_message (PyIsolateLane *self)
   struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
   ssize_t size;
 
-  if (self->buffer == NULL)
-    self->buffer = g_malloc (PYISOLATE_LANE_MAX_MESSAGE);
   part = (struct iovec) { self->buffer, PYISOLATE_LANE_MAX_MESSAGE };
   message.msg_control = control.buffer;
   message.msg_controllen = sizeof control.buffer;
@@ -102,8 +116,13 @@ receive_message (PyIsolateLane *self)
     size = recvmsg (self->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   while (size < 0 && (errno == EINTR || errno == ECONNRESET));
 
+  if (size < 0 && errno == EAGAIN && self->in != NULL)
+    return fail (self, PYISOLATE_ERROR_BAD_MESSAGE, "a message that was announced is not there");
   if (size < 0 && (errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS))
-    return FALSE;
+    {
+      g_atomic_int_set (&self->has_more, errno != EAGAIN);
+      return FALSE;
+    }
   if (size <= 0) /* an end, or an empty message, which nobody sends */
     {
       g_atomic_int_set (&self->ended, TRUE);
@@ -121,7 +140,49 @@ receive_message (PyIsolateLane *self)
   if ((message.msg_flags & MSG_CTRUNC) != 0)
     return fail (self, PYISOLATE_ERROR_LIMIT, "no file descriptors are left for those that came");
 
+  if (self->in != NULL)
+    _pyisolate_ring_note_received (self->in);
   return TRUE;
+}
+
+/* The next message into the buffer. */
+static gboolean
+receive_message (PyIsolateLane *self)
+{
+  PyIsolateRingState state = PYISOLATE_RING_SOCKET;
+
+  g_atomic_int_set (&self->has_more, TRUE);
+  if (self->buffer == NULL)
+    self->buffer = g_malloc (PYISOLATE_LANE_MAX_MESSAGE);
+  if (self->in != NULL)
+    state = receive_from_ring (self);
+  if (state == PYISOLATE_RING_SOCKET)
+    return receive_from_socket (self);
+
+  if (state == PYISOLATE_RING_EMPTY)
+    g_atomic_int_set (&self->has_more, FALSE);
+  return state == PYISOLATE_RING_HAS;
+}
+
+gboolean
+_pyisolate_lane_take_ring (PyIsolateLane *self)
+{
+  PyIsolateLaneHeader header = { 0 };
+  g_autofree int *fds = NULL;
+  guint n_fds;
+
+  if (!receive_message (self))
+    return TRUE;
+
+  memcpy (&header, self->buffer, MIN (self->size, sizeof header));
+  if (header.kind != PYISOLATE_LANE_RING || self->n_fds != PYISOLATE_RING_N_FDS)
+    return TRUE; /* it is read, or found to be nonsense, later */
+
+  self->size = 0;
+  fds = _pyisolate_lane_steal_fds (self, &n_fds);
+  self->out = _pyisolate_ring_new_writer (fds);
+
+  return self->out != NULL;
 }
 
 static const char *
@@ -355,6 +416,12 @@ _pyisolate_lane_has_buffered (PyIsolateLane *self)
 }
 
 gboolean
+_pyisolate_lane_has_more (PyIsolateLane *self)
+{
+  return g_atomic_int_get (&self->has_more) && !g_atomic_int_get (&self->ended);
+}
+
+gboolean
 _pyisolate_lane_is_ended (PyIsolateLane *self)
 {
   return g_atomic_int_get (&self->ended);
@@ -371,16 +438,6 @@ is_over (const Turn *turn,
          guint       max_frames)
 {
   return turn->n_frames >= max_frames || turn->n_bytes >= BYTES_AT_ONCE;
-}
-
-/* With the lock held: whether to ask again, of one's own accord. The socket tells of further messages, but not of what is left
- * of this one. */
-static gboolean
-must_come_back (PyIsolateLane *self,
-                const Turn    *turn,
-                guint          max_frames)
-{
-  return turn->n_frames >= max_frames || (is_over (turn, max_frames) && _pyisolate_lane_has_buffered (self));
 }
 
 /* With the lock held: gives the frames of one message to the handler. FALSE: there is none. */
@@ -415,33 +472,25 @@ _pyisolate_lane_receive (PyIsolateLane *self,
   _pyisolate_lane_lock (self);
   while (!is_over (&turn, max_frames) && emit_message (self, &turn, max_frames))
     ;
-  more = must_come_back (self, &turn, max_frames);
+  more = _pyisolate_lane_has_more (self);
   _pyisolate_lane_unlock (self);
   _pyisolate_lane_release (self);
 
   return more;
 }
 
+void
+_pyisolate_lane_clear_ready (PyIsolateLane *self)
+{
+  if (self->in != NULL)
+    _pyisolate_ring_clear (self->in);
+}
+
 gboolean
 _pyisolate_lane_receive_ready (PyIsolateLane *self,
                                guint          max_frames)
 {
-  Turn turn = { 0 };
-  guint n_messages = 0;
-  gboolean more;
+  _pyisolate_lane_clear_ready (self);
 
-  _pyisolate_lane_lock (self);
-  while (emit_message (self, &turn, max_frames))
-    {
-      n_messages++;
-      if (is_over (&turn, max_frames) ||
-          (n_messages == 1 && self->n_lone >= PATIENCE && self->n_lone % PATIENCE != 0))
-        break;
-    }
-  self->n_lone = n_messages == 1 ? self->n_lone + 1 : 0;
-  more = must_come_back (self, &turn, max_frames);
-  _pyisolate_lane_unlock (self);
-  _pyisolate_lane_release (self);
-
-  return more;
+  return _pyisolate_lane_receive (self, max_frames);
 }

@@ -58,27 +58,13 @@ state_of_errno (void)
   return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ? BLOCKED : BROKEN;
 }
 
-static SendState
-send_message (PyIsolateLane *self,
-              gconstpointer  data,
-              gsize          size)
-{
-  ssize_t sent;
-
-  do
-    sent = send (self->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-  while (sent < 0 && errno == EINTR);
-
-  return sent >= 0 ? SENT : state_of_errno ();
-}
-
-/* With the frame's descriptors, if there are any. */
-static SendState
-send_pieces (PyIsolateLane *self,
-             struct iovec  *pieces,
-             guint          n_pieces,
-             const int     *fds,
-             guint          n_fds)
+/* In whatever pieces; with its descriptors, if it has any. */
+gboolean
+_pyisolate_lane_send_message (PyIsolateLane *self,
+                              struct iovec  *pieces,
+                              guint          n_pieces,
+                              const int     *fds,
+                              guint          n_fds)
 {
   union {
     struct cmsghdr align;
@@ -105,7 +91,36 @@ send_pieces (PyIsolateLane *self,
     sent = sendmsg (self->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
 
-  return sent >= 0 ? SENT : state_of_errno ();
+  return sent >= 0;
+}
+
+/* By the ring, or else by the socket. */
+static SendState
+send_pieces (PyIsolateLane *self,
+             struct iovec  *pieces,
+             guint          n_pieces,
+             const int     *fds,
+             guint          n_fds)
+{
+  if (self->out != NULL && n_fds == 0 && _pyisolate_ring_write (self->out, pieces, n_pieces))
+    return SENT;
+
+  if (!_pyisolate_lane_send_message (self, pieces, n_pieces, fds, n_fds))
+    return state_of_errno ();
+  if (self->out != NULL)
+    _pyisolate_ring_note_sent (self->out);
+
+  return SENT;
+}
+
+static SendState
+send_bytes (PyIsolateLane *self,
+            guint8        *data,
+            gsize          size)
+{
+  struct iovec piece = { data, size };
+
+  return send_pieces (self, &piece, 1, NULL, 0);
 }
 
 /* At most @size bytes of the payload, from @from on. Returns how many pieces that are. */
@@ -235,7 +250,7 @@ send_small (PyIsolateLane            *self,
     }
   write_small (at, header, view);
 
-  state = send_message (self, message, (at - message) + small_size (header));
+  state = send_bytes (self, message, (at - message) + small_size (header));
   if (state == SENT)
     self->owed = 0;
   return state;
@@ -271,7 +286,7 @@ send_item (PyIsolateLane *self,
   PyIsolateFrameView view;
 
   if (item->gathered != NULL)
-    return send_message (self, item->gathered->data, item->gathered->len);
+    return send_bytes (self, item->gathered->data, item->gathered->len);
 
   view = view_of_frame (item->frame);
   return send_parts (self, &view, &item->sent, &item->begun);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "pyisolate-lane-wire-private.h"
+#include "pyisolate-ring-private.h"
 
 G_BEGIN_DECLS
 
@@ -11,6 +12,8 @@ struct _PyIsolateLane {
   PyIsolateTransport parent_instance;
 
   int fd; /* fixed; closed with the last reference */
+  PyIsolateRing *in;  /* what comes in by shared memory, or NULL; fixed before it is used */
+  PyIsolateRing *out; /* what goes out so, or NULL; the same */
 
   void (*waiting_func) (PyIsolateLane *self,
                         gpointer       data); /* fixed before it is used */
@@ -55,18 +58,28 @@ struct _PyIsolateLane {
   gsize n_assembled;
   gsize assembled_cost; /* in the budget */
   gboolean is_partial;
-  guint n_lone;        /* how many messages in a row came alone */
+  int has_more;        /* atomic: it was not read to its end, and nobody tells of what is there */
+  int is_peer_gone;    /* atomic: what is there is all that will come */
   int ended;           /* atomic */
   gboolean told;       /* the handler knows */
 };
 
 void _pyisolate_lane_fail         (PyIsolateLane *self,
                                    GError        *error /* transfer full */);
+/* The ring that the other side has offered, if it has. FALSE: it cannot be had. */
+gboolean _pyisolate_lane_take_ring (PyIsolateLane *self);
 void _pyisolate_lane_send_clear   (PyIsolateLane *self);
 void _pyisolate_lane_receive_clear (PyIsolateLane *self);
 gboolean _pyisolate_lane_send_frame (PyIsolateLane  *self,
                                      PyIsolateFrame *frame /* transfer full */,
                                      GError        **error);
+
+/* One message to the socket, in whatever parts. FALSE with errno set. */
+gboolean _pyisolate_lane_send_message (PyIsolateLane *self,
+                                       struct iovec  *pieces,
+                                       guint          n_pieces,
+                                       const int     *fds,
+                                       guint          n_fds);
 
 /* May wait without a limit that a caller sees. */
 gboolean _pyisolate_lane_is_answer (PyIsolateFrameKind kind);

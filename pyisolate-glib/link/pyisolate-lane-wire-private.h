@@ -15,6 +15,9 @@ G_BEGIN_DECLS
  * taken. */
 #define PYISOLATE_LANE_CREDIT ((PyIsolateFrameKind) (PYISOLATE_FRAME_MEMORY + 1))
 
+/* The first message on a lane, if it is this alone: the ring, by its descriptors, that is to be answered by. */
+#define PYISOLATE_LANE_RING ((PyIsolateFrameKind) (PYISOLATE_LANE_CREDIT + 1))
+
 typedef enum {
   PYISOLATE_LANE_MORE = 1 << 0,      /* the rest follows in the next message */
   PYISOLATE_LANE_CONTINUED = 1 << 1, /* this is more of the frame before; but for kind, id and part_size all is 0 */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A lane: a socket of one calling context's own, on which frames go both ways without a thread between.
  *
+ * What comes to the side that made it, the host, does so by a ring in shared memory if it is small. Towards the worker nothing
+ * does: to wake it by something that it has, too, could be made to block, but for a socket.
+ *
  * A sequenced-packet socket keeps the bounds of messages and what descriptors go with which, so that a reader needs one
  * system call for a message and never waits for the rest of one. Nothing here blocks, and nothing here polls: whoever owns
  * the reading asks for what is there, when the socket says that there is something. */
@@ -35,6 +38,8 @@ _pyisolate_lane_fail (PyIsolateLane *self,
   g_mutex_unlock (&self->reason_mutex);
 
   g_clear_error (&error);
+  if (self->out != NULL)
+    _pyisolate_ring_end (self->out);
   shutdown (self->fd, SHUT_RDWR); /* which wakes who polls */
 }
 
@@ -72,6 +77,8 @@ _pyisolate_lane_finalize (GObject *object)
   g_mutex_clear (&self->send_mutex);
   g_mutex_clear (&self->reason_mutex);
   g_mutex_clear (&self->receive_mutex);
+  g_clear_pointer (&self->out, _pyisolate_ring_free);
+  g_clear_pointer (&self->in, _pyisolate_ring_free);
   close (self->fd);
 
   G_OBJECT_CLASS (_pyisolate_lane_parent_class)->finalize (object);
@@ -112,10 +119,81 @@ _pyisolate_lane_new (int take_fd)
   return self;
 }
 
+/* FALSE: it could not be sent. */
+static gboolean
+offer_ring (PyIsolateLane *self,
+            const int      fds[PYISOLATE_RING_N_FDS])
+{
+  PyIsolateLaneHeader header = { .kind = PYISOLATE_LANE_RING, .n_fds = PYISOLATE_RING_N_FDS };
+  struct iovec piece = { &header, sizeof header };
+
+  return _pyisolate_ring_wait_for (self->in, self->fd) &&
+         _pyisolate_lane_send_message (self, &piece, 1, fds, PYISOLATE_RING_N_FDS);
+}
+
+/*< private >
+ * @peer_fd: (out): for _pyisolate_lane_new_of_pair(), closed by the caller
+ *
+ * Returns: (transfer full) (nullable): a lane, without a ring if there is none to be had, or %NULL with errno set
+ */
+PyIsolateLane *
+_pyisolate_lane_new_pair (int *peer_fd)
+{
+  int ring_fds[PYISOLATE_RING_N_FDS];
+  PyIsolateLane *self;
+  int fds[2];
+
+  if (!_pyisolate_lane_socketpair (fds))
+    return NULL;
+
+  self = _pyisolate_lane_new (fds[0]);
+  *peer_fd = fds[1];
+  self->in = _pyisolate_ring_new (ring_fds);
+  if (self->in == NULL)
+    return self;
+
+  if (!offer_ring (self, ring_fds))
+    g_clear_pointer (&self->in, _pyisolate_ring_free);
+  for (guint i = 0; i < PYISOLATE_RING_N_FDS; i++)
+    close (ring_fds[i]);
+
+  return self;
+}
+
+/*< private >
+ * @take_fd: closed in any case
+ */
+PyIsolateLane *
+_pyisolate_lane_new_of_pair (int take_fd)
+{
+  g_autoptr (PyIsolateLane) self = _pyisolate_lane_new (take_fd);
+
+  return _pyisolate_lane_take_ring (self) ? g_steal_pointer (&self) : NULL;
+}
+
 int
 _pyisolate_lane_get_fd (PyIsolateLane *self)
 {
+  return self->in != NULL ? _pyisolate_ring_get_wait_fd (self->in) : self->fd;
+}
+
+int
+_pyisolate_lane_get_socket (PyIsolateLane *self)
+{
   return self->fd;
+}
+
+int
+_pyisolate_lane_get_wake_fd (PyIsolateLane *self)
+{
+  return self->out != NULL ? _pyisolate_ring_get_wake_fd (self->out) : -1;
+}
+
+void
+_pyisolate_lane_note_gone (PyIsolateLane *self)
+{
+  g_atomic_int_set (&self->is_peer_gone, TRUE);
+  shutdown (self->fd, SHUT_RDWR);
 }
 
 void

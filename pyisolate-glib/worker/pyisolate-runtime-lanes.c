@@ -47,6 +47,7 @@
 static struct {
   PyIsolateLane *lanes[MAX_LANES];
   int fds[MAX_LANES]; /* atomic: of the same, for a forked child */
+  int wake_fds[MAX_LANES]; /* the same */
   gint left[MAX_LANES]; /* atomic: a message was not read to its end */
   gint n_left;        /* atomic: how many of them */
   guint n_lanes;      /* atomic */
@@ -160,7 +161,7 @@ static void
 on_waiting (PyIsolateLane *lane,
             gpointer       data)
 {
-  g_autoptr (GSource) source = g_unix_fd_source_new (_pyisolate_lane_get_fd (lane), G_IO_OUT);
+  g_autoptr (GSource) source = g_unix_fd_source_new (_pyisolate_lane_get_socket (lane), G_IO_OUT);
 
   g_source_set_static_name (source, "[pyisolate] lane to write to");
   g_source_set_callback (source, G_SOURCE_FUNC (on_writable), g_object_ref (lane), g_object_unref);
@@ -201,6 +202,15 @@ wake_all_locked (void)
     }
 }
 
+/* Of what is left in a message that has been received the socket does not tell. */
+static void
+set_left (guint    number,
+          gboolean left)
+{
+  if (g_atomic_int_compare_and_exchange (&all.left[number], !left, left))
+    g_atomic_int_add (&all.n_left, left ? 1 : -1);
+}
+
 /*< private >
  * @take_fd: this process's end of a lane, closed in any case
  *
@@ -210,9 +220,12 @@ gboolean
 _pyisolate_lanes_add (int take_fd)
 {
   static const PyIsolateTransportHandler handler = { on_frame, on_closed };
-  PyIsolateLane *lane = _pyisolate_lane_new (take_fd);
+  PyIsolateLane *lane = _pyisolate_lane_new_of_pair (take_fd);
   gboolean added = FALSE;
   guint number = 0;
+
+  if (lane == NULL)
+    return FALSE;
 
   _pyisolate_lane_set_waiting_func (lane, on_waiting, NULL);
   _pyisolate_transport_set_memory (PYISOLATE_TRANSPORT (lane), _pyisolate_runtime.memory);
@@ -225,11 +238,13 @@ _pyisolate_lanes_add (int take_fd)
     {
       all.lanes[number] = g_object_ref (lane);
       g_atomic_int_set (&all.fds[number], take_fd);
+      g_atomic_int_set (&all.wake_fds[number], _pyisolate_lane_get_wake_fd (lane));
       g_atomic_int_inc (&all.n_lanes);
       g_atomic_int_set (&all.n_numbers, MAX (all.n_numbers, number + 1));
       added = TRUE;
       for (guint i = 0; all.sets != NULL && i < all.sets->len; i++)
         added = add_lane_to_set (g_array_index (all.sets, int, i), number) && added;
+      set_left (number, _pyisolate_lane_has_buffered (lane));
       /* A set does not always wake who waits for it when something is added that is ready already. */
       wake_all_locked ();
     }
@@ -237,15 +252,6 @@ _pyisolate_lanes_add (int take_fd)
   g_object_unref (lane);
 
   return added;
-}
-
-/* Of what is left in a message that has been received the socket does not tell. */
-static void
-set_left (guint    number,
-          gboolean left)
-{
-  if (g_atomic_int_compare_and_exchange (&all.left[number], !left, left))
-    g_atomic_int_add (&all.n_left, left ? 1 : -1);
 }
 
 /* Nobody will answer what went by it. */
@@ -283,6 +289,7 @@ remove_lane (guint          number,
         epoll_ctl (g_array_index (all.sets, int, i), EPOLL_CTL_DEL, _pyisolate_lane_get_fd (lane), NULL);
       all.lanes[number] = NULL;
       g_atomic_int_set (&all.fds[number], -1);
+      g_atomic_int_set (&all.wake_fds[number], -1);
       set_left (number, FALSE);
       g_atomic_int_add (&all.n_lanes, -1);
       end_calls_locked (lane);
@@ -311,6 +318,8 @@ _pyisolate_lanes_close_in_child (void)
     {
       if (all.lanes[i] != NULL && all.fds[i] >= 0)
         close (all.fds[i]);
+      if (all.lanes[i] != NULL && all.wake_fds[i] >= 0)
+        close (all.wake_fds[i]);
     }
 }
 
@@ -449,7 +458,7 @@ _pyisolate_lanes_flush (void)
         continue;
 
       _pyisolate_lane_release_all (lane);
-      pollfd = (struct pollfd) { .fd = _pyisolate_lane_get_fd (lane), .events = POLLOUT };
+      pollfd = (struct pollfd) { .fd = _pyisolate_lane_get_socket (lane), .events = POLLOUT };
       while (_pyisolate_lane_wants_write (lane) && poll (&pollfd, 1, -1) > 0)
         _pyisolate_lane_flush (lane);
     }

@@ -12,7 +12,7 @@
 #include "pyisolate-build-id.h"
 #include "pyisolate-dbus-transport-private.h"
 #include "pyisolate-frame-private.h"
-#include "pyisolate-lane-private.h"
+#include "pyisolate-lane-struct-private.h"
 
 #include <poll.h>
 #include <string.h>
@@ -147,7 +147,18 @@ misbehave_on_lane (PyIsolateLane *lane,
                    guint64        go_id)
 {
   if (way_is ("lane-garbage"))
-    g_assert_cmpint (send (LANE_FD, "garbage", 7, 0), ==, 7);
+    {
+      g_assert_cmpint (send (LANE_FD, "garbage", 7, 0), ==, 7);
+      _pyisolate_ring_note_sent (lane->out);
+    }
+  else if (way_is ("lane-ring-garbage"))
+    {
+      struct iovec garbage = { "garbage", 7 };
+
+      g_assert_true (_pyisolate_ring_write (lane->out, &garbage, 1));
+    }
+  else if (way_is ("lane-ring-lie"))
+    _pyisolate_ring_note_sent (lane->out);
   else if (way_is ("lane-reply-to-nothing"))
     send_on_lane (lane, PYISOLATE_FRAME_RETURN, 4711, NULL, NULL);
   else if (way_is ("lane-two-replies"))
@@ -182,7 +193,7 @@ misbehave_on_lane (PyIsolateLane *lane,
 static void G_GNUC_NORETURN
 serve_lane (void)
 {
-  PyIsolateLane *lane = _pyisolate_lane_new (LANE_FD);
+  PyIsolateLane *lane = _pyisolate_lane_new_of_pair (LANE_FD);
 
   while (TRUE)
     {

@@ -110,6 +110,8 @@ static const Case late[] = {
 
 static const Case on_lane[] = {
   { "lane-garbage", PYISOLATE_ERROR_BAD_MESSAGE, "*On a lane: a frame without a head*" },
+  { "lane-ring-garbage", PYISOLATE_ERROR_BAD_MESSAGE, "*On a lane: a frame without a head*" },
+  { "lane-ring-lie", PYISOLATE_ERROR_BAD_MESSAGE, "*On a lane: a message that was announced is not there*" },
   { "lane-reply-to-nothing", PYISOLATE_ERROR_BAD_MESSAGE, "*4711*waits for none*" },
   { "lane-reply-of-nonsense", PYISOLATE_ERROR_BAD_MESSAGE, "*malformed*" },
   { "lane-progress-of-nonsense", PYISOLATE_ERROR_BAD_MESSAGE, "*malformed*" },

@@ -34,19 +34,20 @@ read_until_end (gpointer data)
     {
       gboolean wants_write = _pyisolate_lane_wants_write (reader->lane);
       struct pollfd fds[] = {
-        { _pyisolate_lane_get_fd (reader->lane), POLLIN | (wants_write ? POLLOUT : 0), 0 },
+        { _pyisolate_lane_get_fd (reader->lane), POLLIN, 0 },
         { reader->wake_fd, POLLIN, 0 },
+        { wants_write ? _pyisolate_lane_get_socket (reader->lane) : -1, POLLOUT, 0 },
       };
       guint64 number;
 
       g_assert_cmpint (TEMP_FAILURE_RETRY (poll (fds, G_N_ELEMENTS (fds), -1)), >, 0);
       if (fds[1].revents != 0)
         g_assert_cmpint (read (reader->wake_fd, &number, sizeof number), ==, sizeof number);
-      if ((fds[0].revents & POLLOUT) != 0)
+      if ((fds[2].revents & POLLOUT) != 0)
         _pyisolate_lane_flush (reader->lane);
-      if ((fds[0].revents & ~POLLOUT) != 0)
+      if (fds[0].revents != 0)
         {
-          while (_pyisolate_lane_receive (reader->lane, FRAMES_AT_ONCE))
+          while (_pyisolate_lane_receive_ready (reader->lane, FRAMES_AT_ONCE))
             ;
         }
     }

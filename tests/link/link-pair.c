@@ -177,11 +177,10 @@ link_test_add_for_pair (const char   *group,
 }
 
 static void
-connect_lane (LinkSide *side,
-              int       fd)
+connect_lane (LinkSide      *side,
+              PyIsolateLane *lane)
 {
-  PyIsolateLane *lane = _pyisolate_lane_new (fd);
-
+  g_assert_nonnull (lane);
   side->transport = PYISOLATE_TRANSPORT (lane);
   side->reader = lane_reader_new (lane);
 }
@@ -197,9 +196,7 @@ new_pair (LinkKind                   kind,
   pair->deaf_fd = -1;
   pair->host.box = link_box_new ();
   pair->worker.box = link_box_new ();
-  if (kind == LINK_LANE)
-    g_assert_true (_pyisolate_lane_socketpair (fds));
-  else
+  if (kind != LINK_LANE)
     g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
 
   if (kind == LINK_DBUS)
@@ -208,8 +205,8 @@ new_pair (LinkKind                   kind,
     }
   else if (kind == LINK_LANE)
     {
-      connect_lane (&pair->host, fds[0]);
-      connect_lane (&pair->worker, fds[1]);
+      connect_lane (&pair->host, _pyisolate_lane_new_pair (&fds[1]));
+      connect_lane (&pair->worker, _pyisolate_lane_new_of_pair (fds[1]));
     }
   else
     {

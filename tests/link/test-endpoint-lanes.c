@@ -8,6 +8,7 @@
 #include "pyisolate-error.h"
 #include "pyisolate-fd-private.h"
 #include "pyisolate-mailbox-private.h"
+#include "pyisolate-service-private.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -53,7 +54,8 @@ link_new (void)
 {
   static const PyIsolateEndpointHandler handler = { on_incoming, on_closed, on_lane_lost };
   Link *link = g_new0 (Link, 1);
-  int fds[2];
+  g_autoptr (PyIsolateLane) lane = NULL;
+  int peer_fd;
 
   link->pair = link_pair_new (LINK_PLAIN, LINK_CAREFUL);
   link->pair->host.started = TRUE;
@@ -61,9 +63,10 @@ link_new (void)
   _pyisolate_endpoint_start (link->pair->host.endpoint, &handler, link, NULL);
   link_side_start (&link->pair->worker);
 
-  g_assert_true (_pyisolate_lane_socketpair (fds));
-  _pyisolate_endpoint_allow_lanes (link->pair->host.endpoint, fds[0]);
-  link->first = _pyisolate_lane_new (fds[1]);
+  lane = _pyisolate_lane_new_pair (&peer_fd);
+  g_assert_nonnull (lane);
+  _pyisolate_endpoint_allow_lanes (link->pair->host.endpoint, lane);
+  link->first = _pyisolate_lane_new_of_pair (peer_fd);
 
   return link;
 }
@@ -170,7 +173,7 @@ test_open (void)
   g_assert_cmpstr (opening->target, ==, PYISOLATE_TARGET_WORKER);
   g_assert_cmpstr (opening->name, ==, "OpenLane");
   g_assert_cmpuint (opening->n_fds, ==, 1);
-  peer = _pyisolate_lane_new (_pyisolate_steal_fd (&opening->fds[0]));
+  peer = _pyisolate_lane_new_of_pair (_pyisolate_steal_fd (&opening->fds[0]));
   link_side_send (&link->pair->worker, link_frame_return (opening->id, "taken"));
   assert_takes (peer, CALL_ID);
   send_by (peer, link_frame_return (CALL_ID, "there"));
@@ -310,7 +313,7 @@ test_contexts (void)
   push_and_call (link, two, &lane_two);
   g_assert_true (lane_one != lane_two);
   opening = link_box_take (link->pair->worker.box);
-  peer = _pyisolate_lane_new (_pyisolate_steal_fd (&opening->fds[0]));
+  peer = _pyisolate_lane_new_of_pair (_pyisolate_steal_fd (&opening->fds[0]));
   g_assert_null (take_from (peer));
   g_assert_false (_pyisolate_lane_is_ended (peer));
 
@@ -348,6 +351,7 @@ main (int   argc,
       char *argv[])
 {
   link_test_init (&argc, &argv);
+  _pyisolate_service_get_context (); /* which keeps a descriptor */
 
   test_util_add_func ("/pyisolate/endpoint-lanes/round-trip", test_round_trip);
   test_util_add_func ("/pyisolate/endpoint-lanes/open", test_open);

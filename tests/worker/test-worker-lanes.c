@@ -39,23 +39,44 @@ send_call (PyIsolateLane *lane,
   g_assert_no_error (error);
 }
 
-static void
-assert_answer (PyIsolateLane *lane,
-               guint64        id,
-               const char    *expected)
+static PyIsolateFrame *
+next_frame (PyIsolateLane *lane)
 {
-  struct pollfd pollfd = { .fd = _pyisolate_lane_get_fd (lane), .events = POLLIN };
-  g_autoptr (PyIsolateFrame) frame = NULL;
-  g_autofree char *text = NULL;
+  PyIsolateFrame *frame = NULL;
   PyIsolateFrameView view;
 
-  g_assert_cmpint (poll (&pollfd, 1, WORKER_DEADLINE_MS), ==, 1);
   _pyisolate_lane_lock (lane);
   if (_pyisolate_lane_next (lane, &view))
     frame = _pyisolate_lane_steal_frame (lane);
   _pyisolate_lane_unlock (lane);
 
-  g_assert_nonnull (frame);
+  return frame;
+}
+
+static PyIsolateFrame *
+take_frame (PyIsolateLane *lane)
+{
+  struct pollfd pollfd = { .fd = _pyisolate_lane_get_fd (lane), .events = POLLIN };
+  PyIsolateFrame *frame = next_frame (lane);
+
+  while (frame == NULL)
+    {
+      g_assert_cmpint (poll (&pollfd, 1, WORKER_DEADLINE_MS), ==, 1);
+      _pyisolate_lane_clear_ready (lane);
+      frame = next_frame (lane);
+    }
+
+  return frame;
+}
+
+static void
+assert_answer (PyIsolateLane *lane,
+               guint64        id,
+               const char    *expected)
+{
+  g_autoptr (PyIsolateFrame) frame = take_frame (lane);
+  g_autofree char *text = NULL;
+
   g_assert_cmpint (frame->kind, ==, PYISOLATE_FRAME_RETURN);
   g_assert_cmpuint (frame->id, ==, id);
   text = worker_print (frame->body, PYISOLATE_BODY_VALUE);
@@ -65,14 +86,15 @@ assert_answer (PyIsolateLane *lane,
 static PyIsolateLane *
 open_lane (Worker *worker)
 {
-  int fds[2];
+  int peer_fd;
+  PyIsolateLane *lane = _pyisolate_lane_new_pair (&peer_fd);
   guint64 id;
 
-  g_assert_true (_pyisolate_lane_socketpair (fds));
-  id = send_open_lane (worker, fds[1]);
+  g_assert_nonnull (lane);
+  id = send_open_lane (worker, peer_fd);
   worker_assert_answer (worker, id, "'" PYISOLATE_TAG_NONE "'");
 
-  return _pyisolate_lane_new (fds[0]);
+  return lane;
 }
 
 /* What was called before the worker has heard of the lane is answered; each answer goes by the lane
@@ -122,18 +144,10 @@ static gint64
 take_integer (PyIsolateLane *lane,
               guint64        id)
 {
-  struct pollfd pollfd = { .fd = _pyisolate_lane_get_fd (lane), .events = POLLIN };
-  g_autoptr (PyIsolateFrame) frame = NULL;
+  g_autoptr (PyIsolateFrame) frame = take_frame (lane);
   g_autoptr (GVariant) value = NULL;
   g_autoptr (GVariant) inner = NULL;
-  PyIsolateFrameView view;
 
-  g_assert_cmpint (poll (&pollfd, 1, WORKER_DEADLINE_MS), ==, 1);
-  _pyisolate_lane_lock (lane);
-  if (_pyisolate_lane_next (lane, &view))
-    frame = _pyisolate_lane_steal_frame (lane);
-  _pyisolate_lane_unlock (lane);
-  g_assert_nonnull (frame);
   g_assert_cmpuint (frame->id, ==, id);
   value = worker_dup_body (frame, PYISOLATE_BODY_VALUE);
 

@@ -145,7 +145,10 @@ read_lane (gpointer data)
   while (!_pyisolate_lane_is_ended (worker->lane))
     {
       if (poll (&pollfd, 1, -1) == 1)
-        _pyisolate_lane_receive (worker->lane, 100);
+        {
+          while (_pyisolate_lane_receive_ready (worker->lane, 100))
+            ;
+        }
     }
 
   return NULL;
@@ -203,7 +206,7 @@ static void
 flush_lane (PyIsolateLane *lane,
             gpointer       data)
 {
-  struct pollfd pollfd = { .fd = _pyisolate_lane_get_fd (lane), .events = POLLOUT };
+  struct pollfd pollfd = { .fd = _pyisolate_lane_get_socket (lane), .events = POLLOUT };
 
   while (_pyisolate_lane_wants_write (lane) && poll (&pollfd, 1, WORKER_DEADLINE_MS) == 1)
     _pyisolate_lane_flush (lane);
@@ -215,15 +218,15 @@ make_lane (Worker              *worker,
            GSubprocessLauncher *launcher)
 {
   static const PyIsolateTransportHandler handler = { on_lane_frame, on_closed };
-  int fds[2];
+  int peer_fd;
 
   if (g_strcmp0 (g_getenv ("PYISOLATE_TRANSPORT"), "dbus") == 0)
     return;
 
-  g_assert_true (_pyisolate_lane_socketpair (fds));
-  g_subprocess_launcher_take_fd (launcher, fds[1], 4);
+  worker->lane = _pyisolate_lane_new_pair (&peer_fd);
+  g_assert_nonnull (worker->lane);
+  g_subprocess_launcher_take_fd (launcher, peer_fd, 4);
   g_subprocess_launcher_setenv (launcher, "PYISOLATE_LANE_FD", "4", TRUE);
-  worker->lane = _pyisolate_lane_new (fds[0]);
   _pyisolate_lane_set_waiting_func (worker->lane, flush_lane, NULL);
   _pyisolate_transport_start (PYISOLATE_TRANSPORT (worker->lane), &handler, worker, NULL);
   worker->lane_reader = g_thread_new ("lane", read_lane, worker);

@@ -64,11 +64,13 @@ forget (int set,
     epoll_ctl (set, EPOLL_CTL_DEL, fd, NULL);
 }
 
+/* Lanes are read to their end whenever they tell of something, and need not tell again. */
 static void
 note (int            set,
-      const GPollFD *fd)
+      const GPollFD *fd,
+      gboolean       is_lane)
 {
-  struct epoll_event event = { .events = fd->events, .data.fd = fd->fd };
+  struct epoll_event event = { .events = fd->events | (is_lane ? EPOLLET : 0), .data.fd = fd->fd };
 
   if (set >= 0 && epoll_ctl (set, EPOLL_CTL_MOD, fd->fd, &event) < 0)
     epoll_ctl (set, EPOLL_CTL_ADD, fd->fd, &event);
@@ -93,8 +95,10 @@ update_sets (Context       *self,
   g_array_set_size (self->known, 0);
   for (guint i = 0; i < n_fds; i++)
     {
-      note (self->fd, &fds[i]);
-      note (self->select_fd, &fds[i]);
+      gboolean is_lane = self->wake_fd >= 0 && fds[i].fd != self->wake_fd;
+
+      note (self->fd, &fds[i], is_lane);
+      note (self->select_fd, &fds[i], is_lane);
       g_array_append_val (self->known, fds[i].fd);
     }
 }
@@ -401,11 +405,11 @@ context_serve (PyObject *object,
                PyObject *unused)
 {
   Context *self = (Context *) object;
-  gboolean ok;
+  gboolean ok, anything, others;
 
   Py_INCREF (object);
   Py_BEGIN_ALLOW_THREADS
-  read_context (self, FALSE);
+  _pyisolate_host_context_read (self, self->fd, 0, &anything, &others);
   Py_END_ALLOW_THREADS
   ok = _pyisolate_host_context_answer (self, FALSE);
   Py_DECREF (object);
