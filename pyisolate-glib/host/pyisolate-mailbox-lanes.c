@@ -11,7 +11,8 @@
 #include "pyisolate-service-private.h"
 
 #include <glib-unix.h>
-#include <poll.h>
+#include <errno.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -156,6 +157,17 @@ dup_lane (PyIsolateMailbox  *self,
   return lane_source != NULL ? g_object_ref (lane_source->lane) : NULL;
 }
 
+/* Of a lane: nothing but edges, as it is always read to its end. */
+static gboolean
+add_to_set (PyIsolateMailbox *self,
+            int               fd,
+            guint32           events)
+{
+  struct epoll_event event = { .events = events, .data.fd = fd };
+
+  return epoll_ctl (self->set_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
 /* Who waits on other lanes must learn of it. FALSE: another thread was faster. */
 static gboolean
 add_lane (PyIsolateMailbox    *self,
@@ -169,6 +181,8 @@ add_lane (PyIsolateMailbox    *self,
     return FALSE;
 
   g_ptr_array_add (self->lanes, lane_source);
+  if (self->set_fd >= 0)
+    add_to_set (self, _pyisolate_lane_get_fd (lane_source->lane), EPOLLIN | EPOLLET);
   _pyisolate_mailbox_wake_locked (self);
   return TRUE;
 }
@@ -212,59 +226,52 @@ _pyisolate_mailbox_ref_lane (PyIsolateMailbox  *self,
   return lane;
 }
 
-/* With the lock held. */
+/* With the lock held: so that they stay as they are without it. */
 static guint
-take_snapshot (PyIsolateMailbox    *self,
-               PyIsolateLaneSource **lane_sources,
-               struct pollfd        *fds)
+take_snapshot (PyIsolateMailbox     *self,
+               PyIsolateLaneSource **lane_sources)
 {
-  for (guint i = 0; i < self->lanes->len; i++)
+  guint n_lanes = self->lanes != NULL ? self->lanes->len : 0;
+
+  for (guint i = 0; i < n_lanes; i++)
     {
       lane_sources[i] = self->lanes->pdata[i];
       g_source_ref (&lane_sources[i]->source);
-      fds[i] = (struct pollfd) { _pyisolate_lane_get_fd (lane_sources[i]->lane), POLLIN, 0 };
     }
 
-  return self->lanes->len;
+  return n_lanes;
 }
 
-static void
+static gboolean
 read_lane (PyIsolateLaneSource *lane_source)
 {
-  while (_pyisolate_lane_receive_ready (lane_source->lane, FRAMES_AT_ONCE))
-    ;
-  if (_pyisolate_lane_is_ended (lane_source->lane))
-    g_source_destroy (&lane_source->source);
+  gboolean more = _pyisolate_lane_receive (lane_source->lane, FRAMES_AT_ONCE);
+
+  if (more)
+    g_source_set_ready_time (&lane_source->source, 0);
+
+  return more;
 }
 
 gboolean
 _pyisolate_mailbox_poll_lanes (PyIsolateMailbox *self)
 {
   PyIsolateLaneSource **lane_sources;
-  gboolean any = FALSE;
+  gboolean more = FALSE;
   guint n_lanes;
 
   g_mutex_lock (&self->mutex);
-  n_lanes = self->lanes != NULL ? self->lanes->len : 0;
-  lane_sources = g_newa (PyIsolateLaneSource *, n_lanes + 1);
-  for (guint i = 0; i < n_lanes; i++)
-    {
-      lane_sources[i] = self->lanes->pdata[i];
-      g_source_ref (&lane_sources[i]->source);
-    }
+  lane_sources = g_newa (PyIsolateLaneSource *, (self->lanes != NULL ? self->lanes->len : 0) + 1);
+  n_lanes = take_snapshot (self, lane_sources);
   g_mutex_unlock (&self->mutex);
 
   for (guint i = 0; i < n_lanes; i++)
     {
-      gboolean more = _pyisolate_lane_receive (lane_sources[i]->lane, FRAMES_AT_ONCE);
-
-      if (more)
-        g_source_set_ready_time (&lane_sources[i]->source, 0);
-      any = any || more;
+      more = read_lane (lane_sources[i]) || more;
       g_source_unref (&lane_sources[i]->source);
     }
 
-  return any;
+  return more;
 }
 
 /* Whether something was left, of which nobody tells. */
@@ -282,6 +289,39 @@ has_more (PyIsolateLaneSource **lane_sources,
 }
 
 static void
+read_to_end (PyIsolateLaneSource *lane_source)
+{
+  while (_pyisolate_lane_receive (lane_source->lane, FRAMES_AT_ONCE))
+    ;
+  if (_pyisolate_lane_is_ended (lane_source->lane))
+    g_source_destroy (&lane_source->source);
+}
+
+/* With the lock held: what a caller that blocks waits for. FALSE: no descriptors are left. */
+static gboolean
+have_set (PyIsolateMailbox *self)
+{
+  if (self->set_fd >= 0)
+    return TRUE;
+
+  if (self->wake_fd < 0)
+    self->wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  self->set_fd = self->wake_fd >= 0 ? epoll_create1 (EPOLL_CLOEXEC) : -1;
+  if (self->set_fd < 0)
+    return FALSE;
+
+  add_to_set (self, self->wake_fd, EPOLLIN);
+  for (guint i = 0; i < self->lanes->len; i++)
+    {
+      PyIsolateLaneSource *lane_source = self->lanes->pdata[i];
+
+      add_to_set (self, _pyisolate_lane_get_fd (lane_source->lane), EPOLLIN | EPOLLET);
+    }
+
+  return TRUE;
+}
+
+static void
 clear_wake_fd (int wake_fd)
 {
   guint64 number;
@@ -290,33 +330,40 @@ clear_wake_fd (int wake_fd)
     ;
 }
 
+static void
+wait_in_set (PyIsolateMailbox *self,
+             gboolean          may_block)
+{
+  struct epoll_event events[8];
+  int n_events = epoll_wait (self->set_fd, events, G_N_ELEMENTS (events), may_block ? -1 : 0);
+
+  for (int i = 0; i < n_events; i++)
+    {
+      if (events[i].data.fd == self->wake_fd)
+        clear_wake_fd (self->wake_fd);
+    }
+}
+
 gboolean
 _pyisolate_mailbox_read_lanes (PyIsolateMailbox *self)
 {
-  guint n_lanes = self->lanes != NULL ? self->lanes->len : 0;
-  PyIsolateLaneSource **lane_sources = g_newa (PyIsolateLaneSource *, n_lanes + 1);
-  struct pollfd *fds = g_newa (struct pollfd, n_lanes + 1);
+  PyIsolateLaneSource **lane_sources;
+  guint n_lanes;
 
-  if (n_lanes > 0 && self->wake_fd < 0)
-    self->wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (n_lanes == 0 || self->wake_fd < 0)
+  if (self->lanes == NULL || self->lanes->len == 0 || !have_set (self))
     return FALSE;
 
-  take_snapshot (self, lane_sources, fds);
-  fds[n_lanes] = (struct pollfd) { self->wake_fd, POLLIN, 0 };
+  lane_sources = g_newa (PyIsolateLaneSource *, self->lanes->len);
+  n_lanes = take_snapshot (self, lane_sources);
   self->served = PYISOLATE_SERVED_WAITING;
   g_mutex_unlock (&self->mutex);
 
   _pyisolate_mailbox_end_turn (self);
-  if (poll (fds, n_lanes + 1, has_more (lane_sources, n_lanes) ? 0 : -1) < 0)
-    fds[n_lanes].revents = 0;
+  wait_in_set (self, !has_more (lane_sources, n_lanes));
   _pyisolate_mailbox_set_served (self, PYISOLATE_SERVED_AWAKE);
-  if (fds[n_lanes].revents != 0)
-    clear_wake_fd (self->wake_fd);
   for (guint i = 0; i < n_lanes; i++)
     {
-      if (fds[i].revents != 0 || _pyisolate_lane_has_more (lane_sources[i]->lane))
-        read_lane (lane_sources[i]);
+      read_to_end (lane_sources[i]);
       g_source_unref (&lane_sources[i]->source);
     }
 

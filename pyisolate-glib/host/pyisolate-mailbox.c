@@ -10,6 +10,8 @@
 
 #include "pyisolate-mailbox-struct-private.h"
 
+#include "pyisolate-fd-private.h"
+
 #include <unistd.h>
 
 typedef struct {
@@ -41,6 +43,7 @@ mailbox_new (GMainContext *context)
   self->n_users = 1;
   self->context = context != NULL ? g_main_context_ref (context) : NULL;
   self->wake_fd = -1;
+  self->set_fd = -1;
   self->turn.gathered_func = _pyisolate_mailbox_has_gathered;
   self->turn.data = self;
   g_mutex_init (&self->mutex);
@@ -112,8 +115,8 @@ mailbox_free (PyIsolateMailbox *self)
   g_queue_clear_full (&self->calls, job_free);
   g_queue_clear_full (&self->notifications, job_free);
   g_clear_pointer (&self->lanes, g_ptr_array_unref);
-  if (self->wake_fd >= 0)
-    close (self->wake_fd);
+  _pyisolate_clear_fd (&self->wake_fd);
+  _pyisolate_clear_fd (&self->set_fd);
   g_mutex_clear (&self->mutex);
   g_cond_clear (&self->cond);
   g_free (self);
