@@ -76,12 +76,19 @@ take_control (PyIsolateLane *self,
   return TRUE;
 }
 
+static gboolean
+is_peer_done (PyIsolateLane *self)
+{
+  return g_atomic_int_get (&self->is_peer_gone) || _pyisolate_ring_is_ended (self->in);
+}
+
 /* How the next message comes. HAS: it is in the buffer. */
 static PyIsolateRingState
 receive_from_ring (PyIsolateLane *self)
 {
-  /* In this order: they may have sent something, and gone. */
-  gboolean is_last = g_atomic_int_get (&self->is_peer_gone) || _pyisolate_ring_is_ended (self->in);
+  /* In this order: they may have sent something, and gone. Who goes after it has been looked at closes the socket after that,
+   * of which the reader is told. */
+  gboolean is_last = is_peer_done (self);
   PyIsolateRingState state = _pyisolate_ring_read (self->in, self->buffer, &self->size);
 
   self->at = 0;
@@ -462,6 +469,14 @@ emit_message (PyIsolateLane *self,
   return TRUE;
 }
 
+/* With the lock held: who was stopped by what one message has need not come back if it was the only one. */
+static void
+look_ahead (PyIsolateLane *self)
+{
+  if (self->in != NULL && !_pyisolate_lane_has_buffered (self) && _pyisolate_ring_is_empty (self->in) && !is_peer_done (self))
+    g_atomic_int_set (&self->has_more, FALSE);
+}
+
 gboolean
 _pyisolate_lane_receive (PyIsolateLane *self,
                          guint          max_frames)
@@ -472,6 +487,8 @@ _pyisolate_lane_receive (PyIsolateLane *self,
   _pyisolate_lane_lock (self);
   while (!is_over (&turn, max_frames) && emit_message (self, &turn, max_frames))
     ;
+  if (is_over (&turn, max_frames))
+    look_ahead (self);
   more = _pyisolate_lane_has_more (self);
   _pyisolate_lane_unlock (self);
   _pyisolate_lane_release (self);

@@ -53,6 +53,8 @@ int                _pyisolate_ring_get_wake_fd (PyIsolateRing       *self);
 PyIsolateRingState _pyisolate_ring_read        (PyIsolateRing       *self,
                                                 guint8              *buffer,
                                                 gsize               *size);
+/* As if it had been read, and was EMPTY. */
+gboolean           _pyisolate_ring_is_empty    (PyIsolateRing       *self);
 /* A message has come by the socket. */
 void               _pyisolate_ring_note_received (PyIsolateRing     *self);
 /* Whether the writer has said that nothing more will come; it may have sent something before. */

@@ -327,19 +327,36 @@ look (PyIsolateRing *self,
   return n_sent != self->n_sent ? PYISOLATE_RING_SOCKET : PYISOLATE_RING_EMPTY;
 }
 
+/* EMPTY: and the writer has been told that somebody waits. */
+static PyIsolateRingState
+look_or_wait (PyIsolateRing *self,
+              guint32       *available)
+{
+  PyIsolateRingState state = look (self, available);
+
+  if (state != PYISOLATE_RING_EMPTY)
+    return state;
+
+  g_atomic_int_set (&self->shared->waiting, TRUE);
+  return look (self, available);
+}
+
+gboolean
+_pyisolate_ring_is_empty (PyIsolateRing *self)
+{
+  guint32 available;
+
+  return look_or_wait (self, &available) == PYISOLATE_RING_EMPTY;
+}
+
 PyIsolateRingState
 _pyisolate_ring_read (PyIsolateRing *self,
                       guint8        *buffer,
                       gsize         *size)
 {
   guint32 available;
-  PyIsolateRingState state = look (self, &available);
+  PyIsolateRingState state = look_or_wait (self, &available);
 
-  if (state == PYISOLATE_RING_EMPTY)
-    {
-      g_atomic_int_set (&self->shared->waiting, TRUE);
-      state = look (self, &available);
-    }
   if (state != PYISOLATE_RING_HAS)
     return state;
 

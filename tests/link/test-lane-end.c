@@ -8,6 +8,7 @@
 #include "pyisolate-fd-private.h"
 #include "pyisolate-lane-wire-private.h"
 
+#include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -396,6 +397,64 @@ test_end (void)
     }
 }
 
+static void
+count_frame (PyIsolateTransport *transport,
+             PyIsolateFrame     *frame,
+             gpointer            user_data)
+{
+  guint *n_frames = user_data;
+
+  ++*n_frames;
+  _pyisolate_frame_free (frame);
+}
+
+static void
+on_end (PyIsolateTransport *transport,
+        const GError       *error,
+        gpointer            user_data)
+{
+}
+
+static gpointer
+say_and_go (gpointer data)
+{
+  g_autoptr (PyIsolateLane) peer = data;
+
+  g_assert_true (_pyisolate_transport_send (PYISOLATE_TRANSPORT (peer), make_call (1, 100, 0), NULL));
+  g_assert_true (_pyisolate_transport_send (PYISOLATE_TRANSPORT (peer), make_call (2, 100000, 0), NULL));
+  _pyisolate_transport_close (PYISOLATE_TRANSPORT (peer), NULL);
+
+  return NULL;
+}
+
+/* Whoever looks when: what was said last is heard, and then that there is no more. */
+static void
+test_last_words (void)
+{
+  static const PyIsolateTransportHandler handler = { count_frame, on_end };
+
+  for (guint i = 0; i < (test_util_is_slowed () ? 20 : 500); i++)
+    {
+      int peer_fd;
+      g_autoptr (PyIsolateLane) lane = _pyisolate_lane_new_pair (&peer_fd);
+      PyIsolateLane *peer = _pyisolate_lane_new_of_pair (peer_fd);
+      struct pollfd pollfd = { _pyisolate_lane_get_fd (lane), POLLIN, 0 };
+      g_autoptr (GThread) thread = NULL;
+      guint n_frames = 0;
+
+      _pyisolate_transport_start (PYISOLATE_TRANSPORT (lane), &handler, &n_frames, NULL);
+      thread = g_thread_new ("peer", say_and_go, peer);
+      while (!_pyisolate_lane_is_ended (lane))
+        {
+          g_assert_cmpint (poll (&pollfd, 1, LINK_TIMEOUT_MS), ==, 1);
+          while (_pyisolate_lane_receive_ready (lane, 1 + i % 2))
+            ;
+        }
+      g_assert_cmpuint (n_frames, ==, 2);
+      g_thread_join (g_steal_pointer (&thread));
+    }
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -416,6 +475,7 @@ main (int   argc,
     { "parts-over-budget", test_parts_over_budget },
     { "parts-and-budget", test_parts_and_budget },
     { "end", test_end },
+    { "last-words", test_last_words },
   };
 
   test_util_init (&argc, &argv);
