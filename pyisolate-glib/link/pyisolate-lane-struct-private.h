@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* For the files that a lane is made of: pyisolate-lane.c, its life, -send.c and -receive.c, its two directions. */
+/* For the files that a lane is made of: pyisolate-lane.c, its life, -send.c (with -message.c and -queue.c) and -receive.c, its two directions. */
 
 struct _PyIsolateLane {
   PyIsolateTransport parent_instance;

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "pyisolate-lane-struct-private.h"
+
+G_BEGIN_DECLS
+
+/* For the three files that sending is made of: pyisolate-lane-message.c, one message; -queue.c, what waits; -send.c, which of the
+ * two. All of it with the lock of sending held. */
+
+typedef enum {
+  PYISOLATE_SENT,
+  PYISOLATE_SEND_BLOCKED, /* try again when the socket can be written to */
+  PYISOLATE_SEND_BROKEN,  /* with errno set */
+} PyIsolateSendState;
+
+/* pyisolate-lane-message.c. A small frame is one that shares its message with others. */
+gboolean           _pyisolate_lane_is_small    (const PyIsolateLaneHeader *header);
+gsize              _pyisolate_lane_small_size  (const PyIsolateLaneHeader *header);
+void               _pyisolate_lane_write_small (guint8                    *at,
+                                                PyIsolateLaneHeader       *header,
+                                                const PyIsolateFrameView  *view);
+/* What this side owes goes before it, in the same message. */
+PyIsolateSendState _pyisolate_lane_send_small  (PyIsolateLane             *self,
+                                                PyIsolateLaneHeader       *header,
+                                                const PyIsolateFrameView  *view);
+/* A message of small frames. */
+PyIsolateSendState _pyisolate_lane_send_bytes  (PyIsolateLane             *self,
+                                                guint8                    *data,
+                                                gsize                      size);
+/* As many messages as it takes, or as the socket takes. *@sent: how much of the payload has gone; *@begun: whether the first
+ * message has. */
+PyIsolateSendState _pyisolate_lane_send_parts  (PyIsolateLane             *self,
+                                                const PyIsolateFrameView  *view,
+                                                gsize                     *sent,
+                                                gboolean                  *begun);
+
+/* pyisolate-lane-queue.c */
+PyIsolateFrameView _pyisolate_lane_view_of_frame (PyIsolateFrame          *frame);
+/* Whether so much more may wait. */
+gboolean           _pyisolate_lane_check_room  (PyIsolateLane             *self,
+                                                PyIsolateFrameKind         kind,
+                                                gsize                      cost,
+                                                GError                   **error);
+/* What this side owes goes before it. */
+void               _pyisolate_lane_queue_small (PyIsolateLane             *self,
+                                                PyIsolateLaneHeader       *header,
+                                                const PyIsolateFrameView  *view);
+/* @frame: (nullable): what owns what is in the view, stolen; FALSE: a descriptor cannot be duplicated. */
+gboolean           _pyisolate_lane_queue_large (PyIsolateLane             *self,
+                                                const PyIsolateFrameView  *view,
+                                                PyIsolateFrame           **frame,
+                                                gsize                      sent,
+                                                gboolean                   begun,
+                                                GError                   **error);
+void               _pyisolate_lane_flush_locked (PyIsolateLane            *self);
+
+G_END_DECLS
