@@ -16,7 +16,7 @@ typedef enum {
 } PyIsolateServed;
 
 struct _PyIsolateMailbox {
-  /* Atomic, but only fall under the lock of all mailboxes. A mailbox that nobody uses, but that has lanes, stays for as long
+  /* Atomic, but only fall to 0 under the lock of all mailboxes. A mailbox that nobody uses, but that has lanes, stays for as long
    * as its context does, which it does not keep. */
   int n_users;
   int n_lanes;

@@ -129,6 +129,13 @@ drop_user (PyIsolateMailbox *self,
 {
   g_autoptr (GMainContext) context = NULL;
   gboolean is_last = FALSE;
+  int n = g_atomic_int_get (counter);
+
+  for (; n > 1; n = g_atomic_int_get (counter))
+    {
+      if (g_atomic_int_compare_and_exchange (counter, n, n - 1))
+        return;
+    }
 
   g_mutex_lock (&all_mutex);
   if (g_atomic_int_dec_and_test (counter))

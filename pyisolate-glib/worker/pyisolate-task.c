@@ -28,7 +28,9 @@ static struct {
   PyObject *context;
   PyObject *name;
   PyObject *qualname;
-  PyObject *done;
+  PyObject *done_name;
+  PyObject *result_name;
+  PyObject *done;   /* of the class of tasks, to be called with one */
   PyObject *result;
 } python;
 
@@ -66,8 +68,8 @@ prepare (void)
     { &python.context, "context" },
     { &python.name, "name" },
     { &python.qualname, "__qualname__" },
-    { &python.done, "done" },
-    { &python.result, "result" },
+    { &python.done_name, "done" },
+    { &python.result_name, "result" },
   };
 
   if (python.task_type != NULL)
@@ -85,6 +87,12 @@ prepare (void)
   if (python.cancelled_error == NULL)
     return FALSE;
   python.task_type = import ("asyncio", "Task");
+  if (python.task_type != NULL)
+    python.done = PyObject_GetAttr (python.task_type, python.done_name);
+  if (python.task_type != NULL)
+    python.result = PyObject_GetAttr (python.task_type, python.result_name);
+  if (python.done == NULL || python.result == NULL)
+    Py_CLEAR (python.task_type);
   if (!python.eager)
     _pyisolate_task_set_prepare ();
 
@@ -304,10 +312,22 @@ _pyisolate_tasks_start (PyIsolateTasks *self,
   return make_task_and_step (self, coroutine, context);
 }
 
+/* Somebody's own task may have its own idea of it. */
+static PyObject *
+call_method (PyObject *task,
+             PyObject *method,
+             PyObject *name)
+{
+  if (G_LIKELY ((PyObject *) Py_TYPE (task) == python.task_type))
+    return PyObject_CallFunctionObjArgs (method, task, NULL);
+
+  return PyObject_CallMethodObjArgs (task, name, NULL);
+}
+
 int
 _pyisolate_tasks_is_done (PyObject *task)
 {
-  PyObject *done = PyObject_CallMethodObjArgs (task, python.done, NULL);
+  PyObject *done = call_method (task, python.done, python.done_name);
 
   Py_XDECREF (done);
   return done == NULL ? -1 : done == Py_True;
@@ -341,7 +361,7 @@ unwrap_cancelled_error (void)
 PyObject *
 _pyisolate_tasks_get_result (PyObject *task)
 {
-  PyObject *value = PyObject_CallMethodObjArgs (task, python.result, NULL);
+  PyObject *value = call_method (task, python.result, python.result_name);
 
   if (value == NULL && !python.takes_context)
     unwrap_cancelled_error ();

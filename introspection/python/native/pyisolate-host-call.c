@@ -74,6 +74,32 @@ note_running (PyIsolateHostContext *context)
   context->running = running;
 }
 
+/* What no call led to runs on the loop that used the manager first. FALSE: an exception. */
+static gboolean
+adopt_loop (Method   *self,
+            PyObject *loop)
+{
+  Target *target = self->target;
+  PyObject *before = target->home;
+  PyObject *bridge;
+
+  if (loop == Py_None || (before != NULL && ((PyIsolateHostContext *) before)->loop == loop))
+    return TRUE;
+
+  bridge = PyObject_CallMethod (self->extension, "_adopt_loop", NULL);
+  if (bridge == NULL)
+    return FALSE;
+
+  if (bridge != Py_None && _pyisolate_host_context_check (bridge) != NULL)
+    {
+      target->home = bridge;
+      bridge = before;
+    }
+  Py_XDECREF (bridge);
+
+  return PyErr_Occurred () == NULL;
+}
+
 PyIsolateHostContext *
 _pyisolate_host_method_find_context (Method *self)
 {
@@ -88,9 +114,13 @@ _pyisolate_host_method_find_context (Method *self)
     }
 
   loop = get_running_loop ();
-  if (loop == NULL)
-    return NULL;
+  if (loop == NULL || !adopt_loop (self, loop))
+    {
+      Py_XDECREF (loop);
+      return NULL;
+    }
 
+  home = (PyIsolateHostContext *) self->target->home;
   if (!_pyisolate_host_hooks.is_forked && home != NULL && home->loop == loop)
     {
       bridge = (PyObject *) home;
@@ -110,44 +140,6 @@ _pyisolate_host_method_find_context (Method *self)
     Py_CLEAR (bridge);
 
   return (PyIsolateHostContext *) bridge;
-}
-
-/* What no call led to runs on the loop that used the manager first. FALSE: an exception. */
-gboolean
-_pyisolate_host_method_adopt_loop (Method *self)
-{
-  Target *target = self->target;
-  PyObject *bridge, *loop;
-  gboolean known;
-
-  if (G_LIKELY (runs_at_home (target)))
-    return TRUE;
-
-  loop = get_running_loop ();
-  if (loop == NULL)
-    return FALSE;
-
-  known = loop == Py_None || (target->home != NULL && ((PyIsolateHostContext *) target->home)->loop == loop);
-  if (!known)
-    {
-      bridge = PyObject_CallMethod (self->extension, "_adopt_loop", NULL);
-      if (bridge == NULL)
-        {
-          Py_DECREF (loop);
-          return FALSE;
-        }
-      if (bridge != Py_None && _pyisolate_host_context_check (bridge) != NULL)
-        {
-          PyObject *before = target->home;
-
-          target->home = bridge;
-          bridge = before;
-        }
-      Py_XDECREF (bridge);
-    }
-  Py_DECREF (loop);
-
-  return PyErr_Occurred () == NULL;
 }
 
 /* ---- the call ---- */

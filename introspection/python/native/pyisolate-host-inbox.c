@@ -5,15 +5,60 @@
  * without the GIL. Calls under way keep it, also after its context has gone. */
 #include "pyisolate-host-private.h"
 
+#define FIRST_PLACES 16
+
 struct _PyIsolateHostInbox {
   gatomicrefcount ref_count;
   GMainContext *context;
 
   GMutex mutex; /* guards the rest */
-  GQueue answers;
+  PyIsolateAnswer **answers; /* a ring of so many places */
+  guint n_places;
+  guint first;
+  guint n_answers;
 };
 
 static _Thread_local PyIsolateHostInbox *read_here;
+
+/* What is at the beginning stays in order. */
+static void
+grow_locked (PyIsolateHostInbox *self)
+{
+  guint n_places = MAX (self->n_places * 2, FIRST_PLACES);
+  PyIsolateAnswer **answers = g_new (PyIsolateAnswer *, n_places);
+
+  for (guint i = 0; i < self->n_answers; i++)
+    answers[i] = self->answers[(self->first + i) % self->n_places];
+  g_free (self->answers);
+  self->answers = answers;
+  self->n_places = n_places;
+  self->first = 0;
+}
+
+static void
+push_locked (PyIsolateHostInbox *self,
+             PyIsolateAnswer    *answer)
+{
+  if (self->n_answers == self->n_places)
+    grow_locked (self);
+  self->answers[(self->first + self->n_answers++) % self->n_places] = answer;
+}
+
+/* NULL: there is none. */
+static PyIsolateAnswer *
+pop_locked (PyIsolateHostInbox *self)
+{
+  PyIsolateAnswer *answer;
+
+  if (self->n_answers == 0)
+    return NULL;
+
+  answer = self->answers[self->first];
+  self->first = (self->first + 1) % self->n_places;
+  self->n_answers--;
+
+  return answer;
+}
 
 PyIsolateHostInbox *
 _pyisolate_host_inbox_new (GMainContext *context)
@@ -23,7 +68,6 @@ _pyisolate_host_inbox_new (GMainContext *context)
   g_atomic_ref_count_init (&self->ref_count);
   self->context = g_main_context_ref (context);
   g_mutex_init (&self->mutex);
-  g_queue_init (&self->answers);
 
   return self;
 }
@@ -44,7 +88,9 @@ _pyisolate_host_inbox_unref (gpointer data)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
 
-  g_queue_clear_full (&self->answers, (GDestroyNotify) pyisolate_answer_free);
+  while (self->n_answers > 0)
+    pyisolate_answer_free (pop_locked (self));
+  g_free (self->answers);
   g_main_context_unref (self->context);
   g_mutex_clear (&self->mutex);
   g_free (self);
@@ -66,7 +112,7 @@ _pyisolate_host_inbox_put (PyIsolateAnswer *answer,
   PyIsolateHostInbox *self = data;
 
   g_mutex_lock (&self->mutex);
-  g_queue_push_tail (&self->answers, answer);
+  push_locked (self, answer);
   g_mutex_unlock (&self->mutex);
 
   if (read_here != self)
@@ -79,7 +125,7 @@ _pyisolate_host_inbox_take (PyIsolateHostInbox *self)
   PyIsolateAnswer *answer;
 
   g_mutex_lock (&self->mutex);
-  answer = g_queue_pop_head (&self->answers);
+  answer = pop_locked (self);
   g_mutex_unlock (&self->mutex);
 
   return answer;
@@ -90,5 +136,5 @@ _pyisolate_host_inbox_has_any (PyIsolateHostInbox *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
 
-  return self->answers.length > 0;
+  return self->n_answers > 0;
 }

@@ -201,8 +201,6 @@ method_call (PyObject *object,
     }
   if (!find_target (self))
     return PyErr_Occurred () == NULL ? call_python (self, args, kwargs) : NULL;
-  if (!_pyisolate_host_method_adopt_loop (self))
-    return NULL;
   if (self->waits)
     return _pyisolate_host_method_call_sync (self, args, kwargs);
 

@@ -100,7 +100,6 @@ typedef struct {
 /* FALSE, NULL, 0: an exception is set. */
 void      _pyisolate_host_method_raise      (PyIsolateHostMethod *self,
                                              const GError        *error);
-gboolean  _pyisolate_host_method_adopt_loop (PyIsolateHostMethod *self);
 /* The bridge of the running loop, or of this thread; a new reference. */
 PyIsolateHostContext *_pyisolate_host_method_find_context (PyIsolateHostMethod *self);
 guint64   _pyisolate_host_method_send       (PyIsolateHostMethod  *self,

@@ -22,9 +22,6 @@ static struct {
   PyObject *manager;
   PyObject *methods;
   PyObject *instance;
-  PyObject *loop;
-  PyObject *waiting;
-  PyObject *tasks;
   PyObject *is_closed;
   PyObject *extension;
   PyObject *method;
@@ -122,21 +119,6 @@ answer_by_task (PyObject *bridge,
   return ok;
 }
 
-/* NULL with an exception; that of a bridge without a loop, or one that waits itself, is None. */
-static PyObject *
-get_tasks (PyObject *bridge)
-{
-  PyObject *waiting = PyObject_GetAttr (bridge, names.waiting);
-  int is_waiting = waiting != NULL ? PyObject_IsTrue (waiting) : -1;
-
-  Py_XDECREF (waiting);
-  if (is_waiting < 0)
-    return NULL;
-  if (is_waiting)
-    Py_RETURN_NONE;
-
-  return PyObject_GetAttr (bridge, names.tasks);
-}
 
 static gboolean
 start_coroutine (PyObject *bridge,
@@ -144,19 +126,16 @@ start_coroutine (PyObject *bridge,
                  PyObject *coroutine,
                  PyObject *invocation)
 {
-  PyObject *making = get_tasks (bridge);
-  PyObject *task = NULL;
+  PyIsolateHostContext *self = (PyIsolateHostContext *) bridge;
+  PyObject *task;
   int is_done;
   gboolean ok;
 
-  if (making == Py_None)
-    {
-      Py_DECREF (making);
-      return leave_to_python (bridge, context, coroutine, invocation);
-    }
-  if (making != NULL && _pyisolate_host_tasks_get (making) != NULL)
-    task = _pyisolate_tasks_start (_pyisolate_host_tasks_get (making), coroutine, context);
-  Py_XDECREF (making);
+  /* Without a loop, or while that waits itself, nothing runs it. */
+  if (self->tasks == NULL || self->n_waiting > 0)
+    return leave_to_python (bridge, context, coroutine, invocation);
+
+  task = _pyisolate_tasks_start (_pyisolate_host_tasks_get (self->tasks), coroutine, context);
   if (task == NULL)
     return answer_raised (bridge, invocation);
 
@@ -310,11 +289,16 @@ is_awaitable (PyObject *value)
 static gboolean
 is_closed (PyObject *bridge)
 {
-  PyObject *loop = PyObject_GetAttr (bridge, names.loop);
-  PyObject *closed = loop != NULL && loop != Py_None ? PyObject_CallMethodObjArgs (loop, names.is_closed, NULL) : NULL;
-  gboolean result = closed == Py_True;
+  PyIsolateHostContext *self = (PyIsolateHostContext *) bridge;
+  PyObject *closed;
+  gboolean result;
 
-  Py_XDECREF (loop);
+  /* Inside of its select() it is not. */
+  if (self->loop == NULL || self->n_selects > 0)
+    return FALSE;
+
+  closed = PyObject_CallMethodObjArgs (self->loop, names.is_closed, NULL);
+  result = closed == Py_True;
   Py_XDECREF (closed);
   PyErr_Clear ();
 
@@ -364,7 +348,8 @@ host_run (PyObject *module,
   PyObject *manager;
   gboolean ok;
 
-  if (!PyArg_ParseTuple (args, "OOOOO:run", &bridge, &context, &served, &invocation, &parent))
+  if (!PyArg_ParseTuple (args, "OOOOO:run", &bridge, &context, &served, &invocation, &parent) ||
+      _pyisolate_host_context_check (bridge) == NULL)
     return NULL;
   manager = PyObject_CallMethodObjArgs (served, names.manager, NULL);
   if (manager == NULL)
@@ -482,7 +467,6 @@ _pyisolate_host_add_serve (PyObject *module)
     const char *text;
   } all[] = {
     { &names.manager, "manager" },     { &names.methods, "methods" }, { &names.instance, "instance" },
-    { &names.loop, "loop" },           { &names.waiting, "waiting" }, { &names.tasks, "tasks" },
     { &names.is_closed, "is_closed" }, { &names.method, "method" },   { &names.extension, "extension" },
     { &names.await, "__await__" },
   };
