@@ -46,6 +46,18 @@ def who_sync():
 
 async def echo(value):
     return value
+
+
+n_counted = 0
+
+
+async def count():
+    global n_counted
+    n_counted += 1
+
+
+async def counted():
+    return n_counted
 """
 
 request: contextvars.ContextVar = contextvars.ContextVar("request", default="none")
@@ -355,6 +367,36 @@ class Turns(WithExtension):
                 self.assertEqual(value, await ext.echo(value))
                 self.assertIn("_run", [frame.name for frame in traceback.extract_stack()])
             spinning = False
+
+        self.with_extension(main)
+
+    def test_come_together(self):
+        """As if each had been called soon: before what the first of them leaves for the loop."""
+
+        async def main(ext):
+            loop = asyncio.get_running_loop()
+            order = []
+
+            async def one(number):
+                await ext.count()
+                order.append(number)
+                loop.call_soon(order.append, -number)
+
+            def wait_elsewhere():
+                while ext.sync.counted() < 4:
+                    pass
+                ext.sync.counted()  # now what was answered before is sent
+
+            def block():
+                thread = threading.Thread(target=wait_elsewhere)
+                thread.start()
+                thread.join()
+
+            tasks = [asyncio.ensure_future(one(number)) for number in range(1, 5)]
+            loop.call_soon(block)
+            await asyncio.gather(*tasks)
+            await asyncio.sleep(0)
+            self.assertEqual([1, 2, 3, 4, -1, -2, -3, -4], order)
 
         self.with_extension(main)
 

@@ -200,9 +200,12 @@ _pyisolate_host_context_answer (Context  *self,
 {
   PyIsolateAnswer *answer;
 
+  /* What waits for its turn already comes first. What these tasks leave for the loop comes after all of them, as it would if
+   * each of them were called soon. */
+  at_once = at_once && !is_turn_due (self);
   while ((answer = _pyisolate_host_inbox_take (self->inbox)) != NULL)
     {
-      if (!_pyisolate_host_answer_take (answer, at_once && !is_turn_due (self)))
+      if (!_pyisolate_host_answer_take (answer, at_once))
         return FALSE;
     }
 
