@@ -346,7 +346,7 @@ close_entry_locked (PyIsolateMemoryEntry  *entry,
 
   if (was_passed)
     _pyisolate_memory_unref_locked (memory, garbage);
-  else if (memory->ref_count == 0)
+  else if (g_atomic_int_get (&memory->ref_count) == 0)
     _pyisolate_memory_discard_locked (memory, garbage);
 }
 

@@ -258,7 +258,7 @@ take_record_as_worker_locked (PyIsolateMemoryBook         *self,
 
     case PYISOLATE_MEMORY_FORGET:
       entry = _pyisolate_memory_book_lookup_locked (self, record->number);
-      if (entry != NULL && entry->memory->ref_count == 0)
+      if (entry != NULL && g_atomic_int_get (&entry->memory->ref_count) == 0)
         _pyisolate_memory_discard_locked (entry->memory, &taking->garbage);
       return TRUE;
 

@@ -64,7 +64,7 @@ pyisolate_memory_find (gconstpointer address,
   PyIsolateMemory *self = find_locked (address);
   gsize offset;
 
-  if (self == NULL || self->ref_count == 0)
+  if (self == NULL || g_atomic_int_get (&self->ref_count) == 0)
     return NULL;
 
   offset = (const guint8 *) address - self->data;
