@@ -47,7 +47,13 @@ _pyisolate_lane_send_message (PyIsolateLane *self,
     }
 
   do
-    sent = sendmsg (self->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    {
+      /* The kernel has less to copy. */
+      if (n_pieces == 1 && n_fds == 0)
+        sent = send (self->fd, pieces->iov_base, pieces->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+      else
+        sent = sendmsg (self->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
   while (sent < 0 && errno == EINTR);
 
   return sent >= 0;
