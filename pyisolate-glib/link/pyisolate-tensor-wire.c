@@ -218,13 +218,13 @@ put_numbers (guint8     *to,
 static void
 keep_type (void)
 {
-  static GVariant *value;
-  static gsize once;
+  static gsize kept; /* its address, so that it is seen to be held */
 
-  if (g_once_init_enter (&once))
+  if (g_once_init_enter (&kept))
     {
-      value = g_variant_ref_sink (g_variant_new ("(ov)", PYISOLATE_TAG_TENSOR, g_variant_new_boolean (FALSE)));
-      g_once_init_leave (&once, value != NULL);
+      GVariant *value = g_variant_new ("(ov)", PYISOLATE_TAG_TENSOR, g_variant_new_boolean (FALSE));
+
+      g_once_init_leave (&kept, (gsize) g_variant_ref_sink (value));
     }
 }
 
