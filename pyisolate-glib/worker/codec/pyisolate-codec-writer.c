@@ -145,7 +145,7 @@ _pyisolate_encoder_close (Encoder *self,
   gsize n_offsets = self->n_ends - mark;
   gsize total = _pyisolate_framed_size (self->len - start, n_offsets);
   guint width = _pyisolate_offset_width (total);
-  const guint32 *ends = &self->ends[reversed ? self->n_ends - 1 : mark];
+  const guint32 *ends = &self->ends[reversed && n_offsets > 0 ? self->n_ends - 1 : mark];
   gssize step = reversed ? -1 : 1;
   guint8 *to;
 
