@@ -84,7 +84,7 @@ _pyisolate_tensor_new_checked (PyIsolateMemory  *memory,
   self->dtype = dtype;
   self->n_dims = n_dims;
   self->shape = g_new (gint64, 2 * n_dims);
-  self->strides = self->shape + n_dims;
+  self->strides = n_dims > 0 ? self->shape + n_dims : NULL;
   for (gsize i = 0; i < n_dims; i++)
     self->shape[i] = shape[i];
   if (strides == NULL)
