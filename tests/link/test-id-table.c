@@ -36,6 +36,9 @@ assert_same (PyIsolateIdTable *table,
   while (g_hash_table_iter_next (&iter, NULL, &value))
     wanted[n++] = value;
 
+  if (n_values == 0)
+    return;
+
   qsort (values, n_values, sizeof *values, compare_pointers);
   qsort (wanted, n_values, sizeof *wanted, compare_pointers);
   g_assert_cmpmem (values, n_values * sizeof *values, wanted, n * sizeof *wanted);
