@@ -2,6 +2,7 @@
 """Arrays between a host with NumPy 2 and torch and extensions with other sets of packages."""
 
 import gc
+import importlib.metadata
 import os
 import random
 import signal
@@ -239,7 +240,7 @@ class Arrays(HostTest):
 
         _, ext = self.load_one("numpy==1.26.4", share_torch=True)
         self.assertEqual(
-            {"numpy": "1.26.4", "torch": torch.__version__},
+            {"numpy": "1.26.4", "torch": importlib.metadata.version("torch")},
             ext.versions(),
         )
         self.assertEqual(os.path.realpath(torch.__file__), ext.where())
