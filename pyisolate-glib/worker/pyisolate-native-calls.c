@@ -29,31 +29,10 @@ typedef struct {
   GPtrArray *memories;
 } Luggage;
 
-/* Of descriptors, which hardly any frame has; empty. Who encodes one may encode another meanwhile. */
-static GArray *spare_array;
-
-static GArray *
-take_array (void)
-{
-  GArray *array = g_steal_pointer (&spare_array);
-
-  return array != NULL ? array : g_array_new (FALSE, FALSE, sizeof (int));
-}
-
-static void
-give_array_back (GArray *array)
-{
-  g_array_set_size (array, 0);
-  if (spare_array == NULL)
-    spare_array = array;
-  else
-    g_array_unref (array);
-}
-
 static PyIsolateParcel
 luggage_open (Luggage *self)
 {
-  *self = (Luggage) { take_array (), NULL };
+  *self = (Luggage) { _pyisolate_codec_take_fds (), NULL };
 
   return (PyIsolateParcel) {
     .fds = self->fds,
@@ -73,7 +52,7 @@ take_body (PyIsolateFrame *frame,
 
   if (body == NULL)
     {
-      give_array_back (luggage->fds);
+      _pyisolate_codec_give_fds_back (luggage->fds);
       g_clear_pointer (&luggage->memories, g_ptr_array_unref);
       return FALSE;
     }
@@ -84,7 +63,7 @@ take_body (PyIsolateFrame *frame,
   if (n_fds > 0)
     _pyisolate_frame_take_fds (frame, (int *) (void *) g_array_free (luggage->fds, FALSE), n_fds);
   else
-    give_array_back (luggage->fds);
+    _pyisolate_codec_give_fds_back (luggage->fds);
 
   if (n_fds > PYISOLATE_MAX_FDS)
     {

@@ -163,27 +163,6 @@ get_parent (void)
   return parent;
 }
 
-/* Of the descriptors of a call, which hardly any has; empty. What encodes one may make another. */
-static GArray *spare_array;
-
-static GArray *
-take_array (void)
-{
-  GArray *array = g_steal_pointer (&spare_array);
-
-  return array != NULL ? array : g_array_new (FALSE, FALSE, sizeof (int));
-}
-
-static void
-give_array_back (GArray *array)
-{
-  g_array_set_size (array, 0);
-  if (spare_array == NULL)
-    spare_array = array;
-  else
-    g_array_unref (array);
-}
-
 static void
 close_fds (GArray *fds)
 {
@@ -258,7 +237,7 @@ _pyisolate_host_method_send (Method               *self,
                              PyObject             *args,
                              PyObject             *kwargs)
 {
-  GArray *fds = take_array ();
+  GArray *fds = _pyisolate_codec_take_fds ();
   g_autoptr (GPtrArray) memories = NULL;
   g_autoptr (GError) refusal = NULL;
   PyIsolateParcel parcel = {
@@ -292,7 +271,7 @@ _pyisolate_host_method_send (Method               *self,
     close_fds (fds);
   g_free (request.fds);
   g_clear_pointer (&request.memories, g_ptr_array_unref);
-  give_array_back (fds);
+  _pyisolate_codec_give_fds_back (fds);
 
   return id;
 }

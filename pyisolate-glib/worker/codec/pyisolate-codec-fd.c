@@ -175,3 +175,24 @@ _pyisolate_codec_fd_init (PyObject *module)
   return fd_type != NULL
          && PyObject_SetAttrString (module, "FileDescriptor", (PyObject *) fd_type) == 0;
 }
+
+/* Empty. With the GIL. */
+static GArray *spare_array;
+
+GArray *
+_pyisolate_codec_take_fds (void)
+{
+  GArray *array = g_steal_pointer (&spare_array);
+
+  return array != NULL ? array : g_array_new (FALSE, FALSE, sizeof (int));
+}
+
+void
+_pyisolate_codec_give_fds_back (GArray *array)
+{
+  g_array_set_size (array, 0);
+  if (spare_array == NULL)
+    spare_array = array;
+  else
+    g_array_unref (array);
+}

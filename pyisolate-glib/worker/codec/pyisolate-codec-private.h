@@ -70,4 +70,9 @@ int       _pyisolate_codec_decode_call  (const guint8  *data,
                                          PyObject     **args,
                                          PyObject     **kwargs);
 
+/* An empty array for the descriptors of a frame, which hardly any has. Who encodes one may encode another meanwhile. */
+GArray *_pyisolate_codec_take_fds      (void);
+/* Those in it are somebody else's by now. */
+void    _pyisolate_codec_give_fds_back (GArray *array);
+
 G_END_DECLS
