@@ -284,24 +284,10 @@ test_refused (void)
   g_assert_cmpuint (test_util_count_fds (), ==, n_fds);
 }
 
-static guint
-count_theirs (int pid)
-{
-  g_autofree char *path = g_strdup_printf ("/proc/%d/maps", pid);
-  g_autofree char *maps = NULL;
-  guint n = 0;
-
-  g_assert_true (g_file_get_contents (path, &maps, NULL, NULL));
-  for (const char *at = strstr (maps, "/memfd:theirs"); at != NULL; at = strstr (at + 1, "/memfd:theirs"))
-    n++;
-
-  return n;
-}
-
 static gboolean
 has_no_theirs (gpointer data)
 {
-  return count_theirs (GPOINTER_TO_INT (data)) == 0;
+  return test_util_count_mappings (GPOINTER_TO_INT (data), "theirs") == 0;
 }
 
 static gboolean

@@ -336,23 +336,10 @@ test_stopped (void)
   host_assert_value (pyisolate_call_result_get_value (outcome), "int64 33");
 }
 
-static guint
-count_mappings (void)
-{
-  g_autofree char *maps = NULL;
-  guint n = 0;
-
-  g_assert_true (g_file_get_contents ("/proc/self/maps", &maps, NULL, NULL));
-  for (const char *at = strstr (maps, "/memfd:pyisolate"); at != NULL; at = strstr (at + 1, "/memfd:pyisolate"))
-    n++;
-
-  return n;
-}
-
 static gboolean
 has_no_mappings (gpointer data)
 {
-  return count_mappings () == 0;
+  return test_util_count_mappings (getpid (), "pyisolate") == 0;
 }
 
 static gboolean
@@ -408,16 +395,7 @@ test_kill (void)
 static gsize
 count_shared (PyIsolateExtension *extension)
 {
-  g_autofree char *path = g_strdup_printf ("/proc/%d/maps",
-                                           pyisolate_extension_get_pid (extension));
-  g_autofree char *maps = NULL;
-  gsize n = 0;
-
-  g_assert_true (g_file_get_contents (path, &maps, NULL, NULL));
-  for (const char *at = strstr (maps, "/memfd:pyisolate"); at != NULL; at = strstr (at + 1, "/memfd:pyisolate"))
-    n++;
-
-  return n;
+  return test_util_count_mappings (pyisolate_extension_get_pid (extension), "pyisolate");
 }
 
 /* Thousands of different tensors leave both processes as they were. */
@@ -439,10 +417,10 @@ test_many (void)
         n_fds = test_util_count_fds ();
     }
 
-  g_test_message ("%u mappings here, %" G_GSIZE_FORMAT " there", count_mappings (),
+  g_test_message ("%u mappings here, %" G_GSIZE_FORMAT " there", test_util_count_mappings (getpid (), "pyisolate"),
                   count_shared (extension));
   g_assert_cmpuint (test_util_count_fds (), <=, n_fds + 40); /* the pool has classes of its own for what grew */
-  g_assert_cmpuint (count_mappings (), <, 80);
+  g_assert_cmpuint (test_util_count_mappings (getpid (), "pyisolate"), <, 80);
   g_assert_cmpuint (count_shared (extension), <, 160);
 }
 

@@ -79,6 +79,22 @@ test_util_count_fds (void)
   return n - 1;
 }
 
+guint
+test_util_count_mappings (int         pid,
+                          const char *name)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%d/maps", pid);
+  g_autofree char *what = g_strconcat ("/memfd:", name, NULL);
+  g_autofree char *maps = NULL;
+  guint n = 0;
+
+  g_assert_true (g_file_get_contents (path, &maps, NULL, NULL));
+  for (const char *at = strstr (maps, what); at != NULL; at = strstr (at + 1, what))
+    n++;
+
+  return n;
+}
+
 char *
 test_util_describe_fds (void)
 {

@@ -51,6 +51,9 @@ gboolean test_util_is_set              (gpointer pointer_location);
 
 /* Counts the open descriptors of this process, the one used for counting not included. */
 guint    test_util_count_fds           (void);
+/* Counts the mappings, in the process @pid, of memfds whose names begin so. */
+guint    test_util_count_mappings      (int         pid,
+                                        const char *name);
 /* Names them, for messages: "5 -> socket:[123]", a line each. */
 char    *test_util_describe_fds        (void);
 /* Fails if this process has a child, a zombie included, and keeps it: reaping is done by other
