@@ -224,14 +224,17 @@ launcher_tree_init (bool scan_proc)
   use_children_files = !scan_proc && access (path, R_OK) == 0;
 }
 
-/* One pass. Returns how many it found; zombies that nobody reaped yet count. */
+/* One pass. Returns how many it found; zombies that nobody reaped yet count. @reap does so before each look: a tree that dies and
+ * forks all the time would use up all pids during the looks of one pass, which take the longer the more zombies there are. */
 size_t
-launcher_tree_kill (void)
+launcher_tree_kill (void (*reap) (void *data),
+                    void  *data)
 {
   struct list found = { 0 };
   struct list before = { 0 };
   size_t n_found;
 
+  reap (data);
   collect_descendants (&found);
   for (int round = 0; round < MAX_STOP_ROUNDS && !lists_are_equal (&found, &before); round++)
     {
@@ -241,6 +244,7 @@ launcher_tree_kill (void)
         signal_entry (&found.entries[i], SIGSTOP);
       before = found;
       found = swap;
+      reap (data);
       collect_descendants (&found);
     }
   for (size_t i = 0; i < found.n_entries; i++)

@@ -218,11 +218,17 @@ on_control (struct launcher *self)
     kill (self->child, number);
 }
 
+static void
+reap_meanwhile (void *data)
+{
+  reap (data);
+}
+
 /* Returns false when it is done. */
 static bool
 end_tree (struct launcher *self)
 {
-  size_t n_left = launcher_tree_kill ();
+  size_t n_left = launcher_tree_kill (reap_meanwhile, self);
   long long now;
 
   if (!reap (self))

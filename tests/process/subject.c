@@ -15,9 +15,11 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LIFETIME_S 60
+#define COMET_LIFETIME_S 6
 
 static void
 say (const char *line)
@@ -80,12 +82,23 @@ be_subreaper (void)
   wait_for_signals ();
 }
 
+static long
+now_s (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_MONOTONIC, &now);
+  return now.tv_sec;
+}
+
 /* Is never the same process for long: the pid that was looked at is gone when it is signalled. */
 static void
 be_comet (void)
 {
-  /* Slow enough not to fill the machine with zombies if nobody reaps them, and few. */
-  for (int i = 0; i < 2000; i++)
+  long end = now_s () + COMET_LIFETIME_S;
+
+  /* Slow enough not to fill the machine with zombies if nobody reaps them, few, and over where each takes long. */
+  for (int i = 0; i < 2000 && now_s () < end; i++)
     {
       if (fork () > 0)
         _exit (0);
