@@ -29,8 +29,8 @@ new_call_frame (const char           *target,
     }
   if (n_chain > 0)
     _pyisolate_frame_set_chain (frame, chain, n_chain);
-  frame->target = g_strdup (target != NULL ? target : "");
-  frame->name = g_strdup (method);
+  _pyisolate_frame_set_target (frame, target != NULL ? target : "");
+  _pyisolate_frame_set_name (frame, method);
 
   return g_steal_pointer (&frame);
 }

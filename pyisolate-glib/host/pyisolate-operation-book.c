@@ -67,6 +67,7 @@ _pyisolate_operation_enter (PyIsolateOperation *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
 
+  self->entered = TRUE;
   _pyisolate_id_table_insert (&all, self->id, self);
 }
 
@@ -75,7 +76,9 @@ _pyisolate_operation_leave (PyIsolateOperation *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&all_mutex);
 
-  _pyisolate_id_table_steal (&all, self->id);
+  if (self->entered)
+    _pyisolate_id_table_steal (&all, self->id);
+  self->entered = FALSE;
 }
 
 PyIsolateMailbox *

@@ -19,7 +19,7 @@ struct _PyIsolateOperation {
   PyIsolateEndpoint *endpoint;
   PyIsolateCall *call; /* guarded by the lock of the book; of a plain one NULL until it is asked for; NULL when it is over */
   gboolean over;       /* in the mailbox: who waited has been told */
-  char *method;        /* of a plain one or a request; else NULL, like the next three */
+  const char *method;  /* of a plain one or a request, behind this struct; else NULL, like the next three */
   GVariant *args;
   GVariant *kwargs;
   GBytes *body;        /* of a request */
@@ -29,6 +29,8 @@ struct _PyIsolateOperation {
   gulong cancelled_id;
   GSource *deadline;
   guint64 id;
+  gboolean entered; /* it is in the book; guarded by its lock */
+  PyIsolatePending pending; /* in the endpoint */
   GMutex mutex; /* held until the call is sent: the mailbox may be another thread's */
   int n_parts;  /* atomic: progress and events in the mailbox */
 

@@ -29,14 +29,14 @@ _pyisolate_operation_unref (gpointer data)
   if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
 
-  _pyisolate_operation_leave (self); /* also where nobody was left to finish it in */
+  if (self->entered)
+    _pyisolate_operation_leave (self); /* nobody was left to finish it in */
   if (self->thread == g_thread_self ())
     g_clear_pointer (&self->extension, _pyisolate_extension_release_here);
   else
     g_clear_pointer (&self->extension, _pyisolate_extension_release);
   g_clear_object (&self->endpoint);
   g_clear_object (&self->call);
-  g_clear_pointer (&self->method, g_free);
   g_clear_pointer (&self->args, g_variant_unref);
   g_clear_pointer (&self->kwargs, g_variant_unref);
   g_clear_pointer (&self->body, g_bytes_unref);
@@ -166,8 +166,8 @@ send_frame (PyIsolateOperation  *self,
   if (*frame->target == '\0') /* what the library itself asks must be heard also while Python is busy */
     lane = _pyisolate_mailbox_ref_lane (self->mailbox, self->endpoint);
 
-  return _pyisolate_endpoint_call (self->endpoint, lane, frame, on_reply, _pyisolate_operation_ref (self),
-                                   _pyisolate_operation_unref, error);
+  return _pyisolate_endpoint_call_by (self->endpoint, lane, frame, &self->pending, on_reply,
+                                      _pyisolate_operation_ref (self), _pyisolate_operation_unref, error);
 }
 
 static void
@@ -201,17 +201,22 @@ send_call (PyIsolateOperation *self,
                                                 _pyisolate_operation_unref);
 }
 
+/* @method: (nullable): a copy lies behind it */
 static PyIsolateOperation *
-operation_new (PyIsolateExtension *extension,
+operation_new (const char         *method,
+               PyIsolateExtension *extension,
                PyIsolateEndpoint  *endpoint,
                PyIsolateMailbox   *mailbox,
                PyIsolateJobKind    job_kind,
                GCancellable       *cancellable,
                gpointer            user_data)
 {
-  PyIsolateOperation *self = _pyisolate_new0 (PyIsolateOperation);
+  gsize size = method != NULL ? strlen (method) + 1 : 0;
+  PyIsolateOperation *self = _pyisolate_alloc0 (sizeof *self + size);
 
   self->ref_count = 1;
+  if (method != NULL)
+    self->method = memcpy (self + 1, method, size);
   self->thread = g_thread_self ();
   self->extension = _pyisolate_extension_hold (extension);
   self->endpoint = g_object_ref (endpoint);
@@ -251,7 +256,7 @@ _pyisolate_operation_start (PyIsolateExtension     *extension,
                             PyIsolateOperationFunc  func,
                             gpointer                user_data)
 {
-  PyIsolateOperation *self = operation_new (extension, endpoint, mailbox, job_kind, cancellable, user_data);
+  PyIsolateOperation *self = operation_new (NULL, extension, endpoint, mailbox, job_kind, cancellable, user_data);
 
   self->call = g_object_ref (call);
   self->func = func;
@@ -275,9 +280,8 @@ _pyisolate_operation_start_plain (PyIsolateExtension *extension,
                                   PyIsolateValueFunc  func,
                                   gpointer            user_data)
 {
-  PyIsolateOperation *self = operation_new (extension, endpoint, mailbox, job_kind, cancellable, user_data);
+  PyIsolateOperation *self = operation_new (method, extension, endpoint, mailbox, job_kind, cancellable, user_data);
 
-  self->method = g_strdup (method);
   self->args = args != NULL ? g_variant_ref_sink (args) : NULL;
   self->kwargs = kwargs != NULL ? g_variant_ref_sink (kwargs) : NULL;
   self->value_func = func;
@@ -295,11 +299,11 @@ _pyisolate_operation_start_request (PyIsolateExtension   *extension,
                                     GDestroyNotify        destroy,
                                     GError              **error)
 {
-  PyIsolateOperation *self = operation_new (extension, endpoint, mailbox, PYISOLATE_JOB_NOTIFICATION, NULL, user_data);
+  PyIsolateOperation *self = operation_new (request->method, extension, endpoint, mailbox, PYISOLATE_JOB_NOTIFICATION, NULL,
+                                            user_data);
   PyIsolateFrame *frame;
   guint64 id = 0;
 
-  self->method = g_strdup (request->method);
   self->body = g_bytes_ref (request->body);
   self->wants_progress = request->wants_progress;
   self->answer_func = func;

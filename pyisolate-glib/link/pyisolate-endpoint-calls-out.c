@@ -4,27 +4,32 @@
 
 #include "pyisolate-endpoint-struct-private.h"
 
-#include "pyisolate-alloc-private.h"
+typedef PyIsolatePending Pending;
 
-typedef struct {
-  gatomicrefcount ref_count;
-  PyIsolateTransport *transport; /* by which it went; only to be compared, or while its lane is in the book */
-  PyIsolateReplyFunc func; /* NULL: cancelled */
-  gpointer user_data;
-  GDestroyNotify destroy;
-} Pending;
-
+/* One that is the caller's may go with the data. */
 static void
 pending_unref (gpointer data)
 {
   Pending *pending = data;
+  gboolean is_own;
 
   if (!g_atomic_ref_count_dec (&pending->ref_count))
     return;
 
+  is_own = pending->is_own;
   if (pending->destroy != NULL)
     pending->destroy (pending->user_data);
-  g_free (pending);
+  if (is_own)
+    g_free (pending);
+}
+
+static Pending *
+pending_new (void)
+{
+  Pending *pending = g_new0 (Pending, 1);
+
+  pending->is_own = TRUE;
+  return pending;
 }
 
 static Pending *
@@ -78,9 +83,26 @@ _pyisolate_endpoint_call (PyIsolateEndpoint   *self,
                           GDestroyNotify       destroy,
                           GError             **error)
 {
+  return _pyisolate_endpoint_call_by (self, lane, frame_to_take, pending_new (), func, user_data, destroy, error);
+}
+
+/*< private >
+ * @pending: zeros, which last until @destroy is called
+ *
+ * Does the same, with memory of the caller's.
+ */
+gboolean
+_pyisolate_endpoint_call_by (PyIsolateEndpoint   *self,
+                             PyIsolateLane       *lane,
+                             PyIsolateFrame      *frame_to_take,
+                             PyIsolatePending    *pending,
+                             PyIsolateReplyFunc   func,
+                             gpointer             user_data,
+                             GDestroyNotify       destroy,
+                             GError             **error)
+{
   g_autoptr (PyIsolateFrame) frame = frame_to_take;
   g_autoptr (GError) send_error = NULL;
-  Pending *pending = _pyisolate_new0 (Pending);
   guint64 id = frame->id;
 
   g_atomic_ref_count_init (&pending->ref_count);
@@ -136,7 +158,7 @@ _pyisolate_endpoint_cancel (PyIsolateEndpoint *self,
     withdrawn = withdraw (self, pending, id);
   if (pending != NULL && !withdrawn)
     {
-      Pending *forgotten = g_new0 (Pending, 1);
+      Pending *forgotten = pending_new ();
 
       g_atomic_ref_count_init (&forgotten->ref_count);
       forgotten->transport = pending->transport;

@@ -39,6 +39,16 @@ typedef void (*PyIsolateReplyFunc) (PyIsolateFrame *frame /* transfer full, null
                                     const GError   *error,
                                     gpointer        user_data);
 
+/* A call that waits, of pyisolate-endpoint-calls-out.c; zeros at first. */
+typedef struct {
+  gatomicrefcount ref_count;
+  gboolean is_own; /* the endpoint's */
+  PyIsolateTransport *transport; /* by which it went; only to be compared, or while its lane is in the book */
+  PyIsolateReplyFunc func; /* NULL: cancelled */
+  gpointer user_data;
+  GDestroyNotify destroy;
+} PyIsolatePending;
+
 PyIsolateEndpoint *_pyisolate_endpoint_new     (PyIsolateTransport             *transport,
                                                 guint32                         peer_link);
 /* Of its transport, or NULL. */
@@ -62,6 +72,14 @@ guint64            _pyisolate_endpoint_new_id  (void);
 gboolean           _pyisolate_endpoint_call    (PyIsolateEndpoint              *self,
                                                 PyIsolateLane                  *lane,
                                                 PyIsolateFrame                 *frame /* transfer full */,
+                                                PyIsolateReplyFunc              func,
+                                                gpointer                        user_data,
+                                                GDestroyNotify                  destroy,
+                                                GError                        **error);
+gboolean           _pyisolate_endpoint_call_by (PyIsolateEndpoint              *self,
+                                                PyIsolateLane                  *lane,
+                                                PyIsolateFrame                 *frame /* transfer full */,
+                                                PyIsolatePending               *pending,
                                                 PyIsolateReplyFunc              func,
                                                 gpointer                        user_data,
                                                 GDestroyNotify                  destroy,

@@ -64,6 +64,10 @@ typedef struct {
 #define PYISOLATE_CALL_ID_LINK(id) ((guint32) ((id) >> 32))
 #define PYISOLATE_MAX_CHAIN 256
 
+/* A frame has room of its own for so much. */
+#define PYISOLATE_FRAME_SHORT_CHAIN 2
+#define PYISOLATE_FRAME_SHORT_TEXT 48
+
 /* The kernel takes no more with one message (SCM_MAX_FD). */
 #define PYISOLATE_MAX_FDS 253
 
@@ -80,7 +84,7 @@ void             _pyisolate_budget_unref (PyIsolateBudget *self);
 typedef struct {
   PyIsolateFrameKind kind;
   guint64 id;
-  guint64 *chain; /* owned */
+  guint64 *chain; /* owned, as the next three; or in the room below */
   guint n_chain;
   char *target;
   char *name;
@@ -100,6 +104,13 @@ typedef struct {
                       gsize    size);
   GObject *sender; /* owned */
   gsize taken_size;
+
+  GList link; /* of the queue that it is in */
+
+  /* What most frames need no memory of their own for. The last: only what is used of it is written. */
+  guint n_text;
+  guint64 chain_room[PYISOLATE_FRAME_SHORT_CHAIN];
+  char text_room[PYISOLATE_FRAME_SHORT_TEXT];
 } PyIsolateFrame;
 
 PyIsolateFrame *_pyisolate_frame_new        (PyIsolateFrameKind  kind,
@@ -111,6 +122,11 @@ GError         *_pyisolate_frame_to_error   (PyIsolateFrame     *frame,
 void            _pyisolate_frame_set_chain  (PyIsolateFrame     *frame,
                                              const guint64      *chain,
                                              guint               n_chain);
+/* Once each, with a copy. */
+void            _pyisolate_frame_set_target  (PyIsolateFrame    *frame,
+                                             const char         *target);
+void            _pyisolate_frame_set_name    (PyIsolateFrame    *frame,
+                                             const char         *name);
 void            _pyisolate_frame_take_fds   (PyIsolateFrame     *frame,
                                              int                *fds,
                                              guint               n_fds);

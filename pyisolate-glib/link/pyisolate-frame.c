@@ -3,10 +3,10 @@
 
 #include "pyisolate-frame-private.h"
 
-#include "pyisolate-alloc-private.h"
 #include "pyisolate-error-private.h"
 #include "pyisolate-remote-exception-private.h"
 
+#include <string.h>
 #include <unistd.h>
 
 PyIsolateBudget *
@@ -38,10 +38,12 @@ PyIsolateFrame *
 _pyisolate_frame_new (PyIsolateFrameKind kind,
                       guint64            id)
 {
-  PyIsolateFrame *frame = _pyisolate_new0 (PyIsolateFrame);
+  PyIsolateFrame *frame = g_malloc (sizeof *frame);
 
+  memset (frame, 0, G_STRUCT_OFFSET (PyIsolateFrame, chain_room));
   frame->kind = kind;
   frame->id = id;
+  frame->link.data = frame;
 
   return frame;
 }
@@ -55,6 +57,14 @@ _pyisolate_frame_taken (PyIsolateFrame *frame)
     frame->taken_func (sender, frame->taken_size);
 }
 
+static inline void
+free_text (PyIsolateFrame *frame,
+           char           *text)
+{
+  if (text < frame->text_room || text >= frame->text_room + sizeof frame->text_room)
+    g_free (text);
+}
+
 void
 _pyisolate_frame_free (PyIsolateFrame *frame)
 {
@@ -65,10 +75,11 @@ _pyisolate_frame_free (PyIsolateFrame *frame)
         close (frame->fds[i]);
     }
   g_free (frame->fds);
-  g_free (frame->chain);
-  g_free (frame->target);
-  g_free (frame->name);
-  g_free (frame->message);
+  if (frame->chain != frame->chain_room)
+    g_free (frame->chain);
+  free_text (frame, frame->target);
+  free_text (frame, frame->name);
+  free_text (frame, frame->message);
   g_clear_pointer (&frame->body, g_bytes_unref);
   g_clear_pointer (&frame->memories, g_ptr_array_unref);
   g_free (frame->records);
@@ -98,9 +109,46 @@ _pyisolate_frame_set_chain (PyIsolateFrame *frame,
                             const guint64  *chain,
                             guint           n_chain)
 {
-  g_free (frame->chain);
-  frame->chain = g_memdup2 (chain, n_chain * sizeof (guint64));
+  gsize size = n_chain * sizeof (guint64);
+
+  if (frame->chain != frame->chain_room)
+    g_free (frame->chain);
+  frame->chain = size <= sizeof frame->chain_room ? frame->chain_room : g_malloc (size);
+  if (size > 0)
+    memcpy (frame->chain, chain, size);
   frame->n_chain = n_chain;
+}
+
+/* NULL for NULL. */
+static char *
+copy_text (PyIsolateFrame *frame,
+           const char     *text)
+{
+  gsize size = text != NULL ? strlen (text) + 1 : 0;
+  char *copy;
+
+  if (size > sizeof frame->text_room - frame->n_text)
+    return g_strdup (text);
+  if (size == 0)
+    return NULL;
+
+  copy = memcpy (frame->text_room + frame->n_text, text, size);
+  frame->n_text += size;
+  return copy;
+}
+
+void
+_pyisolate_frame_set_target (PyIsolateFrame *frame,
+                             const char     *target)
+{
+  frame->target = copy_text (frame, target);
+}
+
+void
+_pyisolate_frame_set_name (PyIsolateFrame *frame,
+                           const char     *name)
+{
+  frame->name = copy_text (frame, name);
 }
 
 /*< private >

@@ -174,8 +174,8 @@ copy_view (const PyIsolateFrameView *view,
   _pyisolate_frame_set_chain (frame, view->chain, view->n_chain);
   frame->records = g_memdup2 (view->records, view->n_records * sizeof *view->records);
   frame->n_records = view->n_records;
-  frame->target = g_strdup (view->target);
-  frame->name = g_strdup (view->name);
+  _pyisolate_frame_set_target (frame, view->target);
+  _pyisolate_frame_set_name (frame, view->name);
   frame->message = g_strdup (view->message);
   frame->body = g_bytes_new (view->body, view->body_size);
   frame->fds = g_new (int, view->n_fds);

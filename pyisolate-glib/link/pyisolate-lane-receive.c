@@ -407,8 +407,8 @@ _pyisolate_lane_steal_frame (PyIsolateLane *self)
   if (view->n_records > 0)
     frame->records = g_memdup2 (view->records, view->n_records * sizeof *view->records);
   frame->n_records = view->n_records;
-  frame->target = g_strdup (view->target);
-  frame->name = g_strdup (view->name);
+  _pyisolate_frame_set_target (frame, view->target);
+  _pyisolate_frame_set_name (frame, view->name);
   frame->message = g_strdup (view->message);
   if (view->kind != PYISOLATE_FRAME_CANCEL && view->kind != PYISOLATE_FRAME_MEMORY)
     frame->body = steal_body (self); /* the last: it may take the memory of all the others with it */

@@ -78,6 +78,8 @@ static gboolean
 set_chain (PyIsolateFrame *frame,
            PyIsolateFrame *parent)
 {
+  guint64 chain[PYISOLATE_MAX_CHAIN];
+
   if (parent == NULL)
     return TRUE;
 
@@ -88,11 +90,10 @@ set_chain (PyIsolateFrame *frame,
       return FALSE;
     }
 
-  frame->chain = g_renew (guint64, NULL, parent->n_chain + 1);
   if (parent->n_chain > 0)
-    memcpy (frame->chain, parent->chain, parent->n_chain * sizeof (guint64));
-  frame->chain[parent->n_chain] = parent->id;
-  frame->n_chain = parent->n_chain + 1;
+    memcpy (chain, parent->chain, parent->n_chain * sizeof (guint64));
+  chain[parent->n_chain] = parent->id;
+  _pyisolate_frame_set_chain (frame, chain, parent->n_chain + 1);
 
   return TRUE;
 }
@@ -113,8 +114,8 @@ _pyisolate_native_new_call_frame (PyIsolateFrame *parent,
   if (!set_chain (frame, parent))
     return NULL;
 
-  frame->target = g_strdup (target);
-  frame->name = g_strdup (name);
+  _pyisolate_frame_set_target (frame, target);
+  _pyisolate_frame_set_name (frame, name);
 
   return g_steal_pointer (&frame);
 }

@@ -362,7 +362,7 @@ _pyisolate_out_call_end (guint64 id)
         {
           give_back_calls_locked (out->inbox);
           /* The wait may have read the wake-up that was for the main inbox. */
-          if (out->runner == runtime->main_runner && _pyisolate_inbox_has_frames_locked (main_inbox))
+          if (out->runner == runtime->main_runner && _pyisolate_inbox_has_frames (main_inbox))
             _pyisolate_inbox_wake_locked (main_inbox);
         }
     }

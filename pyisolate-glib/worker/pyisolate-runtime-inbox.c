@@ -16,13 +16,41 @@ typedef struct {
 /* Those of lanes that are gone are not kept longer than there is room for. */
 #define MAX_EMPTY_QUEUES 8
 
+/* Frames are in a queue by a link of their own. */
+static void
+free_frames (GQueue *queue)
+{
+  GList *link;
+
+  while ((link = g_queue_pop_head_link (queue)) != NULL)
+    _pyisolate_frame_free (link->data);
+}
+
 static void
 free_call_queue (gpointer data)
 {
   CallQueue *queue = data;
 
-  g_queue_clear_full (&queue->frames, (GDestroyNotify) _pyisolate_frame_free);
+  free_frames (&queue->frames);
   g_free (queue);
+}
+
+static void
+add_locked (PyIsolateInbox *inbox,
+            GQueue         *queue,
+            PyIsolateFrame *frame)
+{
+  g_queue_push_tail_link (queue, &frame->link);
+  g_atomic_int_set (&inbox->n_frames, inbox->n_frames + 1);
+}
+
+static void
+remove_locked (PyIsolateInbox *inbox,
+               GQueue         *queue,
+               PyIsolateFrame *frame)
+{
+  g_queue_unlink (queue, &frame->link);
+  g_atomic_int_set (&inbox->n_frames, inbox->n_frames - 1);
 }
 
 static PyIsolateInbox *
@@ -105,7 +133,7 @@ _pyisolate_inbox_unref (PyIsolateInbox *inbox)
       g_mutex_unlock (&_pyisolate_runtime.mutex);
     }
 
-  g_queue_clear_full (&inbox->frames, (GDestroyNotify) _pyisolate_frame_free);
+  free_frames (&inbox->frames);
   g_ptr_array_unref (inbox->calls);
   g_cond_clear (&inbox->arrived);
   if (inbox->wait_fd >= 0 && inbox->owns_fds)
@@ -146,7 +174,7 @@ _pyisolate_inbox_push_locked (PyIsolateInbox *inbox,
                               PyIsolateFrame *frame,
                               PyIsolateInbox *awake)
 {
-  g_queue_push_tail (&inbox->frames, frame);
+  add_locked (inbox, &inbox->frames, frame);
   wake_unless_awake_locked (inbox, awake);
 }
 
@@ -181,7 +209,7 @@ _pyisolate_inbox_push_call_locked (PyIsolateInbox *inbox,
                                    PyIsolateLane  *lane,
                                    PyIsolateInbox *awake)
 {
-  g_queue_push_tail (&get_call_queue_locked (inbox, lane)->frames, frame);
+  add_locked (inbox, &get_call_queue_locked (inbox, lane)->frames, frame);
   wake_unless_awake_locked (inbox, awake);
 }
 
@@ -193,11 +221,12 @@ pop_call_locked (PyIsolateInbox *inbox)
     {
       guint at = (inbox->next_calls + i) % inbox->calls->len;
       CallQueue *queue = g_ptr_array_index (inbox->calls, at);
-      PyIsolateFrame *frame = g_queue_pop_head (&queue->frames);
+      PyIsolateFrame *frame = g_queue_peek_head (&queue->frames);
 
       if (frame == NULL)
         continue;
 
+      remove_locked (inbox, &queue->frames, frame);
       inbox->next_calls = at + 1;
       if (inbox->calls->len > MAX_EMPTY_QUEUES && g_queue_is_empty (&queue->frames))
         g_ptr_array_remove_index_fast (inbox->calls, at);
@@ -221,7 +250,7 @@ _pyisolate_inbox_drop_call_locked (PyIsolateInbox *inbox,
 
           if (frame->id == id)
             {
-              g_queue_delete_link (&queue->frames, l);
+              remove_locked (inbox, &queue->frames, frame);
               _pyisolate_frame_free (frame);
               return;
             }
@@ -229,29 +258,15 @@ _pyisolate_inbox_drop_call_locked (PyIsolateInbox *inbox,
     }
 }
 
-gboolean
-_pyisolate_inbox_has_frames_locked (PyIsolateInbox *inbox)
-{
-  if (!g_queue_is_empty (&inbox->frames))
-    return TRUE;
-
-  for (guint i = 0; i < inbox->calls->len; i++)
-    {
-      CallQueue *queue = g_ptr_array_index (inbox->calls, i);
-
-      if (!g_queue_is_empty (&queue->frames))
-        return TRUE;
-    }
-
-  return FALSE;
-}
-
 /* Before what waits there: a cancellation is not to wait for calls. Its own call has left the inbox. */
 void
 _pyisolate_inbox_push_cancel_locked (PyIsolateInbox *inbox,
                                      guint64         id)
 {
-  g_queue_push_head (&inbox->frames, _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, id));
+  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, id);
+
+  g_queue_push_head_link (&inbox->frames, &frame->link);
+  g_atomic_int_set (&inbox->n_frames, inbox->n_frames + 1);
   _pyisolate_inbox_wake_locked (inbox);
 }
 
@@ -275,7 +290,7 @@ pop_locked (PyIsolateInbox *inbox,
       frame = l->data;
       if (reply_id == 0 || !is_reply (frame) || frame->id == reply_id)
         {
-          g_queue_delete_link (&inbox->frames, l);
+          remove_locked (inbox, &inbox->frames, frame);
           return frame;
         }
     }
@@ -297,29 +312,27 @@ _pyisolate_inbox_pop_locked (PyIsolateInbox *inbox)
   return pop_locked (inbox, 0);
 }
 
+/* Of what another thread puts in meanwhile the inbox's descriptor tells, too. */
+gboolean
+_pyisolate_inbox_has_frames (PyIsolateInbox *inbox)
+{
+  return g_atomic_int_get (&inbox->n_frames) > 0;
+}
+
 /* What is there now, or NULL. */
 PyIsolateFrame *
 _pyisolate_inbox_pop (PyIsolateInbox *inbox)
 {
   PyIsolateFrame *frame;
 
+  if (!_pyisolate_inbox_has_frames (inbox))
+    return NULL;
+
   g_mutex_lock (&_pyisolate_runtime.mutex);
   frame = pop_locked (inbox, 0);
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 
   return frame;
-}
-
-gboolean
-_pyisolate_inbox_has_frames (PyIsolateInbox *inbox)
-{
-  gboolean has_frames;
-
-  g_mutex_lock (&_pyisolate_runtime.mutex);
-  has_frames = _pyisolate_inbox_has_frames_locked (inbox);
-  g_mutex_unlock (&_pyisolate_runtime.mutex);
-
-  return has_frames;
 }
 
 static PyIsolateTake

@@ -33,6 +33,7 @@ typedef struct {
   gatomicrefcount ref_count;
   GQueue frames;    /* but calls of methods, in the order in which they came */
   GPtrArray *calls; /* of queues, one for each lane */
+  guint n_frames;   /* atomic: how many there are in all of these */
   guint next_calls; /* whose turn it is */
   GCond arrived;
   /* fixed: an eventfd, or -1: then `arrived` is used */
@@ -182,7 +183,6 @@ void             _pyisolate_inbox_push_call_locked (PyIsolateInbox *inbox,
 void             _pyisolate_inbox_drop_call_locked (PyIsolateInbox *inbox,
                                                  guint64          id);
 PyIsolateFrame  *_pyisolate_inbox_pop_locked    (PyIsolateInbox  *inbox);
-gboolean         _pyisolate_inbox_has_frames_locked (PyIsolateInbox *inbox);
 void             _pyisolate_inbox_push_cancel_locked (PyIsolateInbox *inbox,
                                                  guint64          id);
 PyIsolateFrame  *_pyisolate_inbox_pop           (PyIsolateInbox  *inbox);

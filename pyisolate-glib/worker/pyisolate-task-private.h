@@ -51,9 +51,7 @@ PyObject       *_pyisolate_tasks_get_waker  (PyIsolateTasks *self,
  * asyncio keeps it elsewhere, or none has run. */
 PyObject       *_pyisolate_get_running      (void);
 
-/* pyisolate-task-set.c: between the last two, a task that is made gets into asyncio's set of them by a shorter way. */
+/* pyisolate-task-set.c: from now on tasks get into asyncio's set of them by a shorter way. */
 void            _pyisolate_task_set_prepare (void);
-void            _pyisolate_task_set_begin   (void);
-void            _pyisolate_task_set_end     (void);
 
 G_END_DECLS

@@ -2,7 +2,7 @@
 /* How a task gets into asyncio's set of all tasks, before Python 3.12, where one whose first step ends it does not get into it.
  *
  * That is a weakref.WeakSet. Its add(), and what takes a task out that is gone, are Python's: more than half of what a task
- * costs. While a task of ours is made, the functions here stand for them. They do the same to the same containers. */
+ * costs. From the first task of ours on, the functions here stand for them. They do the same to the same containers. */
 #include "config.h"
 
 #include "pyisolate-task-private.h"
@@ -10,14 +10,11 @@
 /* Found once, and kept. */
 static struct {
   gboolean is_known;
-  PyObject *set;       /* or NULL: it is not what is expected */
-  PyObject *attributes;
+  PyObject *set;
   PyObject *data;      /* a set of weak references */
   PyObject *iterating; /* a set; while it is not empty `data` must not change */
   PyObject *pending;   /* a list of references to be taken out then */
   PyObject *on_gone;
-  PyObject *add;
-  PyObject *add_name;
 } all_tasks;
 
 /* The callback of a reference. */
@@ -92,26 +89,25 @@ find (PyObject *module)
   if (all_tasks.set == NULL || !is_of_type (all_tasks.set, "weakref", "WeakSet"))
     return FALSE;
 
-  all_tasks.attributes = PyObject_GetAttrString (all_tasks.set, "__dict__");
-  if (all_tasks.attributes == NULL || !PyDict_Check (all_tasks.attributes))
-    return FALSE;
+  all_tasks.data = PyObject_GetAttrString (all_tasks.set, "data");
+  all_tasks.iterating = PyObject_GetAttrString (all_tasks.set, "_iterating");
+  all_tasks.pending = PyObject_GetAttrString (all_tasks.set, "_pending_removals");
 
-  all_tasks.data = PyDict_GetItemString (all_tasks.attributes, "data");
-  all_tasks.iterating = PyDict_GetItemString (all_tasks.attributes, "_iterating");
-  all_tasks.pending = PyDict_GetItemString (all_tasks.attributes, "_pending_removals");
-  Py_XINCREF (all_tasks.data);
-  Py_XINCREF (all_tasks.iterating);
-  Py_XINCREF (all_tasks.pending);
-  if (all_tasks.data == NULL || Py_TYPE (all_tasks.data) != &PySet_Type ||
-      all_tasks.iterating == NULL || Py_TYPE (all_tasks.iterating) != &PySet_Type ||
-      all_tasks.pending == NULL || Py_TYPE (all_tasks.pending) != &PyList_Type)
-    return FALSE;
+  return all_tasks.data != NULL && Py_TYPE (all_tasks.data) == &PySet_Type &&
+         all_tasks.iterating != NULL && Py_TYPE (all_tasks.iterating) == &PySet_Type &&
+         all_tasks.pending != NULL && Py_TYPE (all_tasks.pending) == &PyList_Type;
+}
+
+/* As attributes of the one set: the class stays as it is. */
+static void
+stand_for_add (void)
+{
+  PyObject *function = PyCFunction_NewEx (&add_def, NULL, NULL);
 
   all_tasks.on_gone = PyCFunction_NewEx (&on_gone_def, NULL, NULL);
-  all_tasks.add = PyCFunction_NewEx (&add_def, NULL, NULL);
-  all_tasks.add_name = PyUnicode_InternFromString ("add");
-
-  return all_tasks.on_gone != NULL && all_tasks.add != NULL && all_tasks.add_name != NULL;
+  if (function != NULL && all_tasks.on_gone != NULL)
+    PyObject_SetAttrString (all_tasks.set, "add", function);
+  Py_XDECREF (function);
 }
 
 /* Once asyncio has been imported. */
@@ -124,30 +120,9 @@ _pyisolate_task_set_prepare (void)
     return;
 
   module = PyImport_ImportModule ("asyncio.tasks");
-  if (module == NULL || !find (module))
-    Py_CLEAR (all_tasks.set);
+  if (module != NULL && find (module))
+    stand_for_add ();
   Py_XDECREF (module);
   PyErr_Clear ();
   all_tasks.is_known = TRUE;
-}
-
-void
-_pyisolate_task_set_begin (void)
-{
-  if (all_tasks.set != NULL && PyDict_SetItem (all_tasks.attributes, all_tasks.add_name, all_tasks.add) < 0)
-    PyErr_Clear ();
-}
-
-void
-_pyisolate_task_set_end (void)
-{
-  PyObject *type, *value, *traceback;
-
-  if (all_tasks.set == NULL)
-    return;
-
-  PyErr_Fetch (&type, &value, &traceback);
-  if (PyDict_DelItem (all_tasks.attributes, all_tasks.add_name) < 0)
-    PyErr_Clear ();
-  PyErr_Restore (type, value, traceback);
 }

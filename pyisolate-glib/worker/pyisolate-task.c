@@ -9,6 +9,7 @@ struct _PyIsolateTasks {
   PyObject *loop;
   PyObject *loop_dict; /* its attributes; NULL: nothing is known about it */
   PyObject *task_kwargs;
+  PyObject *task_name;  /* that in them; borrowed */
   PyObject *catch_call_soon;
   PyObject *waker;      /* NULL until it is needed */
   PyObject *first_step; /* what a new task wanted to call soon */
@@ -216,11 +217,13 @@ set_name (PyIsolateTasks *self,
           PyObject       *coroutine)
 {
   PyObject *name = PyObject_GetAttr (coroutine, python.qualname);
-  gboolean ok;
+  gboolean ok = TRUE;
 
   if (name == NULL)
     PyErr_Clear ();
-  ok = PyDict_SetItem (self->task_kwargs, python.name, name != NULL ? name : Py_None) == 0;
+  if (name == NULL || name != self->task_name)
+    ok = PyDict_SetItem (self->task_kwargs, python.name, name != NULL ? name : Py_None) == 0;
+  self->task_name = name;
   Py_XDECREF (name);
 
   return ok;
@@ -269,9 +272,7 @@ make_task_and_step (PyIsolateTasks *self,
   if (PyDict_SetItem (self->loop_dict, python.call_soon, self->catch_call_soon) < 0)
     return NULL;
 
-  _pyisolate_task_set_begin ();
   task = make_task (self, coroutine, context);
-  _pyisolate_task_set_end ();
   if (PyDict_DelItem (self->loop_dict, python.call_soon) < 0)
     Py_CLEAR (task);
   if (task != NULL)

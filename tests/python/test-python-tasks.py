@@ -125,6 +125,15 @@ class API(pyisolate.ProxiedSingleton):
 left = []
 
 
+def set_of_tasks():
+    """As asyncio has it; from Python 3.12 on under another name."""
+    return next(
+        getattr(asyncio.tasks, name)
+        for name in ("_all_tasks", "_scheduled_tasks")
+        if hasattr(asyncio.tasks, name)
+    )
+
+
 class Tasks(HostTest):
     def setUp(self):
         super().setUp()
@@ -157,8 +166,8 @@ class Tasks(HostTest):
             self.assertEqual("ZeroDivisionError: none", await ext.fail("fail", late))
 
     def test_none_is_left(self):
-        """Those that are gone are in no set of asyncio's any more, whose functions are its own."""
-        known = getattr(asyncio.tasks, "_all_tasks", None) or asyncio.tasks._scheduled_tasks
+        """Those that are gone are in no set of asyncio's any more."""
+        known = set_of_tasks()
 
         async def count(ext):
             await ext.call("whoami")
@@ -170,7 +179,41 @@ class Tasks(HostTest):
             return len(known) - before
 
         self.assertEqual(0, self.run_async(self.with_extension(count)))
-        self.assertNotIn("add", vars(known))
+
+    def test_tasks_of_the_host(self):
+        """They are in the set as well, once each, from when they are made until they are gone."""
+
+        async def look(ext):
+            await ext.call("whoami")
+            before = asyncio.all_tasks()
+            own = [asyncio.create_task(ext.call("later")) for _ in range(3)]
+            during = asyncio.all_tasks()
+            results = await asyncio.gather(*own)
+            after = asyncio.all_tasks()
+            own.clear()
+            return len(during - before), results, after == before
+
+        told = self.run_async(self.with_extension(look))
+        self.assertEqual((3, ["later"] * 3, True), told)
+
+    def test_set_that_is_looked_at(self):
+        """Nothing is put into it or taken out of it where that would end an iteration."""
+        known = set_of_tasks()
+
+        async def iterate(ext):
+            await ext.call("whoami")
+            gone = [asyncio.create_task(asyncio.sleep(0)) for _ in range(3)]
+            await asyncio.gather(*gone)
+            kept = asyncio.create_task(ext.call("later"))
+            seen = 0
+            for _ in known:
+                gone.clear()
+                gc.collect()
+                seen += 1
+            await kept
+            return seen
+
+        self.assertGreaterEqual(self.run_async(self.with_extension(iterate)), 1)
 
     def test_usual_loop(self):
         self.run_async(self.with_extension(self.try_all))
