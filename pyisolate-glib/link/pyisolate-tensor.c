@@ -241,6 +241,31 @@ pyisolate_tensor_new_from_bytes (GBytes          *bytes,
 }
 
 /**
+ * pyisolate_tensor_new_from_value:
+ * @value: what is a tensor, see [func@PyIsolate.value_is_tensor], and has its elements with it
+ * @error: return location for an error
+ *
+ * Creates a tensor of one in the value of an event, the arguments of an exception, or whatever else has no shared memory beside
+ * it. It lies in private memory.
+ *
+ * Fails with %PYISOLATE_ERROR_BAD_TENSOR if @value is no tensor, or one that cannot be true, or lies in memory that went
+ * beside it: then it is for [method@PyIsolate.CallResult.dup_tensor] or [method@PyIsolate.Invocation.dup_tensor].
+ *
+ * Returns: (transfer full): a new tensor, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+PyIsolateTensor *
+pyisolate_tensor_new_from_value (GVariant  *value,
+                                 GError   **error)
+{
+  g_return_val_if_fail (value != NULL, NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  return _pyisolate_tensor_new_from_variant (value, NULL, error);
+}
+
+/**
  * pyisolate_tensor_get_dtype:
  * @self: a tensor
  *
@@ -575,7 +600,14 @@ _pyisolate_tensor_new_from_variant (GVariant   *value,
   if (wire.data_type == 'u')
     return _pyisolate_tensor_new_from_wire (&wire, g_ptr_array_index (memories, wire.index), NULL, error);
 
-  all = g_variant_get_data_as_bytes (plain);
-  bytes = g_bytes_new_from_bytes (all, wire.data - (const guint8 *) g_variant_get_data (plain), wire.size);
+  if ((guintptr) wire.data % wire.info->size != 0)
+    {
+      bytes = g_bytes_new (wire.data, wire.size);
+    }
+  else
+    {
+      all = g_variant_get_data_as_bytes (plain);
+      bytes = g_bytes_new_from_bytes (all, wire.data - (const guint8 *) g_variant_get_data (plain), wire.size);
+    }
   return _pyisolate_tensor_new_from_wire (&wire, NULL, bytes, error);
 }

@@ -35,6 +35,9 @@ PyIsolateTensor *pyisolate_tensor_new_from_bytes    (GBytes                *byte
                                                      gsize                  n_dims,
                                                      GError               **error) G_GNUC_WARN_UNUSED_RESULT;
 PYISOLATE_AVAILABLE_IN_0_1
+PyIsolateTensor *pyisolate_tensor_new_from_value    (GVariant              *value,
+                                                     GError               **error) G_GNUC_WARN_UNUSED_RESULT;
+PYISOLATE_AVAILABLE_IN_0_1
 PyIsolateDtype   pyisolate_tensor_get_dtype         (PyIsolateTensor       *self);
 PYISOLATE_AVAILABLE_IN_0_1
 const gint64    *pyisolate_tensor_get_shape         (PyIsolateTensor       *self,

@@ -184,6 +184,108 @@ test_writes (void)
   assert_call (extension, "first", tensor, NULL, "int64 7");
 }
 
+/* A tensor of floats, whose places in a value are not always multiples of 8. */
+static PyIsolateTensor *
+new_floats (gsize n)
+{
+  const gint64 shape[] = { n };
+  g_autoptr (GError) error = NULL;
+  g_autofree double *data = g_new (double, n);
+  g_autoptr (GBytes) bytes = NULL;
+  PyIsolateTensor *tensor;
+
+  for (gsize i = 0; i < n; i++)
+    data[i] = i * 0.5;
+  bytes = g_bytes_new (data, n * sizeof *data);
+  tensor = pyisolate_tensor_new_from_bytes (bytes, PYISOLATE_DTYPE_FLOAT64, shape, 1, &error);
+  g_assert_no_error (error);
+  return tensor;
+}
+
+static void
+assert_floats (GVariant *value,
+               gsize     n)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PyIsolateTensor) tensor = NULL;
+  const double *data;
+  gsize n_dims;
+
+  g_assert_true (pyisolate_value_is_tensor (value));
+  tensor = pyisolate_tensor_new_from_value (value, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (pyisolate_tensor_get_dtype (tensor), ==, PYISOLATE_DTYPE_FLOAT64);
+  g_assert_cmpuint (pyisolate_tensor_get_shape (tensor, &n_dims)[0], ==, n);
+  g_assert_cmpuint (n_dims, ==, 1);
+  g_assert_null (pyisolate_tensor_get_memory (tensor));
+  data = (const double *) (gconstpointer) get_data (tensor);
+  g_assert_cmpuint ((guintptr) data % sizeof *data, ==, 0);
+  for (gsize i = 0; i < n; i++)
+    g_assert_cmpfloat (data[i], ==, i * 0.5);
+}
+
+static void
+on_picture (PyIsolateExtension  *extension,
+            const char          *name,
+            GVariant            *value,
+            GVariant           **kept)
+{
+  g_assert_cmpstr (name, ==, "picture");
+  *kept = g_variant_ref (value);
+}
+
+/* What an event or an exception holds is had from the value alone. */
+static void
+test_value (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "tensors");
+  const gsize sizes[] = { 1, 1000, 5000 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    {
+      g_autoptr (PyIsolateTensor) tensor = new_floats (sizes[i]);
+      g_autoptr (PyIsolateCall) call = new_call ("refuse", tensor, NULL);
+      g_autoptr (PyIsolateRemoteException) exception = NULL;
+      g_autoptr (GVariant) event = NULL, picture = NULL, argument = NULL;
+      g_autoptr (GError) error = NULL;
+      gulong id = g_signal_connect (extension, "event", G_CALLBACK (on_picture), &event);
+
+      assert_call (extension, "tell", tensor, NULL, "objectpath '/pyisolate/None'");
+      while (event == NULL)
+        g_main_context_iteration (NULL, TRUE);
+      g_signal_handler_disconnect (extension, id);
+      picture = g_variant_lookup_value (event, "picture", NULL);
+      assert_floats (picture, sizes[i]);
+
+      g_assert_null (pyisolate_extension_start_call_sync (extension, call, NULL, &error));
+      g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_REMOTE_EXCEPTION);
+      exception = pyisolate_call_dup_remote_exception (call);
+      argument = g_variant_get_child_value (pyisolate_remote_exception_get_args (exception), 1);
+      assert_floats (argument, sizes[i]);
+    }
+}
+
+/* A value that is no tensor, and one whose memory went beside it. */
+static void
+test_no_value (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "tensors");
+  g_autoptr (PyIsolateTensor) tensor = new_shared (SIZE, PYISOLATE_MEMORY_NONE);
+  g_autoptr (PyIsolateCallResult) result = call_with (extension, "echo", tensor, NULL);
+  g_autoptr (GVariant) number = g_variant_ref_sink (g_variant_new_int64 (1));
+  GVariant *values[] = { number, pyisolate_call_result_get_value (result) };
+
+  for (guint i = 0; i < G_N_ELEMENTS (values); i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_null (pyisolate_tensor_new_from_value (values[i], &error));
+      g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_TENSOR);
+    }
+}
+
 static void
 test_read_only (void)
 {
@@ -433,6 +535,8 @@ main (int   argc,
   test_util_add_func ("/pyisolate/tensors/echo", test_echo);
   test_util_add_func ("/pyisolate/tensors/layout", test_layout);
   test_util_add_func ("/pyisolate/tensors/writes", test_writes);
+  test_util_add_func ("/pyisolate/tensors/value", test_value);
+  test_util_add_func ("/pyisolate/tensors/no-value", test_no_value);
   test_util_add_func ("/pyisolate/tensors/read-only", test_read_only);
   test_util_add_func ("/pyisolate/tensors/depth", test_depth);
   test_util_add_func ("/pyisolate/tensors/made-there", test_made_there);

@@ -23,6 +23,10 @@ def remember(text):
     pyisolate.singleton("memory").sync.keep(text)
     return pyisolate.extension_name
 
+def refuse(tensor):
+    pyisolate.emit_event("seen", [tensor])
+    raise ValueError(tensor)
+
 def invert(tensor):
     view = memoryview(tensor).cast("B")
     view[0] = 255 - view[0]
@@ -117,6 +121,29 @@ const tests = {
     assertEqual(copied.get_shape(), [2]);
     await assertFails((async () => copied.is_contiguous() && PyIsolate.Tensor.new_from_bytes(new Uint8Array(3),
       PyIsolate.Dtype.UINT16, [2]))(), PyIsolate.Error.BAD_TENSOR);
+  },
+
+  // What an event and an exception hold lies in their values.
+  async tensorOfValue(extension) {
+    const sent = PyIsolate.Tensor.new_from_bytes(new Uint8Array([1, 2, 3, 4]), PyIsolate.Dtype.UINT16, [2]);
+    const assertSent = value => {
+      const tensor = PyIsolate.Tensor.new_from_value(value);
+      assertEqual([tensor.get_dtype(), tensor.get_shape(), Array.from(tensor.get_bytes().toArray())],
+        [PyIsolate.Dtype.UINT16, [2], [1, 2, 3, 4]]);
+    };
+    const seen = new Promise(resolve => {
+      const id = extension.connect('event', (_extension, name, value) => {
+        extension.disconnect(id);
+        resolve(value.get_child_value(0));
+      });
+    });
+    const call = PyIsolate.Call.new('refuse');
+    call.set_args(GLib.Variant.new_tuple([call.add_tensor(sent)]));
+    await assertFails(extension.start_call_async(call, null), PyIsolate.Error.REMOTE_EXCEPTION);
+    assertSent(call.dup_remote_exception().get_args().get_child_value(0));
+    assertSent(await seen);
+    await assertFails((async () => PyIsolate.Tensor.new_from_value(new GLib.Variant('x', 1)))(),
+      PyIsolate.Error.BAD_TENSOR);
   },
 
   // A texture of GTK's is not a copy: it shows what is written later.
