@@ -2,6 +2,7 @@
 """What the benchmark counts, compares and tells, without measuring anything."""
 
 import contextlib
+import dataclasses
 import io
 import os
 import pathlib
@@ -181,11 +182,15 @@ class SubjectTest(unittest.TestCase):
 
 
 class RoundsTest(unittest.TestCase):
-    def run_rounds(self, *arguments):
+    def run_rounds(self, *arguments, n_bytes=8, stop=True):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         options = cli.parse(["--rounds", "3", "--seconds", "0.01", *arguments])
-        workloads = [w for w in all_workloads() if w.name in ("int", "str-100")]
+        workloads = [
+            dataclasses.replace(w, n_bytes=n_bytes)
+            for w in all_workloads()
+            if w.name in ("int", "str-100")
+        ]
         said = []
         rounds = Rounds(
             Pretenders(),
@@ -195,9 +200,9 @@ class RoundsTest(unittest.TestCase):
             options,
             lambda text, part=None: said.append(text),
         )
-        try:
-            rounds.run()
-        finally:
+        self.addCleanup(rounds.stop)
+        rounds.run()
+        if stop:
             rounds.stop()
         return rounds, said
 
@@ -214,6 +219,15 @@ class RoundsTest(unittest.TestCase):
         self.assertEqual(len(rounds.figures), 2)
         self.assertTrue(any("failed: OSError: broken" in text for text in said))
         self.assertTrue(any("round 3 of 3" in text for text in said))
+
+    def test_who_had_gigabytes_ends(self):
+        """What one keeps of a large workload the next would lack."""
+        for n_bytes, running in ((8, True), (1 << 30, False)):
+            with self.subTest(n_bytes=n_bytes):
+                rounds, _ = self.run_rounds(n_bytes=n_bytes, stop=False)
+                self.assertEqual("good" in rounds.running, running)
+                rounds.stop()
+                self.assertEqual(rounds.figures["good", "int"].summary()["rounds"], 3)
 
     def test_no_round_begins_that_would_end_too_late(self):
         rounds, _ = self.run_rounds("--minutes", "0.0001")
@@ -244,6 +258,8 @@ class WorkloadsTest(unittest.TestCase):
         model = next(w for w in all_workloads() if w.name == "numpy-in-6g")
         self.assertEqual(memory_needed("python await", model), 12 << 30)
         self.assertEqual(memory_needed("pipe", model), 36 << 30)
+        shared = next(w for w in all_workloads() if w.name == "torch-shared-6g")
+        self.assertEqual(memory_needed("python await", shared), 12 << 30)
 
     def test_who_takes_part(self):
         by_name = {workload.name: workload for workload in all_workloads()}

@@ -24,6 +24,8 @@ COPY_LIMIT = 1 << 28
 # Left to the rest of the machine.
 SPARE_MEMORY = 2 << 30
 MOST_RESTARTS = 5
+# From here on a subject ends after a workload: what it keeps of it, others would lack.
+LARGE = 1 << 30
 # What takes a subject so many seconds, all in all, is measured in the first round only.
 SLOW = 2
 WARM = 0.5
@@ -73,10 +75,15 @@ class Rounds:
             raise FailedError(f"its process ended: {found.last_words()}")
         return found
 
+    def end(self, name):
+        """It starts again when it is needed."""
+        found = self.running.get(name)
+        if isinstance(found, Subject):
+            self.running.pop(name).stop()
+
     def stop(self):
-        for subject in self.running.values():
-            if isinstance(subject, Subject):
-                subject.stop()
+        for name in list(self.running):
+            self.end(name)
         self.running.clear()
 
     # ---- the run ----
@@ -119,6 +126,8 @@ class Rounds:
                 )
             else:
                 self.one(name, workload)
+                if workload.n_bytes >= LARGE:
+                    self.end(name)
 
     def takes_part(self, name, workload):
         key = (name, workload.name)

@@ -45,8 +45,8 @@ PEERS = {
 TORCH_ONLY = ("torch.multiprocessing", "pyisolate 0.10")
 
 
-# Who needs no more than the array, the shared memory for it, and for torch a new tensor each time.
-# The others pack it into messages on one side, and take it out of them on the other.
+# Who needs no more than the array, the shared memory for it, and for a private one of torch's a new
+# tensor each time. The others pack it into messages on one side, and unpack it on the other.
 SHARING = (*OURS, "c sync", "c async", "gjs", "memcpy", "shared_memory", "shared_memory, kept")
 COPIES = 6
 
@@ -56,7 +56,8 @@ def memory_needed(name, workload):
     if not workload.is_array:
         return workload.n_bytes * COPIES
     if name.removesuffix(", D-Bus") in SHARING:
-        return workload.n_bytes * (2 if workload.needs == "numpy" else 3)
+        is_shared = workload.kind.startswith("shared_")
+        return workload.n_bytes * (2 if is_shared or workload.needs == "numpy" else 3)
     return workload.n_bytes * COPIES
 
 

@@ -128,6 +128,14 @@ def shared_rows():
                     ("python await",),
                     "int-unpinned",
                 )
+            yield Row(
+                f"{package}, shared and read, {size}: an int call that reads as much",
+                "python await",
+                f"{package}-shared-read-{size}",
+                1.5,
+                ("python await",),
+                f"{package}-held-read",
+            )
 
 
 def rows():

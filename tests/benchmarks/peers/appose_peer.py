@@ -10,6 +10,7 @@ from .base import Adapter, CannotError
 
 SCRIPTS = {
     "echo": "value",
+    "length": "value.ndarray().shape[0]",
     "sleep": "import time\ntime.sleep(value)\nvalue",
 }
 FIRST_LAST = "flat = value.ndarray().reshape(-1)\n[float(flat[0]), float(flat[-1])]"
@@ -33,8 +34,12 @@ class Appose(Adapter):
         self.forget()
         self.service.close()
         self.service.wait_for()
+
+    def forget(self):
+        super().forget()
         for block in self.views.values():
             block.shm.dispose()
+        self.views.clear()
 
     def call(self, name, *arguments):
         value = arguments[0]

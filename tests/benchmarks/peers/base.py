@@ -94,6 +94,18 @@ class Adapter:
         return self.timed_fresh(lambda fresh: self.call("echo", fresh), array, array)
 
     def bind_shared_in(self, workload):
+        """A method that only takes it; that it sees what is in it is seen to beforehand."""
+        array = self.share(workload.make())
+        bound = self.timed(lambda: self.call("length", array), array.shape[0])
+        return Bound(bound.sample, lambda: self.check_seen(array, bound))
+
+    def check_seen(self, array, bound):
+        arrays.mark(array)
+        seen = self.once(lambda one: self.call("first_last", one), array)
+        compare(seen, arrays.first_last(array))
+        bound.check()
+
+    def bind_shared_read(self, workload):
         array = self.share(workload.make())
         return self.timed(lambda: self.call("first_last", array), arrays.first_last(array))
 
@@ -123,6 +135,9 @@ class Adapter:
             self.children.append(child)
         ring = self.children[: workload.count]
         return self.batches(lambda: [child.call("echo", 1) for child in ring], 1, workload.count)
+
+    def bind_held_read(self, workload):
+        raise self.refusal("held_read")
 
     def bind_loaded(self, workload):
         raise self.refusal("loaded")

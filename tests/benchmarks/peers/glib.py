@@ -9,6 +9,7 @@ import shutil
 import time
 
 import pyisolate
+from workloads import arrays
 
 from . import glib_load, glib_singletons
 from .base import Adapter, AsyncAdapter, Bound, compare, timed_async
@@ -66,6 +67,8 @@ class Host:
 class Await(AsyncAdapter):
     """`await extension.method()`."""
 
+    keeper = None
+
     def open(self):
         self.host = Host()
         self.extension = self.host.shared()
@@ -99,6 +102,12 @@ class Await(AsyncAdapter):
 
     def share(self, array):
         return self.host.share(array)
+
+    def bind_held_read(self, workload):
+        array = workload.make()
+        extension = self.keeper = self.extension
+        self.run(extension.keep(array))
+        return self.timed(lambda: extension.kept_first_last(0), arrays.first_last(array))
 
     def bounce(self, seconds, most):
         return self.run(self.extension.bounce(seconds, most))
@@ -141,9 +150,12 @@ class Await(AsyncAdapter):
         return chosen
 
     def forget(self):
-        """The extensions of a ring go."""
+        """The extensions of a ring go, and what one keeps."""
 
         async def stop():
+            if self.keeper:
+                await self.keeper.drop()
+                self.keeper = None
             for key in [key for key in self.host.extensions if isinstance(key, tuple)]:
                 await self.host.extensions.pop(key).stop()
 

@@ -60,8 +60,12 @@ class SharedMemory(Pipe):
         # Name: block, and the array that looks into it.
         self.blocks = {}
 
-    def close(self):
-        super().close()
+    def forget(self):
+        """The blocks of a workload go, at both ends."""
+        super().forget()
+        if self.blocks:
+            self.pipe.send(pipe_worker.Command("forget", ()))
+            self.pipe.recv()
         for name in list(self.blocks):
             self.drop(name)
 

@@ -40,8 +40,8 @@ def attached(described):
     return blocks[described.name][1]
 
 
-def detach(described):
-    block, array = blocks.pop(described.name)
+def detach(name):
+    block, array = blocks.pop(name)
     del array
     block.close()
 
@@ -65,6 +65,11 @@ def serve(pipe):
         name, arguments = message.name, message.arguments
         if name == "stop":
             return
+        if name == "forget":
+            for block in list(blocks):
+                detach(block)
+            pipe.send(None)
+            continue
         if name == "bounce":
             pipe.send(bounce(pipe, *arguments))
             continue
@@ -76,7 +81,7 @@ def serve(pipe):
             result = shared if name == "echo" else service.FUNCTIONS[name](array)
             del array
             if shared.once:
-                detach(shared)
+                detach(shared.name)
             pipe.send(result)
         else:
             pipe.send(service.FUNCTIONS[name](*arguments))

@@ -20,6 +20,9 @@ class Measured(ExtensionBase):
     async def first_last(self, array):
         return service.first_last(array)
 
+    async def length(self, array):
+        return service.length(array)
+
     async def sleep(self, seconds):
         await asyncio.sleep(seconds)
         return seconds

@@ -13,6 +13,10 @@ def first_last(array):
     return [float(flat[0]), float(flat[-1])]
 
 
+def length(array):
+    return array.shape[0]
+
+
 def sleep(seconds):
     time.sleep(seconds)
     return seconds
@@ -32,4 +36,4 @@ def timed(call, seconds, most):
     return samples
 
 
-FUNCTIONS = {"echo": echo, "first_last": first_last, "sleep": sleep}
+FUNCTIONS = {"echo": echo, "first_last": first_last, "length": length, "sleep": sleep}

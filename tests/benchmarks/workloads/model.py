@@ -11,7 +11,9 @@ KINDS = {
     "bounce": "from the worker to the host and back, timed in the worker",
     "array_in": "a private array into the worker, two elements back",
     "array_echo": "a private array there and back",
-    "shared_in": "an array that is shared already into the worker, two elements back",
+    "shared_in": "an array that is shared already into the worker, its length back",
+    "shared_read": "the same, two elements back",
+    "held_read": "an int to the worker, two elements back of an array that it has",
     "shared_echo": "an array that is shared already there and back",
     "ring": "an int call to each of several workers in turn, time per call",
     "start": "from the wish for a worker to its first reply",
@@ -48,4 +50,4 @@ class Workload:
 
     @property
     def is_array(self):
-        return self.kind in ("array_in", "array_echo", "shared_in", "shared_echo")
+        return self.kind.startswith(("array_", "shared_"))

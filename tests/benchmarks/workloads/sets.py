@@ -10,6 +10,7 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 IMAGE_8K = 7680 * 4320 * 3 * 4
 MODEL = 6 * GIB
 OURS = ("c ", "python ", "gjs")
+SHARING = ("python await", "shared_memory", "torch.multiprocessing", "pyisolate 0.10")
 
 
 def calls():
@@ -77,6 +78,7 @@ def array_workloads():
         ("echo", "array_echo", "private {} echoed"),
         ("shared", "shared_in", "shared {} into the worker"),
         ("shared-echo", "shared_echo", "shared {} echoed"),
+        ("shared-read", "shared_read", "both ends of a shared {} read in the worker"),
     )
     makers = (
         ("numpy", arrays.numpy_array),
@@ -89,6 +91,8 @@ def array_workloads():
             if size == IMAGE_8K:
                 shape = (4320, 7680, 3)
             for name, kind, title in kinds:
+                if kind == "shared_read" and size == IMAGE_8K:
+                    continue
                 yield Workload(
                     f"{package}-{name}-{size_name}",
                     kind,
@@ -98,7 +102,18 @@ def array_workloads():
                     pinned=False,
                     quick=quick and package == "numpy" and kind != "array_echo",
                     needs=package,
+                    only=SHARING if kind == "shared_read" else (),
                 )
+        yield Workload(
+            f"{package}-held-read",
+            "held_read",
+            f"{package} float32: int call that reads both ends of one that the worker has",
+            functools.partial(make, arrays.shape_of(MIB, "float32"), "float32"),
+            pinned=False,
+            quick=package == "numpy",
+            needs=package,
+            only=("python await",),
+        )
 
 
 def life():

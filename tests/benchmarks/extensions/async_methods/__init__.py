@@ -9,6 +9,7 @@ import pyisolate
 waiting = asyncio.Queue()
 noticed = asyncio.Queue()
 held = []
+kept = []
 released = asyncio.Event()
 
 
@@ -19,6 +20,23 @@ async def echo(value):
 async def first_last(array):
     flat = array.reshape(-1)
     return [float(flat[0]), float(flat[-1])]
+
+
+async def length(array):
+    return array.shape[0]
+
+
+async def keep(array):
+    kept[:] = [array]
+
+
+async def kept_first_last(number):
+    flat = kept[number].reshape(-1)
+    return [float(flat[0]), float(flat[-1])]
+
+
+async def drop():
+    kept.clear()
 
 
 async def sleep(seconds):
