@@ -130,6 +130,7 @@ _pyisolate_memory_new_file (gsize                  size,
     }
   if (!is_cold || (flags & PYISOLATE_MEMORY_READ_ONLY))
     {
+      _pyisolate_memory_prefer_large_pages (fd, size);
       if (!_pyisolate_memory_reserve (fd, 0, size, error))
         return NULL;
       self->is_warm = TRUE;

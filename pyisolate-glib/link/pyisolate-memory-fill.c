@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Filling pieces.
  *
- * Fresh pages cost more than what is copied into them. pwrite() makes them on the way, which is the cheapest, but only one thread at
- * a time can write to a file. Others can make pages by mapping them. So who fills a large piece writes it from its beginning, and
- * threads that help map and copy it from its end, until they meet. A piece that is used again is mapped as a whole: all of them copy. */
+ * Fresh pages cost more than what is copied into them, unless they are large (pyisolate-memory-large-pages.c): each thread asks for
+ * those of its part, and copies. Of small ones pwrite() is the cheapest way, as it makes them as it goes, but only one thread at a time
+ * can write to a file. Others can make pages by mapping them. So who fills a large piece writes it from its beginning, and threads that
+ * help map and copy it from its end, until they meet. A piece that is used again is mapped as a whole: all of them copy. */
 #include "config.h"
 
 #include "pyisolate-memory-private.h"
@@ -21,8 +22,9 @@
 #define POPULATE_SIZE ((gsize) 64 * 1024)
 
 /* From here on help is worth asking for. More threads than these would only wait for the memory. */
-#define SHARED_SIZE ((gsize) 8 << 20)
+#define SHARED_SIZE PYISOLATE_LARGE_SIZE
 #define PORTION_SIZE ((gsize) 512 * 1024)
+#define MAX_LARGE_PORTION_SIZE ((gsize) 32 << 20)
 #define MAX_HELPERS 3
 
 typedef struct {
@@ -30,11 +32,13 @@ typedef struct {
 
   int fd;
   guint8 *target;     /* of the first byte, or NULL: the pages are not there yet */
+  guint8 *fresh;      /* where the large pages are that are to be asked for, all of the file's, or NULL */
   gboolean populates; /* the page tables are to be filled */
   gsize offset;       /* in the file */
   const guint8 *data;
   gsize size;
 
+  gsize portion_size;
   int n_portions;
   int n_left; /* atomic: that nobody has taken */
   int n_from_beginning, n_from_end; /* atomic: that were taken */
@@ -110,12 +114,30 @@ populate (guint8 *data,
   madvise (data - skipped, skipped + size, MADV_POPULATE_WRITE); /* older kernels take the faults one by one */
 }
 
+/* Returns: 0, or an errno */
+static int
+fill_large_pages (Fill  *self,
+                  gsize  start,
+                  gsize  size)
+{
+  gsize whole = size - size % PYISOLATE_LARGE_PAGE;
+
+  if (whole > 0 && _pyisolate_memory_make_large_pages (self->fd, self->fresh + start, start, whole))
+    memcpy (self->fresh + start, self->data + start, whole);
+  else
+    whole = 0;
+
+  return write_file (self->fd, start + whole, self->data + start + whole, size - whole);
+}
+
 static int
 fill_portion (Fill     *self,
               gsize     start,
               gsize     size,
               gboolean  by_mapping)
 {
+  if (self->fresh != NULL)
+    return fill_large_pages (self, start, size);
   if (self->target == NULL && by_mapping && copy_by_mapping (self->fd, self->offset + start, self->data + start, size))
     return 0;
   if (self->target == NULL)
@@ -142,8 +164,8 @@ fill_next (Fill     *self,
     number = self->n_portions - 1 - g_atomic_int_add (&self->n_from_end, 1);
   else
     number = g_atomic_int_add (&self->n_from_beginning, 1);
-  start = (gsize) number * PORTION_SIZE;
-  failed = fill_portion (self, start, MIN (PORTION_SIZE, self->size - start), from_end);
+  start = (gsize) number * self->portion_size;
+  failed = fill_portion (self, start, MIN (self->portion_size, self->size - start), from_end);
 
   g_mutex_lock (&self->mutex);
   if (failed != 0)
@@ -199,7 +221,7 @@ fill_together (const Fill *what)
   g_atomic_ref_count_init (&self->ref_count);
   g_mutex_init (&self->mutex);
   g_cond_init (&self->finished);
-  self->n_portions = self->n_left = self->n_open = (int) ((self->size + PORTION_SIZE - 1) / PORTION_SIZE);
+  self->n_portions = self->n_left = self->n_open = (int) ((self->size + self->portion_size - 1) / self->portion_size);
 
   for (guint i = 0; i < count_helpers (); i++)
     {
@@ -219,6 +241,38 @@ fill_together (const Fill *what)
   return saved_errno;
 }
 
+/* The same for each thread, so that each asks the kernel once, unless that is too much for once. */
+static gsize
+get_large_portion_size (gsize size)
+{
+  gsize share = size / (count_helpers () + 1);
+
+  share = (share + PYISOLATE_LARGE_PAGE - 1) / PYISOLATE_LARGE_PAGE * PYISOLATE_LARGE_PAGE;
+
+  return MIN (share, MAX_LARGE_PORTION_SIZE);
+}
+
+/* Returns: 0, or an errno; or -1: there are no large pages */
+static int
+fill_fresh (Fill *what)
+{
+  gsize whole = what->size - what->size % PYISOLATE_LARGE_PAGE;
+  void *fresh = MAP_FAILED;
+  int failed;
+
+  if (what->offset == 0 && what->size >= PYISOLATE_LARGE_SIZE && _pyisolate_memory_may_have_large_pages ())
+    fresh = _pyisolate_memory_map_aligned (what->fd, whole, MAP_SHARED);
+  if (fresh == MAP_FAILED)
+    return -1;
+
+  what->fresh = fresh;
+  what->portion_size = get_large_portion_size (what->size);
+  failed = fill_together (what);
+  munmap (fresh, whole);
+
+  return failed;
+}
+
 static gboolean
 fill (PyIsolateMemory  *self,
       guint8           *target,
@@ -227,8 +281,8 @@ fill (PyIsolateMemory  *self,
       gsize             size,
       GError          **error)
 {
-  Fill what = { .fd = self->fd, .offset = offset, .data = data, .size = size };
-  int failed = 0;
+  Fill what = { .fd = self->fd, .offset = offset, .data = data, .size = size, .portion_size = PORTION_SIZE };
+  int failed = target == NULL ? fill_fresh (&what) : -1;
 
   if (target != NULL)
     {
@@ -237,10 +291,10 @@ fill (PyIsolateMemory  *self,
       self->is_populated |= size >= self->size / 2;
     }
 
-  if (size >= SHARED_SIZE && count_helpers () > 0)
+  if (failed < 0 && size >= SHARED_SIZE && count_helpers () > 0)
     failed = fill_together (&what);
-  else if (size > 0)
-    failed = fill_portion (&what, 0, size, FALSE);
+  else if (failed < 0)
+    failed = size > 0 ? fill_portion (&what, 0, size, FALSE) : 0;
 
   return failed == 0 || _pyisolate_memory_set_error (error, failed, "written", size);
 }

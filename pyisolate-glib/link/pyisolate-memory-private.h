@@ -48,6 +48,22 @@ PyIsolateMemory *_pyisolate_memory_new_foreign  (int                    take_fd,
                                                  gsize                  size,
                                                  PyIsolateMemoryFlags   flags);
 
+/* pyisolate-memory-large-pages.c */
+#define PYISOLATE_LARGE_PAGE ((gsize) 2 << 20)
+/* From here on they are worth asking for. */
+#define PYISOLATE_LARGE_SIZE ((gsize) 8 << 20)
+void            *_pyisolate_memory_map_aligned  (int                    fd,
+                                                 gsize                  size,
+                                                 int                    flags);
+gboolean         _pyisolate_memory_may_have_large_pages (void);
+gboolean         _pyisolate_memory_make_large_pages (int                fd,
+                                                     guint8            *pages,
+                                                     gsize              offset,
+                                                     gsize              size);
+void             _pyisolate_memory_prefer_large_pages (int              fd,
+                                                       gsize            size);
+void             _pyisolate_memory_avoid_large_pages (gboolean          avoid);
+
 /* pyisolate-memory.c */
 void             _pyisolate_memory_ref_locked   (PyIsolateMemory       *self);
 /* What is to be destroyed is put before @garbage; free it without the mutex. */

@@ -183,7 +183,7 @@ map_file (PyIsolateMemory *self)
 {
   gboolean is_private = self->is_foreign && (self->flags & PYISOLATE_MEMORY_READ_ONLY);
   int flags = is_private ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
-  void *data = mmap (NULL, self->size, PROT_READ | PROT_WRITE, flags, self->fd, 0);
+  void *data = _pyisolate_memory_map_aligned (self->fd, self->size, flags);
 
   return data != MAP_FAILED ? data : NULL;
 }

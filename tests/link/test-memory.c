@@ -4,6 +4,7 @@
 
 #include "memory-books.h"
 
+#include <errno.h>
 #include <string.h>
 #include <glib/gstdio.h>
 #include <sys/mman.h>
@@ -186,6 +187,87 @@ test_large (void)
   g_assert_cmpmem (books_map (late) + size - part, part, data, part);
 }
 
+/* The same where the kernel has no large pages to give. */
+static void
+test_large_of_small_pages (void)
+{
+  _pyisolate_memory_avoid_large_pages (TRUE);
+  test_large ();
+  _pyisolate_memory_avoid_large_pages (FALSE);
+}
+
+/* Whether all of it is seen through large pages, as the kernel tells. */
+static gboolean
+is_of_large_pages (const guint8 *address,
+                   gsize         size)
+{
+  g_autofree char *maps = NULL;
+  g_autofree char *beginning = g_strdup_printf ("%lx-", (gulong) address);
+  const char *line;
+
+  g_assert_true (g_file_get_contents ("/proc/self/smaps", &maps, NULL, NULL));
+  line = strstr (maps, beginning);
+  g_assert_nonnull (line);
+  line = strstr (line, "ShmemPmdMapped:");
+
+  return line != NULL && g_ascii_strtoull (line + strlen ("ShmemPmdMapped:"), NULL, 10) * 1024 == size;
+}
+
+/* Where they can be had they are there, at once, and zero; where not, any may be missing. */
+static void
+test_large_pages (void)
+{
+  const gsize size = 10 << 20;
+  _pyisolate_autofd fd = memfd_create ("t", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  g_autofree guint8 *zeros = g_malloc0 (size);
+  gboolean are_there;
+  guint8 *pages;
+
+  g_assert_no_errno (ftruncate (fd, size + 100));
+  pages = _pyisolate_memory_map_aligned (fd, size, MAP_SHARED);
+  g_assert_true (pages != MAP_FAILED);
+  g_assert_cmpuint ((guintptr) pages % PYISOLATE_LARGE_PAGE, ==, 0);
+
+  are_there = _pyisolate_memory_make_large_pages (fd, pages, 0, size);
+  g_test_message ("the kernel gives %s", are_there ? "large pages" : "none");
+  if (are_there)
+    g_assert_true (is_of_large_pages (pages, size));
+  g_assert_cmpmem (pages, size, zeros, size);
+  munmap (pages, size);
+  g_assert_cmpuint (test_util_count_mappings (getpid (), "memfd:t"), ==, 0);
+}
+
+static gsize
+get_address_space (void)
+{
+  g_autofree char *text = NULL;
+
+  g_assert_true (g_file_get_contents ("/proc/self/statm", &text, NULL, NULL));
+  return g_ascii_strtoull (text, NULL, 10) * (gsize) sysconf (_SC_PAGESIZE);
+}
+
+/* What is mapped to find a place goes again, whether the file can be mapped there or not. */
+static void
+test_large_place (void)
+{
+  const gsize size = (64 << 20) + 1;
+  _pyisolate_autofd fd = memfd_create ("t", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  gsize before = get_address_space ();
+  void *place;
+
+  g_assert_no_errno (ftruncate (fd, size));
+  for (int i = 0; i < 8; i++)
+    {
+      place = _pyisolate_memory_map_aligned (fd, size, MAP_SHARED);
+      g_assert_true (place != MAP_FAILED);
+      munmap (place, size);
+
+      g_assert_true (_pyisolate_memory_map_aligned (-1, size, MAP_SHARED) == MAP_FAILED);
+      g_assert_cmpint (errno, ==, EBADF);
+    }
+  g_assert_cmpuint (get_address_space (), <, before + size);
+}
+
 static gpointer
 fill_large (gpointer data)
 {
@@ -245,6 +327,9 @@ main (int   argc,
   test_util_add_func ("/memory/no-descriptors", test_no_descriptors);
   test_util_add_func ("/memory/no-memory", test_no_memory);
   test_util_add_func ("/memory/large", test_large);
+  test_util_add_func ("/memory/large-of-small-pages", test_large_of_small_pages);
+  test_util_add_func ("/memory/large-pages", test_large_pages);
+  test_util_add_func ("/memory/large-place", test_large_place);
   test_util_add_func ("/memory/large-threads", test_large_threads);
   test_util_add_func ("/memory/large-refused", test_large_refused);
 

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* Large pages for large pieces.
+ *
+ * Making pages of 4 KiB one by one costs several times what is copied into them. Most kernels make none of 2 MiB for shared
+ * memory by themselves (shmem_enabled is "never"), but do if they are asked, range by range, with MADV_COLLAPSE: of each
+ * such page one small one must be there. The kernel may have to tidy up for it, which can take longer than the small pages
+ * would; then, and where it cannot at all, the small ones are made for a while. */
+#include "config.h"
+
+#include "pyisolate-memory-private.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+/* Each time the kernel waits for all processors: so much is asked for at once. */
+#define SECTION_SIZE ((gsize) 32 << 20)
+
+/* What small pages cost, and how long they are made after large ones have cost more: each time twice as long. */
+#define SLACK_US 2000
+#define US_PER_MIB 300
+#define AVOID_SECONDS 10
+#define MAX_AVOID_SECONDS 640
+
+static int avoid_until; /* atomic: when it is tried again, in seconds of the monotonic clock */
+static int avoid_next = AVOID_SECONDS; /* atomic */
+
+static int
+get_seconds (void)
+{
+  return (int) (g_get_monotonic_time () / G_USEC_PER_SEC);
+}
+
+/* For tests: none are tried. */
+void
+_pyisolate_memory_avoid_large_pages (gboolean avoid)
+{
+  g_atomic_int_set (&avoid_until, avoid ? G_MAXINT : 0);
+  g_atomic_int_set (&avoid_next, AVOID_SECONDS);
+}
+
+/* Whether it is worth trying. */
+gboolean
+_pyisolate_memory_may_have_large_pages (void)
+{
+  return g_atomic_int_get (&avoid_until) <= get_seconds ();
+}
+
+/*< private >
+ * @flags: of mmap()
+ *
+ * Maps a file from its beginning. A large page can be seen as one only at an address that is a multiple of its size.
+ *
+ * Returns: the address, or MAP_FAILED with errno
+ */
+void *
+_pyisolate_memory_map_aligned (int   fd,
+                               gsize size,
+                               int   flags)
+{
+  const gsize page = (gsize) sysconf (_SC_PAGESIZE);
+  const gsize rounded = (size + page - 1) / page * page;
+  guint8 *space, *start, *end;
+
+  if (size < PYISOLATE_LARGE_PAGE)
+    return mmap (NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+  space = mmap (NULL, rounded + PYISOLATE_LARGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (space == MAP_FAILED)
+    return MAP_FAILED;
+
+  end = space + rounded + PYISOLATE_LARGE_PAGE;
+  start = space + (PYISOLATE_LARGE_PAGE - (guintptr) space % PYISOLATE_LARGE_PAGE) % PYISOLATE_LARGE_PAGE;
+  if (mmap (start, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0) == MAP_FAILED)
+    {
+      int saved_errno = errno;
+
+      munmap (space, (gsize) (end - space));
+      errno = saved_errno;
+      return MAP_FAILED;
+    }
+  if (start > space)
+    munmap (space, (gsize) (start - space));
+  if (start + rounded < end)
+    munmap (start + rounded, (gsize) (end - start) - rounded);
+
+  return start;
+}
+
+static void
+avoid_for_a_while (void)
+{
+  int seconds = g_atomic_int_get (&avoid_next);
+
+  g_atomic_int_set (&avoid_until, get_seconds () + seconds);
+  g_atomic_int_set (&avoid_next, MIN (2 * seconds, MAX_AVOID_SECONDS));
+}
+
+static gboolean
+collapse (guint8 *pages,
+          gsize   size)
+{
+  gint64 begin = g_get_monotonic_time ();
+  int result = madvise (pages, size, MADV_COLLAPSE);
+  int saved_errno = errno;
+  gint64 taken = g_get_monotonic_time () - begin;
+
+  if (result < 0 && saved_errno == EINVAL) /* the kernel has no such thing, or is told to do none */
+    g_atomic_int_set (&avoid_until, G_MAXINT);
+  else if (result < 0 || taken > SLACK_US + (gint64) (size >> 20) * US_PER_MIB)
+    avoid_for_a_while ();
+  else
+    g_atomic_int_set (&avoid_next, AVOID_SECONDS);
+
+  return result == 0;
+}
+
+/*< private >
+ * @pages: where that part of the file is mapped, by _pyisolate_memory_map_aligned()
+ * @offset: in the file, a multiple of %PYISOLATE_LARGE_PAGE, and so is @size
+ *
+ * Makes the pages of a part that has none yet, as large ones, of zeros.
+ *
+ * Returns: FALSE: not all of them are there, and any may be
+ */
+gboolean
+_pyisolate_memory_make_large_pages (int     fd,
+                                    guint8 *pages,
+                                    gsize   offset,
+                                    gsize   size)
+{
+  gsize section;
+
+  for (gsize done = 0; done < size; done += section)
+    {
+      section = MIN (SECTION_SIZE, size - done);
+      if (!_pyisolate_memory_may_have_large_pages ())
+        return FALSE;
+      for (gsize at = done; at < done + section; at += PYISOLATE_LARGE_PAGE)
+        {
+          if (pwrite (fd, "", 1, (off_t) (offset + at)) != 1)
+            return FALSE;
+        }
+      if (!collapse (pages + done, section))
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+/*< private >
+ * Makes as many large pages of a new file as can be had. The others are to be made afterwards.
+ */
+void
+_pyisolate_memory_prefer_large_pages (int   fd,
+                                      gsize size)
+{
+  gsize whole = size - size % PYISOLATE_LARGE_PAGE;
+  guint8 *pages;
+
+  if (size < PYISOLATE_LARGE_SIZE || !_pyisolate_memory_may_have_large_pages ())
+    return;
+  pages = _pyisolate_memory_map_aligned (fd, whole, MAP_SHARED);
+  if (pages == MAP_FAILED)
+    return;
+
+  _pyisolate_memory_make_large_pages (fd, pages, 0, whole);
+  munmap (pages, whole);
+}
