@@ -136,7 +136,8 @@ GError                   *host_end_error         (PyIsolateExtension *extension,
                                                   GAsyncResult **result,
                                                   GQuark         domain,
                                                   int            code);
-/* The same for a PyIsolateCall, which is known to run when this comes back. */
+/* The same for a PyIsolateCall, which is known to run when this comes back: a deadline that passes before is too early for a machine
+ * that does much else, and the next one later. */
 void                      host_begin_running     (PyIsolateExtension *extension,
                                                   const char    *method,
                                                   const char    *args,
