@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TIMEOUT 20000
+#define TIMEOUT 60000
 
 static GSubprocess *
 spawn_maker (EnvFixture *fixture,

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define TIMEOUT 30000
+#define TIMEOUT 60000
 
 static void
 test_evil_pth (void)

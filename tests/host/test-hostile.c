@@ -71,7 +71,7 @@ test_early (gconstpointer data)
   add_singletons (test, kept);
   config = hostile_config (what->way);
   pyisolate_extension_config_set_start_timeout (config, strstr (what->way, "silent") != NULL ? 500
-                                                : 20000);
+                                                : HOST_TEST_TIMEOUT_MS);
   error = host_test_fail_load (test, config, what->code);
   host_assert_message (error, what->pattern);
   extension = pyisolate_extension_manager_get_extension (test->manager, "hostile");

@@ -71,6 +71,7 @@ static void
 test_load_async (void)
 {
   g_autoptr (HostTest) test = host_test_new ();
+  g_autofree char *fifo = host_make_fifo ();
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (HostNews) news = NULL;
   PyIsolateExtension *extension;
@@ -80,12 +81,13 @@ test_load_async (void)
 
   g_signal_connect (test->manager, "load-progress", G_CALLBACK (on_load_progress), last);
   g_signal_connect (test->manager, "notify::progress", G_CALLBACK (on_progress), &lowest);
-  host_begin_load (test, host_config ("a", "basic"), NULL, &result);
+  host_begin_load (test, host_slow_config ("a", fifo), NULL, &result);
   extension = pyisolate_extension_manager_get_extension (test->manager, "a");
   news = host_news_new (extension);
   g_assert_cmpint (pyisolate_extension_get_state (extension), <, PYISOLATE_EXTENSION_STATE_RUNNING);
   g_assert_cmpfloat (pyisolate_extension_manager_get_progress (test->manager), <, 1);
 
+  host_release_fifo (fifo);
   g_assert_true (host_end_load (test, &result) == extension);
   g_assert_cmpint (pyisolate_extension_get_state (extension), ==,
                    PYISOLATE_EXTENSION_STATE_RUNNING);

@@ -319,7 +319,7 @@ test_hammer (gconstpointer data)
         g_assert_true (pyisolate_extension_stop_sync (extension, NULL, NULL));
     }
 
-  test_util_assert_until (all_are_done, &hammer, host_wants_slow () ? 600000 : 50000);
+  test_util_assert_until (all_are_done, &hammer, host_wants_slow () ? 600000 : HOST_TEST_TIMEOUT_MS);
   for (guint i = 0; i < N_THREADS; i++)
     g_thread_join (threads[i]);
   g_test_message ("%d answers", hammer.n_answers);

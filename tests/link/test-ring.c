@@ -223,7 +223,7 @@ test_edges (void)
   for (guint i = 0; i < 1000; i++)
     {
       g_assert_true (write_filled (ring, 1, i));
-      g_assert_cmpint (epoll_wait (set, &event, 1, 5000), ==, 1);
+      g_assert_cmpint (epoll_wait (set, &event, 1, 30000), ==, 1);
       assert_reads (ring, 1, i);
       assert_state (ring, PYISOLATE_RING_EMPTY);
       g_assert_cmpint (epoll_wait (set, &event, 1, 0), ==, 0);

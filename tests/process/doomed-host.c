@@ -15,6 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Whatever goes wrong with the test. */
+#define LIFETIME_S 240
+
 static GMainLoop *loop;
 
 static void
@@ -30,7 +33,7 @@ on_output (PyIsolateProcess *process,
       /* Copies of the control socket and of the pipes stay open in here. */
       printf ("fork %d\n", getpid ());
       fflush (stdout);
-      alarm (60);
+      alarm (LIFETIME_S);
       while (TRUE)
         pause ();
     }
@@ -56,7 +59,7 @@ main (int   argc,
 
   g_assert_no_error (error);
   g_assert_nonnull (process);
-  alarm (60);
+  alarm (LIFETIME_S);
   loop = g_main_loop_new (NULL, FALSE);
   g_main_loop_run (loop);
   return 0;

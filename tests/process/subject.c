@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A process to be run by the tests, which does what its arguments say. It prints "ready" when it
- * does what takes long, and answers SIGUSR1 by "pong". None of it outlives a minute, whatever goes
- * wrong with a test.
+ * does what takes long, and answers SIGUSR1 by "pong". None of it outlives four minutes, whatever
+ * goes wrong with a test.
  *
  * Plain libc: what it does between forks must not depend on a library's threads.
  */
@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LIFETIME_S 60
+#define LIFETIME_S 240
 #define COMET_LIFETIME_S 6
 
 static void

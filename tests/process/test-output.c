@@ -14,6 +14,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#define TIMEOUT_MS 60000
+
 typedef struct {
   PyIsolateOutput *output;
   int write_fd;
@@ -110,10 +112,10 @@ test_lines (void)
   g_autoptr (Reader) reader = reader_new ();
 
   reader_write (reader, "one\ntwo\r\nthr", 12);
-  test_util_assert_until (has_two_lines, reader, 5000);
+  test_util_assert_until (has_two_lines, reader, TIMEOUT_MS);
   reader_assert_lines (reader, "one", "two", NULL);
   reader_write (reader, "ee\n\nfi", 6);
-  test_util_assert_until (has_three_lines, reader, 5000);
+  test_util_assert_until (has_three_lines, reader, TIMEOUT_MS);
   reader_close (reader);
   _pyisolate_output_drain (reader->output);
   reader_assert_lines (reader, "one", "two", "three", "", "fi", NULL);
@@ -129,7 +131,7 @@ test_partial_line_at_end (void)
 
   reader_write (reader, "a\nb", 3);
   reader_close (reader);
-  test_util_assert_until (has_two_lines, reader, 5000);
+  test_util_assert_until (has_two_lines, reader, TIMEOUT_MS);
   reader_assert_lines (reader, "a", "b", NULL);
 }
 
@@ -245,7 +247,7 @@ test_drain_of_a_flood (void)
   g_autoptr (Reader) reader = reader_new ();
   GThread *writer = g_thread_new ("flood", write_for_ever, reader);
 
-  test_util_assert_until (has_two_lines, reader, 5000);
+  test_util_assert_until (has_two_lines, reader, TIMEOUT_MS);
   /* Not in the main context, so nobody reads meanwhile. */
   while (!pipe_is_full (reader))
     g_thread_yield ();
@@ -292,7 +294,7 @@ test_flood_leaves_room (void)
   output = _pyisolate_output_new (fds[0], on_line_count, &n_lines);
   _pyisolate_output_start (output, NULL);
   thread = g_thread_new ("flood", write_for_ever, &writer);
-  test_util_assert_until (is_many, &n_lines, 60000);
+  test_util_assert_until (is_many, &n_lines, TIMEOUT_MS);
   /* At most 64 of these lines are read at once; an idle source is the least that gets its turn
    * in between. */
   g_assert_cmpuint (n_idles, >, 1000);

@@ -84,7 +84,8 @@ test_frozen (void)
   /* The launcher said all the time that it works on it, so it was not taken for stuck after a
    * second. */
   g_assert_cmpint (g_get_monotonic_time () - start, >, 9 * G_USEC_PER_SEC);
-  g_assert_cmpint (g_get_monotonic_time () - start, <, 16 * G_USEC_PER_SEC);
+  g_assert_true (is_frozen (&freezer));
+  g_assert_true (test_util_process_is_alive (test->pid));
   g_assert_cmpint (pyisolate_exit_reason_get_kind (test->reason), ==, PYISOLATE_EXIT_KIND_SIGNALED);
 
   g_assert_true (write_setting (&freezer, "freezer.state", "THAWED"));
