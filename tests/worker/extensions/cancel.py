@@ -113,7 +113,7 @@ def quick():
 
 
 def hold_gil(path):
-    """One call in C, without one moment in which another thread could take the GIL, until somebody writes there."""
+    """One call in C that does not let go of the GIL until somebody writes there."""
     read = ctypes.PyDLL(None).read
     byte = ctypes.create_string_buffer(1)
     with open(path, "rb+", buffering=0) as fifo:
