@@ -87,9 +87,9 @@ class Signals(CliTest):
         return process, watched
 
     def check_gone(self, watched: list) -> None:
-        # The issue's second, and some for a busy machine.
+        # Within a second, where the machine has nothing else to do: see test-host-death.c.
         for descriptor in watched:
-            self.assertTrue(wait_gone(descriptor, 5))
+            self.assertTrue(wait_gone(descriptor, DEADLINE))
 
     def test_interrupt(self):
         for name, source in (("loop", LOOP), ("sleep", SLEEP)):
@@ -125,10 +125,11 @@ class Signals(CliTest):
         return duration
 
     def test_second_one_ends_it_at_once(self):
-        """Other load may delay one of several, but not all."""
+        """Other load may delay some of them, but not all."""
         folder = self.folder
-        for attempt in range(3):
-            self.folder = folder / str(attempt)
+        deadline = time.monotonic() + DEADLINE
+        while time.monotonic() < deadline:
+            self.folder = folder / str(time.monotonic())
             if self.interrupt_twice() < 2:
                 return
         self.fail("as late as without the second one")
@@ -170,8 +171,7 @@ class Signals(CliTest):
                 except ProcessLookupError:
                     pass
             process.wait(DEADLINE)
-            # The second that is promised, and some for a busy machine.
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + DEADLINE
             while find_processes(mark):
                 self.assertLess(time.monotonic(), deadline)
                 time.sleep(0.01)
