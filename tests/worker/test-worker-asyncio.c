@@ -41,6 +41,26 @@ test_coroutines (const char *python)
   worker_finish (worker);
 }
 
+/* What asyncio imports for TLS is executed by who looks into it first, in any way. */
+static void
+test_tls (const char *python)
+{
+  Worker *worker = worker_new (python, "tls.py");
+
+  worker_assert_result (worker, "unused", "", "[<'1'>, <'LazyModule'>, <'LazyModule'>, <'ssl'>, <false>]");
+  worker_assert_result (worker, "many_look", "", "[<int64 8>, <'module'>, <true>]");
+  worker_assert_result (worker, "talk", "<'hello'>", "'HELLO'");
+  worker_finish (worker);
+
+  worker = worker_new (python, "tls.py");
+  worker_assert_result (worker, "set_in_it", "", "['module', 'own', 'OSError']");
+  worker_finish (worker);
+
+  worker = worker_new (python, "tls.py");
+  worker_assert_result (worker, "talk", "<'hello'>", "'HELLO'");
+  worker_finish (worker);
+}
+
 /* What a task is to the code in it, from the first step on. */
 static void
 test_task (const char *python)
@@ -265,6 +285,7 @@ main (int   argc,
   worker_add_test ("asyncio/task", test_task);
   worker_add_test ("asyncio/awaiting", test_awaiting);
   worker_add_test ("asyncio/contexts", test_contexts);
+  worker_add_test ("asyncio/tls", test_tls);
   worker_add_test ("asyncio/concurrent", test_concurrent);
   worker_add_test ("asyncio/first-step", test_first_step);
   worker_add_test ("asyncio/singletons", test_singletons);

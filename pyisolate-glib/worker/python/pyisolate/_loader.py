@@ -7,7 +7,7 @@ from _frozen_importlib import module_from_spec
 
 import _pyisolate_native as native
 
-from . import _contents, _describe, _dispatch
+from . import _contents, _describe, _dispatch, _lazy
 
 
 class Loaded:
@@ -47,6 +47,7 @@ def import_extension(path):
     make_findable(path, spec.name)
     # So that a child process of multiprocessing's finds it too.
     os.environ["PYISOLATE_MODULE"] = f"{spec.name}:{path}"
+    _lazy.install()
     module = module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
