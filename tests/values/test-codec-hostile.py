@@ -177,7 +177,13 @@ class Hostile(unittest.TestCase):
 
     def test_calls(self):
         rng = random.Random(SEED)
-        for args, kwargs in (((), {}), ((1, "a"), {"k": [1]}), ((None,) * 40, {"a": 1, "b": 2})):
+        for args, kwargs in (
+            ((), {}),
+            ((1,), {}),
+            (("a", None, [1.5], b"\0"), {}),
+            ((1, "a"), {"k": [1]}),
+            ((None,) * 40, {"a": 1, "b": 2}),
+        ):
             body = codec.encode_call(args, kwargs)
             for _ in range(3000):
                 mutated = bytearray(body)

@@ -382,12 +382,69 @@ _pyisolate_codec_decode_value (const guint8 *data,
   return value;
 }
 
+/* Of calls; the same each time, and guarded by the GIL. */
+static const PyIsolateTypeNode *
+get_call_nodes (void)
+{
+  static PyIsolateTypeNode nodes[8];
+
+  if (nodes[0].span == 0)
+    _pyisolate_type_parse (PYISOLATE_VALUE_CALL_TYPE, strlen (PYISOLATE_VALUE_CALL_TYPE), (PyIsolateDepth) { 0, 0, 0 },
+                           nodes);
+  return nodes;
+}
+
+/* The arguments of a short call that has no others than these: then the array is followed by padding and its own end in one
+ * byte, and nothing else. FALSE: it is not one. */
+static gboolean
+read_short_call (const guint8        *data,
+                 gsize                size,
+                 PyIsolateArrayFrame *frame)
+{
+  gsize end;
+
+  if (size == 0 || size > G_MAXUINT8)
+    return FALSE;
+
+  end = data[size - 1];
+  return _pyisolate_align (end, 8) == size - 1 && _pyisolate_padding_is_zero (data, end, size - 1, size - 1) &&
+         _pyisolate_array_frame_read (data, end, frame);
+}
+
+/* NULL with an exception. */
+static PyObject *
+decode_short_args (const guint8            *data,
+                   PyIsolateArrayFrame     *frame,
+                   const PyIsolateContents *contents)
+{
+  const PyIsolateTypeNode *item = get_call_nodes () + 2;
+  PyObject *args = PyTuple_New (frame->n_items);
+  gsize position = 0, start, length;
+  Decoder decoder;
+
+  decoder_init (&decoder, contents);
+  decoder.depth = (PyIsolateDepth) { .arrays = 1, .structs = 1, .levels = 2 };
+  for (gsize i = 0; args != NULL && i < frame->n_items; i++)
+    {
+      PyObject *object = NULL;
+
+      if (_pyisolate_array_frame_next (frame, item, data, i, &position, &start, &length))
+        object = decoder_variant (&decoder, data + start, length);
+      else
+        _pyisolate_decoder_malformed ("an array with bad offsets");
+      if (object == NULL || !_pyisolate_tuple_fill (args, i, object))
+        Py_CLEAR (args);
+    }
+  decoder_clear (&decoder);
+
+  return args;
+}
+
 static PyObject *
 decode_call (const guint8 *data,
              gsize         size,
              const PyIsolateContents *contents)
 {
-  static PyIsolateTypeNode nodes[8]; /* the same each time; guarded by the GIL */
   Decoder decoder;
   PyObject *call;
 
@@ -395,10 +452,7 @@ decode_call (const guint8 *data,
     return _pyisolate_decoder_malformed ("%" G_GSIZE_FORMAT " bytes are too many", size);
 
   decoder_init (&decoder, contents);
-  if (nodes[0].span == 0)
-    _pyisolate_type_parse (PYISOLATE_VALUE_CALL_TYPE, strlen (PYISOLATE_VALUE_CALL_TYPE),
-                           decoder.depth, nodes);
-  call = _pyisolate_decoder_node (&decoder, nodes, data, size);
+  call = _pyisolate_decoder_node (&decoder, get_call_nodes (), data, size);
   decoder_clear (&decoder);
   return call;
 }
@@ -410,10 +464,21 @@ _pyisolate_codec_decode_call (const guint8  *data,
                               PyObject     **args,
                               PyObject     **kwargs)
 {
-  PyObject *call = decode_call (data, size, contents);
+  PyIsolateArrayFrame frame;
+  PyObject *call;
 
   g_assert (args != NULL && kwargs != NULL);
 
+  if (read_short_call (data, size, &frame))
+    {
+      *args = decode_short_args (data, &frame, contents);
+      *kwargs = *args != NULL ? PyDict_New () : NULL;
+      if (*kwargs == NULL)
+        Py_CLEAR (*args);
+      return *args != NULL ? 0 : -1;
+    }
+
+  call = decode_call (data, size, contents);
   if (call == NULL)
     return -1;
   *args = PyList_AsTuple (PyTuple_GetItem (call, 0));

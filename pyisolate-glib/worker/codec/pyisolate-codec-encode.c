@@ -352,7 +352,7 @@ _pyisolate_codec_encode_call (PyObject *args,
             && encode_args (&encoder, args)
             && encoder_push_end (&encoder, encoder.len)
             && encoder_align (&encoder, 8, 0)
-            && (kwargs == NULL || encode_kwargs (&encoder, kwargs))
+            && (kwargs == NULL || PyDict_Size (kwargs) == 0 || encode_kwargs (&encoder, kwargs))
             && _pyisolate_encoder_close (&encoder, 0, 0, TRUE);
   return encoder_finish (&encoder, success, n_fds, n_memories);
 }
