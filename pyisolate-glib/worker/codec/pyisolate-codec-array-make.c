@@ -80,6 +80,25 @@ _pyisolate_array_has_numpy (void)
   return ndarray_type != NULL ? 1 : -1;
 }
 
+/* What takes a capsule. torch's public function is written in Python, and in the end calls that. */
+static PyObject *
+find_from_dlpack (PyObject *torch)
+{
+  PyObject *inner = _pyisolate_codec_get (torch, "_C");
+  PyObject *function = inner != NULL ? _pyisolate_codec_get (inner, "_from_dlpack") : NULL;
+  PyObject *module;
+
+  Py_XDECREF (inner);
+  if (function != NULL)
+    return function;
+
+  PyErr_Clear ();
+  module = PyImport_ImportModule ("torch.utils.dlpack");
+  function = module != NULL ? _pyisolate_codec_get (module, "from_dlpack") : NULL;
+  Py_XDECREF (module);
+  return function;
+}
+
 int
 _pyisolate_array_has_torch (void)
 {
@@ -95,10 +114,8 @@ _pyisolate_array_has_torch (void)
   is_absent = result == 0;
   if (result <= 0)
     return result;
+  from_dlpack = find_from_dlpack (module);
   Py_DECREF (module);
-  module = PyImport_ImportModule ("torch.utils.dlpack");
-  from_dlpack = module != NULL ? _pyisolate_codec_get (module, "from_dlpack") : NULL;
-  Py_XDECREF (module);
   return from_dlpack != NULL ? 1 : -1;
 }
 
