@@ -4,8 +4,12 @@
 
 #include "singleton-fixture.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define SIZE 100000
 
@@ -409,6 +413,99 @@ test_limit (void)
   back = echo (extension, small);
 }
 
+static void
+assert_call_fails (PyIsolateExtension *extension,
+                   PyIsolateTensor    *tensor,
+                   GQuark              domain,
+                   int                 code)
+{
+  g_autoptr (PyIsolateCall) call = new_call ("take", tensor, NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (pyisolate_extension_start_call_sync (extension, call, NULL, &error));
+  g_assert_error (error, domain, code);
+}
+
+/* All descriptors that there may be: (transfer full): those that were free */
+static GArray *
+use_up_descriptors (struct rlimit *old)
+{
+  GArray *fds = g_array_new (FALSE, FALSE, sizeof (int));
+  struct rlimit few;
+  int fd;
+
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, old));
+  few = *old;
+  few.rlim_cur = 256;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &few));
+  while ((fd = fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, 0)) >= 0)
+    g_array_append_val (fds, fd);
+  g_assert_cmpint (errno, ==, EMFILE);
+
+  return fds;
+}
+
+/* Where the host has no descriptors left a call that needs one fails, and no other. */
+static void
+test_no_descriptors (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "tensors");
+  g_autoptr (PyIsolateTensor) shared = new_shared (SIZE, PYISOLATE_MEMORY_NONE);
+  g_autoptr (PyIsolateTensor) known = new_shared (SIZE, PYISOLATE_MEMORY_NONE);
+  g_autoptr (PyIsolateTensor) private = new_private (SIZE);
+  g_autoptr (GArray) fds = NULL;
+  struct rlimit limit;
+
+  assert_call (extension, "take", known, NULL, "int64 1");
+  assert_call (extension, "take", known, NULL, "int64 1"); /* the worker has said that it knows it */
+  fds = use_up_descriptors (&limit);
+  assert_call_fails (extension, shared, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
+  assert_call_fails (extension, private, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
+  assert_call (extension, "take", known, NULL, "int64 1");
+  for (guint i = 0; i < fds->len; i++)
+    close (g_array_index (fds, int, i));
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+
+  assert_call (extension, "take", shared, NULL, "int64 1");
+  assert_call (extension, "take", private, NULL, "int64 1");
+}
+
+/* Where the extension cannot map a piece it is an error of that call; the next one is served, and later that piece, too. */
+static void
+test_no_mapping (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "tensors");
+  g_autoptr (PyIsolateTensor) large = new_shared (128 << 20, PYISOLATE_MEMORY_NONE);
+  g_autoptr (PyIsolateTensor) small = new_shared (SIZE, PYISOLATE_MEMORY_NONE);
+  g_autoptr (GVariant) is_limited = host_call (extension, "limit_address_space", "(int64 67108864,)");
+
+  if (!g_variant_get_boolean (is_limited))
+    {
+      g_test_message ("a sanitizer has all of the address space");
+      return;
+    }
+  assert_call_fails (extension, large, PYISOLATE_ERROR, PYISOLATE_ERROR_REMOTE_EXCEPTION);
+  assert_call (extension, "take", small, NULL, "int64 1");
+  host_assert_result (extension, "limit_address_space", "(int64 -1,)", "true");
+  assert_call (extension, "write", large, "int64 9", "objectpath '/pyisolate/None'");
+  g_assert_cmpuint (get_data (large)[0], ==, 9);
+}
+
+/* A tensor of private memory goes into the message, up to 16 KiB. */
+static void
+test_small (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "tensors");
+  g_autoptr (PyIsolateTensor) within = new_private (16 * 1024);
+  g_autoptr (PyIsolateTensor) beside = new_private (16 * 1024 + 1);
+
+  assert_call (extension, "is_shared", within, NULL, "false");
+  assert_call (extension, "is_shared", beside, NULL, "true");
+}
+
 /* Sent and dropped at once, to a process that does not run: it is there when that goes on, and gone
  * afterwards. */
 static void
@@ -542,6 +639,9 @@ main (int   argc,
   test_util_add_func ("/pyisolate/tensors/made-there", test_made_there);
   test_util_add_func ("/pyisolate/tensors/singleton", test_singleton);
   test_util_add_func ("/pyisolate/tensors/limit", test_limit);
+  test_util_add_func ("/pyisolate/tensors/no-descriptors", test_no_descriptors);
+  test_util_add_func ("/pyisolate/tensors/no-mapping", test_no_mapping);
+  test_util_add_func ("/pyisolate/tensors/small", test_small);
   test_util_add_func ("/pyisolate/tensors/stopped", test_stopped);
   test_util_add_func ("/pyisolate/tensors/kill", test_kill);
   test_util_add_func ("/pyisolate/tensors/many", test_many);

@@ -71,6 +71,23 @@ def address_of(view):
     return address
 
 
+def is_shared(tensor):
+    return pyisolate.is_shared(tensor)
+
+
+def limit_address_space(more):
+    """To so many bytes more than it has; -1: not any more. False: nobody knows what it has."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    with open("/proc/self/statm") as statm:
+        size = int(statm.read().split()[0]) * resource.getpagesize()
+    if size > 1 << 40:  # of a sanitizer, which takes more when it wants
+        return False
+    resource.setrlimit(resource.RLIMIT_AS, (most if more < 0 else size + more, most))
+    return True
+
+
 def keep(tensor):
     kept.append(tensor)
 
