@@ -3,13 +3,15 @@
  *
  * Making pages of 4 KiB one by one costs several times what is copied into them. Most kernels make none of 2 MiB for shared
  * memory by themselves (shmem_enabled is "never"), but do if they are asked, range by range, with MADV_COLLAPSE: of each
- * such page one small one must be there. The kernel may have to tidy up for it, which can take longer than the small pages
- * would; then, and where it cannot at all, the small ones are made for a while. */
+ * such page one small one must be there. The kernel may have to tidy up for it, and waits for every processor to let go of
+ * pages that it has at hand, which on a busy machine can take longer than the small pages would: there none are asked for. Where
+ * it takes long all the same, and where it cannot be done at all, the small ones are made for a while. */
 #include "config.h"
 
 #include "pyisolate-memory-private.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -28,6 +30,7 @@
 
 static int avoid_until; /* atomic: when it is tried again, in seconds of the monotonic clock */
 static int avoid_next = AVOID_SECONDS; /* atomic */
+static int is_forced; /* atomic */
 
 static int
 get_seconds (void)
@@ -35,19 +38,29 @@ get_seconds (void)
   return (int) (g_get_monotonic_time () / G_USEC_PER_SEC);
 }
 
-/* For tests: none are tried. */
+/* For tests: none are tried, or they are, however busy the machine is. */
 void
 _pyisolate_memory_avoid_large_pages (gboolean avoid)
 {
   g_atomic_int_set (&avoid_until, avoid ? G_MAXINT : 0);
   g_atomic_int_set (&avoid_next, AVOID_SECONDS);
+  g_atomic_int_set (&is_forced, !avoid);
+}
+
+/* More run than there are processors, and as many again wait. */
+static gboolean
+is_busy (void)
+{
+  double load;
+
+  return !g_atomic_int_get (&is_forced) && getloadavg (&load, 1) == 1 && load > 2.0 * g_get_num_processors ();
 }
 
 /* Whether it is worth trying. */
 gboolean
 _pyisolate_memory_may_have_large_pages (void)
 {
-  return g_atomic_int_get (&avoid_until) <= get_seconds ();
+  return g_atomic_int_get (&avoid_until) <= get_seconds () && !is_busy ();
 }
 
 /*< private >

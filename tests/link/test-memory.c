@@ -320,6 +320,7 @@ main (int   argc,
       char *argv[])
 {
   test_util_init (&argc, &argv);
+  _pyisolate_memory_avoid_large_pages (FALSE);
 
   test_util_add_func ("/memory/piece", test_piece);
   test_util_add_func ("/memory/read-only", test_read_only);
