@@ -24,6 +24,7 @@ typedef struct {
 /* Contexts that have a mailbox; the values are not referenced. */
 static GMutex all_mutex;
 static GHashTable *all;
+static PyIsolateMailbox *last_found; /* most of the time the next one, too */
 
 static void
 job_free (gpointer data)
@@ -69,7 +70,10 @@ _pyisolate_mailbox_ref_for_context (GMainContext *context)
   if (all == NULL)
     all = g_hash_table_new (NULL, NULL);
 
-  self = g_hash_table_lookup (all, context);
+  if (last_found != NULL && last_found->context == context)
+    self = last_found;
+  else
+    self = last_found = g_hash_table_lookup (all, context);
   if (self == NULL)
     {
       self = mailbox_new (context);
@@ -145,6 +149,8 @@ drop_user (PyIsolateMailbox *self,
       is_last = g_atomic_int_get (&self->n_users) == 0 && g_atomic_int_get (&self->n_lanes) == 0;
       if (is_last && self->context != NULL)
         g_hash_table_remove (all, self->context);
+      if (is_last && last_found == self)
+        last_found = NULL;
     }
   g_mutex_unlock (&all_mutex);
 
@@ -299,6 +305,16 @@ has_jobs (PyIsolateMailbox *self)
   return self->calls.length + self->notifications.length > 0;
 }
 
+/* Whether there are jobs, which nobody else will look for. */
+static gboolean
+end_serving (PyIsolateMailbox *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+
+  self->served = PYISOLATE_SERVED_NOT;
+  return self->calls.length + self->notifications.length > 0;
+}
+
 gboolean
 _pyisolate_mailbox_serve (PyIsolateMailbox *self)
 {
@@ -307,11 +323,10 @@ _pyisolate_mailbox_serve (PyIsolateMailbox *self)
   _pyisolate_mailbox_leave_turns (self);
   _pyisolate_mailbox_set_served (self, PYISOLATE_SERVED_AWAKE);
   more = _pyisolate_mailbox_poll_lanes (self);
-  _pyisolate_mailbox_set_served (self, PYISOLATE_SERVED_NOT);
+  had_jobs = end_serving (self);
   if (more) /* of which no descriptor tells, and the context itself only to other threads */
     g_main_context_wakeup (self->context);
 
-  had_jobs = has_jobs (self);
   if (had_jobs)
     _pyisolate_mailbox_do_jobs (self);
 

@@ -15,7 +15,7 @@ struct _PyIsolateHostInbox {
   PyIsolateAnswer **answers; /* a ring of so many places */
   guint n_places;
   guint first;
-  guint n_answers;
+  guint n_answers; /* atomic to read */
 };
 
 static _Thread_local PyIsolateHostInbox *read_here;
@@ -41,7 +41,8 @@ push_locked (PyIsolateHostInbox *self,
 {
   if (self->n_answers == self->n_places)
     grow_locked (self);
-  self->answers[(self->first + self->n_answers++) % self->n_places] = answer;
+  self->answers[(self->first + self->n_answers) % self->n_places] = answer;
+  g_atomic_int_set (&self->n_answers, self->n_answers + 1);
 }
 
 /* NULL: there is none. */
@@ -55,7 +56,7 @@ pop_locked (PyIsolateHostInbox *self)
 
   answer = self->answers[self->first];
   self->first = (self->first + 1) % self->n_places;
-  self->n_answers--;
+  g_atomic_int_set (&self->n_answers, self->n_answers - 1);
 
   return answer;
 }
@@ -124,6 +125,9 @@ _pyisolate_host_inbox_take (PyIsolateHostInbox *self)
 {
   PyIsolateAnswer *answer;
 
+  if (!_pyisolate_host_inbox_has_any (self))
+    return NULL;
+
   g_mutex_lock (&self->mutex);
   answer = pop_locked (self);
   g_mutex_unlock (&self->mutex);
@@ -134,7 +138,5 @@ _pyisolate_host_inbox_take (PyIsolateHostInbox *self)
 gboolean
 _pyisolate_host_inbox_has_any (PyIsolateHostInbox *self)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
-
-  return self->n_answers > 0;
+  return g_atomic_int_get (&self->n_answers) > 0;
 }
