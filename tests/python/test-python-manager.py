@@ -77,6 +77,16 @@ else:
     asyncio.run(main())
 """
 
+# Says that its import has begun, and goes on when it is let go.
+HELD = """
+import os
+
+with open({begun!r}, "a") as file:
+    file.write("+")
+with open({gate!r}, "rb", 0) as file:
+    file.read(1)
+"""
+
 ON_TERMINAL = """
 import asyncio, logging, sys
 import pyisolate
@@ -149,31 +159,40 @@ class Config(HostTest):
 
 
 class Manager(HostTest):
-    deadline = 110
-
     def test_load_all(self):
-        """Sixty at once, of which some fail; the others run."""
-        most = []
-
-        def watch(progress):
-            states = [ext.state for ext in manager.extensions.values()]
-            most.append((states.count("preparing"), states.count("starting")))
-            overall.append(progress.overall)
-
-        overall = []
+        """Sixty at once, of which some fail; the others run. No more than three start at a time."""
+        gate, begun = self.folder / "gate", self.folder / "begun"
+        os.mkfifo(gate)
+        begun.touch()
+        held = HELD.format(begun=str(begun), gate=str(gate))
         manager = self.make_manager(max_parallel_installs=2, max_parallel_starts=3)
-        manager.on_progress(watch)
+
+        async def let_go():
+            """One by one: another one begins for each."""
+            with open(gate, "r+b", 0) as file:
+                for number in range(60):
+                    while begun.stat().st_size < min(number + 3, 60):
+                        await asyncio.sleep(0.005)
+                    # None of these ends, so that no other may have begun.
+                    states = [ext.state for ext in manager.extensions.values()]
+                    self.assertLessEqual(states.count("starting"), 3)
+                    file.write(b"+")
+                return await loading
 
         async def main():
+            nonlocal loading
             configs = []
             for number in range(60):
                 name = f"extension-{number}"
                 source = "raise ValueError('at import')" if number % 20 == 7 else EXTENSION
-                configs.append({"name": name, "module_path": str(self.write(source, name))})
+                path = self.write(held + source, name)
+                configs.append({"name": name, "module_path": str(path)})
             configs.append({"name": "nowhere", "module_path": "/nowhere"})
             configs.append({"name": "unsolvable", "module_path": configs[0]["module_path"]})
             configs[-1].update(dependencies=["b>1", "b<1"], index_url=f"file://{self.folder}")
-            result = await manager.load_all(configs)
+            loading = asyncio.ensure_future(manager.load_all(configs))
+            result = await let_go()
+            self.assertEqual(1.0, manager.progress)
             bad = [f"extension-{n}" for n in (7, 27, 47)]
             self.assertEqual({*bad, "nowhere", "unsolvable"}, set(result.failed))
             self.assertEqual(57, len(result))
@@ -187,9 +206,8 @@ class Manager(HostTest):
             self.assertEqual(57, len({ext.pid for ext in result.values()}))
             await manager.stop_all_extensions()
 
+        loading = None
         self.run_async(main())
-        self.assertLessEqual(max(starting for _, starting in most), 3)
-        self.assertEqual(1.0, overall[-1])
 
     def test_load_error(self):
         """Tells where in the extension it was, and what led to it."""
@@ -250,6 +268,17 @@ class Manager(HostTest):
         self.run_async(main())
         self.assertEqual("starting", stages[-2])
         self.assertEqual("ready", stages[-1])
+
+    def test_progress_of_what_fails(self):
+        """Nothing is being loaded any more, whatever was told last."""
+        told = []
+        manager = self.make_manager()
+        manager.on_progress(lambda progress: told.append(progress.overall))
+        ext = self.load(manager, "1 / 0")
+        with self.assertRaises(pyisolate.LoadError):
+            ext.sync.anything()
+        self.assertLess(told[-1], 1)
+        self.assertEqual(1, manager.progress)
 
     def test_progress_is_logged(self):
         async def main():

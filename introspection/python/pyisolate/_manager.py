@@ -258,7 +258,7 @@ class ExtensionManager:
             self._reporter.begin(extension.name)
 
             def done(source, result):
-                self._reporter.end(extension.name)
+                self._reporter.end(extension.name, gmanager.props.progress)
                 try:
                     gextension = gmanager.load_extension_finish(result)
                     extension._set_loaded(gextension)

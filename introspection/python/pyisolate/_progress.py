@@ -50,7 +50,9 @@ class Reporter:
             self._loaded = 0
         self._stages[name] = None
 
-    def end(self, name):
+    def end(self, name, overall):
+        """It is loaded, or has failed, of which no progress tells."""
+        self.overall = overall
         self._stages.pop(name, None)
         self._loaded += 1
         if self._bar is not None and not any(stage in MAKING for stage in self._stages.values()):
