@@ -104,16 +104,11 @@ def count():
 
 
 class Arrays(HostTest):
+    deadline = 560  # packages are installed here, and torch is imported
+
     @classmethod
     def setUpClass(cls):
         print(f"# PYISOLATE_TEST_SEED={SEED}", flush=True)
-
-    def setUp(self):
-        super().setUp()
-        import faulthandler
-
-        # Packages are installed here, and torch is imported.
-        faulthandler.dump_traceback_later(600, exit=True)
 
     def load_one(self, *dependencies, **config):
         extension = self.load(

@@ -28,6 +28,19 @@ async def sleep(seconds):
     return seconds
 
 
+go_on = asyncio.Event()
+
+
+async def hold(value):
+    await Watch().note("started")
+    await go_on.wait()
+    return value
+
+
+async def let_go():
+    go_on.set()
+
+
 async def through_host(seconds):
     return await Watch().sleep(seconds)
 
@@ -174,12 +187,13 @@ class Asyncio(WithExtension):
 
     def test_shield(self):
         async def main(ext):
-            inner = asyncio.ensure_future(ext.sleep(2))
+            inner = asyncio.ensure_future(ext.hold(2))
             outer = asyncio.ensure_future(asyncio.shield(inner))
             await self.noted("started")
             outer.cancel()
             with self.assertRaises(asyncio.CancelledError):
                 await outer
+            await ext.let_go()
             self.assertEqual(2, await inner)
             self.assertEqual([], self.watch.notes)
 
@@ -412,7 +426,7 @@ class Turns(WithExtension):
 
             tasks = [asyncio.ensure_future(call()) for _ in range(3)]
             for _ in range(5):
-                await asyncio.wait_for(asyncio.sleep(0.02), 10)
+                await asyncio.wait_for(asyncio.sleep(0.02), 60)
             done = True
             await asyncio.gather(*tasks)
 

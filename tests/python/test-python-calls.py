@@ -3,6 +3,7 @@
 
 import asyncio
 import datetime
+import os
 import threading
 import time
 import unittest
@@ -12,7 +13,6 @@ from host_helper import HostTest
 
 EXTENSION = '''
 import asyncio
-import time
 
 import pyisolate
 
@@ -83,8 +83,9 @@ def work_def():
     return "worked"
 
 
-def block(seconds):
-    time.sleep(seconds)
+def block(path):
+    """Until somebody opens the other end."""
+    open(path, "rb").close()
 
 
 def die():
@@ -227,10 +228,10 @@ class Calls(HostTest):
                 with self.assertRaises(asyncio.CancelledError):
                     await task
                 self.assertEqual([100], await ext.wait_until("cancelled", 1))
-                late = asyncio.ensure_future(asyncio.wait_for(ext.sleep(200), 1))
+                late = asyncio.ensure_future(ext.sleep(200))
                 await ext.wait_until("started", 2)
                 with self.assertRaises(asyncio.TimeoutError):
-                    await late
+                    await asyncio.wait_for(late, 0.1)
                 self.assertEqual([100, 200], await ext.wait_until("cancelled", 2))
                 with self.assertRaises(pyisolate.CallTimeoutError) as caught:
                     await ext.options(timeout=0.05).sleep(300)
@@ -321,9 +322,12 @@ class Calls(HostTest):
                 with self.assertRaises(pyisolate.NotRunningError):
                     ext.ping()
                 await ext
-                busy = asyncio.ensure_future(ext.block(1))
-                await asyncio.wait_for(ext.ping(), 30)
+                gate = self.folder / "gate"
+                os.mkfifo(gate)
+                busy = asyncio.ensure_future(ext.block(str(gate)))
+                await ext.ping()
                 self.assertFalse(busy.done())
+                await asyncio.get_running_loop().run_in_executor(None, gate.write_bytes, b"")
                 await busy
                 here = self.load(manager, EXTENSION, "here", isolated=False)
                 await here

@@ -18,7 +18,6 @@ MIXED = '''
 import asyncio
 import os
 import threading
-import time
 
 import pyisolate
 import shared_api
@@ -50,8 +49,8 @@ class Sample(ExtensionBase):
         """Give it back."""
         return kwargs if kwargs else args[0] if len(args) == 1 else args
 
-    def block(self, seconds):
-        time.sleep(seconds)
+    def block(self, gate):
+        gate.wait()
         return threading.current_thread().name
 
     @pyisolate.inline
@@ -267,9 +266,11 @@ class Local(HostTest):
 
     def test_threads(self):
         async def main(ext):
-            started = asyncio.ensure_future(ext.block(0.2))
+            gate = threading.Event()
+            started = asyncio.ensure_future(ext.block(gate))
             self.assertEqual(1, await ext.echo(1))
             self.assertFalse(started.done())
+            gate.set()
             self.assertEqual("pyisolate-sample-second", await started)
             self.assertEqual("pyisolate-sample", await ext.inline())
             self.assertNotIn("pyisolate-sample", await ext.threaded())

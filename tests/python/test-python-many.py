@@ -49,8 +49,6 @@ class Exchange(pyisolate.ProxiedSingleton):
 
 
 class Many(HostTest):
-    deadline = 250
-
     def test_none_is_lost(self):
         async def main():
             exchange = Exchange()

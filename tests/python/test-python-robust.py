@@ -242,8 +242,6 @@ def children():
 class Hosts(HostTest):
     """Programs, and what is left of them."""
 
-    deadline = 100
-
     @classmethod
     def setUpClass(cls):
         adopt_orphans()
@@ -266,7 +264,7 @@ class Hosts(HostTest):
         return out, err
 
     def no_child_is_left(self, context=""):
-        end = time.monotonic() + 10
+        end = time.monotonic() + DEADLINE / 4
         while True:
             try:
                 found, _ = os.waitpid(-1, os.WNOHANG)

@@ -8,12 +8,7 @@ from host_helper import SOURCE, HostTest, run_program
 
 
 class Sample(HostTest):
-    def setUp(self):
-        super().setUp()
-        import faulthandler
-
-        # Packages are downloaded here.
-        faulthandler.dump_traceback_later(240, exit=True)
+    deadline = 560  # packages are downloaded here
 
     def test_as_written(self):
         folder = self.folder / "program"
