@@ -347,7 +347,8 @@ pyisolate_extension_manager_class_init (PyIsolateExtensionManagerClass *klass)
    * @fraction: how much of its loading is done, from 0 to 1
    * @text: a line for people; may be empty
    *
-   * Emitted while an extension is being loaded.
+   * Emitted while an extension is being loaded: once at least for each stage, but not for each
+   * step within one.
    *
    * Since: 0.1
    */

@@ -41,6 +41,12 @@ struct _PyIsolateLoader {
 };
 
 typedef struct {
+  PyIsolateLoadStage stage;
+  double fraction;
+  char *text; /* (nullable) */
+} News;
+
+typedef struct {
   gatomicrefcount ref_count;
   PyIsolateLoader *loader;
   PyIsolateExtension *extension;
@@ -60,12 +66,20 @@ typedef struct {
   gboolean starting; /* service thread only: there may be a process */
   int claim;         /* atomic: a Claim */
 
-  GMutex mutex; /* guards the news; only the last one is of interest */
-  gboolean news_posted;
-  PyIsolateLoadStage stage;
-  double fraction;
-  char *text;
+  GMutex mutex;  /* guards: */
+  GQueue untold; /* of News: each stage is told, and of each the last that there was to say */
 } Load;
+
+static void
+news_free (gpointer data)
+{
+  News *news = data;
+
+  g_free (news->text);
+  g_free (news);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (News, news_free)
 
 static void
 load_unref (gpointer data)
@@ -83,7 +97,7 @@ load_unref (gpointer data)
   g_clear_pointer (&load->environment, _pyisolate_environment_unref);
   g_clear_error (&load->error);
   g_mutex_clear (&load->mutex);
-  g_free (load->text);
+  g_queue_clear_full (&load->untold, news_free);
   _pyisolate_loader_unref (load->loader);
   g_free (load);
 }
@@ -103,18 +117,14 @@ static void
 tell_news (gpointer data)
 {
   Load *load = data;
-  PyIsolateLoadStage stage;
-  double fraction;
-  g_autofree char *text = NULL;
+  g_autoptr (News) news = NULL;
 
   g_mutex_lock (&load->mutex);
-  load->news_posted = FALSE;
-  stage = load->stage;
-  fraction = load->fraction;
-  text = g_steal_pointer (&load->text);
+  news = g_queue_pop_head (&load->untold);
   g_mutex_unlock (&load->mutex);
 
-  load->news (load->extension, stage, fraction, text != NULL ? text : "", load->user_data);
+  load->news (load->extension, news->stage, news->fraction, news->text != NULL ? news->text : "",
+              load->user_data);
 }
 
 static void
@@ -123,18 +133,24 @@ post_news (Load               *load,
            double              fraction,
            const char         *text)
 {
-  gboolean must_post;
+  News *news;
+  gboolean is_new;
 
   g_mutex_lock (&load->mutex);
-  load->stage = stage;
-  load->fraction = fraction;
-  g_free (load->text);
-  load->text = g_strdup (text);
-  must_post = !load->news_posted;
-  load->news_posted = TRUE;
+  news = g_queue_peek_tail (&load->untold);
+  is_new = news == NULL || news->stage != stage;
+  if (is_new)
+    {
+      news = g_new0 (News, 1);
+      news->stage = stage;
+      g_queue_push_tail (&load->untold, news);
+    }
+  news->fraction = fraction;
+  g_free (news->text);
+  news->text = g_strdup (text);
   g_mutex_unlock (&load->mutex);
 
-  if (must_post)
+  if (is_new)
     _pyisolate_mailbox_post (load->loader->home, PYISOLATE_JOB_NOTIFICATION, tell_news,
                              load_ref (load), load_unref);
 }

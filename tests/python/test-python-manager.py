@@ -15,7 +15,7 @@ import time
 import unittest
 
 import pyisolate
-from host_helper import DEADLINE, HostTest
+from host_helper import DEADLINE, HostTest, wait_until
 
 EXTENSION = '''
 import asyncio
@@ -86,6 +86,8 @@ with open({begun!r}, "a") as file:
 with open({gate!r}, "rb", 0) as file:
     file.read(1)
 """
+
+EVERY_STAGE = ["resolving", "downloading", "installing", "starting", "ready"]
 
 ON_TERMINAL = """
 import asyncio, logging, sys
@@ -268,6 +270,24 @@ class Manager(HostTest):
         self.run_async(main())
         self.assertEqual("starting", stages[-2])
         self.assertEqual("ready", stages[-1])
+
+    def test_progress_of_every_stage(self):
+        """Each is told, also if the thread that tells it comes to it late."""
+        stages = []
+
+        async def main():
+            async with self.make_manager() as manager:
+                ext = self.load(manager, EXTENSION)
+
+                def handler(progress):
+                    stages.append(progress.stage)
+                    wait_until(lambda: ext.state == "running")
+
+                manager.on_progress(handler)
+                await ext
+
+        self.run_async(main())
+        self.assertEqual(EVERY_STAGE, stages)
 
     def test_progress_of_what_fails(self):
         """Nothing is being loaded any more, whatever was told last."""

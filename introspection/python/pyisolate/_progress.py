@@ -14,7 +14,7 @@ from ._logging import guarded, own
 
 MAKING = ("resolving", "downloading", "installing")
 WIDTH = 24
-# The bar is not drawn more often than this, in seconds.
+# Within a stage the bar is not drawn more often than this, in seconds.
 INTERVAL = 0.05
 
 
@@ -74,9 +74,9 @@ class Reporter:
         )
         for handler in list(self.handlers):
             guarded(handler, "A handler of progress failed")(progress)
-        self._draw(progress)
+        self._draw(progress, new)
 
-    def _draw(self, progress):
+    def _draw(self, progress, new):
         if self._bar is None:
             if progress.stage not in MAKING or not self._may_draw():
                 return
@@ -85,7 +85,7 @@ class Reporter:
         count = len(self._stages) + self._loaded
         if count > 1:
             text = f"{self._loaded} of {count} loaded; {text}"
-        self._bar.draw(progress.overall, text)
+        self._bar.draw(progress.overall, text, new)
 
     def _may_draw(self):
         if self.show is None and (self.handlers or own.isEnabledFor(logging.INFO)):
@@ -100,9 +100,9 @@ class _Bar:
     def __init__(self):
         self._drawn = 0.0
 
-    def draw(self, fraction, text):
+    def draw(self, fraction, text, at_once):
         now = time.monotonic()
-        if now - self._drawn < INTERVAL:
+        if now - self._drawn < INTERVAL and not at_once:
             return
         self._drawn = now
         full = round(WIDTH * min(max(fraction, 0), 1))
