@@ -19,7 +19,9 @@ export XDG_CACHE_HOME=$build/cache XDG_STATE_HOME=$build/state
 export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS-true}
 # The system's own: `python3` on PATH may belong to a version manager, without venv, headers and gi.
 python=/usr/bin/python3
-ruff_requirement='ruff>=0.14,<1'
+# None that is newer than what the tree was tried with: another one may find something else.
+ruff_requirement='ruff>=0.14,<=0.17.6'
+uv_requirement='uv>=0.5,<=0.13.9'
 fuzz_seconds=300
 
 say() {
@@ -175,7 +177,7 @@ prepare_tools() {
   fi
   mkdir -p "$build"
   if ! has_working uv >/dev/null 2>&1; then
-    install_tool uv uv
+    install_tool uv "$uv_requirement"
   fi
   if [ "$1" = test ]; then
     install_tool ruff "$ruff_requirement"

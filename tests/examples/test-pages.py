@@ -65,7 +65,7 @@ class Page:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=250,
+            timeout=500,
         )
         if done.returncode:
             raise AssertionError(f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
@@ -135,7 +135,7 @@ class Pages(unittest.TestCase):
         with tempfile.TemporaryDirectory(prefix="pyisolate-page-") as folder:
             page = Page(pathlib.Path(folder))
             if any("-m pytest" in snippet.code for snippet in snippets):
-                page.install("pytest>=8,<10")
+                page.install("pytest>=8,<=9.2.0")
             for snippet in snippets:
                 if snippet.kind == "output":
                     self.assertIsNotNone(output, f"{snippet.where}: nothing was run before it")

@@ -46,7 +46,7 @@ class Folder(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
 
     def check_hello(self, program: pathlib.Path, environment: dict) -> None:
-        output = run(program, HELLO / "greeter", "prefix", env=environment, timeout=60)
+        output = run(program, HELLO / "greeter", "prefix", env=environment, timeout=300)
         self.assertRegex(output, r"^Hello prefix, from Python 3\.")
 
 
@@ -74,7 +74,7 @@ class Install(Folder):
         self.check_hello(program, environment)
         output = run(
             prefix / "bin" / "pyisolate", "call", HELLO / "greeter", "greet", '"shell"',
-            env=environment, timeout=60,
+            env=environment, timeout=300,
         )  # fmt: skip
         self.assertRegex(output, r'^"Hello shell, from Python 3\.')
         self.assertEqual(run("/usr/bin/python3", "-c", TYPELIB, env=environment), "running\n")
@@ -106,7 +106,7 @@ class Devenv(Folder):
         environment = clean_environment()
         output = run(
             *devenv, "pyisolate", "call", HELLO / "greeter", "greet", '"devenv"',
-            env=environment, timeout=60,
+            env=environment, timeout=300,
         )  # fmt: skip
         self.assertRegex(output, r'^"Hello devenv, from Python 3\.')
         self.assertEqual(

@@ -20,7 +20,7 @@ class Plugin(unittest.TestCase):
         venv = [sys.executable, "-m", "venv", "--system-site-packages", cls.folder / "venv"]
         subprocess.run(venv, check=True)
         pip = [cls.python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        subprocess.run([*pip, "pytest>=8,<10"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*pip, "pytest>=8,<=9.2.0"], check=True, stdout=subprocess.DEVNULL)
 
     def run_pytest(self, name, extension, tests):
         folder = self.folder / name
