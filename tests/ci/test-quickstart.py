@@ -35,7 +35,7 @@ class Quickstart(unittest.TestCase):
             env={"PATH": str(self.programs), "HOME": str(self.folder / "home")},
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=300,
         )
 
     def test_without_apt_it_names_what_is_missing(self):

@@ -27,7 +27,7 @@ class Report(unittest.TestCase):
             skips.write_text(allowed)
             command = [sys.executable, REPORT, "--allowed", skips, log]
             done = subprocess.run(
-                command + ["--strict"] * strict, capture_output=True, text=True, timeout=20
+                command + ["--strict"] * strict, capture_output=True, text=True, timeout=300
             )
         lines = done.stdout.splitlines()
         return done.returncode, lines[-1] if lines else "", done.stdout + done.stderr

@@ -15,7 +15,7 @@ PROGRAM = os.environ["PYISOLATE_TEST_PROGRAM"]
 SOURCE = pathlib.Path(os.environ["PYISOLATE_TEST_SOURCE"])
 COMPLETION = SOURCE / "pyisolate-glib" / "cli" / "pyisolate-completion.bash"
 # Nothing here takes longer, and nothing may hang.
-DEADLINE = 60
+DEADLINE = 180
 
 
 class Done:

@@ -48,7 +48,7 @@ class HelloNode(unittest.TestCase):
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=250,
+            timeout=500,
         )
         self.assertEqual(done.stderr, "")
         self.assertEqual(done.returncode, code, done.stdout)
@@ -109,7 +109,7 @@ The model manager was asked for \{'friendly': 1\}
             cwd=self.application,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         self.assertEqual(done.stdout, "[]\n", done.stderr)
         log.unlink()

@@ -33,7 +33,7 @@ class Readme(unittest.TestCase):
             [os.environ["PYISOLATE_TEST_HELLO"], HELLO / "greeter", "reader"],
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=300,
         )
         self.assertEqual(answer.stderr, "")
         self.assertRegex(answer.stdout, r"^Hello reader, from Python 3\.\d+\.\d+\S*\n$")

@@ -81,7 +81,7 @@ class ThreeExtensions(unittest.TestCase):
                 [*COMMAND, folder],
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=300,
             )
         self.assertEqual(done.returncode, 1)
         self.assertEqual(re.findall(r"^(\S+) +FAILED  ", done.stdout, re.MULTILINE), list(EXPECTED))

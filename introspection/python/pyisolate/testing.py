@@ -48,7 +48,7 @@ class Events:
 
         return handler
 
-    def next(self, timeout=5.0):
+    def next(self, timeout=30.0):
         """The next (name, value); an AssertionError after so many seconds. For a `def`."""
         try:
             return self._queue.get(timeout=timeout)
