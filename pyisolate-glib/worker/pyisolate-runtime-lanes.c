@@ -459,7 +459,8 @@ _pyisolate_lanes_flush (void)
 
       _pyisolate_lane_release_all (lane);
       pollfd = (struct pollfd) { .fd = _pyisolate_lane_get_socket (lane), .events = POLLOUT };
-      while (_pyisolate_lane_wants_write (lane) && poll (&pollfd, 1, -1) > 0)
+      /* The extension's own signals interrupt it: that is no reason to leave anything behind. */
+      while (_pyisolate_lane_wants_write (lane) && TEMP_FAILURE_RETRY (poll (&pollfd, 1, -1)) > 0)
         _pyisolate_lane_flush (lane);
     }
 }

@@ -7,8 +7,11 @@
 #include "pyisolate-lane-private.h"
 #include "pyisolate-value-layout-private.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The worker has one of 1024 already. */
@@ -230,6 +233,66 @@ test_no_descriptor (const char *python)
   worker_finish (worker);
 }
 
+/* More than a ring and a socket take. */
+#define N_ANSWERS 200
+#define N_INTERRUPTIONS 20
+
+static gboolean
+has_told_all (gpointer worker)
+{
+  guint64 id = worker_call (worker, "get_told", "");
+  g_autoptr (PyIsolateFrame) frame = worker_wait (worker, id);
+  g_autofree char *text = worker_print (frame->body, PYISOLATE_BODY_VALUE);
+
+  return g_str_equal (text, G_STRINGIFY (N_ANSWERS));
+}
+
+/* What the worker still has to send when it ends is sent, whatever signals come meanwhile. */
+static void
+test_interrupted (const char *python)
+{
+  g_autofree char *dir = test_util_tmpdir ();
+  g_autofree char *fifo = g_build_filename (dir, "fifo", NULL);
+  g_autofree char *args = g_strdup_printf ("<'%s'>", fifo);
+  Worker *worker = worker_new (python, "interrupted.py");
+  g_autoptr (PyIsolateLane) second = open_lane (worker);
+  struct pollfd pollfd = { .events = POLLIN };
+  guint64 stop;
+  char byte;
+
+  g_assert_no_errno (mkfifo (fifo, 0600));
+  pollfd.fd = open (fifo, O_RDWR | O_CLOEXEC);
+  g_assert_no_errno (pollfd.fd);
+  worker_assert_result (worker, "be_interrupted", args, "'" PYISOLATE_TAG_NONE "'");
+  for (guint i = 0; i < N_ANSWERS; i++)
+    send_call (second, 2001 + i, "text", "([<int64 3000>], @a{sv} {})");
+  while (_pyisolate_lane_wants_write (second))
+    _pyisolate_lane_flush (second);
+  test_util_assert_until (has_told_all, worker, WORKER_DEADLINE_MS);
+  stop = worker_call_full (worker, PYISOLATE_TARGET_WORKER, "Stop", "", "", NULL, 0);
+  worker_assert_answer (worker, stop, "'" PYISOLATE_TAG_NONE "'");
+
+  /* Nobody has read the answers: it waits, and is interrupted again and again. */
+  for (guint i = 0; i < N_INTERRUPTIONS; i++)
+    {
+      g_assert_no_errno (kill (worker_get_pid (worker), SIGWINCH));
+      g_assert_cmpint (poll (&pollfd, 1, WORKER_DEADLINE_MS), ==, 1);
+      g_assert_cmpint (read (pollfd.fd, &byte, 1), ==, 1);
+    }
+  for (guint i = 0; i < N_ANSWERS; i++)
+    {
+      g_autoptr (PyIsolateFrame) answer = take_frame (second);
+
+      g_assert_cmpint (answer->kind, ==, PYISOLATE_FRAME_RETURN);
+      g_assert_cmpuint (answer->id, ==, 2001 + i);
+    }
+  g_assert_cmpint (worker_wait_exit (worker), ==, 0);
+
+  worker_free (worker);
+  close (pollfd.fd);
+  test_util_remove_tree (dir);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -248,6 +311,7 @@ main (int   argc,
   worker_add_test ("lanes/fair", test_fair);
   worker_add_test ("lanes/limit", test_limit);
   worker_add_test ("lanes/no-descriptor", test_no_descriptor);
+  worker_add_test ("lanes/interrupted", test_interrupted);
 
   return g_test_run ();
 }
