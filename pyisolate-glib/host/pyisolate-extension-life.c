@@ -205,14 +205,20 @@ begin_again (PyIsolateExtension *self,
 {
   g_autoptr (PyIsolateWorker) worker = NULL;
 
-  if (self->started_func == NULL || error == NULL || _pyisolate_extension_is_stopping (self) ||
-      !self->retry_func (self, error, self->started_data))
+  if (self->started_func == NULL || error == NULL)
+    return FALSE;
+
+  /* Who ends it from here on finds no process, and cancels the loading. */
+  g_mutex_lock (&self->mutex);
+  if (!self->stop_requested && !self->kill_requested)
+    worker = g_steal_pointer (&self->worker);
+  g_mutex_unlock (&self->mutex);
+  if (worker == NULL || !self->retry_func (self, error, self->started_data))
     return FALSE;
 
   self->started_func = NULL;
   g_mutex_lock (&self->mutex);
   self->pid = 0;
-  worker = g_steal_pointer (&self->worker);
   g_mutex_unlock (&self->mutex);
 
   _pyisolate_extension_set_state (self, PYISOLATE_EXTENSION_STATE_PREPARING);

@@ -163,6 +163,11 @@ pyisolate_extension_kill (PyIsolateExtension *self)
 
   g_return_if_fail (PYISOLATE_IS_EXTENSION (self));
 
+  /* Its process may have ended just now, and be about to be followed by another one. */
+  g_mutex_lock (&self->mutex);
+  self->kill_requested = TRUE;
+  g_mutex_unlock (&self->mutex);
+
   why = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED, "The extension “%s” was killed by the host",
                      pyisolate_extension_get_name (self));
   /* If there is no process yet, there will be none: should it begin to start just now, the loader kills it. */

@@ -46,6 +46,7 @@ struct _PyIsolateExtension {
   PyIsolateEndpoint *endpoint; /* while it can be called */
   GPtrArray *method_infos;     /* until they are published */
   gboolean stop_requested;
+  gboolean kill_requested;
   GQueue stop_waiters;         /* of StopWaiter */
 };
 
