@@ -10,7 +10,7 @@
  *
  * Gets the extension's name.
  *
- * Returns: the name
+ * Returns: the name, empty if no manager has made it
  *
  * Since: 0.1
  */
@@ -19,7 +19,7 @@ pyisolate_extension_get_name (PyIsolateExtension *self)
 {
   g_return_val_if_fail (PYISOLATE_IS_EXTENSION (self), NULL);
 
-  return pyisolate_extension_config_get_name (self->config);
+  return self->config != NULL ? pyisolate_extension_config_get_name (self->config) : "";
 }
 
 /**

@@ -349,6 +349,12 @@ _pyisolate_extension_dup_endpoint (PyIsolateExtension  *self,
   if (self->endpoint != NULL && self->state == PYISOLATE_EXTENSION_STATE_RUNNING)
     return g_object_ref (self->endpoint);
 
+  if (self->config == NULL)
+    {
+      g_propagate_error (error, g_error_copy (self->last_error));
+      return NULL;
+    }
+
   g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING,
                "The extension “%s” is not running%s%s",
                pyisolate_extension_config_get_name (self->config),

@@ -15,7 +15,7 @@
  * from any thread; its signals are emitted in the main context of its manager.
  *
  * An extension that has stopped or failed does not start again: load it once more, which gives a
- * new object.
+ * new object. One that was made without a manager has failed from the beginning, and has no configuration.
  *
  * Since: 0.1
  */
@@ -126,7 +126,7 @@ pyisolate_extension_dispose (GObject *object)
 {
   PyIsolateExtension *self = PYISOLATE_EXTENSION (object);
 
-  /* Nobody can call it any more, so nobody needs its process. Without a configuration a binding has made it, not a manager. */
+  /* Nobody can call it any more, so nobody needs its process. Without a configuration no manager has made it. */
   if (self->config != NULL)
     {
       _pyisolate_extension_end (self,
@@ -307,6 +307,11 @@ pyisolate_extension_init (PyIsolateExtension *self)
   self->methods = g_list_store_new (PYISOLATE_TYPE_METHOD_INFO);
   self->load_cancellable = g_cancellable_new ();
   self->log_tail = _pyisolate_log_tail_new (0, 0);
+  /* As a binding may make it. */
+  self->state = PYISOLATE_EXTENSION_STATE_FAILED;
+  self->last_error = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING,
+                                          "This extension does not run, because no manager has loaded it: "
+                                          "pyisolate_extension_manager_load_extension_async() gives one that does");
 }
 
 PyIsolateExtension *
@@ -317,6 +322,8 @@ _pyisolate_extension_new (PyIsolateExtensionConfig *config,
 {
   PyIsolateExtension *self = g_object_new (PYISOLATE_TYPE_EXTENSION, NULL);
 
+  self->state = PYISOLATE_EXTENSION_STATE_NEW;
+  g_clear_error (&self->last_error);
   self->config = config;
   self->config_copy = pyisolate_extension_config_copy (config);
   self->state_directory = g_strdup (state_directory);
@@ -355,8 +362,13 @@ _pyisolate_extension_release (gpointer extension_to_take)
 {
   PyIsolateExtension *self = extension_to_take;
 
-  if (g_atomic_int_dec_and_test (&self->n_held))
+  if (!g_atomic_int_dec_and_test (&self->n_held))
+    return;
+
+  if (self->outbox != NULL)
     _pyisolate_outbox_release (self->outbox, self);
+  else
+    g_object_unref (self); /* no manager's, so it has no home */
 }
 
 void
