@@ -45,8 +45,7 @@ class Load:
             while self.answered < self.count * WARM_ROUNDS:
                 await self.extension.echo(1)
             return
-        while await self.extension.n_held() < self.count:
-            await asyncio.sleep(0.01)
+        await self.extension.when_held(self.count)
 
     async def end(self, running):
         if self.waits:

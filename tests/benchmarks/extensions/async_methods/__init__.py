@@ -10,6 +10,7 @@ waiting = asyncio.Queue()
 noticed = asyncio.Queue()
 held = []
 kept = []
+arrived = asyncio.Event()
 released = asyncio.Event()
 
 
@@ -64,11 +65,15 @@ async def bounce(seconds, most):
 async def hold(value):
     """Keep a value until released."""
     held.append(value)
+    arrived.set()
     await released.wait()
 
 
-async def n_held():
-    return len(held)
+async def when_held(count):
+    """Returns when so many values are held."""
+    while len(held) < count:
+        arrived.clear()
+        await arrived.wait()
 
 
 async def release():
