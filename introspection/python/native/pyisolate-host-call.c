@@ -2,6 +2,8 @@
 /* Calls of an extension: from a method and its arguments to what is waited for. */
 #include "pyisolate-host-private.h"
 
+#include "pyisolate-awaitable-private.h"
+
 #include <unistd.h>
 
 /* To send a body up to this size is to copy it. */
@@ -331,7 +333,7 @@ _pyisolate_host_method_call_sync (Method   *self,
 
   context = _pyisolate_host_answer_get_context (answer);
   if (context->is_bare ? wait_here (context, answer) : wait_by_bridge (context, answer))
-    value = _pyisolate_host_answer_get_value (answer);
+    value = _pyisolate_awaitable_get_value ((PyIsolateAwaitable *) answer);
   Py_DECREF (answer);
 
   return value;

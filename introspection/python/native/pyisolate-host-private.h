@@ -118,7 +118,6 @@ PyObject *_pyisolate_host_answer_new       (PyIsolateHostMethod  *method,
 gboolean  _pyisolate_host_answer_begin     (PyObject             *self);
 PyIsolateHostContext *_pyisolate_host_answer_get_context (PyObject *self);
 gboolean  _pyisolate_host_answer_is_done   (PyObject             *self);
-PyObject *_pyisolate_host_answer_get_value (PyObject             *self);
 gboolean  _pyisolate_host_answer_take      (PyIsolateAnswer      *answer,
                                             gboolean              at_once);
 /* Who made the call that led to it: FALSE if none did, or it has ended. */
