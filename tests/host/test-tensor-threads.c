@@ -3,7 +3,7 @@
  * their own, and what one gets is dropped by another. */
 #include "config.h"
 
-#include "host-fixture.h"
+#include "hammer.h"
 
 #include <string.h>
 
@@ -12,13 +12,11 @@
 #define SIZE 20000
 
 typedef struct {
+  HostHammer base;
   PyIsolateExtension *extensions[2];
   PyIsolateTensor *common;
   PyIsolateTensor *slots[N_SLOTS]; /* atomic: whoever comes takes what is there, and leaves another */
-  guint n_rounds;
   gboolean may_fail; /* one is being killed meanwhile */
-  int n_done;        /* atomic */
-  int n_answers;     /* atomic */
 } Hammer;
 
 typedef struct {
@@ -104,7 +102,7 @@ echo (Hand            *hand,
   back = pyisolate_call_result_dup_tensor (result, pyisolate_call_result_get_value (result), &error);
   g_assert_no_error (error);
   leave (hand, back, mark);
-  g_atomic_int_inc (&hammer->n_answers);
+  g_atomic_int_inc (&hammer->base.n_answers);
 }
 
 static void
@@ -163,27 +161,16 @@ do_something (Hand *hand)
     }
 }
 
-static gpointer
-hammer_main (gpointer data)
+static void
+hammer_main (HostHammer *base,
+             gpointer    data)
 {
   static int last_mark;
-  Hammer *hammer = data;
-  Hand hand = { hammer, g_rand_new (), 1 + g_atomic_int_add (&last_mark, 1) % 100 };
+  Hand hand = { data, g_rand_new (), 1 + g_atomic_int_add (&last_mark, 1) % 100 };
 
-  for (guint i = 0; i < hammer->n_rounds; i++)
+  for (guint i = 0; i < base->n_rounds; i++)
     do_something (&hand);
   g_rand_free (hand.rand);
-
-  g_atomic_int_inc (&hammer->n_done);
-  g_main_context_wakeup (NULL);
-
-  return NULL;
-}
-
-static gboolean
-all_are_done (gpointer data)
-{
-  return g_atomic_int_get (&((Hammer *) data)->n_done) == N_THREADS;
 }
 
 static gboolean
@@ -199,25 +186,18 @@ static void
 test_hammer (gconstpointer kills)
 {
   HostTest *test = host_test_new ();
-  Hammer hammer = { { NULL, }, new_shared (255), { NULL, }, 0, kills != NULL, 0, 0 };
-  GThread *threads[N_THREADS];
+  Hammer hammer = { HOST_HAMMER_INIT, { NULL, }, new_shared (255), { NULL, }, kills != NULL };
 
-  hammer.n_rounds = host_wants_slow () ? 3000 : test_util_is_slowed () ? 30 : 150;
   for (guint i = 0; i < G_N_ELEMENTS (hammer.extensions); i++)
     hammer.extensions[i] = g_object_ref (host_test_load_config (test, host_config (i == 0 ? "one" : "two", "tensors")));
-  for (guint i = 0; i < N_THREADS; i++)
-    threads[i] = g_thread_new ("hammer", hammer_main, &hammer);
-
-  while (kills != NULL && g_atomic_int_get (&hammer.n_answers) < 20 && !all_are_done (&hammer))
-    g_main_context_iteration (NULL, FALSE);
+  host_hammer_begin (&hammer.base, N_THREADS, 150, hammer_main, &hammer);
   if (kills != NULL)
-    pyisolate_extension_kill (hammer.extensions[0]);
-
-  test_util_assert_until (all_are_done, &hammer, host_wants_slow () ? 600000 : HOST_TEST_TIMEOUT_MS);
-  for (guint i = 0; i < N_THREADS; i++)
-    g_thread_join (threads[i]);
-  g_test_message ("%d answers", hammer.n_answers);
-  g_assert_cmpint (hammer.n_answers, >, 0);
+    {
+      host_hammer_wait_answers (&hammer.base, 20);
+      pyisolate_extension_kill (hammer.extensions[0]);
+    }
+  host_hammer_end (&hammer.base);
+  g_assert_cmpint (hammer.base.n_answers, >, 0);
 
   for (guint i = 0; i < G_N_ELEMENTS (hammer.extensions); i++)
     g_object_unref (hammer.extensions[i]);

@@ -3,18 +3,16 @@
  * runs. */
 #include "config.h"
 
-#include "host-fixture.h"
+#include "hammer.h"
 
 #include <string.h>
 
 #define N_THREADS 6
 
 typedef struct {
+  HostHammer base;
   PyIsolateExtension *extensions[2];
-  guint n_rounds;
   gboolean may_fail; /* they are being ended meanwhile */
-  int n_done;        /* atomic */
-  int n_answers;     /* atomic */
 } Hammer;
 
 typedef struct {
@@ -53,7 +51,7 @@ check_echo (Hammer   *hammer,
     }
 
   g_assert_true (g_variant_is_of_type (value, G_VARIANT_TYPE_INT64));
-  g_atomic_int_inc (&hammer->n_answers);
+  g_atomic_int_inc (&hammer->base.n_answers);
   g_variant_unref (value);
 }
 
@@ -188,15 +186,15 @@ do_something (Hand *hand)
     }
 }
 
-static gpointer
-hammer_main (gpointer data)
+static void
+hammer_main (HostHammer *base,
+             gpointer    data)
 {
-  Hammer *hammer = data;
   g_autoptr (GMainContext) context = g_main_context_new ();
-  Hand hand = { hammer, g_rand_new (), 0 };
+  Hand hand = { data, g_rand_new (), 0 };
 
   g_main_context_push_thread_default (context);
-  for (guint i = 0; i < hammer->n_rounds; i++)
+  for (guint i = 0; i < base->n_rounds; i++)
     {
       do_something (&hand);
       g_main_context_iteration (context, FALSE);
@@ -205,17 +203,6 @@ hammer_main (gpointer data)
     g_main_context_iteration (context, TRUE);
   g_main_context_pop_thread_default (context);
   g_rand_free (hand.rand);
-
-  g_atomic_int_inc (&hammer->n_done);
-  g_main_context_wakeup (NULL);
-
-  return NULL;
-}
-
-static gboolean
-all_are_done (gpointer data)
-{
-  return g_atomic_int_get (&((Hammer *) data)->n_done) == N_THREADS;
 }
 
 static gpointer
@@ -296,35 +283,27 @@ test_hammer (gconstpointer data)
   EndBy how = (EndBy) GPOINTER_TO_INT (data);
   g_autoptr (HostTest) test = host_test_new ();
   GThreadPool *pool = g_thread_pool_new (answer_in_pool, NULL, 2, FALSE, NULL);
-  Hammer hammer = { { NULL, }, host_wants_slow () ? 5000 : test_util_is_slowed () ? 40 : 200, how != END_NOT, 0, 0 };
-  GThread *threads[N_THREADS];
+  Hammer hammer = { HOST_HAMMER_INIT, { NULL, }, how != END_NOT };
 
   load_both (test, &hammer, pool);
   for (guint i = 0; i < G_N_ELEMENTS (hammer.extensions); i++)
     g_object_ref (hammer.extensions[i]);
-  for (guint i = 0; i < N_THREADS; i++)
-    threads[i] = g_thread_new ("hammer", hammer_main, &hammer);
+  host_hammer_begin (&hammer.base, N_THREADS, 200, hammer_main, &hammer);
 
   for (guint i = 0; i < G_N_ELEMENTS (hammer.extensions) && how != END_NOT; i++)
     {
       PyIsolateExtension *extension = hammer.extensions[i];
-      int seen = g_atomic_int_get (&hammer.n_answers);
 
-      /* In the middle of it. */
-      while (g_atomic_int_get (&hammer.n_answers) < seen + 5 && !all_are_done (&hammer))
-        g_main_context_iteration (NULL, FALSE);
+      host_hammer_wait_answers (&hammer.base, 5); /* in the middle of it */
       if (how == END_BY_KILL)
         pyisolate_extension_kill (extension);
       else
         g_assert_true (pyisolate_extension_stop_sync (extension, NULL, NULL));
     }
 
-  test_util_assert_until (all_are_done, &hammer, host_wants_slow () ? 600000 : HOST_TEST_TIMEOUT_MS);
-  for (guint i = 0; i < N_THREADS; i++)
-    g_thread_join (threads[i]);
-  g_test_message ("%d answers", hammer.n_answers);
+  host_hammer_end (&hammer.base);
   if (how == END_NOT)
-    g_assert_cmpint (hammer.n_answers, >, 0);
+    g_assert_cmpint (hammer.base.n_answers, >, 0);
   for (guint i = 0; i < G_N_ELEMENTS (hammer.extensions); i++)
     g_object_unref (hammer.extensions[i]);
   host_test_drop_manager (test);
