@@ -3,28 +3,15 @@
 
 #include "env-fixture.h"
 
+#include "test-environ.h"
+
 #include <glib/gstdio.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 
 static char *scratch;
 static char *uv;
 static char *python;
-
-static void
-forget_user_settings (void)
-{
-  g_auto (GStrv) names = g_listenv ();
-
-  for (guint i = 0; names[i] != NULL; i++)
-    {
-      g_autofree char *lower = g_ascii_strdown (names[i], -1);
-
-      if (g_str_has_prefix (names[i], "UV_") || g_str_has_suffix (lower, "_proxy"))
-        g_unsetenv (names[i]);
-    }
-}
 
 void
 env_fixture_init (int    *argc,
@@ -36,7 +23,7 @@ env_fixture_init (int    *argc,
   const char *list;
 
   test_util_init (argc, argv);
-  forget_user_settings ();
+  test_environ_forget_user_settings ();
 
   uv = _pyisolate_environment_find_uv (NULL, &error);
   g_assert_no_error (error);
@@ -99,30 +86,11 @@ void
 env_fixture_add_wheels (EnvFixture *self,
                         ...)
 {
-  g_autoptr (GPtrArray) argv = g_ptr_array_new ();
-  g_autofree char *script = g_test_build_filename (G_TEST_DIST, "environment", "make-wheels.py",
-                                                   NULL);
-  g_autofree char *err = NULL;
-  g_autoptr (GError) error = NULL;
-  const char *spec;
-  int status;
   va_list args;
 
-  g_ptr_array_add (argv, self->python);
-  g_ptr_array_add (argv, (char *) "-I");
-  g_ptr_array_add (argv, script);
-  g_ptr_array_add (argv, self->links);
   va_start (args, self);
-  while ((spec = va_arg (args, const char *)) != NULL)
-    g_ptr_array_add (argv, (char *) spec);
+  test_environ_make_wheels (self->python, self->links, args);
   va_end (args);
-  g_ptr_array_add (argv, NULL);
-
-  g_spawn_sync (NULL, (char **) argv->pdata, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &err, &status,
-                &error);
-  g_assert_no_error (error);
-  g_assert_cmpstr (err, ==, "");
-  g_assert_cmpint (status, ==, 0);
 }
 
 static PyIsolateEnvironmentRequest *

@@ -3,6 +3,8 @@
 
 #include "host-fixture.h"
 
+#include "test-environ.h"
+
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,20 +51,6 @@ warm_up (void)
 }
 
 static void
-forget_user_settings (void)
-{
-  g_auto (GStrv) names = g_listenv ();
-
-  for (guint i = 0; names[i] != NULL; i++)
-    {
-      g_autofree char *lower = g_ascii_strdown (names[i], -1);
-
-      if (g_str_has_prefix (names[i], "UV_") || g_str_has_suffix (lower, "_proxy"))
-        g_unsetenv (names[i]);
-    }
-}
-
-static void
 set_directory (const char *variable,
                const char *name)
 {
@@ -88,7 +76,7 @@ host_test_init (int    *argc,
 
   scratch = test_util_tmpdir ();
   venv_root = g_build_filename (scratch, "venvs", NULL);
-  forget_user_settings ();
+  test_environ_forget_user_settings ();
   set_directory ("HOME", "home");
   set_directory ("XDG_STATE_HOME", "state");
   set_directory ("XDG_CACHE_HOME", "cache");
@@ -112,6 +100,17 @@ host_test_run (void)
   g_free (python);
 
   return result;
+}
+
+void
+host_make_wheels (const char *directory,
+                  ...)
+{
+  va_list args;
+
+  va_start (args, directory);
+  test_environ_make_wheels (python, directory, args);
+  va_end (args);
 }
 
 char *

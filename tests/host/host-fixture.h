@@ -75,6 +75,9 @@ char                     *host_test_scratch      (const char  *prefix);
 char                     *host_write_file        (const char  *directory,
                                                   const char  *name,
                                                   const char  *text);
+/* "name==1.0" … up to NULL; make-wheels.py has the rest. */
+void                      host_make_wheels       (const char  *directory,
+                                                  ...) G_GNUC_NULL_TERMINATED;
 /* The interpreter of all extensions that name none. */
 const char               *host_test_python       (void);
 char                     *host_extension_path    (const char  *name);

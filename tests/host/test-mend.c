@@ -44,19 +44,6 @@ damage_free (Damage *damage)
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Damage, damage_free)
 
-static void
-make_wheel (const char *links)
-{
-  g_autofree char *script = g_test_build_filename (G_TEST_DIST, "environment", "make-wheels.py", NULL);
-  const char *argv[] = { host_test_python (), "-I", script, links, "alpha==1.0", NULL };
-  g_autoptr (GError) error = NULL;
-  int status;
-
-  g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, NULL, &status, &error);
-  g_assert_no_error (error);
-  g_assert_cmpint (status, ==, 0);
-}
-
 static PyIsolateExtensionConfig *
 new_config (Damage   *damage,
             gboolean  waits)
@@ -86,7 +73,7 @@ do_damage (HostTest *test)
   damage->directory = host_test_scratch ("mend");
   damage->links = g_build_filename (damage->directory, "links", NULL);
   g_assert_cmpint (g_mkdir_with_parents (damage->links, 0700), ==, 0);
-  make_wheel (damage->links);
+  host_make_wheels (damage->links, "alpha==1.0", NULL);
   damage->module = host_write_file (damage->directory, "it.py", program);
   damage->fifo = host_make_fifo ();
 
