@@ -3,13 +3,10 @@
  *
  * select() stands for that of the loop's selector: it waits for the lanes, too, and serves what
  * comes without leaving it, as long as nothing has been left for the loop to do. On a loop of
- * another make serve_ready() is called when the inbox is readable. A call becomes a task of
- * asyncio's over the extension's own coroutine, whose first step runs at once. */
+ * another make serve_ready() is called when the inbox is readable. */
 #include "config.h"
 
-#include "pyisolate-native-private.h"
-
-#include "pyisolate-task-private.h"
+#include "pyisolate-native-server-private.h"
 
 #include <math.h>
 
@@ -18,32 +15,14 @@
 #define FRAMES_PER_TURN 64
 #define BYTES_PER_TURN (16 * 1024)
 
-typedef struct {
-  PyObject_HEAD
-  PyIsolateInbox *inbox;
-  int set;                 /* the inbox's, with what the selector waits for */
-  GHashTable *tasks;       /* id of a call → its task */
-
-  PyObject *loop;
-  PyObject *attributes;    /* its dict */
-  PyObject *ready;         /* the loop's deque of what to run; NULL: of another make */
-  PyObject *select;        /* its selector's */
-  PyObject *on_other;      /* on_other(frame): what Python's part handles */
-  PyObject *on_closed;
-  PyIsolateTasks *making;  /* of tasks */
-  PyObject *running;       /* what the state of the thread has for the loop while it runs, if that is known */
-  PyObject *get_running_loop;
-  PyObject *set_running_loop;
-} Server;
+typedef PyIsolateNativeServer Server;
 
 static PyTypeObject *server_type;
-static Server *the_server; /* there is one main thread */
+Server *_pyisolate_native_server;
 
 static struct {
   PyObject *stopping;
   PyObject *scheduled;
-  PyObject *cancel;
-  PyObject *add_done_callback;
 } names;
 
 PyObject *
@@ -51,24 +30,24 @@ _pyisolate_native_server_get_running_loop (void)
 {
   PyObject *running, *loop;
 
-  if (the_server == NULL)
+  if (_pyisolate_native_server == NULL)
     return NULL;
 
   /* Before Python 3.12 asyncio itself looks whether the process is still the same, with a system call. */
   running = _pyisolate_get_running ();
-  if (running != NULL && running == the_server->running && !_pyisolate_runtime_is_forked ())
-    return the_server->loop;
+  if (running != NULL && running == _pyisolate_native_server->running && !_pyisolate_runtime_is_forked ())
+    return _pyisolate_native_server->loop;
 
-  loop = PyObject_CallFunctionObjArgs (the_server->get_running_loop, NULL);
+  loop = PyObject_CallFunctionObjArgs (_pyisolate_native_server->get_running_loop, NULL);
   if (loop == NULL)
     PyErr_Clear ();
   Py_XDECREF (loop);
-  if (loop == NULL || loop != the_server->loop)
+  if (loop == NULL || loop != _pyisolate_native_server->loop)
     return NULL;
 
   Py_XINCREF (running);
-  Py_XDECREF (the_server->running);
-  the_server->running = running;
+  Py_XDECREF (_pyisolate_native_server->running);
+  _pyisolate_native_server->running = running;
 
   return loop;
 }
@@ -76,234 +55,13 @@ _pyisolate_native_server_get_running_loop (void)
 PyObject *
 _pyisolate_native_server_get_waker (PyObject *callback)
 {
-  return the_server != NULL ? _pyisolate_tasks_get_waker (the_server->making, callback) : NULL;
+  return _pyisolate_native_server != NULL ? _pyisolate_tasks_get_waker (_pyisolate_native_server->making, callback) : NULL;
 }
-
-/* --- The tasks of calls --- */
-
-static PyObject *
-call_method (PyObject *object,
-             PyObject *name,
-             PyObject *argument)
-{
-  return PyObject_CallMethodObjArgs (object, name, argument, NULL);
-}
-
-/* Answers by what has become of the task. */
-static gboolean
-answer_by_task (PyObject *frame,
-                PyObject *task)
-{
-  PyObject *value = _pyisolate_tasks_get_result (task);
-  gboolean answered;
-
-  if (value == NULL)
-    return _pyisolate_native_answer_raised (frame);
-
-  answered = _pyisolate_native_answer (frame, value);
-  Py_DECREF (value);
-
-  return answered;
-}
-
-/* The callback of a task, bound to the frame of its call. */
-static PyObject *
-on_task_done (PyObject *frame,
-              PyObject *task)
-{
-  guint64 id = _pyisolate_native_frame_get (frame)->id;
-
-  if (the_server != NULL)
-    g_hash_table_remove (the_server->tasks, &id);
-  if (!answer_by_task (frame, task))
-    return NULL;
-
-  Py_RETURN_NONE;
-}
-
-static PyMethodDef on_task_done_def = { "answer_call", on_task_done, METH_O, NULL };
 
 static void
 release_object (gpointer object)
 {
   Py_DECREF ((PyObject *) object);
-}
-
-/* FALSE: an exception is set that is none of the call's. */
-static gboolean
-follow_task (Server   *self,
-             PyObject *frame,
-             PyObject *task)
-{
-  int is_done = _pyisolate_tasks_is_done (task);
-  PyObject *callback;
-  PyObject *added;
-
-  if (is_done < 0)
-    return FALSE;
-  if (is_done)
-    return answer_by_task (frame, task);
-
-  callback = PyCFunction_NewEx (&on_task_done_def, frame, NULL);
-  if (callback == NULL)
-    return FALSE;
-  added = call_method (task, names.add_done_callback, callback);
-  Py_DECREF (callback);
-  if (added == NULL)
-    return FALSE;
-  Py_DECREF (added);
-
-  Py_INCREF (task);
-  g_hash_table_insert (self->tasks, g_memdup2 (&_pyisolate_native_frame_get (frame)->id, sizeof (guint64)),
-                       task);
-
-  return TRUE;
-}
-
-static gboolean
-start_coroutine (Server   *self,
-                 PyObject *frame,
-                 PyObject *function)
-{
-  PyObject *context = NULL;
-  PyObject *coroutine;
-  PyObject *args;
-  PyObject *kwargs;
-  PyObject *task = NULL;
-  gboolean ok;
-
-  if (_pyisolate_native_frame_decode_call (frame, &args, &kwargs) < 0)
-    return _pyisolate_native_answer_raised (frame);
-
-  coroutine = PyObject_Call (function, args, kwargs);
-  Py_DECREF (args);
-  Py_DECREF (kwargs);
-  if (coroutine != NULL)
-    context = _pyisolate_native_new_context (frame);
-  if (context != NULL)
-    task = _pyisolate_tasks_start (self->making, coroutine, context);
-  Py_XDECREF (coroutine);
-  Py_XDECREF (context);
-  if (task == NULL)
-    return _pyisolate_native_answer_raised (frame);
-
-  ok = follow_task (self, frame, task);
-  Py_DECREF (task);
-
-  return ok;
-}
-
-/* --- What arrives --- */
-
-static gboolean
-set_running_loop (Server   *self,
-                  PyObject *loop)
-{
-  PyObject *result = PyObject_CallFunctionObjArgs (self->set_running_loop, loop, NULL);
-
-  Py_XDECREF (result);
-  return result != NULL;
-}
-
-/* A def is no part of a coroutine: in it asyncio.run() works, on the loop's own thread too. */
-static gboolean
-serve_inline (Server   *self,
-              PyObject *frame,
-              PyObject *function)
-{
-  PyObject *running = PyObject_CallFunctionObjArgs (self->get_running_loop, NULL);
-  PyObject *type;
-  PyObject *value;
-  PyObject *traceback;
-  gboolean ok;
-
-  if (running == NULL || !set_running_loop (self, Py_None))
-    {
-      Py_XDECREF (running);
-      return FALSE;
-    }
-
-  ok = _pyisolate_native_serve_def (frame, function);
-  PyErr_Fetch (&type, &value, &traceback);
-  if (!set_running_loop (self, running))
-    ok = FALSE;
-  Py_DECREF (running);
-  if (type != NULL)
-    PyErr_Restore (type, value, traceback);
-
-  return ok;
-}
-
-static gboolean
-cancel_task (Server  *self,
-             guint64  id)
-{
-  PyObject *task = g_hash_table_lookup (self->tasks, &id);
-  PyObject *result;
-
-  if (task == NULL)
-    return TRUE;
-
-  Py_INCREF (task);
-  result = call_method (task, names.cancel, NULL);
-  Py_DECREF (task);
-  Py_XDECREF (result);
-
-  return result != NULL;
-}
-
-static gboolean
-call_other (Server   *self,
-            PyObject *frame)
-{
-  PyObject *result = PyObject_CallFunctionObjArgs (self->on_other, frame, NULL);
-
-  Py_XDECREF (result);
-  return result != NULL;
-}
-
-static gboolean
-handle_call (Server   *self,
-             PyObject *object)
-{
-  PyIsolateFrame *frame = _pyisolate_native_frame_get (object);
-  const NativeMethod *method = frame->target[0] == '\0' ? _pyisolate_native_find_method (frame) : NULL;
-
-  if (method == NULL || method->kind == NATIVE_METHOD_OTHER)
-    return call_other (self, object);
-  if (method->kind == NATIVE_METHOD_COROUTINE)
-    return start_coroutine (self, object, method->function);
-
-  /* What has been answered does not wait until it is done. */
-  _pyisolate_lanes_send_gathered ();
-  return serve_inline (self, object, method->function);
-}
-
-static gboolean
-handle (Server         *self,
-        PyIsolateFrame *frame)
-{
-  PyIsolateFrameKind kind = frame->kind;
-  guint64 id = frame->id;
-  PyObject *object;
-  gboolean ok;
-
-  if (kind == PYISOLATE_FRAME_CANCEL)
-    {
-      _pyisolate_frame_free (frame);
-      return cancel_task (self, id);
-    }
-
-  object = _pyisolate_native_frame_new (frame);
-  if (object == NULL)
-    return FALSE;
-  if (kind == PYISOLATE_FRAME_CALL)
-    ok = handle_call (self, object);
-  else
-    ok = _pyisolate_native_answer_take (object, self->ready != NULL && PyObject_Size (self->ready) == 0);
-  Py_DECREF (object);
-
-  return ok;
 }
 
 /* Whether there is something for the loop to do. @deadline: of its first timer, or <= 0. */
@@ -336,7 +94,7 @@ handle_frames (Server  *self,
       /* Answers go together where there is more to do. */
       if (n_frames == 1 && !*more && _pyisolate_inbox_has_frames (self->inbox))
         _pyisolate_lanes_gather ();
-      ok = handle (self, frame);
+      ok = _pyisolate_native_server_handle (self, frame);
     }
   _pyisolate_lanes_end_gathering ();
 
@@ -505,7 +263,7 @@ server_start (PyObject *object,
   if (task == NULL)
     return NULL;
 
-  ok = follow_task (self, frame, task);
+  ok = _pyisolate_native_server_follow_task (self, frame, task);
   Py_DECREF (task);
   if (!ok)
     return NULL;
@@ -540,8 +298,6 @@ intern_names (void)
   } all[] = {
     { &names.stopping, "_stopping" },
     { &names.scheduled, "_scheduled" },
-    { &names.cancel, "cancel" },
-    { &names.add_done_callback, "add_done_callback" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (all); i++)
@@ -594,7 +350,7 @@ server_make (PyTypeObject *type,
   Py_INCREF (self->on_other);
   Py_INCREF (self->on_closed);
   Py_INCREF (self->select);
-  the_server = self;
+  _pyisolate_native_server = self;
 
   return (PyObject *) self;
 }
@@ -626,7 +382,7 @@ native_call_host (PyObject *module,
   parent = _pyisolate_native_get_current (&parent_object);
   frame = _pyisolate_native_new_call_frame (parent, target, name, args, kwargs);
   id = frame != NULL ? _pyisolate_out_call_begin (frame, parent != NULL ? parent->id : 0,
-                                                  the_server->inbox, NULL, &error)
+                                                  _pyisolate_native_server->inbox, NULL, &error)
                      : 0;
   Py_XDECREF (parent_object);
   if (error != NULL)
@@ -664,7 +420,7 @@ _pyisolate_native_server_init (PyObject *module)
   };
   PyType_Spec spec = { "_pyisolate_native.Server", sizeof (Server), 0, Py_TPFLAGS_DEFAULT, slots };
 
-  if (!intern_names ())
+  if (!intern_names () || !_pyisolate_native_server_calls_init ())
     return FALSE;
 
   server_type = (PyTypeObject *) PyType_FromSpec (&spec);
