@@ -6,8 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* For the files that a call is made of: pyisolate-call.c, the class; pyisolate-call-attachments.c, what it takes along;
- * pyisolate-call-frame.c, what travels. */
+/* For the files that a call is made of: pyisolate-call.c, the class; pyisolate-call-accessors.c, what it is told;
+ * pyisolate-call-attachments.c, what it takes along; pyisolate-call-frame.c, what travels. */
 struct _PyIsolateCall {
   GObject parent_instance;
 
@@ -25,6 +25,19 @@ struct _PyIsolateCall {
 
   PyIsolateRemoteException *exception; /* set in the call's context */
 };
+
+enum {
+  PROP_0,
+  PROP_METHOD,
+  PROP_ARGS,
+  PROP_KWARGS,
+  PROP_TIMEOUT,
+  PROP_PARENT,
+  N_PROPS
+};
+
+void _pyisolate_call_notify (PyIsolateCall *self,
+                             guint          prop_id);
 
 /* What goes along; made when it is first asked for. */
 PyIsolateAttachments *_pyisolate_call_get_attachments (PyIsolateCall *self);
