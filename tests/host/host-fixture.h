@@ -33,7 +33,7 @@
  *   TIMED_OUT         calls/timeout, faults/import
  *   DIED              faults/endings
  *   KILLED            faults/endings, calls/kill-on-timeout
- *   OUT_OF_MEMORY     faults/out-of-memory
+ *   OUT_OF_MEMORY     faults-limits/out-of-memory
  *   BAD_MESSAGE       hostile/messages, hostile/handshake
  *   NOT_RUNNING       calls/not-running
  *   BAD_TENSOR        hostile-memory/tensors/…
