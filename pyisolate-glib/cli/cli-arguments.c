@@ -185,7 +185,7 @@ cli_arguments_read_kwargs (CliProgram *program,
   if (!JSON_NODE_HOLDS_OBJECT (node))
     {
       g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                   "--kwargs needs a JSON object of names and values, such as '{“depth”: 2}'");
+                   "--kwargs needs a JSON object of names and values, such as '{\"depth\": 2}'");
       return NULL;
     }
   json_object_iter_init_ordered (&iter, json_node_get_object (node));

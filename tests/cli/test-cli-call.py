@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 import textwrap
 import unittest
@@ -102,6 +103,10 @@ class Values(CliTest):
             self.call(extension, "echo", "1", "--kwargs", '{"b": 2, "c": [null]}'),
         )
         self.assertEqual([1], self.call(extension, "echo", "1", "--kwargs", "{}"))
+        # What the error proposes can be pasted.
+        done = self.check(2, "call", extension, "echo", "--kwargs", "[1]")
+        (proposed,) = re.findall(r"'(\{.*\})'", done.err)
+        self.assertEqual([[], {"depth": 2}], self.call(extension, "echo", "--kwargs", proposed))
 
     def test_files_and_stdin(self):
         extension = self.extension(ECHO)
