@@ -309,6 +309,7 @@ end_tree (Running *self)
     ;
 }
 
+/* Negative: somebody else has taken it. */
 static int
 reap (Running *self)
 {
@@ -403,6 +404,13 @@ _pyisolate_env_child_run (const PyIsolateEnvChild  *child,
   result->status = reap (&self);
   if (!success)
     return FALSE;
+  if (result->status < 0)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED,
+                   "nobody can tell how %s ended, because the application ignores SIGCHLD or waits for "
+                   "processes that are not its own", child->argv[0]);
+      return FALSE;
+    }
 
   result->out = g_strdup (self.out->str);
   result->err = g_utf8_make_valid (self.err->str, -1);

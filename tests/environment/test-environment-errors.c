@@ -9,6 +9,7 @@
 #include "pyisolate-env-uv-private.h"
 
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
 
 /* Ensures, and gives the message of the error that must come of it. */
@@ -87,6 +88,24 @@ test_unsolvable (void)
   assert_contains (message, "alpha>=2");
   other = fail (absent, PYISOLATE_ERROR_UNSOLVABLE);
   assert_contains (other, "alpha==7");
+}
+
+/* Then the kernel tells nobody how a child ended. */
+static void
+test_ignored_children (void)
+{
+  g_autoptr (EnvFixture) fixture = env_fixture_new ();
+  g_autoptr (PyIsolateEnvironmentRequest) request = env_fixture_request (fixture, "alpha", NULL);
+  g_autoptr (PyIsolateEnvironment) environment = NULL;
+  g_autofree char *message = NULL;
+
+  env_fixture_add_wheels (fixture, "alpha==1.0", "beta==1.0", NULL);
+  /* So that it knows its interpreter. */
+  environment = env_fixture_ensure (fixture, "beta", NULL);
+  signal (SIGCHLD, SIG_IGN);
+  message = fail (request, PYISOLATE_ERROR_ENVIRONMENT);
+  signal (SIGCHLD, SIG_DFL);
+  assert_contains (message, "ignores SIGCHLD");
 }
 
 static void
@@ -392,6 +411,7 @@ main (int   argc,
 
   test_util_add_func ("/pyisolate/environment/errors/uv-missing", test_uv_missing);
   test_util_add_func ("/pyisolate/environment/errors/unsolvable", test_unsolvable);
+  test_util_add_func ("/pyisolate/environment/errors/ignored-children", test_ignored_children);
   test_util_add_func ("/pyisolate/environment/errors/network", test_network);
   test_util_add_func ("/pyisolate/environment/errors/offline", test_offline);
   test_util_add_func ("/pyisolate/environment/errors/bad-requirement", test_bad_requirement);
