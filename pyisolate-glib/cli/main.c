@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <locale.h>
+#include <signal.h>
 #include <unistd.h>
 
 static const CliCommand commands[] = {
@@ -36,6 +37,8 @@ main (int   argc,
   g_autoptr (CliProgram) program = NULL;
 
   occupy_standard_streams ();
+  /* Whoever started this may have left it ignored; then the kernel tells nobody how a child ended. */
+  signal (SIGCHLD, SIG_DFL);
   setlocale (LC_ALL, "");
   g_set_prgname ("pyisolate");
   program = cli_program_new ();

@@ -223,6 +223,26 @@ class Signals(CliTest):
         process.send_signal(signal.SIGINT)
         self.assertEqual(130, process.wait(DEADLINE))
 
+    def test_children_of_who_ignores_them(self):
+        """A program that was started so hears of its own children all the same."""
+        extension = self.extension(
+            """
+            import subprocess
+            import sys
+            def run():
+                return subprocess.run([sys.executable, "-c", "exit(7)"]).returncode
+            """,
+            requirements_txt="",
+        )
+        process = subprocess.run(
+            self.command("call", extension, "run"),
+            capture_output=True,
+            env=self.environment,
+            preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+            timeout=DEADLINE,
+        )
+        self.assertEqual((0, b"7\n"), (process.returncode, process.stdout), process.stderr)
+
     def test_ignored_stays_ignored(self):
         """As in a shell script's background jobs, or under nohup."""
         extension = self.extension(
