@@ -12,12 +12,26 @@
 #include "pyisolate-env-util-private.h"
 #include "pyisolate-env-uv-private.h"
 
+/* Never freed: a program may end while threads of ours still make environments. */
+static GResource *
+get_resource (void)
+{
+  static gsize is_registered;
+
+  if (g_once_init_enter (&is_registered))
+    {
+      _pyisolate_env_register_resource ();
+      g_once_init_leave (&is_registered, 1);
+    }
+
+  return _pyisolate_env_get_resource ();
+}
+
 char *
 _pyisolate_env_script_dup (const char *name)
 {
   g_autofree char *path = g_strconcat ("/org/pyisolate/environment/", name, NULL);
-  g_autoptr (GBytes) script = g_resource_lookup_data (_pyisolate_env_get_resource (), path, 0,
-                                                      NULL);
+  g_autoptr (GBytes) script = g_resource_lookup_data (get_resource (), path, 0, NULL);
 
   g_assert (script != NULL);
 

@@ -5,6 +5,7 @@
 #include "env-fixture.h"
 
 #include "pyisolate-env-interpreter-private.h"
+#include "pyisolate-env-script-private.h"
 
 #include <glib/gstdio.h>
 #include <stdlib.h>
@@ -239,6 +240,30 @@ test_remembered (void)
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
 }
 
+static gboolean read_at_exit;
+
+/* After what the compiler has put in for what the library has: the priority is the last one's. */
+__attribute__ ((destructor (101))) static void
+read_script_at_exit (void)
+{
+  if (read_at_exit)
+    g_free (_pyisolate_env_script_dup ("query-interpreter.py"));
+}
+
+/* Threads that make environments may still run when main() has returned. */
+static void
+test_at_exit (void)
+{
+  if (g_test_subprocess ())
+    {
+      read_at_exit = TRUE;
+      return;
+    }
+
+  g_test_trap_subprocess (NULL, 60 * G_USEC_PER_SEC, G_TEST_SUBPROCESS_DEFAULT);
+  g_test_trap_assert_passed ();
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -251,6 +276,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/environment/python/shims", test_shims);
   test_util_add_func ("/pyisolate/environment/python/versions", test_versions);
   test_util_add_func ("/pyisolate/environment/python/remembered", test_remembered);
+  test_util_add_func ("/pyisolate/environment/python/at-exit", test_at_exit);
 
   return env_fixture_run ();
 }
