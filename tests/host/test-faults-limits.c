@@ -4,6 +4,8 @@
 
 #include "faults-scene.h"
 
+#include "test-cgroup.h"
+
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
@@ -123,39 +125,10 @@ test_does_not_read (void)
   g_assert_true (pyisolate_extension_stop_sync (extension, NULL, NULL));
 }
 
-/* The group of the memory controller (version 1) that this process is in. */
-static char *
-find_memory_cgroup (void)
-{
-  g_autofree char *text = NULL;
-  const char *where;
-
-  if (!g_file_get_contents ("/proc/self/cgroup", &text, NULL, NULL))
-    return NULL;
-  where = strstr (text, ":memory:");
-  if (where == NULL)
-    return NULL;
-  where += strlen (":memory:");
-
-  return g_strdup_printf ("/sys/fs/cgroup/memory%.*s", (int) strcspn (where, "\n"), where);
-}
-
-static gboolean
-write_setting (const char *directory,
-               const char *name,
-               const char *text)
-{
-  g_autofree char *path = g_build_filename (directory, name, NULL);
-  FILE *file = g_fopen (path, "we");
-  gboolean written = file != NULL && fputs (text, file) >= 0;
-
-  return file != NULL && fclose (file) == 0 && written;
-}
-
 static void
 test_out_of_memory (void)
 {
-  g_autofree char *ours = find_memory_cgroup ();
+  g_autofree char *ours = test_cgroup_find_memory ();
   g_autofree char *unique = g_uuid_string_random ();
   g_autofree char *limited = g_strdup_printf ("/sys/fs/cgroup/memory/pyisolate-%s", unique);
   g_autoptr (GError) error = NULL;
@@ -169,12 +142,12 @@ test_out_of_memory (void)
       return;
     }
   scene = host_scene_new ();
-  g_assert_true (write_setting (limited, "memory.limit_in_bytes", "134217728"));
+  g_assert_true (test_cgroup_write (limited, "memory.limit_in_bytes", "134217728"));
   /* Where there is swap, it counts too. */
-  write_setting (limited, "memory.memsw.limit_in_bytes", "134217728");
-  g_assert_true (write_setting (limited, "cgroup.procs", "0"));
+  test_cgroup_write (limited, "memory.memsw.limit_in_bytes", "134217728");
+  g_assert_true (test_cgroup_write (limited, "cgroup.procs", "0"));
   extension = host_scene_load (scene);
-  g_assert_true (write_setting (ours, "cgroup.procs", "0"));
+  g_assert_true (test_cgroup_write (ours, "cgroup.procs", "0"));
   news = host_news_new (extension);
 
   error = host_call_error (extension, "eat", NULL, PYISOLATE_ERROR_OUT_OF_MEMORY);

@@ -6,6 +6,8 @@
 
 #include "launcher.h"
 
+#include "test-cgroup.h"
+
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
@@ -24,34 +26,6 @@ write_file (const char *directory,
   g_assert_no_error (error);
 }
 
-/* Files of the kernel cannot be replaced, only written to. */
-static gboolean
-write_setting (const char *directory,
-               const char *name,
-               const char *text)
-{
-  g_autofree char *path = g_build_filename (directory, name, NULL);
-  FILE *file = g_fopen (path, "we");
-  gboolean written = file != NULL && fputs (text, file) >= 0;
-
-  return file != NULL && fclose (file) == 0 && written;
-}
-
-/* The group of the memory controller that this process is in. */
-static char *
-find_memory_cgroup (void)
-{
-  g_autofree char *text = NULL;
-  const char *where;
-
-  g_assert_true (g_file_get_contents ("/proc/self/cgroup", &text, NULL, NULL));
-  where = strstr (text, ":memory:");
-  if (where == NULL)
-    return NULL;
-  where += strlen (":memory:");
-  return g_strdup_printf ("/sys/fs/cgroup/memory%.*s", (int) strcspn (where, "\n"), where);
-}
-
 /* Starts it in a group with little memory; we are in that only meanwhile. */
 static gboolean
 start_in_cgroup (ProcessTest *test,
@@ -60,10 +34,10 @@ start_in_cgroup (ProcessTest *test,
 {
   if (ours == NULL || g_mkdir (limited, 0755) < 0)
     return FALSE;
-  g_assert_true (write_setting (limited, "memory.limit_in_bytes", LIMIT));
-  g_assert_true (write_setting (limited, "cgroup.procs", "0"));
+  g_assert_true (test_cgroup_write (limited, "memory.limit_in_bytes", LIMIT));
+  g_assert_true (test_cgroup_write (limited, "cgroup.procs", "0"));
   process_test_start (test, "eat-on-usr2", "", "ready", "", "wait", "", NULL);
-  g_assert_true (write_setting (ours, "cgroup.procs", "0"));
+  g_assert_true (test_cgroup_write (ours, "cgroup.procs", "0"));
   process_test_wait_line (test, "ready");
   return TRUE;
 }
@@ -72,7 +46,7 @@ static void
 test_kernel_kills (void)
 {
   g_autoptr (ProcessTest) test = process_test_new ();
-  g_autofree char *ours = find_memory_cgroup ();
+  g_autofree char *ours = test_cgroup_find_memory ();
   g_autofree char *limited = g_strdup_printf ("/sys/fs/cgroup/memory/pyisolate-%s",
                                               strchr (test->mark, '=') + 1);
 
@@ -92,7 +66,7 @@ static void
 test_others_kill (void)
 {
   g_autoptr (ProcessTest) test = process_test_new ();
-  g_autofree char *ours = find_memory_cgroup ();
+  g_autofree char *ours = test_cgroup_find_memory ();
   g_autofree char *limited = g_strdup_printf ("/sys/fs/cgroup/memory/pyisolate-%s",
                                               strchr (test->mark, '=') + 1);
 

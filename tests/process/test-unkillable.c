@@ -5,25 +5,14 @@
 
 #include "process-test.h"
 
+#include "test-cgroup.h"
+
 #include <glib/gstdio.h>
 #include <string.h>
 
 typedef struct {
   char *directory;            /* of the freezer's group */
 } Freezer;
-
-/* Files of the kernel cannot be replaced, only written to. */
-static gboolean
-write_setting (Freezer    *freezer,
-               const char *name,
-               const char *text)
-{
-  g_autofree char *path = g_build_filename (freezer->directory, name, NULL);
-  FILE *file = g_fopen (path, "we");
-  gboolean written = file != NULL && fputs (text, file) >= 0;
-
-  return file != NULL && fclose (file) == 0 && written;
-}
 
 static gboolean
 is_frozen (gpointer data)
@@ -44,8 +33,8 @@ freeze (Freezer *freezer,
 
   if (g_mkdir (freezer->directory, 0755) < 0)
     return FALSE;
-  g_assert_true (write_setting (freezer, "cgroup.procs", text));
-  g_assert_true (write_setting (freezer, "freezer.state", "FROZEN"));
+  g_assert_true (test_cgroup_write (freezer->directory, "cgroup.procs", text));
+  g_assert_true (test_cgroup_write (freezer->directory, "freezer.state", "FROZEN"));
   test_util_assert_until (is_frozen, freezer, PROCESS_TEST_TIMEOUT_MS);
   return TRUE;
 }
@@ -88,7 +77,7 @@ test_frozen (void)
   g_assert_true (test_util_process_is_alive (test->pid));
   g_assert_cmpint (pyisolate_exit_reason_get_kind (test->reason), ==, PYISOLATE_EXIT_KIND_SIGNALED);
 
-  g_assert_true (write_setting (&freezer, "freezer.state", "THAWED"));
+  g_assert_true (test_cgroup_write (freezer.directory, "freezer.state", "THAWED"));
   left = test_util_wait_no_processes (test->mark, PROCESS_TEST_TIMEOUT_MS);
   g_assert_cmpuint (left->len, ==, 0);
   test_util_assert_until (is_removed, &freezer, PROCESS_TEST_TIMEOUT_MS);
