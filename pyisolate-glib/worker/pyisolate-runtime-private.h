@@ -199,7 +199,7 @@ void             _pyisolate_runtime_receive      (PyIsolateFrame  *frame /* tran
                                                   PyIsolateLane   *lane,
                                                   PyIsolateInbox  *awake);
 
-/* pyisolate-runtime-calls.c */
+/* pyisolate-runtime-runners.c */
 PyIsolateRunner *_pyisolate_runner_get          (unsigned long    ident);
 gboolean         _pyisolate_runner_begin        (PyIsolateRunner *runner,
                                                  guint64          id);
@@ -208,14 +208,20 @@ void             _pyisolate_runner_set_masked   (PyIsolateRunner *runner,
                                                  gboolean         masked);
 gboolean         _pyisolate_runner_must_raise   (PyIsolateRunner *runner);
 PyIsolateRunner *_pyisolate_runner_lock_to_raise (guint64         id);
-gboolean         _pyisolate_in_call_is_cancelled (guint64         id);
-gboolean         _pyisolate_in_call_is_open     (guint64          id);
+
+/* pyisolate-runtime-calls-out.c */
+gboolean         _pyisolate_runtime_may_wait_for_memory (PyIsolateFrame *frame);
 guint64          _pyisolate_out_call_begin      (PyIsolateFrame  *frame,
                                                  guint64          own,
                                                  PyIsolateInbox  *inbox,
                                                  PyIsolateRunner *runner,
                                                  GError         **error);
 void             _pyisolate_out_call_end        (guint64          id);
+void             _pyisolate_out_calls_cancel_of_locked (guint64   own);
+
+/* pyisolate-runtime-calls-in.c */
+gboolean         _pyisolate_in_call_is_cancelled (guint64         id);
+gboolean         _pyisolate_in_call_is_open     (guint64          id);
 void             _pyisolate_in_call_answer      (PyIsolateFrame  *frame /* transfer full */);
 gboolean         _pyisolate_in_call_tell        (PyIsolateFrame  *frame /* transfer full */,
                                                  GError         **error);
