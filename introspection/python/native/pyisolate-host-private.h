@@ -63,7 +63,14 @@ typedef struct {
 
 PyIsolateHostContext *_pyisolate_host_context_check (PyObject             *object);
 GMainContext         *_pyisolate_host_context_get   (PyObject             *object);
-/* Without the GIL: waits, and reads what there is. FALSE: a signal came. *@others: the selector has something. */
+
+/* pyisolate-host-context-poll.c. Without the GIL. */
+int                   _pyisolate_host_context_poll  (GPollFD *fds,
+                                                     guint    n_fds,
+                                                     int      timeout);
+void                  _pyisolate_host_context_iterate (PyIsolateHostContext *self,
+                                                     gboolean              may_block);
+/* The same: waits, and reads what there is. FALSE: a signal came. *@others: the selector has something. */
 gboolean              _pyisolate_host_context_read  (PyIsolateHostContext *self,
                                                      int                   set,
                                                      int                   milliseconds,
