@@ -145,30 +145,50 @@ parse_type (TypeParser    *parser,
     }
 }
 
-/* Most of what is not basic, without the general way. */
+/* Most of what is not basic, without the general way: to be copied. */
+typedef struct {
+  const char *string;
+  guint n_structs; /* within each other, around or above an array */
+  PyIsolateTypeNode nodes[8];
+} UsualType;
+
+static const UsualType usual_types[] = {
+  { "av", 0, { { 'a', 8, 2, 0 }, { 'v', 8, 1, 0 } } },
+  { "a{sv}", 1, { { 'a', 8, 4, 0 }, { '{', 8, 3, 0 }, { 's', 1, 1, 0 }, { 'v', 8, 1, 0 } } },
+  { PYISOLATE_VALUE_CALL_TYPE,
+    2,
+    { { '(', 8, 7, 0 },
+      { 'a', 8, 2, 0 },
+      { 'v', 8, 1, 0 },
+      { 'a', 8, 4, 0 },
+      { '{', 8, 3, 0 },
+      { 's', 1, 1, 0 },
+      { 'v', 8, 1, 0 } } },
+};
+
 static gboolean
 parse_usual_type (const char        *string,
                   gsize              length,
                   PyIsolateDepth     outer,
                   PyIsolateTypeNode *nodes)
 {
-  static const PyIsolateTypeNode vardict[] = {
-    { 'a', 8, 4, 0 }, { '{', 8, 3, 0 }, { 's', 1, 1, 0 }, { 'v', 8, 1, 0 },
-  };
-  static const PyIsolateTypeNode list[] = { { 'a', 8, 2, 0 }, { 'v', 8, 1, 0 } };
+  for (guint i = 0; i < G_N_ELEMENTS (usual_types); i++)
+    {
+      const UsualType *type = &usual_types[i];
 
-  if (!_pyisolate_depth_enter_array (&outer))
-    return FALSE;
-  if (length == 2 && memcmp (string, "av", 2) == 0)
-    {
-      memcpy (nodes, list, sizeof list);
+      if (strlen (type->string) != length || memcmp (string, type->string, length) != 0)
+        continue;
+      if (!_pyisolate_depth_enter_array (&outer))
+        return FALSE;
+      for (guint j = 0; j < type->n_structs; j++)
+        {
+          if (!_pyisolate_depth_enter_struct (&outer))
+            return FALSE;
+        }
+      memcpy (nodes, type->nodes, type->nodes[0].span * sizeof *nodes);
       return TRUE;
     }
-  if (length == 5 && memcmp (string, "a{sv}", 5) == 0 && _pyisolate_depth_enter_struct (&outer))
-    {
-      memcpy (nodes, vardict, sizeof vardict);
-      return TRUE;
-    }
+
   return FALSE;
 }
 
