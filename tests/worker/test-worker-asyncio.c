@@ -91,6 +91,8 @@ test_awaiting (const char *python)
   worker_assert_result (worker, "uses_generator", "", "[<[int64 0, 1, 2]>, <'closed'>]");
   worker_assert_result (worker, "gives_up", "",
                         "[<'timed out'>, <'cancelled'>, <'shielded'>, <['x']>]");
+  worker_assert_result (worker, "ends_otherwise", "", "['closed', 'thrown']");
+  worker_assert_result (worker, "is_cancelled_with_message", "", "['enough']");
   worker_assert_result (worker, "sub_task_inherits", "", "['inherited', 'sub']");
   worker_assert_result (worker, "answers_in_turn", "", "['before', 'answered']");
   cancelled = worker_assert_raises (worker, "cancels_itself", "",

@@ -232,6 +232,34 @@ async def gives_up():
     return outcomes
 
 
+async def ends_otherwise():
+    """Who drives a coroutine by hand ends its await without an answer."""
+    outcomes = []
+    for end in (lambda call: call.close(), lambda call: call.throw(KeyError("thrown"))):
+        call = pyisolate.singleton("host").silent()
+        call.send(None)
+        try:
+            end(call)
+        except KeyError as error:
+            outcomes += error.args
+        else:
+            outcomes.append("closed")
+    return outcomes
+
+
+async def is_cancelled_with_message():
+    async def wait():
+        try:
+            await pyisolate.singleton("host").silent()
+        except asyncio.CancelledError as error:
+            return list(error.args)
+
+    task = asyncio.ensure_future(wait())
+    await asyncio.sleep(0)
+    task.cancel("enough")
+    return await task
+
+
 async def answers_in_turn():
     """What came into the loop before an answer of the host's runs before it."""
     order = []
