@@ -3,15 +3,15 @@
  *
  * Making pages of 4 KiB one by one costs several times what is copied into them. Most kernels make none of 2 MiB for shared
  * memory by themselves (shmem_enabled is "never"), but do if they are asked, range by range, with MADV_COLLAPSE: of each
- * such page one small one must be there. The kernel may have to tidy up for it, and waits for every processor to let go of
- * pages that it has at hand, which on a busy machine can take longer than the small pages would: there none are asked for. Where
- * it takes long all the same, and where it cannot be done at all, the small ones are made for a while. */
+ * such page one small one must be there. The kernel may have to tidy up for it, waits for every processor to let go of pages that
+ * it has at hand, and in a virtual machine for memory that this one has not touched yet. Load alone says nothing: small pages get
+ * dearer by it, too. So what it takes is measured: where that is long, the small ones are made for a while, and where it cannot be
+ * done at all, for ever. */
 #include "config.h"
 
 #include "pyisolate-memory-private.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -22,45 +22,38 @@
 /* Each time the kernel waits for all processors: so much is asked for at once. */
 #define SECTION_SIZE ((gsize) 32 << 20)
 
-/* What small pages cost, and how long they are made after large ones have cost more: each time twice as long. */
+/* What small pages cost, and how long they are made after large ones have cost more: each time twice as long. The first time it is
+ * not long, as memory that was slow to come once is at hand then. */
 #define SLACK_US 2000
 #define US_PER_MIB 300
-#define AVOID_SECONDS 10
-#define MAX_AVOID_SECONDS 640
+#define AVOID_TICKS 1
+#define MAX_AVOID_TICKS 4096
 
-static int avoid_until; /* atomic: when it is tried again, in seconds of the monotonic clock */
-static int avoid_next = AVOID_SECONDS; /* atomic */
-static int is_forced; /* atomic */
+/* A quarter of a second, about: so an int lasts for years. */
+#define TICK_US (1 << 18)
+
+static int avoid_until; /* atomic: when it is tried again, in ticks of the monotonic clock */
+static int avoid_next = AVOID_TICKS; /* atomic */
 
 static int
-get_seconds (void)
+get_ticks (void)
 {
-  return (int) (g_get_monotonic_time () / G_USEC_PER_SEC);
+  return (int) (g_get_monotonic_time () / TICK_US);
 }
 
-/* For tests: none are tried, or they are, however busy the machine is. */
+/* For tests: none are tried, or they are, whatever they cost before. */
 void
 _pyisolate_memory_avoid_large_pages (gboolean avoid)
 {
   g_atomic_int_set (&avoid_until, avoid ? G_MAXINT : 0);
-  g_atomic_int_set (&avoid_next, AVOID_SECONDS);
-  g_atomic_int_set (&is_forced, !avoid);
-}
-
-/* More run than there are processors, and as many again wait. */
-static gboolean
-is_busy (void)
-{
-  double load;
-
-  return !g_atomic_int_get (&is_forced) && getloadavg (&load, 1) == 1 && load > 2.0 * g_get_num_processors ();
+  g_atomic_int_set (&avoid_next, AVOID_TICKS);
 }
 
 /* Whether it is worth trying. */
 gboolean
 _pyisolate_memory_may_have_large_pages (void)
 {
-  return g_atomic_int_get (&avoid_until) <= get_seconds () && !is_busy ();
+  return g_atomic_int_get (&avoid_until) <= get_ticks ();
 }
 
 /*< private >
@@ -107,10 +100,32 @@ _pyisolate_memory_map_aligned (int   fd,
 static void
 avoid_for_a_while (void)
 {
-  int seconds = g_atomic_int_get (&avoid_next);
+  int ticks = g_atomic_int_get (&avoid_next);
 
-  g_atomic_int_set (&avoid_until, get_seconds () + seconds);
-  g_atomic_int_set (&avoid_next, MIN (2 * seconds, MAX_AVOID_SECONDS));
+  if (!_pyisolate_memory_may_have_large_pages ()) /* another thread's part of the same piece took long, too */
+    return;
+  g_atomic_int_set (&avoid_until, get_ticks () + ticks);
+  g_atomic_int_set (&avoid_next, MIN (2 * ticks, MAX_AVOID_TICKS));
+}
+
+/*< private >
+ * @size: how much was asked for
+ * @failed: 0, or an errno
+ * @taken_us: how long it took
+ *
+ * Learns from it whether it is worth trying again.
+ */
+void
+_pyisolate_memory_judge_large_pages (gsize  size,
+                                     int    failed,
+                                     gint64 taken_us)
+{
+  if (failed == EINVAL) /* the kernel has no such thing, or is told to do none */
+    g_atomic_int_set (&avoid_until, G_MAXINT);
+  else if (failed != 0 || taken_us > SLACK_US + (gint64) (size >> 20) * US_PER_MIB)
+    avoid_for_a_while ();
+  else
+    g_atomic_int_set (&avoid_next, AVOID_TICKS);
 }
 
 static gboolean
@@ -118,18 +133,11 @@ collapse (guint8 *pages,
           gsize   size)
 {
   gint64 begin = g_get_monotonic_time ();
-  int result = madvise (pages, size, MADV_COLLAPSE);
-  int saved_errno = errno;
-  gint64 taken = g_get_monotonic_time () - begin;
+  int failed = madvise (pages, size, MADV_COLLAPSE) < 0 ? errno : 0;
 
-  if (result < 0 && saved_errno == EINVAL) /* the kernel has no such thing, or is told to do none */
-    g_atomic_int_set (&avoid_until, G_MAXINT);
-  else if (result < 0 || taken > SLACK_US + (gint64) (size >> 20) * US_PER_MIB)
-    avoid_for_a_while ();
-  else
-    g_atomic_int_set (&avoid_next, AVOID_SECONDS);
+  _pyisolate_memory_judge_large_pages (size, failed, g_get_monotonic_time () - begin);
 
-  return result == 0;
+  return failed == 0;
 }
 
 /*< private >

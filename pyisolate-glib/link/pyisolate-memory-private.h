@@ -63,6 +63,9 @@ gboolean         _pyisolate_memory_make_large_pages (int                fd,
 void             _pyisolate_memory_prefer_large_pages (int              fd,
                                                        gsize            size);
 void             _pyisolate_memory_avoid_large_pages (gboolean          avoid);
+void             _pyisolate_memory_judge_large_pages (gsize            size,
+                                                      int              failed,
+                                                      gint64           taken_us);
 
 /* pyisolate-memory.c */
 void             _pyisolate_memory_ref_locked   (PyIsolateMemory       *self);
