@@ -141,6 +141,7 @@ void
 _pyisolate_frame_set_target (PyIsolateFrame *frame,
                              const char     *target)
 {
+  free_text (frame, frame->target);
   frame->target = copy_text (frame, target);
 }
 
@@ -148,6 +149,7 @@ void
 _pyisolate_frame_set_name (PyIsolateFrame *frame,
                            const char     *name)
 {
+  free_text (frame, frame->name);
   frame->name = copy_text (frame, name);
 }
 
