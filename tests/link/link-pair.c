@@ -286,13 +286,38 @@ link_pair_free (LinkPair *pair)
   g_free (pair);
 }
 
+/* Also of one that is in use: frames that come by a ring in shared memory show a sanitizer no order between threads. */
+void
+link_side_set_hook (LinkSide *side,
+                    LinkHook  hook,
+                    gpointer  data)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&side->box->mutex);
+
+  side->hook = hook;
+  side->hook_data = data;
+}
+
+static LinkHook
+get_hook (LinkSide *side,
+          gpointer *data)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&side->box->mutex);
+
+  *data = side->hook_data;
+  return side->hook;
+}
+
 static void
 receive (LinkSide       *side,
          PyIsolateFrame *frame)
 {
+  gpointer data;
+  LinkHook hook = get_hook (side, &data);
+
   g_assert_cmpuint (side->box->n_ends, ==, 0);
 
-  if (side->hook == NULL || !side->hook (side, frame, side->hook_data))
+  if (hook == NULL || !hook (side, frame, data))
     link_box_put (side->box, frame);
 }
 
@@ -320,9 +345,10 @@ on_incoming (PyIsolateEndpoint *endpoint,
              gpointer           user_data)
 {
   LinkSide *side = user_data;
+  gpointer data;
 
   /* What fail() makes comes after the end. */
-  if (frame->kind == PYISOLATE_FRAME_CANCEL && side->hook == NULL)
+  if (frame->kind == PYISOLATE_FRAME_CANCEL && get_hook (side, &data) == NULL)
     link_box_put (side->box, frame);
   else
     receive (side, frame);

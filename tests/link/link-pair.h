@@ -35,8 +35,8 @@ struct _LinkSide {
   LaneReader *reader; /* of a lane */
   PyIsolateEndpoint *endpoint;
   LinkBox *box;
-  LinkHook hook;
-  gpointer hook_data;
+  LinkHook hook;      /* guarded by the box's mutex */
+  gpointer hook_data; /* the same */
   gboolean started;
 };
 
@@ -86,6 +86,9 @@ void            link_side_start          (LinkSide   *side);
 void            link_side_start_endpoint (LinkSide   *side,
                                           guint32     peer_link);
 void            link_pair_start_both     (LinkPair   *pair);
+void            link_side_set_hook       (LinkSide   *side,
+                                          LinkHook    hook,
+                                          gpointer    data);
 void            link_side_send           (LinkSide   *side,
                                           PyIsolateFrame *frame);
 /* Waits until it is closed, which must be for a reason of this code that says this. */

@@ -81,8 +81,8 @@ test_nested (LinkPair *pair)
 {
   g_autoptr (LinkBox) box = link_box_new ();
 
-  pair->host.hook = pair->worker.hook = call_back;
-  pair->host.hook_data = pair->worker.hook_data = pair;
+  link_side_set_hook (&pair->host, call_back, pair);
+  link_side_set_hook (&pair->worker, call_back, pair);
   link_pair_start_both (pair);
   link_side_call (&pair->host, link_frame_call (_pyisolate_endpoint_new_id (), G_STRINGIFY (DEPTH)),
                   box);
@@ -108,7 +108,8 @@ test_many_calls (LinkPair *pair)
   g_autoptr (LinkBox) from_host = link_box_new ();
   g_autoptr (LinkBox) from_worker = link_box_new ();
 
-  pair->host.hook = pair->worker.hook = answer_at_once;
+  link_side_set_hook (&pair->host, answer_at_once, NULL);
+  link_side_set_hook (&pair->worker, answer_at_once, NULL);
   link_pair_start_both (pair);
 
   for (guint i = 0; i < N_CALLS; i++)
@@ -187,8 +188,7 @@ test_threads (LinkPair *pair)
   g_autoptr (LinkBox) last = link_box_new ();
   Order order = { 0 };
 
-  pair->worker.hook = check_order;
-  pair->worker.hook_data = &order;
+  link_side_set_hook (&pair->worker, check_order, &order);
   link_pair_start_both (pair);
   for (guint i = 0; i < N_THREADS; i++)
     {

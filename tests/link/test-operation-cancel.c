@@ -186,7 +186,7 @@ test_races (LinkKind kind)
   Caller callers[N_THREADS];
   GThread *threads[N_THREADS];
 
-  played->pair->worker.hook = played_answer_at_once;
+  link_side_set_hook (&played->pair->worker, played_answer_at_once, NULL);
   for (guint i = 0; i < N_THREADS; i++)
     {
       callers[i] = (Caller) { played, i };

@@ -124,7 +124,7 @@ test_blocking (LinkKind kind)
   g_autoptr (PyIsolateCall) call = new_noted_call ("work", log);
   g_auto (Outcome) outcome = { 0 };
 
-  played->pair->worker.hook = played_answer_at_once;
+  link_side_set_hook (&played->pair->worker, played_answer_at_once, NULL);
   played_call_blocking (played, call, -1, NULL, &outcome);
   g_assert_no_error (outcome.error);
   g_assert_cmpstr (log->str, ==, "p5");
