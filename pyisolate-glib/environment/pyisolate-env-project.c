@@ -134,15 +134,16 @@ read_with (const char    *python,
   return answer != NULL ? take_answer (answer, path, no_toml, error) : NULL;
 }
 
-/* No interpreter here reads TOML: uv gets one a reader, or gets one. */
+/* No interpreter here reads TOML: uv gets one a reader, or gets one. What lies in the current
+ * directory is no module for it (-I). */
 static JsonObject *
 read_with_uv (const char    *uv_path,
               const char    *path,
               GCancellable  *cancellable,
               GError       **error)
 {
-  const char *const argv[] = { "run", "--no-project", "--isolated", "--with", "tomli", "-", path,
-                               NULL };
+  const char *const argv[] = { "run", "--no-project", "--isolated", "--with", "tomli", "--",
+                               "python", "-I", "-", path, NULL };
   g_autoptr (PyIsolateEnvironmentRequest) request = _pyisolate_environment_request_new ("/");
   g_autofree char *script = _pyisolate_env_script_dup (READER);
   g_autoptr (PyIsolateEnvUv) uv = NULL;
@@ -176,6 +177,30 @@ candidates (const char *default_python)
   return found;
 }
 
+static gboolean
+check_path (const char  *path,
+            gboolean     is_file,
+            GError     **error)
+{
+  g_autofree char *shown = g_filename_display_name (path);
+  const char *trouble = NULL;
+
+  if (!is_file && !g_file_test (path, G_FILE_TEST_IS_DIR))
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "There is no extension %s",
+                   shown);
+      return FALSE;
+    }
+  if (is_file && !g_str_has_suffix (path, ".py"))
+    trouble = "is neither a directory nor a .py file";
+  else if (!g_utf8_validate (path, -1, NULL))
+    trouble = "is a path that is not valid UTF-8";
+  if (trouble != NULL)
+    g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "%s %s", shown, trouble);
+
+  return trouble == NULL;
+}
+
 PyIsolateProjectMetadata *
 _pyisolate_project_read (const char    *path,
                          const char    *uv_path,
@@ -189,18 +214,8 @@ _pyisolate_project_read (const char    *path,
   g_autoptr (GError) local_error = NULL;
   gboolean is_file = g_file_test (canonical, G_FILE_TEST_IS_REGULAR);
 
-  if (!is_file && !g_file_test (canonical, G_FILE_TEST_IS_DIR))
-    {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "There is no extension %s",
-                   canonical);
-      return NULL;
-    }
-  if (is_file && !g_str_has_suffix (canonical, ".py"))
-    {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
-                   "%s is neither a directory nor a .py file", canonical);
-      return NULL;
-    }
+  if (!check_path (canonical, is_file, error))
+    return NULL;
 
   for (guint i = 0; i < pythons->len && object == NULL; i++)
     {

@@ -162,10 +162,13 @@ test_refused (void)
   g_autofree char *message = refuse (twice);
   g_autofree char *other = refuse (text);
   g_autofree char *absent = refuse ("/nowhere/extension");
+  g_autofree char *latin = env_fixture_write (fixture, "caf\xe9.py", "");
+  g_autofree char *not_text = refuse (latin);
 
   g_assert_nonnull (strstr (message, "more than one"));
   g_assert_nonnull (strstr (other, "text.txt"));
   g_assert_nonnull (strstr (absent, "/nowhere/extension"));
+  g_assert_nonnull (strstr (not_text, "not valid UTF-8"));
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_autofree char *directory = write_in (fixture, cases[i].name, cases[i].text);
@@ -186,20 +189,21 @@ test_without_toml (void)
   g_autofree char *path = g_strdup (g_getenv ("PATH"));
   g_autofree char *calls = env_fixture_path (fixture, "calls");
   g_autofree char *reader = NULL, *uv = NULL, *reader_text = NULL, *uv_text = NULL;
+  g_autofree char *module = NULL, *here = NULL;
   g_autoptr (PyIsolateProjectMetadata) by_uv = NULL;
   g_autoptr (PyIsolateProjectMetadata) by_old = NULL;
   g_autoptr (GError) error = NULL;
 
   g_test_summary ("Where no interpreter reads TOML, uv runs the reader; what is no TOML needs "
-                  "none");
+                  "none; a module in the current directory is not imported for it");
 
   /* The only interpreter is one without the module; and a stand-in for uv has one that has it. */
   reader_text = g_strdup_printf ("#!/bin/sh\n(echo 'import sys; sys.modules[\"tomllib\"] = "
                                  "sys.modules[\"tomli\"] = None'; "
                                  "/bin/cat) | '%s' \"$@\"\n", fixture->python);
   reader = env_fixture_script (fixture, "old-python", reader_text);
-  uv_text = g_strdup_printf ("#!/bin/sh\necho \"$@\" > '%s'\nfor last; do :; done\nexec '%s' -I "
-                             "-S - \"$last\"\n",
+  uv_text = g_strdup_printf ("#!/bin/sh\necho \"$@\" > '%s'\nwhile [ \"$1\" != python ]; do shift "
+                             "|| exit 1; done\nshift\nexec '%s' \"$@\"\n",
                              calls, fixture->python);
   uv = env_fixture_script (fixture, "uv-runs", uv_text);
 
@@ -209,7 +213,11 @@ test_without_toml (void)
   g_assert_cmpstr (by_old->dependencies[0], ==, "numpy");
   g_assert_false (g_file_test (calls, G_FILE_TEST_EXISTS));
 
+  module = write_in (fixture, "here/json.py", "raise SystemExit('imported')\n");
+  here = g_get_current_dir ();
+  g_assert_no_errno (g_chdir (module));
   by_uv = _pyisolate_project_read (directory, uv, reader, NULL, &error);
+  g_assert_no_errno (g_chdir (here));
   g_setenv ("PATH", path, TRUE);
   g_assert_no_error (error);
   g_assert_cmpstr (by_uv->name, ==, "renamed");
