@@ -122,6 +122,36 @@ apply_options (PyIsolateExtensionConfig  *config,
     pyisolate_extension_config_set_share_torch (config, TRUE);
 }
 
+/* An empty path would be the current directory, an empty interpreter the default one: what a
+ * variable of the shell that is not set gives is neither. */
+static gboolean
+check_not_empty (const char                *path,
+                 const CliExtensionOptions *options,
+                 GError                   **error)
+{
+  const struct {
+    const char *name, *value;
+  } given[] = {
+    { "DIR-or-FILE", path },
+    { "--python", options->python },
+    { "--lock", options->lock_file },
+    { "--index-url", options->index_url },
+    { "--torch-environment", options->torch_environment },
+  };
+  const char *empty = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (given); i++)
+    {
+      if (given[i].value != NULL && *given[i].value == '\0')
+        empty = given[i].name;
+    }
+  if (options->find_links != NULL && g_strv_contains ((const char * const *) options->find_links, ""))
+    empty = "--find-links";
+  if (empty != NULL)
+    g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG, "%s is empty", empty);
+  return empty == NULL;
+}
+
 static gboolean
 check_torch (PyIsolateExtensionConfig  *config,
              const CliExtensionOptions *options,
@@ -163,9 +193,12 @@ cli_extension_read_config (CliProgram                *program,
                            const CliExtensionOptions *options,
                            GError                   **error)
 {
-  g_autoptr (PyIsolateExtensionConfig) config =
-      cli_program_run_in_thread (program, read_config_in_thread, make_absolute (path), g_free, TRUE, error);
+  g_autoptr (PyIsolateExtensionConfig) config = NULL;
 
+  if (!check_not_empty (path, options, error))
+    return NULL;
+  config = cli_program_run_in_thread (program, read_config_in_thread, make_absolute (path), g_free,
+                                      TRUE, error);
   if (config == NULL)
     return NULL;
   apply_options (config, options);

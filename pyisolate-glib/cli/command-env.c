@@ -268,7 +268,7 @@ env_prune (CliProgram *program,
            int         argc,
            char      **argv)
 {
-  int older_than = -1;
+  int older_than = G_MININT;
   const GOptionEntry entries[] = {
     { "older-than", 0, G_OPTION_FLAG_NONE, G_OPTION_ARG_INT, &older_than,
       "Only environments that were made longer ago than that", "DAYS" },
@@ -285,7 +285,7 @@ env_prune (CliProgram *program,
     return CLI_EXIT_USAGE;
   if (rest[0] != NULL)
     return cli_program_usage_error ("no argument is expected (remove takes one)");
-  if (older_than < -1)
+  if (older_than < 0 && older_than != G_MININT)
     return cli_program_usage_error ("--older-than needs a number of days");
   if (older_than >= 0)
     report = prune_older (program, older_than, &error);

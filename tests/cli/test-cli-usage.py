@@ -125,9 +125,17 @@ class Usage(CliTest):
         self.check_usage("--timeout", "call", "x", "m", "--timeout", "soon")
         for wrong in ("0", "-1", "nan", "1e30"):
             self.check_usage("--timeout", "call", "x", "m", "--timeout", wrong)
-        self.check_usage("--older-than", "env prune", "--older-than", "-3")
+        for wrong in ("-1", "-3"):
+            self.check_usage("--older-than", "env prune", "--older-than", wrong)
         self.check_usage("--venv-root", "env list", "--venv-root", "")
         self.check_usage("exclude each other", "describe", "x", "--stubs", "--json")
+
+    def test_empty_values(self):
+        self.extension("def m():\n    pass\n")
+        self.check_usage("DIR-or-FILE is empty", "call", "", "m")
+        for option in ("--python", "--lock", "--index-url", "--torch-environment", "--find-links"):
+            self.check_usage(f"{option} is empty", "call", "sample", "m", option, "")
+            self.check_usage(f"{option} is empty", "env create", "sample", option, "")
 
     def test_common_options_before_the_command(self):
         for words in (
