@@ -259,6 +259,21 @@ class Tensors(HostTest):
             self.sync.make(1 << 50)
         self.assertEqual(1, self.sync.echo(1))
 
+    def test_limit(self):
+        manager, module_path = self.make_manager(), self.folder / "sample"
+        limited = {"name": "limited", "module_path": module_path, "shared_memory_limit": 8_000_000}
+        ext = manager.load_extension(limited).sync
+        for _ in range(10):
+            self.assertEqual(bytes(1_000_000), ext.echo(bytes(1_000_000)))
+        with self.assertRaisesRegex(MemoryError, "shared-memory-limit"):
+            ext.echo(bytes(9_000_000))
+        with self.assertRaisesRegex(MemoryError, "shared-memory-limit"):
+            ext.make(9_000_000)
+        self.assertEqual(1, ext.echo(1))
+        for wrong in ("2 MB", 0, -1, 1.5):
+            with self.assertRaisesRegex(TypeError, "shared_memory_limit"):
+                manager.load_extension({**limited, "name": "wrong", "shared_memory_limit": wrong})
+
     def test_many_passes(self):
         def once():
             tensor = pyisolate.empty(20_000, "uint8")

@@ -119,6 +119,7 @@ class ExtensionConfig(_Config):
         start_timeout: float | None = 60.0,
         stop_timeout: float | None = 5.0,
         kill_on_timeout: bool = False,
+        shared_memory_limit: int | None = None,
     ) -> None: ...
     @classmethod
     def from_directory(cls, path: _Path, **more: Any) -> Self: ...
@@ -145,6 +146,7 @@ class ExtensionConfig(_Config):
     start_timeout: float | None
     stop_timeout: float | None
     kill_on_timeout: bool
+    shared_memory_limit: int | None
 
 # --- the manager ---
 

@@ -140,7 +140,8 @@ class ExtensionManagerConfig(_Config):
 class ExtensionConfig(_Config):
     """What an extension is loaded with: its name, where its module is, what it needs.
 
-    Times are in seconds; None: no limit.
+    Times are in seconds; None: no limit. shared_memory_limit: how many bytes of shared memory there
+    may be for it, copies of what was sent and what it makes; None: half of the machine's memory.
     """
 
     _defaults: typing.ClassVar[dict] = {
@@ -167,6 +168,7 @@ class ExtensionConfig(_Config):
         "start_timeout": 60.0,
         "stop_timeout": 5.0,
         "kill_on_timeout": False,
+        "shared_memory_limit": None,
     }
 
     @classmethod
@@ -245,6 +247,15 @@ def fill(gconfig, config, apis):
         gconfig.set_property(key.replace("_", "-"), bool(config[key]))
     for key in ("call_timeout", "start_timeout", "stop_timeout"):
         gconfig.set_property(key.replace("_", "-"), milliseconds(config[key]))
+    if config.shared_memory_limit is not None:
+        props.shared_memory_limit = _size("shared_memory_limit", config.shared_memory_limit)
+
+
+def _size(key, value):
+    # 0 is the property's own word for a default.
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 1 << 64:
+        raise TypeError(f"{key!r} of an ExtensionConfig is a number of bytes, not {value!r}")
+    return value
 
 
 def _strings(key, values):

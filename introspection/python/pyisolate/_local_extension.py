@@ -20,6 +20,7 @@ _NEEDS_ISOLATION = (
     "allow_source_builds",
     "auto_update",
     "kill_on_timeout",
+    "shared_memory_limit",
     "share_cuda_ipc",
 )
 
