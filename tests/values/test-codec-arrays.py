@@ -307,6 +307,8 @@ class Torch(Arrays):
             (torch.zeros(3, dtype=torch.complex64).conj(), "resolve_conj"),
             (torch.zeros(3, dtype=torch.complex64).conj().imag, "resolve_neg"),
             (torch.zeros(2, 2).to_sparse(), "sparse"),
+            (torch.zeros(2, 2).to_sparse_csr(), "'torch.sparse_csr': call to_dense"),
+            (torch.zeros(2, 2).to_sparse_csc(), "'torch.sparse_csc': call to_dense"),
             (torch.zeros(2, device="meta"), "meta"),
             (torch.quantize_per_tensor(torch.zeros(3), 0.1, 0, torch.qint8), "quantized"),
             (torch.zeros(2, dtype=torch.complex32), "complex32"),
@@ -335,6 +337,8 @@ class Both(Arrays):
         self.assertEqual("float32", codec.empty(3).dtype)
         self.assertEqual("int16", codec.empty(3, np.int16).dtype)
         self.assertEqual("int16", codec.empty(3, np.dtype("i2")).dtype)
+        for dtype in (bool, int, float, complex):
+            self.assertEqual(np.zeros(3, dtype).dtype, codec.zeros(3, dtype).dtype)
         self.assertIs(torch.Tensor, type(codec.zeros(3, torch.int16)))
         # NumPy has none of these.
         self.assertIs(torch.Tensor, type(codec.zeros(3, "bfloat16")))

@@ -224,6 +224,23 @@ check_lazy (CodecArray  *self,
   return is_conj == 0 && is_neg == 0;
 }
 
+/* NULL: the elements lie where strides say, or nobody knows */
+static char *
+explain_layout (PyObject *object)
+{
+  PyObject *layout = _pyisolate_codec_get (object, "layout");
+  PyObject *text = layout != NULL ? PyObject_Str (layout) : NULL;
+  const char *name = text != NULL ? PyUnicode_AsUTF8AndSize (text, NULL) : NULL;
+  char *problem = NULL;
+
+  if (name != NULL && strcmp (name, "torch.strided") != 0)
+    problem = g_strdup_printf ("a tensor of the layout '%s': call to_dense()", name);
+  Py_XDECREF (text);
+  Py_XDECREF (layout);
+  PyErr_Clear ();
+  return problem;
+}
+
 /* Says why DLPack refused a tensor. FALSE: always */
 static gboolean
 explain_refusal (PyObject  *object,
@@ -253,7 +270,8 @@ explain_refusal (PyObject  *object,
           return FALSE;
         }
     }
-  return refuse_dtype (object, "a tensor of this layout, or", problem);
+  *problem = explain_layout (object);
+  return *problem == NULL && refuse_dtype (object, "a tensor of this kind, or", problem);
 }
 
 /* DLPack does not tell the strides of dimensions of one element. */

@@ -77,7 +77,7 @@ parse_shape (PyObject   *shape,
   return good;
 }
 
-/* "float32", torch.float32, numpy.float32, numpy.dtype("float32"); torch's own ask for torch. */
+/* "float32", torch.float32, numpy.float32, numpy.dtype("float32"), float; torch's own ask for torch. */
 static gboolean
 parse_dtype (PyObject   *dtype,
              CodecArray *array)
@@ -89,6 +89,12 @@ parse_dtype (PyObject   *dtype,
 
   if (PyUnicode_Check (dtype) || strcmp (type, "torch.dtype") == 0)
     text = PyObject_Str (dtype);
+  else if (dtype == (PyObject *) &PyFloat_Type)
+    text = PyUnicode_FromString ("float64");
+  else if (dtype == (PyObject *) &PyLong_Type)
+    text = PyUnicode_FromString ("int64");
+  else if (dtype == (PyObject *) &PyComplex_Type)
+    text = PyUnicode_FromString ("complex128");
   else if (PyType_Check (dtype))
     text = _pyisolate_codec_get (dtype, "__name__");
   else
