@@ -59,6 +59,10 @@ def describe(value):
     return f"{type(value).__module__}.{type(value).__name__}", str(value.dtype), strides
 
 
+def look_at(value):
+    return value, value[1:], value.view("int32")
+
+
 def add(value, n):
     value += n
 
@@ -197,6 +201,13 @@ class Arrays(HostTest):
         again = ext.echo(half)
         again.fill_(3)
         self.assertEqual(3, half[0, 0])
+
+        for n in (3, 50_000):
+            weights = torch.ones(n, requires_grad=True)
+            again, view, bits = ext.look_at(weights)
+            self.assertTrue(again.requires_grad and again.is_leaf and view.requires_grad)
+            self.assertFalse(bits.requires_grad)
+            self.assertTrue(torch.equal(weights, again))
 
         array = np.arange(50_000.0)[::-2]
         self.assertEqual(("numpy.ndarray", "float64", (-16,)), ext.describe(array))

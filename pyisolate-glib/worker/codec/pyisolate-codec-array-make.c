@@ -174,7 +174,7 @@ make_numpy (const CodecArray *self,
 
   if (dtype == NULL)
     return NULL;
-  base = _pyisolate_tensor_new_base (store, (self->flags & PYISOLATE_TENSOR_READ_ONLY) != 0, self->kind);
+  base = _pyisolate_tensor_new_base (store, self->flags, self->kind);
   shape = new_tuple (self->shape, self->n_dims, 1);
   strides = new_tuple (self->strides, self->n_dims, self->info->size);
   if (base != NULL && shape != NULL && strides != NULL)

@@ -122,13 +122,32 @@ get_view (CodecArray  *self,
   return TRUE;
 }
 
-/* An array that stands for what another kind was sent as, or a view of one, goes back as that kind. */
-static CodecArrayKind
-find_kind (PyObject *object)
+/* torch knows no gradients of whole numbers, as which a view may see others. */
+static gboolean
+may_require_grad (const PyIsolateDtypeInfo *info)
+{
+  switch (info->dtype)
+    {
+    case PYISOLATE_DTYPE_FLOAT16:
+    case PYISOLATE_DTYPE_FLOAT32:
+    case PYISOLATE_DTYPE_FLOAT64:
+    case PYISOLATE_DTYPE_COMPLEX64:
+    case PYISOLATE_DTYPE_COMPLEX128:
+      return TRUE;
+    default:
+      return FALSE;
+    }
+}
+
+/* An array that stands for what another kind was sent as, or a view of one, goes back as that kind, and requires a gradient as
+ * that did. */
+static void
+find_origin (CodecArray *self,
+             PyObject   *object)
 {
   PyObject *base = _pyisolate_codec_get (object, "base");
-  CodecArrayKind kind = ARRAY_NUMPY;
 
+  self->kind = ARRAY_NUMPY;
   for (int i = 0; i < MAX_VIEWS && base != NULL && Py_TYPE (base) == Py_TYPE (object); i++)
     {
       PyObject *next = _pyisolate_codec_get (base, "base");
@@ -139,9 +158,12 @@ find_kind (PyObject *object)
   if (base == NULL)
     PyErr_Clear ();
   else if (Py_TYPE (base) == _pyisolate_tensor_type ())
-    kind = _pyisolate_tensor_get_kind (base);
+    {
+      self->kind = _pyisolate_tensor_get_kind (base);
+      if (_pyisolate_tensor_get_requires_grad (base) && may_require_grad (self->info))
+        self->flags |= PYISOLATE_TENSOR_REQUIRES_GRAD;
+    }
   Py_XDECREF (base);
-  return kind;
 }
 
 /* Of dimensions with one element or none NumPy's buffers tell other strides than the arrays have. */
@@ -178,7 +200,7 @@ read_numpy (CodecArray  *self,
 
   if (!get_view (self, object, problem))
     return FALSE;
-  self->kind = find_kind (object);
+  find_origin (self, object);
   if (self->view.readonly)
     self->flags |= PYISOLATE_TENSOR_READ_ONLY;
   if (take_layout (self))

@@ -69,13 +69,14 @@ gboolean    _pyisolate_tensor_init      (PyObject          *module);
 PyTypeObject *_pyisolate_tensor_type    (void);
 PyObject   *_pyisolate_tensor_new       (const CodecArray  *self,
                                          const CodecStore  *store);
-/* All of the store as bytes, to stand behind an array of @kind. */
+/* All of the store as bytes, to stand behind an array of @kind. @flags: of the array */
 PyObject   *_pyisolate_tensor_new_base  (const CodecStore  *store,
-                                         gboolean           readonly,
+                                         guint32            flags,
                                          CodecArrayKind     kind);
 void        _pyisolate_tensor_read      (PyObject          *object,
                                          CodecArray        *array);
 CodecArrayKind _pyisolate_tensor_get_kind (PyObject        *object);
+gboolean    _pyisolate_tensor_get_requires_grad (PyObject  *object);
 
 /* --- DLPack (pyisolate-codec-dlpack.c) --- */
 

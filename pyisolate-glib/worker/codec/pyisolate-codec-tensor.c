@@ -72,7 +72,7 @@ _pyisolate_tensor_new (const CodecArray *array,
 
 PyObject *
 _pyisolate_tensor_new_base (const CodecStore *store,
-                            gboolean          readonly,
+                            guint32           flags,
                             CodecArrayKind    kind)
 {
   guint8 *data = store->memory != NULL ? pyisolate_memory_map (store->memory, NULL) : store->bytes;
@@ -81,7 +81,7 @@ _pyisolate_tensor_new_base (const CodecStore *store,
   if (self == NULL)
     return NULL;
   self->kind = kind;
-  self->flags = readonly ? PYISOLATE_TENSOR_READ_ONLY : 0;
+  self->flags = flags;
   self->shape[0] = self->n_items = store->size;
   self->strides[0] = 1;
   return (PyObject *) self;
@@ -114,6 +114,12 @@ CodecArrayKind
 _pyisolate_tensor_get_kind (PyObject *object)
 {
   return ((Tensor *) object)->kind;
+}
+
+gboolean
+_pyisolate_tensor_get_requires_grad (PyObject *object)
+{
+  return (((Tensor *) object)->flags & PYISOLATE_TENSOR_REQUIRES_GRAD) != 0;
 }
 
 void
