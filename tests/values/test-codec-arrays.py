@@ -199,6 +199,7 @@ class NumPy(Arrays):
         self.assertEqual(0, again[0])
         public = codec.share(array, readonly=True)
         self.assertFalse(pass_on(public, True).flags.writeable)
+        self.assertFalse(public.flags.writeable)
 
     def test_refused(self):
         for array in [
@@ -323,6 +324,7 @@ class Torch(Arrays):
         again.fill_(1)
         self.assertEqual(0, shared[0])
         shared.fill_(2)
+        self.assertEqual(2, pass_on(shared, True)[0])
 
 
 def bits(tensor):

@@ -327,8 +327,8 @@ static PyMethodDef functions[] = {
     "zeros(shape, dtype='float32')\n--\n\nThe same, filled with zeros." },
   { "share", (PyCFunction) (void *) share_share, METH_VARARGS | METH_KEYWORDS,
     "share(array, readonly=False)\n--\n\n"
-    "The array itself if it is in shared memory, else a copy there, of the same kind. What is\n"
-    "shared read-only can be written to by this process only." },
+    "The array itself if it is in shared memory, else a copy there, of the same kind. No\n"
+    "other process can write to what is shared read-only." },
   { "from_numpy", share_from_numpy, METH_O,
     "from_numpy(array, /)\n--\n\nshare() for an array of NumPy's." },
   { "is_shared", share_is_shared, METH_O,
