@@ -235,6 +235,24 @@ class ExitStatus(CliTest):
     def test_system_exit_is_an_exception(self):
         self.fails(1, "import sys\ndef fail():\n    sys.exit(0)\n", "fail", expected="SystemExit")
 
+    def test_failing_stop_is_logged(self):
+        folder = self.extension(
+            """
+            import pyisolate
+
+            class Stubborn(pyisolate.ExtensionBase):
+                def f(self):
+                    return 1
+
+                def stop(self):
+                    raise RuntimeError("not like this")
+            """
+        )
+        done = self.check(0, "call", folder, "f")
+        self.assertEqual(1, done.value)
+        self.assertIn("sample: stop() of the extension raised:\n", done.err)
+        self.assertIn("sample: RuntimeError: not like this\n", done.err)
+
     def test_import_error(self):
         err = self.fails(1, "import no_such_module_at_all\n", "x", expected="no_such_module_at_all")
         self.assertIn("Traceback", err)

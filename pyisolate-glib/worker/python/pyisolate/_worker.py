@@ -163,6 +163,7 @@ class Worker:
             if self.loaded.instance is not None:
                 _contents.run_hook(self._run, self.loaded.instance.stop)
         except BaseException as error:
+            self._log_failed_stop(error)
             _dispatch.answer_exception(stop, error)
         else:
             _dispatch.answer(stop, None)
@@ -170,6 +171,13 @@ class Worker:
         native.flush()
         if self.loop is not None:
             self.loop.close(END_SECONDS)
+
+    def _log_failed_stop(self, error):
+        """A host that stops an extension is told that it has stopped, however that went."""
+        from . import _errors
+
+        text = _errors.format_traceback(error).rstrip("\n")
+        native.log(40, "pyisolate", f"stop() of the extension raised:\n{text}")
 
 
 async def _awaiting(awaitable):
