@@ -20,7 +20,6 @@ PAGES = [
     *sorted(SOURCE.glob("docs/*.md")),
     *sorted(SOURCE.glob("examples/*/README.md")),
 ]
-PARTS = ("link", "environment", "process", "host")
 # So many snippets may be marked as not run, in all pages together.
 MOST_NOT_RUN = 3
 
@@ -86,8 +85,6 @@ class Page:
         source = self.work / "snippet.c"
         source.write_text(code)
         flags = self.run("pkg-config", "--cflags", "--libs", "pyisolate-glib-1").split()
-        # Installed, they are in one directory.
-        flags += [f"-I{SOURCE}/pyisolate-glib/{part}" for part in ("", *PARTS)]
         warnings = ("-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unused-function")
         if "main (" not in code:
             return self.run("cc", *warnings, "-fsyntax-only", source, *flags)
