@@ -114,7 +114,7 @@ use_own_environment (const PyIsolateEnvironmentRequest  *request,
                      GCancellable                       *cancellable,
                      GError                            **error)
 {
-  g_autofree char *python = g_build_filename (request->environment, "bin", "python", NULL);
+  g_autofree char *python = _pyisolate_env_find_own_python (request->environment);
   /* Behind the links is its base interpreter; if there are none (conda), -S keeps its packages
    * out of the query. */
   g_autofree char *real = realpath (python, NULL);

@@ -9,6 +9,7 @@
 #include "pyisolate-env-lock-private.h"
 #include "pyisolate-env-redact-private.h"
 #include "pyisolate-env-requirement-private.h"
+#include "pyisolate-env-util-private.h"
 #include "pyisolate-error.h"
 
 #include <string.h>
@@ -207,7 +208,7 @@ static gboolean
 check_own_environment (const PyIsolateEnvironmentRequest  *request,
                        GError                            **error)
 {
-  g_autofree char *python = g_build_filename (request->environment, "bin", "python", NULL);
+  g_autofree char *python = _pyisolate_env_find_own_python (request->environment);
 
   if (!is_empty (request->dependencies) || request->lock_file != NULL)
     return bad_config (error, "The environment “%s” is the user's own and used as it is; "
@@ -227,7 +228,7 @@ check_own_environment (const PyIsolateEnvironmentRequest  *request,
   if (!g_file_test (request->environment, G_FILE_TEST_IS_DIR))
     return bad_config (error, "There is no environment “%s”", request->environment);
   if (access (python, X_OK) != 0)
-    return bad_config (error, "The environment “%s” has no bin/python", request->environment);
+    return bad_config (error, "The environment “%s” has no bin/python and no bin/python3", request->environment);
 
   return TRUE;
 }

@@ -61,4 +61,7 @@ void        _pyisolate_env_set_errno         (GError     **error,
 /* Sorted, without duplicates and surrounding blanks. */
 char      **_pyisolate_env_strv_normalize    (const char *const *strv);
 
+/* The interpreter of a user's own prefix; that of the system may have no bin/python. */
+char       *_pyisolate_env_find_own_python   (const char *prefix);
+
 G_END_DECLS

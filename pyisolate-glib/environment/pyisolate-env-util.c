@@ -202,3 +202,14 @@ _pyisolate_env_strv_normalize (const char *const *strv)
   g_ptr_array_add (array, NULL);
   return (char **) g_ptr_array_steal (array, NULL);
 }
+
+char *
+_pyisolate_env_find_own_python (const char *prefix)
+{
+  g_autofree char *python = g_build_filename (prefix, "bin", "python", NULL);
+
+  if (access (python, X_OK) == 0)
+    return g_steal_pointer (&python);
+
+  return g_build_filename (prefix, "bin", "python3", NULL);
+}

@@ -36,7 +36,8 @@ _pyisolate_env_environment_new (const char *key,
   g_atomic_ref_count_init (&self->ref_count);
   self->key = g_strdup (key);
   self->prefix = g_strdup (prefix);
-  self->python = g_build_filename (prefix, "bin", "python", NULL);
+  self->python = key != NULL ? g_build_filename (prefix, "bin", "python", NULL)
+                             : _pyisolate_env_find_own_python (prefix);
   self->python_version = g_strdup (python_version);
   self->lock_fd = take_lock_fd;
 

@@ -6,6 +6,7 @@
 
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define TIMEOUT 60000
 
@@ -276,6 +277,32 @@ test_own_environment (void)
 }
 
 static void
+test_own_prefix (void)
+{
+  g_autoptr (EnvFixture) fixture = env_fixture_new ();
+  g_autoptr (PyIsolateEnvironment) environment = NULL;
+  g_autoptr (PyIsolateEnvironmentRequest) request = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *bin = env_fixture_path (fixture, "prefix/bin");
+  g_autofree char *python3 = env_fixture_path (fixture, "prefix/bin/python3");
+  g_autofree char *message = NULL;
+
+  g_test_summary ("A prefix may have python3 only, as that of the system has");
+
+  request = _pyisolate_environment_request_new (fixture->root);
+  request->environment = g_path_get_dirname (bin);
+  g_assert_no_errno (g_mkdir_with_parents (bin, 0700));
+  g_assert_false (_pyisolate_environment_check_request (request, &error));
+  message = env_assert_error (&error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG);
+  g_assert_nonnull (strstr (message, "python3"));
+
+  g_assert_no_errno (symlink (fixture->python, python3));
+  environment = _pyisolate_environment_ensure (request, NULL, NULL, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (_pyisolate_environment_get_python (environment), ==, python3);
+}
+
+static void
 test_without_launcher (void)
 {
   g_autoptr (EnvFixture) fixture = env_fixture_new ();
@@ -307,6 +334,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/environment/making/progress", test_progress);
   test_util_add_func ("/pyisolate/environment/making/cancel", test_cancel);
   test_util_add_func ("/pyisolate/environment/making/own-environment", test_own_environment);
+  test_util_add_func ("/pyisolate/environment/making/own-prefix", test_own_prefix);
   test_util_add_func ("/pyisolate/environment/making/without-launcher", test_without_launcher);
 
   return env_fixture_run ();
