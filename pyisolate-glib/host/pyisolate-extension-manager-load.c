@@ -114,11 +114,12 @@ make_state_directory (PyIsolateExtensionManager *self,
 {
   g_autofree char *application = g_uri_escape_string (self->application_id, NULL, TRUE);
   g_autofree char *escaped = g_uri_escape_string (name, " ", TRUE);
+  /* $XDG_STATE_HOME may be relative, and the worker is in another directory. */
+  g_autofree char *home = g_canonicalize_filename (g_get_user_state_dir (), NULL);
   g_autofree char *directory = NULL;
   g_autofree char *temporary = NULL;
 
-  directory = g_build_filename (g_get_user_state_dir (), "pyisolate-glib", application, escaped,
-                                NULL);
+  directory = g_build_filename (home, "pyisolate-glib", application, escaped, NULL);
   if (!g_utf8_validate (directory, -1, NULL))
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,

@@ -153,9 +153,8 @@ pyisolate_extension_manager_constructed (GObject *object)
   G_OBJECT_CLASS (pyisolate_extension_manager_parent_class)->constructed (object);
 
   if (self->venv_root == NULL)
-    venv_root = g_build_filename (g_get_user_cache_dir (), "pyisolate-glib", NULL);
-  else
-    venv_root = g_canonicalize_filename (self->venv_root, NULL);
+    self->venv_root = g_build_filename (g_get_user_cache_dir (), "pyisolate-glib", NULL);
+  venv_root = g_canonicalize_filename (self->venv_root, NULL);
   g_free (self->venv_root);
   self->venv_root = venv_root;
 

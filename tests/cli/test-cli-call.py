@@ -195,6 +195,12 @@ class Output(CliTest):
         self.assertEqual("a=b", self.call(extension, "get", '"MY"', "--env", "MY=a=b"))
         self.assertIsNone(self.call(extension, "get", '"SECRET_OF_MINE"', env=env))
 
+    def test_home_is_absolute(self):
+        extension = self.extension("import os\ndef home():\n    return os.environ['HOME']\n")
+        home = self.call(extension, "home", env={"XDG_STATE_HOME": "states"})
+        self.assertTrue(os.path.samefile(self.folder / "states", os.path.dirname(home) + "/../.."))
+        self.assertTrue(os.path.isabs(home), home)
+
     def test_python(self):
         extension = self.extension("import sys\ndef version():\n    return sys.version_info[:2]\n")
         for python in os.environ["PYISOLATE_TEST_PYTHONS"].split(":"):
