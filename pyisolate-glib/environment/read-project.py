@@ -52,6 +52,9 @@ def load_toml(text, where):
 
 
 def read_text(path):
+    # What is a pipe or a device would be read for ever.
+    if not os.path.isfile(path):
+        raise Refused("Cannot read %s: it is not a file" % path)
     try:
         with open(path, encoding="utf-8-sig") as file:
             return file.read()

@@ -6,6 +6,7 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static PyIsolateProjectMetadata *
 read_project (const char *path)
@@ -164,11 +165,18 @@ test_refused (void)
   g_autofree char *absent = refuse ("/nowhere/extension");
   g_autofree char *latin = env_fixture_write (fixture, "caf\xe9.py", "");
   g_autofree char *not_text = refuse (latin);
+  g_autofree char *pipes = env_fixture_path (fixture, "pipes");
+  g_autofree char *pipe_path = g_build_filename (pipes, "pyproject.toml", NULL);
+  g_autofree char *not_file = NULL;
 
   g_assert_nonnull (strstr (message, "more than one"));
   g_assert_nonnull (strstr (other, "text.txt"));
   g_assert_nonnull (strstr (absent, "/nowhere/extension"));
   g_assert_nonnull (strstr (not_text, "not valid UTF-8"));
+  g_assert_no_errno (g_mkdir (pipes, 0700));
+  g_assert_no_errno (mkfifo (pipe_path, 0600));
+  not_file = refuse (pipes);
+  g_assert_nonnull (strstr (not_file, pipe_path));
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_autofree char *directory = write_in (fixture, cases[i].name, cases[i].text);
