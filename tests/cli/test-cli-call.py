@@ -263,6 +263,10 @@ class ExitStatus(CliTest):
         err = self.fails(1, "import no_such_module_at_all\n", "x", expected="no_such_module_at_all")
         self.assertIn("Traceback", err)
 
+    def test_unencodable_argument(self):
+        text = "[" * 40 + "]" * 40
+        self.fails(1, "def f(x):\n    pass\n", "f", text, expected="nested too deep")
+
     def test_unencodable(self):
         self.fails(1, "def make():\n    return [1, {'k': object()}]\n", "make", expected="object")
 
