@@ -5,8 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* Frames over a SOCK_SEQPACKET socket, read where they are wanted: the fast way. To who made the lane they come by a ring in
- * shared memory, as far as they are small. */
+/* Frames over a SOCK_SEQPACKET socket, read where they are wanted: the fast way. As far as they are small they go by rings in
+ * shared memory. */
 
 #define PYISOLATE_TYPE_LANE (_pyisolate_lane_get_type ())
 G_DECLARE_FINAL_TYPE (PyIsolateLane, _pyisolate_lane, PYISOLATE, LANE, PyIsolateTransport)
@@ -35,6 +35,9 @@ typedef struct {
 /* As on the open way. */
 #define PYISOLATE_LANE_MAX_BODY (((gsize) 64 << 20) - 4096)
 
+/* What a lane has open: its socket, and what wakes and is waited for. */
+#define PYISOLATE_LANE_N_FDS 3
+
 /* What may wait here for the other side to read: past the first, calls, events, progress and logs are refused; past the
  * second, which only answers to calls can reach, the lane ends (both LIMIT). */
 #define PYISOLATE_LANE_MAX_QUEUED         ((gsize) 64 << 20)
@@ -57,10 +60,13 @@ PyIsolateLane *_pyisolate_lane_new_pair      (int                      *peer_fd)
 PyIsolateLane *_pyisolate_lane_new_of_pair   (int                       take_fd);
 /* Readable when there is something to read; see pyisolate-ring-private.h of how it tells. Open as long as the lane is. */
 int            _pyisolate_lane_get_fd        (PyIsolateLane            *self);
+/* What is small goes both ways by shared memory. */
+gboolean       _pyisolate_lane_has_rings     (PyIsolateLane            *self);
 /* Writable when what waits can be sent, and hung up when the other side is gone. */
 int            _pyisolate_lane_get_socket    (PyIsolateLane            *self);
-/* Of the ring by which this side sends, or -1. */
-int            _pyisolate_lane_get_wake_fd   (PyIsolateLane            *self);
+/* All that it has open, or -1: what a forked child is not to have. */
+void           _pyisolate_lane_get_fds       (PyIsolateLane            *self,
+                                              int                       fds[PYISOLATE_LANE_N_FDS]);
 /* The socket has hung up: what is there is read, and then the lane has ended. */
 void           _pyisolate_lane_note_gone     (PyIsolateLane            *self);
 
@@ -117,6 +123,8 @@ int           *_pyisolate_lane_steal_fds     (PyIsolateLane            *self,
                                               guint                    *n_fds);
 /* The last frame for longer, with its descriptors; a large body without a copy. */
 PyIsolateFrame *_pyisolate_lane_steal_frame  (PyIsolateLane            *self);
+/* Whether something is here of which nobody will tell, for who stops reading; with the lock held. */
+gboolean       _pyisolate_lane_is_left       (PyIsolateLane            *self);
 /* Whether more frames of the last message are here; with the lock held. */
 gboolean       _pyisolate_lane_has_buffered  (PyIsolateLane            *self);
 /* Whether somebody has stopped reading before the end of what is there, and will come back, or anybody else. */

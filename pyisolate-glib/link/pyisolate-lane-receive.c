@@ -172,7 +172,7 @@ receive_message (PyIsolateLane *self)
 }
 
 gboolean
-_pyisolate_lane_take_ring (PyIsolateLane *self)
+_pyisolate_lane_take_rings (PyIsolateLane *self)
 {
   PyIsolateLaneHeader header = { 0 };
   g_autofree int *fds = NULL;
@@ -182,14 +182,15 @@ _pyisolate_lane_take_ring (PyIsolateLane *self)
     return TRUE;
 
   memcpy (&header, self->buffer, MIN (self->size, sizeof header));
-  if (header.kind != PYISOLATE_LANE_RING || self->n_fds != PYISOLATE_RING_N_FDS)
+  if (header.kind != PYISOLATE_LANE_RINGS || self->n_fds != PYISOLATE_LANE_N_RING_FDS)
     return TRUE; /* it is read, or found to be nonsense, later */
 
   self->size = 0;
   fds = _pyisolate_lane_steal_fds (self, &n_fds);
-  self->out = _pyisolate_ring_new_writer (fds);
+  self->out = _pyisolate_ring_new_of_peer (PYISOLATE_RING_WRITER, fds);
+  self->in = _pyisolate_ring_new_of_peer (PYISOLATE_RING_READER, fds + PYISOLATE_RING_N_FDS);
 
-  return self->out != NULL;
+  return self->out != NULL && self->in != NULL;
 }
 
 static const char *
@@ -420,6 +421,15 @@ gboolean
 _pyisolate_lane_has_buffered (PyIsolateLane *self)
 {
   return self->at < self->size;
+}
+
+gboolean
+_pyisolate_lane_is_left (PyIsolateLane *self)
+{
+  if (_pyisolate_lane_has_buffered (self))
+    return TRUE;
+
+  return self->in != NULL && !g_atomic_int_get (&self->ended) && !_pyisolate_ring_is_empty (self->in);
 }
 
 gboolean

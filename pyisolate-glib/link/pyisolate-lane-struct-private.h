@@ -66,8 +66,8 @@ struct _PyIsolateLane {
 
 void _pyisolate_lane_fail         (PyIsolateLane *self,
                                    GError        *error /* transfer full */);
-/* The ring that the other side has offered, if it has. FALSE: it cannot be had. */
-gboolean _pyisolate_lane_take_ring (PyIsolateLane *self);
+/* The rings that the other side has offered, if it has. FALSE: they cannot be had. */
+gboolean _pyisolate_lane_take_rings (PyIsolateLane *self);
 void _pyisolate_lane_send_clear   (PyIsolateLane *self);
 void _pyisolate_lane_receive_clear (PyIsolateLane *self);
 gboolean _pyisolate_lane_send_frame (PyIsolateLane  *self,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "pyisolate-lane-private.h"
+#include "pyisolate-ring-private.h"
 
 #include <sys/uio.h>
 
@@ -15,8 +16,9 @@ G_BEGIN_DECLS
  * taken. */
 #define PYISOLATE_LANE_CREDIT ((PyIsolateFrameKind) (PYISOLATE_FRAME_MEMORY + 1))
 
-/* The first message on a lane, if it is this alone: the ring, by its descriptors, that is to be answered by. */
-#define PYISOLATE_LANE_RING ((PyIsolateFrameKind) (PYISOLATE_LANE_CREDIT + 1))
+/* The first message on a lane, if it is this alone: the rings, by their descriptors; first the one for what comes back. */
+#define PYISOLATE_LANE_RINGS ((PyIsolateFrameKind) (PYISOLATE_LANE_CREDIT + 1))
+#define PYISOLATE_LANE_N_RING_FDS (2 * PYISOLATE_RING_N_FDS)
 
 typedef enum {
   PYISOLATE_LANE_MORE = 1 << 0,      /* the rest follows in the next message */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A lane: a socket of one calling context's own, on which frames go both ways without a thread between.
  *
- * What comes to the side that made it, the host, does so by a ring in shared memory if it is small. Towards the worker nothing
- * does: to wake it by something that it has, too, could be made to block, but for a socket.
+ * What is small goes by rings in shared memory, one each way, which the side that makes the lane, the host, makes too.
  *
  * A sequenced-packet socket keeps the bounds of messages and what descriptors go with which, so that a reader needs one
  * system call for a message and never waits for the rest of one. Nothing here blocks, and nothing here polls: whoever owns
@@ -10,6 +9,8 @@
 #include "config.h"
 
 #include "pyisolate-lane-struct-private.h"
+
+#include "pyisolate-fd-private.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -121,14 +122,33 @@ _pyisolate_lane_new (int take_fd)
 
 /* FALSE: it could not be sent. */
 static gboolean
-offer_ring (PyIsolateLane *self,
-            const int      fds[PYISOLATE_RING_N_FDS])
+offer_rings (PyIsolateLane *self,
+             const int      fds[PYISOLATE_LANE_N_RING_FDS])
 {
-  PyIsolateLaneHeader header = { .kind = PYISOLATE_LANE_RING, .n_fds = PYISOLATE_RING_N_FDS };
+  PyIsolateLaneHeader header = { .kind = PYISOLATE_LANE_RINGS, .n_fds = PYISOLATE_LANE_N_RING_FDS };
   struct iovec piece = { &header, sizeof header };
 
   return _pyisolate_ring_wait_for (self->in, self->fd) &&
-         _pyisolate_lane_send_message (self, &piece, 1, fds, PYISOLATE_RING_N_FDS);
+         _pyisolate_lane_send_message (self, &piece, 1, fds, PYISOLATE_LANE_N_RING_FDS);
+}
+
+/* Both, or none. */
+static void
+make_rings (PyIsolateLane *self)
+{
+  int fds[PYISOLATE_LANE_N_RING_FDS] = { -1, -1, -1, -1 };
+
+  self->in = _pyisolate_ring_new (PYISOLATE_RING_READER, fds);
+  if (self->in != NULL)
+    self->out = _pyisolate_ring_new (PYISOLATE_RING_WRITER, fds + PYISOLATE_RING_N_FDS);
+  if (self->out == NULL || !offer_rings (self, fds))
+    {
+      g_clear_pointer (&self->in, _pyisolate_ring_free);
+      g_clear_pointer (&self->out, _pyisolate_ring_free);
+    }
+
+  for (guint i = 0; i < PYISOLATE_LANE_N_RING_FDS; i++)
+    _pyisolate_clear_fd (&fds[i]);
 }
 
 /*< private >
@@ -139,7 +159,6 @@ offer_ring (PyIsolateLane *self,
 PyIsolateLane *
 _pyisolate_lane_new_pair (int *peer_fd)
 {
-  int ring_fds[PYISOLATE_RING_N_FDS];
   PyIsolateLane *self;
   int fds[2];
 
@@ -148,14 +167,7 @@ _pyisolate_lane_new_pair (int *peer_fd)
 
   self = _pyisolate_lane_new (fds[0]);
   *peer_fd = fds[1];
-  self->in = _pyisolate_ring_new (ring_fds);
-  if (self->in == NULL)
-    return self;
-
-  if (!offer_ring (self, ring_fds))
-    g_clear_pointer (&self->in, _pyisolate_ring_free);
-  for (guint i = 0; i < PYISOLATE_RING_N_FDS; i++)
-    close (ring_fds[i]);
+  make_rings (self);
 
   return self;
 }
@@ -168,7 +180,7 @@ _pyisolate_lane_new_of_pair (int take_fd)
 {
   g_autoptr (PyIsolateLane) self = _pyisolate_lane_new (take_fd);
 
-  return _pyisolate_lane_take_ring (self) ? g_steal_pointer (&self) : NULL;
+  return _pyisolate_lane_take_rings (self) ? g_steal_pointer (&self) : NULL;
 }
 
 int
@@ -177,16 +189,25 @@ _pyisolate_lane_get_fd (PyIsolateLane *self)
   return self->in != NULL ? _pyisolate_ring_get_wait_fd (self->in) : self->fd;
 }
 
+gboolean
+_pyisolate_lane_has_rings (PyIsolateLane *self)
+{
+  return self->in != NULL;
+}
+
 int
 _pyisolate_lane_get_socket (PyIsolateLane *self)
 {
   return self->fd;
 }
 
-int
-_pyisolate_lane_get_wake_fd (PyIsolateLane *self)
+void
+_pyisolate_lane_get_fds (PyIsolateLane *self,
+                         int            fds[PYISOLATE_LANE_N_FDS])
 {
-  return self->out != NULL ? _pyisolate_ring_get_wake_fd (self->out) : -1;
+  fds[0] = self->fd;
+  fds[1] = self->out != NULL ? _pyisolate_ring_get_wake_fd (self->out) : -1;
+  fds[2] = self->in != NULL ? _pyisolate_ring_get_wait_fd (self->in) : -1;
 }
 
 void

@@ -9,8 +9,9 @@ G_BEGIN_DECLS
 
 /* A ring in shared memory, by which one process gives small messages to another without a system call but for waking it.
  *
- * The reader makes it, and trusts nothing of what the writer leaves in it. Messages that do not go by the ring go by another
- * way, here called the socket; both together keep their order, if the writer says what it has sent there. */
+ * One side makes it, and gives the other what that needs; neither trusts anything of what the other leaves in it. Messages that
+ * do not go by the ring go by another way, here called the socket; both together keep their order, if the writer says what it
+ * has sent there. */
 
 typedef struct _PyIsolateRing PyIsolateRing;
 
@@ -24,17 +25,24 @@ typedef enum {
   PYISOLATE_RING_BAD,
 } PyIsolateRingState;
 
-/* What the writer gets. */
+typedef enum {
+  PYISOLATE_RING_READER,
+  PYISOLATE_RING_WRITER,
+} PyIsolateRingSide;
+
+/* What the other side gets. */
 typedef enum {
   PYISOLATE_RING_FD_MEMORY,
-  PYISOLATE_RING_FD_WAKE,
+  PYISOLATE_RING_FD_BELL, /* what wakes, or what to wait for */
   PYISOLATE_RING_N_FDS,
 } PyIsolateRingFd;
 
-/* The reader's end. NULL: no descriptors or no memory are left. @fds: for the writer; the caller's, to be closed. */
-PyIsolateRing     *_pyisolate_ring_new         (int                  fds[PYISOLATE_RING_N_FDS]);
-/* The writer's end. @take_fds: closed in any case. NULL: it cannot be mapped, or is none. */
-PyIsolateRing     *_pyisolate_ring_new_writer  (const int            take_fds[PYISOLATE_RING_N_FDS]);
+/* One end of a new ring. NULL: no descriptors or no memory are left, or too many bells cannot be closed. @peer_fds: for the other side; the caller's, to be closed. */
+PyIsolateRing     *_pyisolate_ring_new         (PyIsolateRingSide    side,
+                                                int                  peer_fds[PYISOLATE_RING_N_FDS]);
+/* The other end. @take_fds: closed in any case. NULL: it cannot be mapped, or is none. */
+PyIsolateRing     *_pyisolate_ring_new_of_peer (PyIsolateRingSide    side,
+                                                const int            take_fds[PYISOLATE_RING_N_FDS]);
 /* Says to the reader that nothing more will come, if it is the writer's end. */
 void               _pyisolate_ring_free        (PyIsolateRing       *self);
 

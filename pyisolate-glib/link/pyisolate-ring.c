@@ -1,23 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* A ring in shared memory for the messages of one direction, see the header.
  *
- * The memory is the reader's, sealed, and what is in it is copied out before it is looked at. Positions run on and wrap around
- * at 2^32; an empty ring begins again at its start, so that few of its pages are ever touched where little waits.
+ * The memory is sealed, and what is in it is copied out before it is looked at. Each side has its own positions in memory of
+ * its own; where the writer writes does not depend on what the reader says that it has read, but for whether there is room.
+ * Positions run on and wrap around at 2^32; an empty ring begins again at its start, so that few of its pages are ever touched
+ * where little waits.
  *
- * Before it waits the reader says so, and looks once more; a writer that finds it said wakes the reader, once. The eventfd that
- * it writes to is never read: both sides could be made to block in that by the other, since O_NONBLOCK belongs to what they
- * share. So the reader waits for its edges, in an epoll set of its own, and never touches it. */
+ * Before it waits the reader says so, and looks once more; a writer that finds it said wakes the reader, once, by the bell. */
 #include "config.h"
 
 #include "pyisolate-ring-private.h"
 
+#include "pyisolate-bell-private.h"
 #include "pyisolate-fd-private.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,6 +26,9 @@
 #define RESTART_AT ((guint32) 8 * 1024)
 
 #define CACHE_LINE 64
+
+/* So many bells wait to be closed only where a reader sees to that. */
+#define MAX_CLOSING 16
 
 /* In place of a size: the rest up to the end of the ring is not used. */
 #define SKIP G_MAXUINT32
@@ -64,19 +65,19 @@ struct _PyIsolateRing {
   guint32 n_sent; /* the same of the socket's messages */
   int wake_fd;    /* the writer's, or -1 */
   int wait_fd;    /* the reader's, or -1 */
+  gboolean is_mine; /* this side has made it */
 };
 
-static gboolean
-make_fds (int fds[PYISOLATE_RING_N_FDS])
+static int
+make_memory (void)
 {
   const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+  int fd = memfd_create ("lane-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-  fds[PYISOLATE_RING_FD_MEMORY] = memfd_create ("lane-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  fds[PYISOLATE_RING_FD_WAKE] = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd >= 0 && (ftruncate (fd, SHARED_SIZE) < 0 || fcntl (fd, F_ADD_SEALS, seals) < 0))
+    _pyisolate_clear_fd (&fd);
 
-  return fds[PYISOLATE_RING_FD_MEMORY] >= 0 && fds[PYISOLATE_RING_FD_WAKE] >= 0 &&
-         ftruncate (fds[PYISOLATE_RING_FD_MEMORY], SHARED_SIZE) == 0 &&
-         fcntl (fds[PYISOLATE_RING_FD_MEMORY], F_ADD_SEALS, seals) == 0;
+  return fd;
 }
 
 /* A forked child does not have it: it would take part in what its parent does. */
@@ -97,25 +98,37 @@ map (int fd)
   return shared;
 }
 
-static gboolean
-add_to_set (int     set,
-            int     fd,
-            guint32 events)
-{
-  struct epoll_event event = { .events = events | EPOLLET };
-
-  return epoll_ctl (set, EPOLL_CTL_ADD, fd, &event) == 0;
-}
-
-PyIsolateRing *
-_pyisolate_ring_new (int fds[PYISOLATE_RING_N_FDS])
+static PyIsolateRing *
+new_of_bell (PyIsolateRingSide side,
+             int               take_bell)
 {
   PyIsolateRing *self = g_new0 (PyIsolateRing, 1);
 
-  self->wake_fd = -1;
-  self->wait_fd = epoll_create1 (EPOLL_CLOEXEC);
-  if (make_fds (fds) && self->wait_fd >= 0 && add_to_set (self->wait_fd, fds[PYISOLATE_RING_FD_WAKE], EPOLLIN))
-    self->shared = map (fds[PYISOLATE_RING_FD_MEMORY]);
+  self->wake_fd = side == PYISOLATE_RING_WRITER ? take_bell : -1;
+  self->wait_fd = side == PYISOLATE_RING_READER ? take_bell : -1;
+
+  return self;
+}
+
+PyIsolateRing *
+_pyisolate_ring_new (PyIsolateRingSide side,
+                     int               peer_fds[PYISOLATE_RING_N_FDS])
+{
+  gboolean is_reader = side == PYISOLATE_RING_READER;
+  PyIsolateRing *self;
+  int wake_fd, wait_fd;
+
+  /* They would be ever more. */
+  if (!is_reader && _pyisolate_bell_get_n_closing () >= MAX_CLOSING)
+    return NULL;
+  if (!_pyisolate_bell_make (&wake_fd, &wait_fd))
+    return NULL;
+
+  self = new_of_bell (side, is_reader ? wait_fd : wake_fd);
+  self->is_mine = TRUE;
+  peer_fds[PYISOLATE_RING_FD_BELL] = is_reader ? wake_fd : wait_fd;
+  peer_fds[PYISOLATE_RING_FD_MEMORY] = make_memory ();
+  self->shared = map (peer_fds[PYISOLATE_RING_FD_MEMORY]);
   if (self->shared != NULL)
     {
       self->shared->waiting = TRUE; /* for the first message */
@@ -123,18 +136,17 @@ _pyisolate_ring_new (int fds[PYISOLATE_RING_N_FDS])
     }
 
   for (guint i = 0; i < PYISOLATE_RING_N_FDS; i++)
-    _pyisolate_clear_fd (&fds[i]);
+    _pyisolate_clear_fd (&peer_fds[i]);
   _pyisolate_ring_free (self);
   return NULL;
 }
 
 PyIsolateRing *
-_pyisolate_ring_new_writer (const int take_fds[PYISOLATE_RING_N_FDS])
+_pyisolate_ring_new_of_peer (PyIsolateRingSide side,
+                             const int         take_fds[PYISOLATE_RING_N_FDS])
 {
-  PyIsolateRing *self = g_new0 (PyIsolateRing, 1);
+  PyIsolateRing *self = new_of_bell (side, take_fds[PYISOLATE_RING_FD_BELL]);
 
-  self->wait_fd = -1;
-  self->wake_fd = take_fds[PYISOLATE_RING_FD_WAKE];
   self->shared = map (take_fds[PYISOLATE_RING_FD_MEMORY]);
   close (take_fds[PYISOLATE_RING_FD_MEMORY]);
   if (self->shared != NULL)
@@ -151,22 +163,19 @@ _pyisolate_ring_free (PyIsolateRing *self)
     _pyisolate_ring_end (self);
   if (self->shared != NULL)
     munmap (self->shared, SHARED_SIZE);
+  if (self->is_mine && self->wake_fd >= 0)
+    _pyisolate_bell_close_later (g_steal_fd (&self->wake_fd));
   _pyisolate_clear_fd (&self->wake_fd);
   _pyisolate_clear_fd (&self->wait_fd);
   g_free (self);
 }
 
-/* After something has been left for the reader. That the counter is full tells it as well. */
+/* After something has been left for the reader. */
 static void
 wake_reader (PyIsolateRing *self)
 {
-  static const guint64 one = 1;
-
-  if (!g_atomic_int_get (&self->shared->waiting) || !g_atomic_int_compare_and_exchange (&self->shared->waiting, TRUE, FALSE))
-    return;
-
-  while (write (self->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
-    ;
+  if (g_atomic_int_get (&self->shared->waiting) && g_atomic_int_compare_and_exchange (&self->shared->waiting, TRUE, FALSE))
+    _pyisolate_bell_ring (self->wake_fd);
 }
 
 static guint32
@@ -385,14 +394,11 @@ gboolean
 _pyisolate_ring_wait_for (PyIsolateRing *self,
                           int            socket_fd)
 {
-  return add_to_set (self->wait_fd, socket_fd, EPOLLRDHUP);
+  return _pyisolate_bell_add_socket (self->wait_fd, socket_fd);
 }
 
 void
 _pyisolate_ring_clear (PyIsolateRing *self)
 {
-  struct epoll_event events[2];
-
-  while (epoll_wait (self->wait_fd, events, G_N_ELEMENTS (events), 0) < 0 && errno == EINTR)
-    ;
+  _pyisolate_bell_clear (self->wait_fd);
 }

@@ -225,7 +225,7 @@ server_serve_ready (PyObject *object,
       g_mutex_unlock (&_pyisolate_runtime.mutex);
       return NULL;
     }
-  if (more)
+  if (more || _pyisolate_lanes_have_left ())
     {
       g_mutex_lock (&_pyisolate_runtime.mutex);
       _pyisolate_inbox_wake_locked (self->inbox);

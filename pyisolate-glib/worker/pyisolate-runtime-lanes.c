@@ -2,11 +2,11 @@
 /* The worker's ends of its lanes: who reads them, and when.
  *
  * A thread that waits with descriptors of its own (the main thread, an event loop) waits for all
- * lanes, reads what is there and routes it, whoever it is for; the kernel wakes one of them for a
- * message, not all. The link's thread reads where nobody else does: it drains the lanes when a
- * cancellation has overtaken its call and before a stop; and while other threads wait in their
- * inboxes it looks after lanes that the main thread, which runs somebody's method, leaves alone
- * for longer than PATIENCE_MS. It also sends what a socket had no room for.
+ * lanes, reads what is there and routes it, whoever it is for. Who stops before the end of what a
+ * lane has notes that, and wakes others that wait. The link's thread reads where nobody else does:
+ * it drains the lanes when a cancellation has overtaken its call and before a stop; and while other
+ * threads wait in their inboxes it looks after lanes that the main thread, which runs somebody's
+ * method, leaves alone for longer than PATIENCE_MS. It also sends what a socket had no room for.
  *
  * What is read is routed before the lane is unlocked: so frames of a lane keep their order. Nobody
  * waits for the GIL with a lane locked; a lane may be locked with the GIL held. The order of locks
@@ -35,10 +35,6 @@
 /* How long the lanes are left to a main thread that is busy. */
 #define PATIENCE_MS 1
 
-/* How often a reader that found one message looks whether there are more, which costs it a system
- * call for nothing where the host has one call in flight. */
-#define PROBE_INTERVAL 8
-
 /* What an event of a set is about; else it is the number of a lane. */
 #define EVENT_WAKE G_MAXUINT32
 #define EVENT_OTHER (G_MAXUINT32 - 1)
@@ -46,9 +42,8 @@
 /* Guarded by the runtime's mutex, but what is said to be atomic. */
 static struct {
   PyIsolateLane *lanes[MAX_LANES];
-  int fds[MAX_LANES]; /* atomic: of the same, for a forked child */
-  int wake_fds[MAX_LANES]; /* the same */
-  gint left[MAX_LANES]; /* atomic: a message was not read to its end */
+  int fds[MAX_LANES][PYISOLATE_LANE_N_FDS]; /* of the same, for a forked child */
+  gint left[MAX_LANES]; /* atomic: it was not read to its end, and does not tell of the rest */
   gint n_left;        /* atomic: how many of them */
   guint n_lanes;      /* atomic */
   guint n_numbers;    /* atomic: more than any that was ever in use */
@@ -56,7 +51,6 @@ static struct {
   int guard_set;
   guint n_turns;      /* atomic: how often lanes were read */
   guint guard_turn;   /* link's thread: the turn when it found something to read */
-  gint others_wait;   /* atomic: threads without descriptors have waited */
   gint guard_reminded; /* atomic: it looks after what was left, too */
 } all = { .guard_set = -1 };
 
@@ -65,9 +59,12 @@ static gboolean
 add_lane_to_set (int   set,
                  guint number)
 {
-  struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.u32 = number };
+  PyIsolateLane *lane = all.lanes[number];
+  /* A bell tells everybody, by an edge; a socket wakes one of them. */
+  guint32 how = _pyisolate_lane_has_rings (lane) ? EPOLLET : EPOLLEXCLUSIVE;
+  struct epoll_event event = { .events = EPOLLIN | how, .data.u32 = number };
 
-  return epoll_ctl (set, EPOLL_CTL_ADD, _pyisolate_lane_get_fd (all.lanes[number]), &event) == 0;
+  return epoll_ctl (set, EPOLL_CTL_ADD, _pyisolate_lane_get_fd (lane), &event) == 0;
 }
 
 static int
@@ -190,19 +187,19 @@ on_closed (PyIsolateTransport *transport,
     g_debug ("A lane was closed: %s", error->message);
 }
 
+/* @but: (nullable) */
 static void
-wake_all_locked (void)
+wake_all_locked (PyIsolateInbox *but)
 {
   for (guint i = 0; i < _pyisolate_runtime.all_inboxes->len; i++)
     {
       PyIsolateInbox *inbox = g_ptr_array_index (_pyisolate_runtime.all_inboxes, i);
 
-      if (inbox->owns_fds)
+      if (inbox->owns_fds && inbox != but)
         _pyisolate_inbox_wake_locked (inbox);
     }
 }
 
-/* Of what is left in a message that has been received the socket does not tell. */
 static void
 set_left (guint    number,
           gboolean left)
@@ -237,16 +234,15 @@ _pyisolate_lanes_add (int take_fd)
   if (number < MAX_LANES)
     {
       all.lanes[number] = g_object_ref (lane);
-      g_atomic_int_set (&all.fds[number], take_fd);
-      g_atomic_int_set (&all.wake_fds[number], _pyisolate_lane_get_wake_fd (lane));
+      _pyisolate_lane_get_fds (lane, all.fds[number]);
       g_atomic_int_inc (&all.n_lanes);
       g_atomic_int_set (&all.n_numbers, MAX (all.n_numbers, number + 1));
       added = TRUE;
       for (guint i = 0; all.sets != NULL && i < all.sets->len; i++)
         added = add_lane_to_set (g_array_index (all.sets, int, i), number) && added;
-      set_left (number, _pyisolate_lane_has_buffered (lane));
+      set_left (number, _pyisolate_lane_is_left (lane));
       /* A set does not always wake who waits for it when something is added that is ready already. */
-      wake_all_locked ();
+      wake_all_locked (NULL);
     }
   g_mutex_unlock (&_pyisolate_runtime.mutex);
   g_object_unref (lane);
@@ -288,8 +284,6 @@ remove_lane (guint          number,
       for (guint i = 0; i < all.sets->len; i++)
         epoll_ctl (g_array_index (all.sets, int, i), EPOLL_CTL_DEL, _pyisolate_lane_get_fd (lane), NULL);
       all.lanes[number] = NULL;
-      g_atomic_int_set (&all.fds[number], -1);
-      g_atomic_int_set (&all.wake_fds[number], -1);
       set_left (number, FALSE);
       g_atomic_int_add (&all.n_lanes, -1);
       end_calls_locked (lane);
@@ -316,10 +310,11 @@ _pyisolate_lanes_close_in_child (void)
 
   for (guint i = 0; i < all.n_numbers; i++)
     {
-      if (all.lanes[i] != NULL && all.fds[i] >= 0)
-        close (all.fds[i]);
-      if (all.lanes[i] != NULL && all.wake_fds[i] >= 0)
-        close (all.wake_fds[i]);
+      for (guint j = 0; all.lanes[i] != NULL && j < PYISOLATE_LANE_N_FDS; j++)
+        {
+          if (all.fds[i][j] >= 0)
+            close (all.fds[i][j]);
+        }
     }
 }
 
@@ -333,14 +328,6 @@ dup_lane (guint number)
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 
   return lane;
-}
-
-/* Whether to look for a further message after one. Where others wait for the link's thread nothing is left in a lane
- * unknown to it: whoever was woken for a message is the only one. */
-static gboolean
-look_for_more (guint turn)
-{
-  return turn % PROBE_INTERVAL == 0 || g_atomic_int_get (&all.others_wait);
 }
 
 static gboolean
@@ -369,30 +356,37 @@ remind_guard (void)
   g_source_attach (source, _pyisolate_runtime.context);
 }
 
+/* They have not been told of what is left, and the reader may be busy for long. */
+static void
+wake_others (PyIsolateInbox *reader)
+{
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  wake_all_locked (reader);
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+}
+
 /*< private >
  * @reader: (nullable): an inbox of this thread, which looks into it afterwards
- * @everything: as against: what is probably there
+ * @everything: as against: a turn
  */
 static void
 read_lane (guint           number,
            PyIsolateInbox *reader,
            gboolean        everything)
 {
-  static int many; /* atomic: there was more than one message, lately */
   g_autoptr (PyIsolateLane) lane = dup_lane (number);
-  guint turn = (guint) g_atomic_int_add (&all.n_turns, 1);
   guint n_frames = 0;
   gsize n_bytes = 0;
   gboolean left = FALSE;
-  gboolean more = everything || g_atomic_int_get (&many) || look_for_more (turn);
   PyIsolateFrameView view;
 
   if (lane == NULL)
     return;
 
+  g_atomic_int_inc (&all.n_turns);
   awake = reader;
   _pyisolate_lane_lock (lane);
-  while (n_frames == 0 || more || _pyisolate_lane_has_buffered (lane))
+  for (;;)
     {
       left = !everything && (n_frames >= FRAMES_PER_TURN || n_bytes >= BYTES_PER_TURN);
       if (left || !_pyisolate_lane_next (lane, &view))
@@ -402,7 +396,8 @@ read_lane (guint           number,
       n_frames++;
       _pyisolate_transport_emit_frame (PYISOLATE_TRANSPORT (lane), _pyisolate_lane_steal_frame (lane));
     }
-  set_left (number, _pyisolate_lane_has_buffered (lane));
+  left = left && _pyisolate_lane_is_left (lane);
+  set_left (number, left);
   _pyisolate_lane_unlock (lane);
   awake = NULL;
   /* It may wait for memory of the host's, of which GDBus's thread, one of those that want everything, would hear. */
@@ -411,15 +406,16 @@ read_lane (guint           number,
   else
     _pyisolate_lane_release (lane);
 
-  if (more)
-    g_atomic_int_set (&many, n_frames > 1);
   if (left)
-    remind_guard ();
+    {
+      remind_guard ();
+      wake_others (reader);
+    }
   if (_pyisolate_lane_is_ended (lane))
     remove_lane (number, lane);
 }
 
-/* Goes on with messages that were not read to their end, unless it was just done. */
+/* Goes on with lanes that were not read to their end. */
 static guint
 read_left (PyIsolateInbox *reader)
 {
@@ -435,6 +431,13 @@ read_left (PyIsolateInbox *reader)
     }
 
   return n_read;
+}
+
+/* Something that no set tells of: to be read by who waits next. */
+gboolean
+_pyisolate_lanes_have_left (void)
+{
+  return g_atomic_int_get (&all.n_left) > 0;
 }
 
 /* Reads all that has been sent by now. */
@@ -539,7 +542,7 @@ _pyisolate_lanes_wait (int             set,
                        gboolean       *other)
 {
   struct epoll_event events[8];
-  gboolean is_left = g_atomic_int_get (&all.n_left) > 0;
+  gboolean is_left = _pyisolate_lanes_have_left ();
   int n = epoll_wait (set, events, G_N_ELEMENTS (events), is_left ? 0 : timeout);
 
   *n_events = 0;
@@ -632,10 +635,3 @@ _pyisolate_lanes_start_guard (void)
   g_once_init_leave (&begun, 1);
 }
 
-/* A thread waits that reads no lanes itself. */
-void
-_pyisolate_lanes_guard (void)
-{
-  g_atomic_int_set (&all.others_wait, TRUE);
-  _pyisolate_lanes_start_guard ();
-}

@@ -136,6 +136,7 @@ gboolean         _pyisolate_runtime_is_forked    (void);
 /* pyisolate-runtime-lanes.c */
 gboolean         _pyisolate_lanes_add            (int              take_fd);
 gboolean         _pyisolate_lanes_are_there      (void);
+gboolean         _pyisolate_lanes_have_left      (void);
 int              _pyisolate_lanes_new_set        (int              wake_fd);
 void             _pyisolate_lanes_free_set       (int              set);
 gboolean         _pyisolate_lanes_add_to_set     (int              set,
@@ -148,7 +149,6 @@ gboolean         _pyisolate_lanes_wait           (int              set,
                                                   gboolean        *other);
 void             _pyisolate_lanes_drain          (void);
 void             _pyisolate_lanes_flush          (void);
-void             _pyisolate_lanes_guard          (void);
 void             _pyisolate_lanes_start_guard    (void);
 void             _pyisolate_lanes_close_in_child (void);
 

@@ -3,6 +3,8 @@
 
 #include "host-fixture.h"
 
+#include "pyisolate-bell-private.h"
+
 #include "test-environ.h"
 
 #include <glib/gstdio.h>
@@ -60,6 +62,12 @@ set_directory (const char *variable,
   g_setenv (variable, path, TRUE);
 }
 
+static gboolean
+has_closed_bells (gpointer data)
+{
+  return _pyisolate_bell_get_n_closing () == 0;
+}
+
 void
 host_test_init (int    *argc,
                 char ***argv)
@@ -87,6 +95,7 @@ host_test_init (int    *argc,
 
   test_util_init (argc, argv);
   warm_up ();
+  test_util_assert_until (has_closed_bells, NULL, HOST_TEST_TIMEOUT_MS);
 }
 
 int

@@ -159,6 +159,8 @@ misbehave_on_lane (PyIsolateLane *lane,
     }
   else if (way_is ("lane-ring-lie"))
     _pyisolate_ring_note_sent (lane->out);
+  else if (way_is ("lane-ring-scribble") || way_is ("lane-ring-hold"))
+    send_on_lane (lane, PYISOLATE_FRAME_RETURN, go_id, NULL, NULL);
   else if (way_is ("lane-reply-to-nothing"))
     send_on_lane (lane, PYISOLATE_FRAME_RETURN, 4711, NULL, NULL);
   else if (way_is ("lane-two-replies"))
@@ -190,6 +192,16 @@ misbehave_on_lane (PyIsolateLane *lane,
     _exit (8);
 }
 
+/* When it has been called by something else than "go". */
+static void
+attack_ring (PyIsolateLane *lane)
+{
+  if (way_is ("lane-ring-scribble"))
+    scribble_on_rings ();
+  else if (way_is ("lane-ring-hold"))
+    hold_bell (_pyisolate_lane_get_fd (lane));
+}
+
 static void G_GNUC_NORETURN
 serve_lane (void)
 {
@@ -197,22 +209,28 @@ serve_lane (void)
 
   while (TRUE)
     {
-      struct pollfd fd = { LANE_FD, POLLIN, 0 };
+      struct pollfd fd = { _pyisolate_lane_get_fd (lane), POLLIN, 0 };
       PyIsolateFrameView view;
+      gboolean is_waited_for = FALSE;
       guint64 go_id = 0;
 
       if (_pyisolate_lane_is_ended (lane))
         wait_for_the_end ();
       poll (&fd, 1, -1);
+      _pyisolate_lane_clear_ready (lane);
       _pyisolate_lane_lock (lane);
       while (_pyisolate_lane_next (lane, &view))
         {
           if (g_str_equal (view.name, "go"))
             go_id = view.id;
+          else
+            is_waited_for = TRUE;
         }
       _pyisolate_lane_unlock (lane);
       if (go_id != 0)
         misbehave_on_lane (lane, go_id);
+      if (is_waited_for)
+        attack_ring (lane);
     }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Between the files of the hostile worker: hostile-worker.c, its life, and what it does on a lane; hostile-say.c, how it says
- * things; hostile-link.c and hostile-memory.c, what it says wrongly. */
+ * things; hostile-link.c, hostile-memory.c and hostile-ring.c, what it says and does wrongly. */
 #pragma once
 
 #include <gio/gio.h>
@@ -51,5 +51,9 @@ gboolean      misbehave_by_message (GDBusMessage     *go,
 gboolean      misbehave_by_memory  (GDBusMessage     *go);
 /* Odd, but nothing to end a worker for. */
 gboolean      be_odd               (GDBusMessage     *go);
+
+/* hostile-ring.c */
+void          scribble_on_rings    (void);
+void          hold_bell            (int               wait_fd);
 
 G_END_DECLS

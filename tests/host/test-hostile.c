@@ -354,6 +354,56 @@ test_deaf (void)
                    PYISOLATE_EXTENSION_STATE_STOPPED);
 }
 
+/* In a context of its own, which has a lane for as long as it is there. */
+static void
+call_in_passing (PyIsolateExtension *extension)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  GAsyncResult *results[100] = { NULL, };
+  g_autofree char *bytes = g_malloc0 (10000);
+  g_autoptr (GVariant) arguments = NULL;
+
+  arguments = g_variant_ref_sink (g_variant_new ("(@ay)", g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, bytes, 10000, 1)));
+  g_main_context_push_thread_default (context);
+  for (guint i = 0; i < G_N_ELEMENTS (results); i++)
+    pyisolate_extension_call_async (extension, "wait", arguments, NULL, NULL, host_store, &results[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (results); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GVariant) value = NULL;
+
+      while (results[i] == NULL)
+        g_main_context_iteration (context, TRUE);
+      value = pyisolate_extension_call_finish (extension, results[i], &error);
+      g_assert_nonnull (error);
+      g_assert_null (value);
+      g_object_unref (results[i]);
+    }
+  g_main_context_pop_thread_default (context);
+}
+
+/* The host neither blocks nor crashes, whatever is done to what it sends by, nor when it lets that go. */
+static void
+test_attacked_ring (gconstpointer way)
+{
+  g_autoptr (GPtrArray) kept = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtensionConfig *config;
+  PyIsolateExtension *extension;
+  PyIsolateExtension *other;
+
+  add_singletons (test, kept);
+  other = host_test_load_config (test, host_config ("other", "basic"));
+  config = hostile_config (way);
+  pyisolate_extension_config_set_call_timeout (config, 1000);
+  pyisolate_extension_config_set_stop_timeout (config, 300);
+  extension = host_test_load_config (test, config);
+  call_in_passing (extension);
+  host_assert_result (other, "add", "(1, 2)", "int64 3");
+  pyisolate_extension_stop_sync (extension, NULL, NULL);
+  host_assert_result (other, "add", "(1, 2)", "int64 3");
+}
+
 static void
 add_cases (const char       *prefix,
            const Case       *cases,
@@ -391,6 +441,8 @@ main (int   argc,
       test_util_add_data_func ("/pyisolate/hostile/lanes/two-replies", "lane-two-replies",
                                test_two_replies);
       test_util_add_data_func ("/pyisolate/hostile/lanes/flood", "lane-event-flood", test_flood);
+      test_util_add_data_func ("/pyisolate/hostile/lanes/ring-scribble", "lane-ring-scribble", test_attacked_ring);
+      test_util_add_data_func ("/pyisolate/hostile/lanes/ring-hold", "lane-ring-hold", test_attacked_ring);
       test_util_add_data_func ("/pyisolate/hostile/lanes/odd", "lane-stray-parts",
                                test_odd_on_lane);
     }

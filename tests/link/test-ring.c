@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* The ring of small messages: what it keeps, how it wakes, and what it makes of a writer that lies. */
+/* The ring of small messages: what it keeps, how it wakes, and what it makes of a side that lies. */
 #include "config.h"
 
 #include "pyisolate-ring-private.h"
 
+#include "pyisolate-bell-private.h"
 #include "pyisolate-fd-private.h"
 #include "test-util.h"
 
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Where things lie in the shared memory, for who lies. */
@@ -19,6 +26,7 @@ enum {
   AT_WRITTEN = 0,
   AT_N_SENT = 4,
   AT_READ = 64,
+  AT_WAITING = 68,
   AT_MESSAGES = 128,
   SHARED_SIZE = 128 + 64 * 1024,
 };
@@ -26,26 +34,37 @@ enum {
 typedef struct {
   PyIsolateRing *reader;
   PyIsolateRing *writer;
-  guint8 *shared; /* as a hostile writer sees it */
+  guint8 *shared; /* as a hostile side sees it */
   guint8 buffer[PYISOLATE_RING_MAX_MESSAGE];
   gsize size;
+  int is_done; /* atomic: who scribbles is to end */
 } Ring;
+
+static Ring *
+ring_new_by (PyIsolateRingSide maker)
+{
+  PyIsolateRingSide other = maker == PYISOLATE_RING_READER ? PYISOLATE_RING_WRITER : PYISOLATE_RING_READER;
+  Ring *ring = g_new0 (Ring, 1);
+  PyIsolateRing *mine, *theirs;
+  int fds[PYISOLATE_RING_N_FDS];
+
+  mine = _pyisolate_ring_new (maker, fds);
+  g_assert_nonnull (mine);
+  ring->shared = mmap (NULL, SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[PYISOLATE_RING_FD_MEMORY], 0);
+  g_assert_true (ring->shared != MAP_FAILED);
+  g_assert_cmpint (ftruncate (fds[PYISOLATE_RING_FD_MEMORY], 0), ==, -1);
+  theirs = _pyisolate_ring_new_of_peer (other, fds);
+  g_assert_nonnull (theirs);
+  ring->reader = maker == PYISOLATE_RING_READER ? mine : theirs;
+  ring->writer = maker == PYISOLATE_RING_READER ? theirs : mine;
+
+  return ring;
+}
 
 static Ring *
 ring_new (void)
 {
-  Ring *ring = g_new0 (Ring, 1);
-  int fds[PYISOLATE_RING_N_FDS];
-
-  ring->reader = _pyisolate_ring_new (fds);
-  g_assert_nonnull (ring->reader);
-  ring->shared = mmap (NULL, SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[PYISOLATE_RING_FD_MEMORY], 0);
-  g_assert_true (ring->shared != MAP_FAILED);
-  g_assert_cmpint (ftruncate (fds[PYISOLATE_RING_FD_MEMORY], 0), ==, -1);
-  ring->writer = _pyisolate_ring_new_writer (fds);
-  g_assert_nonnull (ring->writer);
-
-  return ring;
+  return ring_new_by (PYISOLATE_RING_READER);
 }
 
 static void
@@ -184,9 +203,9 @@ is_woken (Ring *ring)
 
 /* A reader that waits is woken, once; one that does not is left alone. */
 static void
-test_wake (void)
+test_wake (gconstpointer data)
 {
-  g_autoptr (Ring) ring = ring_new ();
+  g_autoptr (Ring) ring = ring_new_by (GPOINTER_TO_INT (data));
 
   g_assert_false (is_woken (ring));
   g_assert_true (write_filled (ring, 1, 1));
@@ -212,9 +231,9 @@ test_wake (void)
 
 /* As a loop waits that has it in a set of its own: nobody reads what tells of it, and every time is told. */
 static void
-test_edges (void)
+test_edges (gconstpointer data)
 {
-  g_autoptr (Ring) ring = ring_new ();
+  g_autoptr (Ring) ring = ring_new_by (GPOINTER_TO_INT (data));
   struct epoll_event event = { .events = EPOLLIN | EPOLLET };
   _pyisolate_autofd set = epoll_create1 (EPOLL_CLOEXEC);
 
@@ -261,9 +280,9 @@ write_many (gpointer data)
 
 /* Nobody waits for ever, whoever is faster. */
 static void
-test_threads (void)
+test_threads (gconstpointer data)
 {
-  g_autoptr (Ring) ring = ring_new ();
+  g_autoptr (Ring) ring = ring_new_by (GPOINTER_TO_INT (data));
   g_autoptr (GThread) thread = g_thread_new ("writer", write_many, ring);
   struct pollfd pollfd = { _pyisolate_ring_get_wait_fd (ring->reader), POLLIN, 0 };
 
@@ -290,7 +309,14 @@ set_word (Ring    *ring,
           gsize    at,
           guint32  value)
 {
-  memcpy (ring->shared + at, &value, sizeof value);
+  g_atomic_int_set ((guint32 *) (ring->shared + at), value);
+}
+
+static guint32
+get_word (Ring  *ring,
+          gsize  at)
+{
+  return g_atomic_int_get ((guint32 *) (ring->shared + at));
 }
 
 typedef struct {
@@ -345,16 +371,163 @@ test_lying_reader (void)
   g_assert_false (write_filled (ring, 1, 1));
 }
 
+static gpointer
+scribble (gpointer data)
+{
+  Ring *ring = data;
+  guint32 value = 1;
+
+  while (!g_atomic_int_get (&ring->is_done))
+    {
+      value = value * 1664525 + 1013904223;
+      set_word (ring, AT_N_SENT + (value >> 8) % ((SHARED_SIZE - AT_N_SENT) / 4) * 4, value);
+      set_word (ring, AT_READ, value);
+      set_word (ring, AT_WAITING, value & 1);
+    }
+
+  return NULL;
+}
+
+/* Whatever a reader does to the memory meanwhile, who writes stays within it, and comes back. */
+static void
+test_scribbling_reader (void)
+{
+  g_autoptr (Ring) ring = ring_new_by (PYISOLATE_RING_WRITER);
+  g_autoptr (GThread) thread = g_thread_new ("scribbler", scribble, ring);
+  guint n_written = 0;
+
+  for (guint i = 0; i < 20000; i++)
+    {
+      if (i % 2 == 0) /* it has read everything, for once */
+        set_word (ring, AT_READ, get_word (ring, AT_WRITTEN));
+      n_written += write_filled (ring, (i * 797) % 20001, i);
+      if (i % 5 == 0)
+        _pyisolate_ring_note_sent (ring->writer);
+    }
+  g_atomic_int_set (&ring->is_done, TRUE);
+  g_thread_join (g_steal_pointer (&thread));
+  g_assert_cmpuint (n_written, >, 0);
+}
+
+/* In the process of hold_bell(): tells that it is where it should be. */
+static gpointer
+wait_for_fault (gpointer data)
+{
+  const int *fds = data;
+  struct uffd_msg fault;
+
+  if (TEMP_FAILURE_RETRY (read (fds[0], &fault, sizeof fault)) != sizeof fault || write (fds[1], "y", 1) != 1)
+    _exit (1);
+  return NULL;
+}
+
+/* Waits in the set with its lock held: for a page of @memory, which nobody will give it. Does not return. */
+static void
+hold_bell (int   wait_fd,
+           int   told_fd,
+           void *memory,
+           gsize size)
+{
+  struct uffdio_api api = { .api = UFFD_API };
+  struct uffdio_register missing = { { (gsize) memory, size }, UFFDIO_REGISTER_MODE_MISSING, 0 };
+  int fds[] = { syscall (SYS_userfaultfd, O_CLOEXEC), told_fd };
+
+  if (fds[0] >= 0 && ioctl (fds[0], UFFDIO_API, &api) == 0 && ioctl (fds[0], UFFDIO_REGISTER, &missing) == 0)
+    {
+      g_thread_unref (g_thread_new ("faults", wait_for_fault, fds));
+      epoll_wait (wait_fd, memory, 1, -1);
+    }
+  _exit (1);
+}
+
+/* While that cannot be closed others are not made without end. */
+static void
+assert_is_bounded (void)
+{
+  int fds[PYISOLATE_RING_N_FDS];
+
+  while (_pyisolate_bell_get_n_closing () < 16)
+    ring_free (ring_new_by (PYISOLATE_RING_WRITER));
+  g_assert_null (_pyisolate_ring_new (PYISOLATE_RING_WRITER, fds));
+  ring_free (ring_new_by (PYISOLATE_RING_READER));
+}
+
+static gboolean
+has_closed_bells (gpointer data)
+{
+  return _pyisolate_bell_get_n_closing () == 0;
+}
+
+/* A reader can keep the eventfd from being closed, as long as it lives, but not who wants that. */
+static void
+test_held_bell (void)
+{
+  gsize size = sysconf (_SC_PAGESIZE);
+  void *memory = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  g_autoptr (Ring) ring = ring_new_by (PYISOLATE_RING_WRITER);
+  gboolean is_held;
+  int told[2];
+  char answer;
+  pid_t pid;
+
+  g_assert_true (memory != MAP_FAILED);
+  g_assert_no_errno (pipe2 (told, O_CLOEXEC));
+  g_assert_true (write_filled (ring, 1, 1));
+  pid = fork ();
+  if (pid == 0)
+    {
+      close (told[0]);
+      close (_pyisolate_ring_get_wake_fd (ring->writer));
+      hold_bell (_pyisolate_ring_get_wait_fd (ring->reader), told[1], memory, size);
+    }
+  g_assert_no_errno (pid);
+  close (told[1]);
+  is_held = TEMP_FAILURE_RETRY (read (told[0], &answer, 1)) == 1;
+  close (told[0]);
+
+  if (is_held)
+    {
+      for (guint i = 0; i < 1000; i++)
+        {
+          set_word (ring, AT_WAITING, TRUE);
+          write_filled (ring, 1, 1);
+        }
+      g_clear_pointer (&ring->writer, _pyisolate_ring_free);
+      assert_is_bounded ();
+      g_assert_no_errno (kill (pid, SIGKILL));
+      test_util_assert_until (has_closed_bells, NULL, 30000);
+      ring_free (ring_new_by (PYISOLATE_RING_WRITER));
+    }
+  else
+    {
+      g_test_skip ("Page faults of the kernel cannot be handled here");
+    }
+  g_assert_cmpint (TEMP_FAILURE_RETRY (waitpid (pid, NULL, 0)), ==, pid);
+  munmap (memory, size);
+}
+
 /* What is not the memory of a ring. */
 static void
-test_no_ring (void)
+test_no_ring (gconstpointer data)
 {
   int fds[PYISOLATE_RING_N_FDS];
 
   fds[PYISOLATE_RING_FD_MEMORY] = memfd_create ("small", MFD_CLOEXEC);
-  fds[PYISOLATE_RING_FD_WAKE] = memfd_create ("other", MFD_CLOEXEC);
+  fds[PYISOLATE_RING_FD_BELL] = memfd_create ("other", MFD_CLOEXEC);
   g_assert_no_errno (ftruncate (fds[PYISOLATE_RING_FD_MEMORY], 4096));
-  g_assert_null (_pyisolate_ring_new_writer (fds));
+  g_assert_null (_pyisolate_ring_new_of_peer (GPOINTER_TO_INT (data), fds));
+}
+
+/* Whoever has made it. */
+static void
+add_for_both (const char       *name,
+              GTestDataFunc     test)
+{
+  g_autofree char *of_reader = g_strdup_printf ("/pyisolate/ring/%s/reader", name);
+  g_autofree char *of_writer = g_strdup_printf ("/pyisolate/ring/%s/writer", name);
+
+  test_util_add_data_func (of_reader, GINT_TO_POINTER (PYISOLATE_RING_READER), test);
+  test_util_add_data_func (of_writer, GINT_TO_POINTER (PYISOLATE_RING_WRITER), test);
 }
 
 int
@@ -367,10 +540,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/ring/sizes", test_sizes);
   test_util_add_func ("/pyisolate/ring/wrap-around", test_wrap_around);
   test_util_add_func ("/pyisolate/ring/socket", test_socket);
-  test_util_add_func ("/pyisolate/ring/wake", test_wake);
-  test_util_add_func ("/pyisolate/ring/edges", test_edges);
   test_util_add_func ("/pyisolate/ring/hang-up", test_hang_up);
-  test_util_add_func ("/pyisolate/ring/threads", test_threads);
   for (guint i = 0; i < G_N_ELEMENTS (lies); i++)
     {
       g_autofree char *path = g_strdup_printf ("/pyisolate/ring/lies/%s", lies[i].name);
@@ -379,7 +549,12 @@ main (int   argc,
     }
   test_util_add_func ("/pyisolate/ring/past-the-end", test_past_the_end);
   test_util_add_func ("/pyisolate/ring/lying-reader", test_lying_reader);
-  test_util_add_func ("/pyisolate/ring/no-ring", test_no_ring);
+  test_util_add_func ("/pyisolate/ring/scribbling-reader", test_scribbling_reader);
+  test_util_add_func ("/pyisolate/ring/held-bell", test_held_bell);
+  add_for_both ("wake", test_wake);
+  add_for_both ("edges", test_edges);
+  add_for_both ("threads", test_threads);
+  add_for_both ("no-ring", test_no_ring);
 
   return g_test_run ();
 }

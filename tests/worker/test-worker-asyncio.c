@@ -4,6 +4,8 @@
 
 #include "worker-fixture.h"
 
+#include <signal.h>
+
 static void
 assert_runs_on (Worker     *worker,
                 const char *method,
@@ -265,6 +267,29 @@ test_busy_main_thread (const char *python)
   worker_finish (worker);
 }
 
+/* So does what the main thread has left in its lane, as it had read enough for one turn. */
+static void
+test_left_by_main_thread (const char *python)
+{
+  Worker *worker = worker_new (python, "mixed.py");
+  guint64 others[30];
+  guint64 held, letting;
+
+  g_assert_no_errno (kill (worker_get_pid (worker), SIGSTOP));
+  held = worker_call (worker, "hold", "");
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    others[i] = worker_call (worker, "add", "<int64 1>, <int64 2>");
+  letting = worker_call (worker, "let_main_go", "<'x'>");
+  g_assert_no_errno (kill (worker_get_pid (worker), SIGCONT));
+
+  worker_assert_answer (worker, letting, "'x'");
+  worker_assert_answer (worker, held, "true");
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    worker_assert_answer (worker, others[i], "3");
+
+  worker_finish (worker);
+}
+
 static void
 test_loop_inside_def (const char *python)
 {
@@ -297,6 +322,7 @@ main (int   argc,
   worker_add_test ("mixed/homes", test_mixed_homes);
   worker_add_test ("mixed/side-by-side", test_mixed_side_by_side);
   worker_add_test ("mixed/busy-main-thread", test_busy_main_thread);
+  worker_add_test ("mixed/left-by-main-thread", test_left_by_main_thread);
   worker_add_test ("mixed/loop-inside-def", test_loop_inside_def);
 
   return g_test_run ();

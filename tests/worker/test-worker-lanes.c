@@ -299,9 +299,9 @@ main (int   argc,
 {
   struct rlimit limit;
 
-  /* Both processes need a descriptor for each lane, and one for what comes or goes by its ring. */
+  /* Both processes need three descriptors for each lane: its socket, and one for each of its rings. */
   g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
-  limit.rlim_cur = MAX (limit.rlim_cur, MIN (limit.rlim_max, 2 * MORE_LANES + 200));
+  limit.rlim_cur = MAX (limit.rlim_cur, MIN (limit.rlim_max, 3 * MORE_LANES + 200));
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
 
   test_util_init (&argc, &argv);
