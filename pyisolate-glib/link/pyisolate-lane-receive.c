@@ -86,10 +86,16 @@ is_peer_done (PyIsolateLane *self)
 static PyIsolateRingState
 receive_from_ring (PyIsolateLane *self)
 {
-  /* In this order: they may have sent something, and gone. Who goes after it has been looked at closes the socket after that,
-   * of which the reader is told. */
-  gboolean is_last = is_peer_done (self);
-  PyIsolateRingState state = _pyisolate_ring_read (self->in, self->buffer, &self->size);
+  gboolean is_last;
+  PyIsolateRingState state;
+
+  /* They may have sent something, and gone. Who goes wakes only a reader that has said by then that it waits. */
+  do
+    {
+      is_last = is_peer_done (self);
+      state = _pyisolate_ring_read (self->in, self->buffer, &self->size);
+    }
+  while (state == PYISOLATE_RING_EMPTY && !is_last && is_peer_done (self));
 
   self->at = 0;
   self->n_message_fds = 0;
@@ -428,8 +434,11 @@ _pyisolate_lane_is_left (PyIsolateLane *self)
 {
   if (_pyisolate_lane_has_buffered (self))
     return TRUE;
+  if (self->in == NULL || g_atomic_int_get (&self->ended))
+    return FALSE;
 
-  return self->in != NULL && !g_atomic_int_get (&self->ended) && !_pyisolate_ring_is_empty (self->in);
+  /* In this order, as where it is read. */
+  return !_pyisolate_ring_is_empty (self->in) || is_peer_done (self);
 }
 
 gboolean

@@ -37,7 +37,8 @@ typedef enum {
   PYISOLATE_RING_N_FDS,
 } PyIsolateRingFd;
 
-/* One end of a new ring. NULL: no descriptors or no memory are left, or too many bells cannot be closed. @peer_fds: for the other side; the caller's, to be closed. */
+/* One end of a new ring. NULL: no descriptors or no memory are left, or too many bells cannot be closed. @peer_fds: for the other
+ * side; the caller's, to be closed. */
 PyIsolateRing     *_pyisolate_ring_new         (PyIsolateRingSide    side,
                                                 int                  peer_fds[PYISOLATE_RING_N_FDS]);
 /* The other end. @take_fds: closed in any case. NULL: it cannot be mapped, or is none. */

@@ -50,7 +50,7 @@ static struct {
   GArray *sets;       /* of int: epoll sets that have all lanes */
   int guard_set;
   guint n_turns;      /* atomic: how often lanes were read */
-  guint guard_turn;   /* link's thread: the turn when it found something to read */
+  guint guard_turn;   /* link's thread: the last turn that it has seen */
   gint guard_reminded; /* atomic: it looks after what was left, too */
 } all = { .guard_set = -1 };
 
@@ -187,7 +187,7 @@ on_closed (PyIsolateTransport *transport,
     g_debug ("A lane was closed: %s", error->message);
 }
 
-/* @but: (nullable) */
+/* @but: (nullable): an inbox of a thread that need not be woken */
 static void
 wake_all_locked (PyIsolateInbox *but)
 {
@@ -195,7 +195,7 @@ wake_all_locked (PyIsolateInbox *but)
     {
       PyIsolateInbox *inbox = g_ptr_array_index (_pyisolate_runtime.all_inboxes, i);
 
-      if (inbox->owns_fds && inbox != but)
+      if (inbox->owns_fds && (but == NULL || inbox->wake_fd != but->wake_fd))
         _pyisolate_inbox_wake_locked (inbox);
     }
 }
@@ -233,8 +233,9 @@ _pyisolate_lanes_add (int take_fd)
     number++;
   if (number < MAX_LANES)
     {
-      all.lanes[number] = g_object_ref (lane);
+      /* In this order: a child may be forked meanwhile. */
       _pyisolate_lane_get_fds (lane, all.fds[number]);
+      g_atomic_pointer_set (&all.lanes[number], g_object_ref (lane));
       g_atomic_int_inc (&all.n_lanes);
       g_atomic_int_set (&all.n_numbers, MAX (all.n_numbers, number + 1));
       added = TRUE;
@@ -330,13 +331,26 @@ dup_lane (guint number)
   return lane;
 }
 
+/* Link's thread: whether nobody has read since it looked last. Until then whoever reads may do so for the last time: they have
+ * been told of what is there, and are not told again; they look at one lane after the other, and then do what they have read. */
+static gboolean
+nobody_reads (void)
+{
+  guint turn = (guint) g_atomic_int_get (&all.n_turns);
+  gboolean is_same = turn == all.guard_turn;
+
+  all.guard_turn = turn;
+  return is_same;
+}
+
 static gboolean
 on_reminded (gpointer user_data)
 {
-  g_atomic_int_set (&all.guard_reminded, FALSE);
-  if ((guint) g_atomic_int_get (&all.n_turns) == GPOINTER_TO_UINT (user_data))
-    _pyisolate_lanes_drain ();
+  if (!nobody_reads ())
+    return G_SOURCE_CONTINUE;
 
+  g_atomic_int_set (&all.guard_reminded, FALSE);
+  _pyisolate_lanes_drain ();
   return G_SOURCE_REMOVE;
 }
 
@@ -352,7 +366,7 @@ remind_guard (void)
 
   source = g_timeout_source_new (PATIENCE_MS);
   g_source_set_static_name (source, "[pyisolate] reminder of lanes");
-  g_source_set_callback (source, on_reminded, GUINT_TO_POINTER ((guint) g_atomic_int_get (&all.n_turns)), NULL);
+  g_source_set_callback (source, on_reminded, NULL, NULL);
   g_source_attach (source, _pyisolate_runtime.context);
 }
 
@@ -377,7 +391,7 @@ read_lane (guint           number,
   g_autoptr (PyIsolateLane) lane = dup_lane (number);
   guint n_frames = 0;
   gsize n_bytes = 0;
-  gboolean left = FALSE;
+  gboolean left;
   PyIsolateFrameView view;
 
   if (lane == NULL)
@@ -386,18 +400,16 @@ read_lane (guint           number,
   g_atomic_int_inc (&all.n_turns);
   awake = reader;
   _pyisolate_lane_lock (lane);
-  for (;;)
+  while ((everything || (n_frames < FRAMES_PER_TURN && n_bytes < BYTES_PER_TURN)) && _pyisolate_lane_next (lane, &view))
     {
-      left = !everything && (n_frames >= FRAMES_PER_TURN || n_bytes >= BYTES_PER_TURN);
-      if (left || !_pyisolate_lane_next (lane, &view))
-        break;
-
       n_bytes += view.body_size;
       n_frames++;
       _pyisolate_transport_emit_frame (PYISOLATE_TRANSPORT (lane), _pyisolate_lane_steal_frame (lane));
     }
-  left = left && _pyisolate_lane_is_left (lane);
-  set_left (number, left);
+  /* If it has ended, the number may be another's by now. */
+  left = _pyisolate_lane_has_more (lane) && _pyisolate_lane_is_left (lane);
+  if (!_pyisolate_lane_is_ended (lane))
+    set_left (number, left);
   _pyisolate_lane_unlock (lane);
   awake = NULL;
   /* It may wait for memory of the host's, of which GDBus's thread, one of those that want everything, would hear. */
@@ -580,10 +592,11 @@ static void watch_guard_set (void);
 static gboolean
 on_patience_over (gpointer user_data)
 {
-  if ((guint) g_atomic_int_get (&all.n_turns) == all.guard_turn)
-    _pyisolate_lanes_drain ();
-  watch_guard_set ();
+  if (!nobody_reads ())
+    return G_SOURCE_CONTINUE;
 
+  _pyisolate_lanes_drain ();
+  watch_guard_set ();
   return G_SOURCE_REMOVE;
 }
 
@@ -595,11 +608,11 @@ on_unread (int          fd,
   g_autoptr (GSource) source = g_timeout_source_new (PATIENCE_MS);
   struct epoll_event events[8];
 
-  /* Takes out of the set's list what has been read since. */
+  /* Takes out of the set's list what it tells of, or what has been read since. */
   if (epoll_wait (fd, events, G_N_ELEMENTS (events), 0) == 0)
     return G_SOURCE_CONTINUE;
 
-  all.guard_turn = (guint) g_atomic_int_get (&all.n_turns);
+  nobody_reads ();
   g_source_set_static_name (source, "[pyisolate] patience with lanes");
   g_source_set_callback (source, on_patience_over, NULL, NULL);
   g_source_attach (source, _pyisolate_runtime.context);

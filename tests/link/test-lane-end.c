@@ -4,6 +4,7 @@
 
 #include "lane-half.h"
 
+#include "pyisolate-bell-private.h"
 #include "pyisolate-error.h"
 #include "pyisolate-fd-private.h"
 #include "pyisolate-lane-wire-private.h"
@@ -418,41 +419,112 @@ on_end (PyIsolateTransport *transport,
 static gpointer
 say_and_go (gpointer data)
 {
-  g_autoptr (PyIsolateLane) peer = data;
+  PyIsolateLane *lane = data;
 
-  g_assert_true (_pyisolate_transport_send (PYISOLATE_TRANSPORT (peer), make_call (1, 100, 0), NULL));
-  g_assert_true (_pyisolate_transport_send (PYISOLATE_TRANSPORT (peer), make_call (2, 100000, 0), NULL));
-  _pyisolate_transport_close (PYISOLATE_TRANSPORT (peer), NULL);
+  g_assert_true (_pyisolate_transport_send (PYISOLATE_TRANSPORT (lane), make_call (1, 100, 0), NULL));
+  g_assert_true (_pyisolate_transport_send (PYISOLATE_TRANSPORT (lane), make_call (2, 40000, 0), NULL));
+  _pyisolate_transport_close (PYISOLATE_TRANSPORT (lane), NULL);
 
   return NULL;
 }
 
-/* Whoever looks when: what was said last is heard, and then that there is no more. */
+typedef struct {
+  PyIsolateLane *reader;
+  PyIsolateLane *other;
+} Lanes;
+
+/* While too many bells are about to be closed there are lanes without rings. */
+static gboolean
+may_have_rings (gpointer data)
+{
+  return _pyisolate_bell_get_n_closing () < 8;
+}
+
+/* @reader_made_it: as against: the other one. */
 static void
-test_last_words (void)
+lanes_init (Lanes   *lanes,
+            gboolean reader_made_it)
+{
+  PyIsolateLane *lane, *peer;
+  int peer_fd;
+
+  test_util_assert_until (may_have_rings, NULL, LINK_TIMEOUT_MS);
+  lane = _pyisolate_lane_new_pair (&peer_fd);
+  peer = _pyisolate_lane_new_of_pair (peer_fd);
+  g_assert_true (_pyisolate_lane_has_rings (lane));
+  *lanes = reader_made_it ? (Lanes) { lane, peer } : (Lanes) { peer, lane };
+}
+
+static void
+lanes_clear (Lanes *lanes)
+{
+  g_clear_object (&lanes->reader);
+  g_clear_object (&lanes->other);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Lanes, lanes_clear)
+
+/* Whoever looks when: what was said last is heard, and then that there is no more; before the other side's memory is gone, too. */
+static void
+test_last_words (gconstpointer reader_made_it)
 {
   static const PyIsolateTransportHandler handler = { count_frame, on_end };
 
-  for (guint i = 0; i < (test_util_is_slowed () ? 20 : 500); i++)
+  for (guint i = 0; i < (test_util_is_slowed () ? 20 : 250); i++)
     {
-      int peer_fd;
-      g_autoptr (PyIsolateLane) lane = _pyisolate_lane_new_pair (&peer_fd);
-      PyIsolateLane *peer = _pyisolate_lane_new_of_pair (peer_fd);
-      struct pollfd pollfd = { _pyisolate_lane_get_fd (lane), POLLIN, 0 };
+      g_auto (Lanes) lanes = { NULL, NULL };
       g_autoptr (GThread) thread = NULL;
+      struct pollfd pollfd = { .events = POLLIN };
       guint n_frames = 0;
 
-      _pyisolate_transport_start (PYISOLATE_TRANSPORT (lane), &handler, &n_frames, NULL);
-      thread = g_thread_new ("peer", say_and_go, peer);
-      while (!_pyisolate_lane_is_ended (lane))
+      lanes_init (&lanes, GPOINTER_TO_INT (reader_made_it));
+      pollfd.fd = _pyisolate_lane_get_fd (lanes.reader);
+      _pyisolate_transport_start (PYISOLATE_TRANSPORT (lanes.reader), &handler, &n_frames, NULL);
+      thread = g_thread_new ("other", say_and_go, lanes.other);
+      while (!_pyisolate_lane_is_ended (lanes.reader))
         {
           g_assert_cmpint (poll (&pollfd, 1, LINK_TIMEOUT_MS), ==, 1);
-          while (_pyisolate_lane_receive_ready (lane, 1 + i % 2))
+          while (_pyisolate_lane_receive_ready (lanes.reader, 1 + i % 3))
             ;
         }
       g_assert_cmpuint (n_frames, ==, 2);
       g_thread_join (g_steal_pointer (&thread));
     }
+}
+
+/* Who stops reading before the end is told that there is one. */
+static void
+test_left_end (gconstpointer reader_made_it)
+{
+  g_auto (Lanes) lanes = { NULL, NULL };
+  PyIsolateFrameView view;
+
+  lanes_init (&lanes, GPOINTER_TO_INT (reader_made_it));
+  say_and_go (lanes.other);
+  _pyisolate_lane_lock (lanes.reader);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_assert_true (_pyisolate_lane_is_left (lanes.reader));
+      g_assert_true (_pyisolate_lane_next (lanes.reader, &view));
+      g_assert_cmpuint (view.id, ==, i + 1);
+    }
+  g_assert_true (_pyisolate_lane_is_left (lanes.reader));
+  g_assert_false (_pyisolate_lane_next (lanes.reader, &view));
+  g_assert_false (_pyisolate_lane_is_left (lanes.reader));
+  g_assert_true (_pyisolate_lane_is_ended (lanes.reader));
+  _pyisolate_lane_unlock (lanes.reader);
+}
+
+/* Both ways. */
+static void
+add_for_both (const char       *name,
+              TestUtilDataFunc  test)
+{
+  g_autofree char *to_maker = g_strdup_printf ("/pyisolate/lane/%s/to-maker", name);
+  g_autofree char *from_maker = g_strdup_printf ("/pyisolate/lane/%s/from-maker", name);
+
+  test_util_add_data_func (to_maker, GINT_TO_POINTER (TRUE), test);
+  test_util_add_data_func (from_maker, GINT_TO_POINTER (FALSE), test);
 }
 
 int
@@ -475,7 +547,6 @@ main (int   argc,
     { "parts-over-budget", test_parts_over_budget },
     { "parts-and-budget", test_parts_and_budget },
     { "end", test_end },
-    { "last-words", test_last_words },
   };
 
   test_util_init (&argc, &argv);
@@ -491,6 +562,8 @@ main (int   argc,
 
       test_util_add_func (path, tests[i].func);
     }
+  add_for_both ("last-words", test_last_words);
+  add_for_both ("left-end", test_left_end);
   /* valgrind keeps the limit itself, and the kernel does not know it. */
   if (!test_util_is_slowed ())
     test_util_add_func ("/pyisolate/lane/no-fds-left", test_no_fds_left);

@@ -202,6 +202,42 @@ test_fair (const char *python)
   test_util_assert_reaches (measure_turns, python, N_TURNS);
 }
 
+#define N_OTHERS 7
+#define N_CALLS 30
+
+/* What the main thread has left in a lane is for another thread, which waits for it while the main thread is busy, after it has
+ * read other lanes. */
+static void
+test_left (const char *python)
+{
+  Worker *worker = worker_new (python, "mixed.py");
+  g_autoptr (GPtrArray) others = g_ptr_array_new_with_free_func (g_object_unref);
+  guint64 calls[N_CALLS];
+  guint64 held, letting;
+
+  for (guint i = 0; i < N_OTHERS; i++)
+    g_ptr_array_add (others, open_lane (worker));
+  worker_assert_result (worker, "function", "", "'pyisolate-second'");
+  g_assert_no_errno (kill (worker_get_pid (worker), SIGSTOP));
+  held = worker_call (worker, "hold", "");
+  for (guint i = 0; i < N_CALLS; i++)
+    calls[i] = worker_call (worker, "add", "<int64 1>, <int64 2>");
+  letting = worker_call (worker, "let_main_go", "<'x'>");
+  for (guint i = 0; i < N_OTHERS; i++)
+    {
+      for (guint j = 0; j < N_CALLS; j++)
+        send_call (others->pdata[i], 2001 + j, "add", "([<int64 1>, <int64 2>], @a{sv} {})");
+    }
+  g_assert_no_errno (kill (worker_get_pid (worker), SIGCONT));
+
+  worker_assert_answer (worker, letting, "'x'");
+  worker_assert_answer (worker, held, "true");
+  for (guint i = 0; i < N_CALLS; i++)
+    worker_assert_answer (worker, calls[i], "3");
+
+  worker_finish (worker);
+}
+
 static void
 test_limit (const char *python)
 {
@@ -309,6 +345,7 @@ main (int   argc,
   worker_add_test ("lanes/open", test_open);
   worker_add_test ("lanes/closed", test_closed);
   worker_add_test ("lanes/fair", test_fair);
+  worker_add_test ("lanes/left", test_left);
   worker_add_test ("lanes/limit", test_limit);
   worker_add_test ("lanes/no-descriptor", test_no_descriptor);
   worker_add_test ("lanes/interrupted", test_interrupted);
