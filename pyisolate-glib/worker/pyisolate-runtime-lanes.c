@@ -6,7 +6,7 @@
  * lane has notes that, and wakes others that wait. The link's thread reads where nobody else does:
  * it drains the lanes when a cancellation has overtaken its call and before a stop; and while other
  * threads wait in their inboxes it looks after lanes that the main thread, which runs somebody's
- * method, leaves alone for longer than PATIENCE_MS. It also sends what a socket had no room for.
+ * method, leaves alone (pyisolate-runtime-guard.c). It also sends what a socket had no room for.
  *
  * What is read is routed before the lane is unlocked: so frames of a lane keep their order. Nobody
  * waits for the GIL with a lane locked; a lane may be locked with the GIL held. The order of locks
@@ -32,9 +32,6 @@
 #define FRAMES_PER_TURN 16
 #define BYTES_PER_TURN (32 * 1024)
 
-/* How long the lanes are left to a main thread that is busy. */
-#define PATIENCE_MS 1
-
 /* What an event of a set is about; else it is the number of a lane. */
 #define EVENT_WAKE G_MAXUINT32
 #define EVENT_OTHER (G_MAXUINT32 - 1)
@@ -48,12 +45,8 @@ static struct {
   guint n_lanes;      /* atomic */
   guint n_numbers;    /* atomic: more than any that was ever in use */
   GArray *sets;       /* of int: epoll sets that have all lanes */
-  int guard_set;
   guint n_turns;      /* atomic: how often lanes were read */
-  guint guard_turn;   /* link's thread: the last turn that it has seen */
-  gint guard_reminded; /* atomic: it looks after what was left, too */
-} all = { .guard_set = -1 };
-
+} all;
 
 static gboolean
 add_lane_to_set (int   set,
@@ -67,8 +60,9 @@ add_lane_to_set (int   set,
   return epoll_ctl (set, EPOLL_CTL_ADD, _pyisolate_lane_get_fd (lane), &event) == 0;
 }
 
-static int
-new_set (void)
+/* Of all lanes, and no more. -1 with errno set: it cannot be had. */
+int
+_pyisolate_lanes_new_bare_set (void)
 {
   int set = epoll_create1 (EPOLL_CLOEXEC);
 
@@ -89,12 +83,12 @@ new_set (void)
   return set;
 }
 
-/* -1 with errno set: it cannot be had. */
+/* The same, to be woken by @wake_fd. */
 int
 _pyisolate_lanes_new_set (int wake_fd)
 {
   struct epoll_event event = { .events = EPOLLIN, .data.u32 = EVENT_WAKE };
-  int set = new_set ();
+  int set = _pyisolate_lanes_new_bare_set ();
 
   if (set < 0)
     return -1;
@@ -331,45 +325,6 @@ dup_lane (guint number)
   return lane;
 }
 
-/* Link's thread: whether nobody has read since it looked last. Until then whoever reads may do so for the last time: they have
- * been told of what is there, and are not told again; they look at one lane after the other, and then do what they have read. */
-static gboolean
-nobody_reads (void)
-{
-  guint turn = (guint) g_atomic_int_get (&all.n_turns);
-  gboolean is_same = turn == all.guard_turn;
-
-  all.guard_turn = turn;
-  return is_same;
-}
-
-static gboolean
-on_reminded (gpointer user_data)
-{
-  if (!nobody_reads ())
-    return G_SOURCE_CONTINUE;
-
-  g_atomic_int_set (&all.guard_reminded, FALSE);
-  _pyisolate_lanes_drain ();
-  return G_SOURCE_REMOVE;
-}
-
-/* Something is left in a lane, of which the guard's set knows nothing: see to it that it is not left for long. */
-static void
-remind_guard (void)
-{
-  g_autoptr (GSource) source = NULL;
-
-  if (g_atomic_int_get (&all.guard_set) < 0 ||
-      !g_atomic_int_compare_and_exchange (&all.guard_reminded, FALSE, TRUE))
-    return;
-
-  source = g_timeout_source_new (PATIENCE_MS);
-  g_source_set_static_name (source, "[pyisolate] reminder of lanes");
-  g_source_set_callback (source, on_reminded, NULL, NULL);
-  g_source_attach (source, _pyisolate_runtime.context);
-}
-
 /* They have not been told of what is left, and the reader may be busy for long. */
 static void
 wake_others (PyIsolateInbox *reader)
@@ -420,7 +375,7 @@ read_lane (guint           number,
 
   if (left)
     {
-      remind_guard ();
+      _pyisolate_lanes_remind_guard ();
       wake_others (reader);
     }
   if (_pyisolate_lane_is_ended (lane))
@@ -443,6 +398,13 @@ read_left (PyIsolateInbox *reader)
     }
 
   return n_read;
+}
+
+/* How often lanes were read: a number that goes round. */
+guint
+_pyisolate_lanes_get_n_turns (void)
+{
+  return (guint) g_atomic_int_get (&all.n_turns);
 }
 
 /* Something that no set tells of: to be read by who waits next. */
@@ -586,65 +548,3 @@ _pyisolate_lanes_wait (int             set,
 
   return TRUE;
 }
-
-static void watch_guard_set (void);
-
-static gboolean
-on_patience_over (gpointer user_data)
-{
-  if (!nobody_reads ())
-    return G_SOURCE_CONTINUE;
-
-  _pyisolate_lanes_drain ();
-  watch_guard_set ();
-  return G_SOURCE_REMOVE;
-}
-
-static gboolean
-on_unread (int          fd,
-           GIOCondition condition,
-           gpointer     user_data)
-{
-  g_autoptr (GSource) source = g_timeout_source_new (PATIENCE_MS);
-  struct epoll_event events[8];
-
-  /* Takes out of the set's list what it tells of, or what has been read since. */
-  if (epoll_wait (fd, events, G_N_ELEMENTS (events), 0) == 0)
-    return G_SOURCE_CONTINUE;
-
-  nobody_reads ();
-  g_source_set_static_name (source, "[pyisolate] patience with lanes");
-  g_source_set_callback (source, on_patience_over, NULL, NULL);
-  g_source_attach (source, _pyisolate_runtime.context);
-
-  return G_SOURCE_REMOVE;
-}
-
-static void
-watch_guard_set (void)
-{
-  g_autoptr (GSource) source = g_unix_fd_source_new (all.guard_set, G_IO_IN);
-
-  g_source_set_static_name (source, "[pyisolate] unread lanes");
-  g_source_set_callback (source, G_SOURCE_FUNC (on_unread), NULL, NULL);
-  g_source_attach (source, _pyisolate_runtime.context);
-}
-
-/*< private >
- * From now on the link's thread looks after lanes that nobody reads. It costs every call something: so not before it is needed,
- * by a thread that waits and reads no lanes, or for memory, whose grant may come by one.
- */
-void
-_pyisolate_lanes_start_guard (void)
-{
-  static gsize begun;
-
-  if (!_pyisolate_lanes_are_there () || !g_once_init_enter (&begun))
-    return;
-
-  g_atomic_int_set (&all.guard_set, new_set ());
-  if (all.guard_set >= 0)
-    watch_guard_set ();
-  g_once_init_leave (&begun, 1);
-}
-

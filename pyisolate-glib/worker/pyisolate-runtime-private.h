@@ -137,6 +137,8 @@ gboolean         _pyisolate_runtime_is_forked    (void);
 gboolean         _pyisolate_lanes_add            (int              take_fd);
 gboolean         _pyisolate_lanes_are_there      (void);
 gboolean         _pyisolate_lanes_have_left      (void);
+guint            _pyisolate_lanes_get_n_turns    (void);
+int              _pyisolate_lanes_new_bare_set   (void);
 int              _pyisolate_lanes_new_set        (int              wake_fd);
 void             _pyisolate_lanes_free_set       (int              set);
 gboolean         _pyisolate_lanes_add_to_set     (int              set,
@@ -149,8 +151,11 @@ gboolean         _pyisolate_lanes_wait           (int              set,
                                                   gboolean        *other);
 void             _pyisolate_lanes_drain          (void);
 void             _pyisolate_lanes_flush          (void);
-void             _pyisolate_lanes_start_guard    (void);
 void             _pyisolate_lanes_close_in_child (void);
+
+/* pyisolate-runtime-guard.c */
+void             _pyisolate_lanes_start_guard    (void);
+void             _pyisolate_lanes_remind_guard   (void);
 
 /* Between the first and the last the calling thread's answers wait, to be sent together. */
 void             _pyisolate_lanes_gather         (void);
