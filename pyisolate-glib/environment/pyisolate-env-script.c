@@ -13,8 +13,8 @@
 #include "pyisolate-env-uv-private.h"
 
 /* Never freed: a program may end while threads of ours still make environments. */
-static GResource *
-get_resource (void)
+static void
+register_resource (void)
 {
   static gsize is_registered;
 
@@ -23,16 +23,17 @@ get_resource (void)
       _pyisolate_env_register_resource ();
       g_once_init_leave (&is_registered, 1);
     }
-
-  return _pyisolate_env_get_resource ();
 }
 
 char *
 _pyisolate_env_script_dup (const char *name)
 {
   g_autofree char *path = g_strconcat ("/org/pyisolate/environment/", name, NULL);
-  g_autoptr (GBytes) script = g_resource_lookup_data (get_resource (), path, 0, NULL);
+  g_autoptr (GBytes) script = NULL;
 
+  register_resource ();
+  /* Not by the resource itself: GLib has none to give while another thread looks for something for the first time. */
+  script = g_resources_lookup_data (path, 0, NULL);
   g_assert (script != NULL);
 
   return g_strndup (g_bytes_get_data (script, NULL), g_bytes_get_size (script));

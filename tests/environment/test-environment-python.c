@@ -264,6 +264,38 @@ test_at_exit (void)
   g_test_trap_assert_passed ();
 }
 
+static int may_read; /* atomic */
+
+static gpointer
+read_script (gpointer data)
+{
+  while (!g_atomic_int_get (&may_read))
+    ;
+  g_free (_pyisolate_env_script_dup ("query-interpreter.py"));
+  return NULL;
+}
+
+/* Threads that make a process's first environments at the same time all get their programs. */
+static void
+test_at_once (void)
+{
+  GThread *threads[4];
+
+  for (guint i = 0; !g_test_subprocess () && i < 10; i++)
+    {
+      g_test_trap_subprocess (NULL, 60 * G_USEC_PER_SEC, G_TEST_SUBPROCESS_DEFAULT);
+      g_test_trap_assert_passed ();
+    }
+  if (!g_test_subprocess ())
+    return;
+
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("reader", read_script, NULL);
+  g_atomic_int_set (&may_read, TRUE);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -277,6 +309,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/environment/python/versions", test_versions);
   test_util_add_func ("/pyisolate/environment/python/remembered", test_remembered);
   test_util_add_func ("/pyisolate/environment/python/at-exit", test_at_exit);
+  test_util_add_func ("/pyisolate/environment/python/at-once", test_at_once);
 
   return env_fixture_run ();
 }
