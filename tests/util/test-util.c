@@ -231,23 +231,25 @@ has_no_pidfd (gpointer data)
 #endif
 
 gboolean
-test_util_is_slowed (void)
+test_util_is_on_valgrind (void)
 {
-#if HAS_SANITIZER
-  return TRUE;
-#else
-  static gsize slowed = 0;
+  static gsize on_valgrind = 0;
 
-  if (g_once_init_enter (&slowed))
+  if (g_once_init_enter (&on_valgrind))
     {
       g_autofree char *maps = NULL;
-      gboolean is_slowed = g_file_get_contents ("/proc/self/maps", &maps, NULL, NULL) && strstr (maps, "vgpreload") != NULL;
+      gboolean found = g_file_get_contents ("/proc/self/maps", &maps, NULL, NULL) && strstr (maps, "vgpreload") != NULL;
 
-      g_once_init_leave (&slowed, is_slowed ? 2 : 1);
+      g_once_init_leave (&on_valgrind, found ? 2 : 1);
     }
 
-  return slowed == 2;
-#endif
+  return on_valgrind == 2;
+}
+
+gboolean
+test_util_is_slowed (void)
+{
+  return HAS_SANITIZER || test_util_is_on_valgrind ();
 }
 
 void

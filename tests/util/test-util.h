@@ -22,6 +22,7 @@ G_BEGIN_DECLS
 
 /* By a sanitizer or valgrind: times say nothing, and memory little. */
 gboolean    test_util_is_slowed          (void);
+gboolean    test_util_is_on_valgrind     (void);
 
 typedef gboolean (*TestUtilPredicate) (gpointer data);
 typedef void     (*TestUtilDataFunc)  (gconstpointer data);
