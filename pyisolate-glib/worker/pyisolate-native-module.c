@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 PyObject *_pyisolate_call_cancelled;
+PyObject *_pyisolate_call_cancelled_in_loop;
 
 /* A child that the extension forked may use all of Python, but not the link: that is its
  * parent's. */
@@ -282,11 +283,20 @@ add_constants (PyObject *module)
 static gboolean
 add_exception (PyObject *module)
 {
+  PyObject *bases;
+
   _pyisolate_call_cancelled =
     PyErr_NewExceptionWithDoc ("pyisolate.CallCancelled",
                                "Raised in a def whose caller cancelled it.",
                                PyExc_BaseException, NULL);
   if (_pyisolate_call_cancelled == NULL)
+    return FALSE;
+
+  bases = PyTuple_Pack (2, _pyisolate_call_cancelled, PyExc_KeyboardInterrupt);
+  if (bases != NULL)
+    _pyisolate_call_cancelled_in_loop = PyErr_NewException ("pyisolate.CallCancelled", bases, NULL);
+  Py_XDECREF (bases);
+  if (_pyisolate_call_cancelled_in_loop == NULL)
     return FALSE;
 
   Py_INCREF (_pyisolate_call_cancelled);

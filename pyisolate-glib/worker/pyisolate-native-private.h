@@ -9,6 +9,9 @@ G_BEGIN_DECLS
 
 /* The class of what is raised in a def whose caller cancelled it. */
 extern PyObject *_pyisolate_call_cancelled;
+/* The same where an event loop runs in the def: of what is raised beside its tasks asyncio lets only KeyboardInterrupt and
+ * SystemExit out, and goes on after all else. */
+extern PyObject *_pyisolate_call_cancelled_in_loop;
 
 /* pyisolate-native-frame.c */
 gboolean        _pyisolate_native_frame_init   (PyObject       *module);

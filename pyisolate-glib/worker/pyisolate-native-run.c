@@ -35,6 +35,22 @@ _pyisolate_native_run_def (PyIsolateFrame *call,
   return result;
 }
 
+static gboolean
+runs_a_loop (void)
+{
+  PyObject *name = PyUnicode_InternFromString ("asyncio.events");
+  PyObject *module = name != NULL ? PyImport_GetModule (name) : NULL;
+  PyObject *loop = module != NULL ? PyObject_CallMethod (module, "_get_running_loop", NULL) : NULL;
+  gboolean result = loop != NULL && loop != Py_None;
+
+  Py_XDECREF (name);
+  Py_XDECREF (module);
+  Py_XDECREF (loop);
+  PyErr_Clear ();
+
+  return result;
+}
+
 /* on_signal(number, frame): Python's handler of PYISOLATE_RUNTIME_SIGNAL, in the main thread. */
 static PyObject *
 native_on_signal (PyObject *module,
@@ -43,7 +59,7 @@ native_on_signal (PyObject *module,
   if (!_pyisolate_runtime_is_forked () && _pyisolate_runtime.main_runner != NULL &&
       _pyisolate_runner_must_raise (_pyisolate_runtime.main_runner))
     {
-      PyErr_SetNone (_pyisolate_call_cancelled);
+      PyErr_SetNone (runs_a_loop () ? _pyisolate_call_cancelled_in_loop : _pyisolate_call_cancelled);
       return NULL;
     }
 

@@ -201,6 +201,20 @@ test_own_loop (const char *python)
   worker_finish (worker);
 }
 
+/* The end gets out of a callback of that loop, too. */
+static void
+test_beside_tasks (const char *python)
+{
+  Worker *worker = worker_new (python, "cancel.py");
+  guint64 id = worker_call (worker, "busy_beside_tasks", "");
+
+  wait_begun (worker);
+  cancel_call (worker, id);
+  worker_assert_result (worker, "quick", "", "1");
+
+  worker_finish (worker);
+}
+
 /* outer() waits for the host, which calls busy() meanwhile, in the same thread. */
 static void
 test_nested (const char *python)
@@ -356,6 +370,7 @@ main (int   argc,
   worker_add_test ("cancel/race", test_race);
   worker_add_test ("cancel/waiting", test_waiting);
   worker_add_test ("cancel/own-loop", test_own_loop);
+  worker_add_test ("cancel/beside-tasks", test_beside_tasks);
   worker_add_test ("cancel/nested", test_nested);
   worker_add_test ("cancel/other-threads", test_other_threads);
   worker_add_test ("cancel/ping", test_ping);

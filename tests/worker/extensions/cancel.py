@@ -96,6 +96,21 @@ def waiting_in_own_loop():
         raise
 
 
+def busy_beside_tasks():
+    """asyncio goes on after what a callback raises."""
+
+    def spin():
+        pyisolate.emit_event("begun")
+        while True:
+            pass
+
+    async def main():
+        asyncio.get_running_loop().call_soon(spin)
+        await asyncio.Event().wait()
+
+    asyncio.run(main())
+
+
 def outer(method):
     try:
         return pyisolate.singleton("host").sync.call_back(method)
