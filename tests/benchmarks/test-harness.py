@@ -13,7 +13,8 @@ import unittest
 BENCHMARKS = pathlib.Path(os.environ["PYISOLATE_TEST_SOURCE"]) / "tests" / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
-from controller import cli, figures, report, verdict  # noqa: E402
+from controller import cli, figures, machine, report, verdict  # noqa: E402
+from controller.environments import Environments  # noqa: E402
 from controller.rounds import Rounds  # noqa: E402
 from controller.subject import CannotError, FailedError, Measured, Subject  # noqa: E402
 from controller.subjects import Spec, is_for, memory_needed  # noqa: E402
@@ -31,6 +32,21 @@ for line in sys.stdin:
         sys.exit("these are my last words")
     answers = {"no": "cannot do this", "bad": "failed OSError: broken"}
     print(answers.get(word, "10 20 30"), flush=True)
+"""
+
+
+# The first workload that is not for it breaks it.
+BREAKING = """
+import sys
+print("ok", flush=True)
+broken = False
+for line in sys.stdin:
+    word, *rest = line.split()
+    if word == "stop":
+        break
+    broken = broken or (word, *rest[:1]) == ("prepare", "int")
+    answers = {"samples": "1000 3000 2000", "measure": "ok 3"}
+    print("failed EOFError: closed" if broken else answers.get(word, "ok"), flush=True)
 """
 
 
@@ -59,6 +75,27 @@ class Pretenders:
 
     def spec(self, name):
         return Spec(name, [sys.executable, "-c", PRETENDER, name])
+
+
+class Breaking:
+    def names(self):
+        return ["breaks"]
+
+    def spec(self, name):
+        script = BREAKING if name == "breaks" else PRETENDER
+        return Spec(name, [sys.executable, "-c", script, name])
+
+
+class Homeless(Pretenders):
+    """What one needs cannot be had."""
+
+    def names(self):
+        return ["good", "homeless"]
+
+    def spec(self, name):
+        if name == "homeless":
+            raise FailedError("no environment: uv pip: error: no such package")
+        return super().spec(name)
 
 
 def figure(median, medians=None, **more):
@@ -182,7 +219,7 @@ class SubjectTest(unittest.TestCase):
 
 
 class RoundsTest(unittest.TestCase):
-    def run_rounds(self, *arguments, n_bytes=8, stop=True):
+    def run_rounds(self, *arguments, n_bytes=8, stop=True, subjects=None):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         options = cli.parse(["--rounds", "3", "--seconds", "0.01", *arguments])
@@ -193,7 +230,7 @@ class RoundsTest(unittest.TestCase):
         ]
         said = []
         rounds = Rounds(
-            Pretenders(),
+            subjects or Pretenders(),
             workloads,
             dict(os.environ),
             pathlib.Path(folder.name),
@@ -220,6 +257,17 @@ class RoundsTest(unittest.TestCase):
         self.assertTrue(any("failed: OSError: broken" in text for text in said))
         self.assertTrue(any("round 3 of 3" in text for text in said))
 
+    def test_what_failed_does_not_fail_the_next_workload(self):
+        rounds, _ = self.run_rounds(subjects=Breaking())
+        self.assertEqual(rounds.failed, {("breaks", "int"): "EOFError: closed"})
+        self.assertEqual(rounds.figures["breaks", "str-100"].summary()["rounds"], 3)
+
+    def test_who_cannot_be_had_fails_alone(self):
+        rounds, _ = self.run_rounds(subjects=Homeless())
+        self.assertEqual(rounds.figures["good", "int"].summary()["rounds"], 3)
+        for name in ("int", "str-100"):
+            self.assertIn("no such package", rounds.failed["homeless", name])
+
     def test_who_had_gigabytes_ends(self):
         """What one keeps of a large workload the next would lack."""
         for n_bytes, running in ((8, True), (1 << 30, False)):
@@ -232,6 +280,38 @@ class RoundsTest(unittest.TestCase):
     def test_no_round_begins_that_would_end_too_late(self):
         rounds, _ = self.run_rounds("--minutes", "0.0001")
         self.assertEqual(rounds.figures["good", "int"].summary()["rounds"], 2)
+
+
+UV = """#!/bin/sh
+echo call >>"$0.calls"
+echo "error: no such package" >&2
+exit 2
+"""
+
+
+class EnvironmentsTest(unittest.TestCase):
+    def test_what_cannot_be_made_is_an_error_once(self):
+        with tempfile.TemporaryDirectory() as folder:
+            uv = pathlib.Path(folder, "tools", "bin", "uv")
+            uv.parent.mkdir(parents=True)
+            uv.write_text(UV)
+            uv.chmod(0o755)
+            settings = {"build": folder, "python": sys.executable}
+            environments = Environments(settings, pathlib.Path(folder), False, lambda text: None)
+            for _ in range(2):
+                with self.assertRaisesRegex(FailedError, "uv venv: error: no such package"):
+                    environments.python("peers")
+            # Nor does the run ask again, at its end, for versions of what it has not had.
+            self.assertEqual(machine.versions(environments, Named("rpyc", "pipe")), {})
+            self.assertEqual(pathlib.Path(f"{uv}.calls").read_text(), "call\n")
+
+
+class Named:
+    def __init__(self, *names):
+        self.all = names
+
+    def names(self):
+        return self.all
 
 
 class WorkloadsTest(unittest.TestCase):

@@ -7,6 +7,8 @@ import pathlib
 import shutil
 import subprocess
 
+from .subject import FailedError
+
 NUMPY = ["numpy>=2,<3"]
 TORCH = ["torch==2.13.0"]
 # All but the first are what `--peers` is for.
@@ -26,6 +28,8 @@ REQUIREMENTS = {
     "pyisolate": ["pyisolate==0.10.2", *NUMPY, *TORCH],
     "plot": ["matplotlib>=3.8,<4"],
 }
+# Of what uv says, the end.
+MOST_WORDS = 500
 WITH_TORCH = ("host", "peers")
 # PyGObject is the system's.
 WITH_SYSTEM_PACKAGES = ("host",)
@@ -38,22 +42,37 @@ class Environments:
         self.torch = torch
         self.progress = progress
         self.uv = find_uv(settings)
+        self.errors = {}
+
+    def requirements(self, name):
+        with_torch = TORCH if self.torch and name in WITH_TORCH else []
+        return [*REQUIREMENTS[name], *with_torch]
+
+    def place(self, name):
+        parts = [self.settings["python"], *self.requirements(name)]
+        key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return self.folder / f"{name}-{key[:8]}"
+
+    def found(self, name):
+        """The interpreter of the environment if that is there, or None."""
+        folder = self.place(name)
+        return str(folder / "bin" / "python") if (folder / "complete").exists() else None
 
     def python(self, name):
         """The interpreter of the environment, which is made if it is not there yet."""
-        requirements = list(REQUIREMENTS[name])
-        if self.torch and name in WITH_TORCH:
-            requirements += TORCH
-        key = hashlib.sha256(
-            "\n".join([self.settings["python"], *requirements]).encode()
-        ).hexdigest()
-        folder = self.folder / f"{name}-{key[:8]}"
-        python = folder / "bin" / "python"
-        if not (folder / "complete").exists():
+        # Those who share it need not wait again for what cannot be had.
+        if name in self.errors:
+            raise self.errors[name]
+        if not self.found(name):
+            folder, requirements = self.place(name), self.requirements(name)
             self.progress(f"making the environment {folder.name}: {', '.join(requirements)}")
-            self.make(folder, name, requirements)
+            try:
+                self.make(folder, name, requirements)
+            except FailedError as error:
+                self.errors[name] = error
+                raise
             (folder / "complete").touch()
-        return str(python)
+        return self.found(name)
 
     def make(self, folder, name, requirements):
         if folder.exists():
@@ -77,7 +96,17 @@ class Environments:
         environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
         environment.setdefault("UV_SYSTEM_CERTS", "true")
         environment.setdefault("UV_CACHE_DIR", str(self.folder.parent / "uv-cache"))
-        subprocess.run([self.uv, *map(str, arguments)], check=True, env=environment)
+        done = subprocess.run(
+            [self.uv, *map(str, arguments)],
+            check=False,
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+        if done.returncode:
+            why = " ".join(done.stderr.split()) or f"status {done.returncode}"
+            raise FailedError(f"no environment: uv {arguments[0]}: {why[-MOST_WORDS:]}")
 
 
 def find_links():

@@ -51,7 +51,7 @@ def output(*command):
 
 
 def versions(environments, subjects):
-    """Of the packages of every environment that the run has used."""
+    """Of the packages of every environment that the run has used; what is not there it has not."""
     import json
 
     from .subjects import BASELINES, OURS, PEERS
@@ -62,8 +62,8 @@ def versions(environments, subjects):
         if name in subjects.names()
     }
     found = {}
-    for name in sorted(used):
-        text = output(environments.python(name), "-c", VERSIONS % (PACKAGES,))
+    for python in filter(None, map(environments.found, sorted(used))):
+        text = output(python, "-c", VERSIONS % (PACKAGES,))
         found.update(json.loads(text) if text else {})
     return found
 

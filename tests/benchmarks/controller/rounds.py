@@ -158,6 +158,8 @@ class Rounds:
             return
         except FailedError as error:
             self.failed[key] = str(error)
+            # What broke it here, a connection maybe, is not to fail the next workload too.
+            self.end(name)
             self.progress(f"{name}: {workload.title} failed: {error}")
             return
         raw_after, copy_after = self.yardsticks(workload)
