@@ -369,6 +369,36 @@ class WorkloadsTest(unittest.TestCase):
             self.assertEqual(cli.main(["--list"]), 0)
         self.assertIn("flight-1000", output.getvalue())
 
+    def refusal(self, *arguments):
+        """What the program says; nothing may have been measured before."""
+        stderr = io.StringIO()
+        with contextlib.redirect_stderr(stderr), self.assertRaises(SystemExit) as raised:
+            cli.main(["--build", os.environ["PYISOLATE_TEST_BUILD"], *arguments])
+        return f"{raised.exception.code} {stderr.getvalue()}"
+
+    def test_bad_options_are_refused_before_anything_is_measured(self):
+        with tempfile.TemporaryDirectory() as folder:
+            other = pathlib.Path(folder, "other.json")
+            other.write_text('{"figures": 1}')
+            for text, *arguments in (
+                ("'nonsense'; --list names", "--only", "int", "nonsense"),
+                ("leave out all", "--only", "torch-in-1m", "--no-torch"),
+                ("'nonsense'; there are", "--only", "int", "--subjects", "raw", "nonsense"),
+                ("more with --peers", "--only", "int", "--subjects", "rpyc"),
+                ("--rounds", "--rounds", "0"),
+                ("--rounds", "--rounds", "-1"),
+                ("--seconds", "--seconds", "nan"),
+                ("--minutes", "--minutes", "0"),
+                ("--most", "--most", "0"),
+                (f"{folder}: Is a directory", "--json", folder),
+                ("No such file", "--json", f"{folder}/none/x.json"),
+                ("File exists", "--plot", str(other)),
+                ("No such file", "--from", f"{folder}/none.json"),
+                ("not what --json has written", "--from", str(other)),
+            ):
+                with self.subTest(arguments=arguments):
+                    self.assertIn(text, self.refusal(*arguments))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -4,6 +4,7 @@
 import argparse
 import fnmatch
 import json
+import math
 import pathlib
 import shutil
 import sys
@@ -14,6 +15,7 @@ from workloads import all_workloads
 from . import machine, memory, plot, report, subjects, verdict
 from .environments import Environments
 from .rounds import Rounds
+from .subject import FailedError
 
 SOURCE = pathlib.Path(__file__).resolve().parents[3]
 DOCS = SOURCE / "docs"
@@ -22,6 +24,20 @@ QUICK = (3, 0.05)
 FULL = (7, 0.2)
 # A run for the page, with peers and the pass for memory, is to take a quarter of an hour.
 DOCS_MINUTES = 10
+
+
+def count(text):
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def amount(text):
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise ValueError
+    return number
 
 
 def parse(arguments):
@@ -57,10 +73,10 @@ def parse(arguments):
     add("--no-gpu", dest="gpu", action="store_false", help="leave the GPU out")
     add("--no-memory", dest="memory", action="store_false", help="leave the pass for memory out")
     add("--memory-only", action="store_true", help="nothing but the pass for memory")
-    add("--rounds", type=int, metavar="N")
-    add("--minutes", type=float, metavar="M", help="no further round if it would end later")
-    add("--seconds", type=float, metavar="S", help="for one subject on one workload in one round")
-    add("--most", type=int, metavar="N", default=20_000, help="samples of one measurement")
+    add("--rounds", type=count, metavar="N")
+    add("--minutes", type=amount, metavar="M", help="no further round if it would end later")
+    add("--seconds", type=amount, metavar="S", help="for one subject on one workload in one round")
+    add("--most", type=count, metavar="N", default=20_000, help="samples of one measurement")
     add("--seed", type=int, default=1, help="for the order of things")
     add("--json", metavar="FILE", help="all figures")
     add("--plot", metavar="DIR", help="plots as SVG and PNG, by matplotlib")
@@ -120,7 +136,7 @@ def load_settings(build):
 
 
 class Chosen:
-    """The subjects that patterns name; the yardsticks are always there."""
+    """The subjects that patterns name; the yardsticks run beside them in any case."""
 
     def __init__(self, all_subjects, patterns):
         self.all = all_subjects
@@ -135,16 +151,41 @@ class Chosen:
         ]
 
 
+def refuse_unknown(option, patterns, names, hint):
+    """A slip in a name is not to mean that there is less to measure."""
+    for pattern in patterns:
+        if not fnmatch.filter(names, pattern):
+            raise SystemExit(f"run: {option}: nothing is named {pattern!r}; {hint}")
+
+
+def prepare_output(options):
+    """An error where nothing can be written comes before what takes a quarter of an hour."""
+    try:
+        if options.plot:
+            pathlib.Path(options.plot).mkdir(parents=True, exist_ok=True)
+        if options.json:
+            with open(options.json, "a"):
+                pass
+    except OSError as error:
+        raise SystemExit(f"run: {error.filename}: {error.strerror}") from None
+
+
 def measure(options):
     settings = load_settings(options.build)
     folder = pathlib.Path(settings["build"]) / "benchmarks"
     folder.mkdir(exist_ok=True)
     progress = Progress()
+    names = [workload.name for workload in all_workloads()]
+    refuse_unknown("--only", options.only, names, "--list names the workloads")
     workloads = chosen_workloads(options)
     if not workloads and not options.memory_only:
-        raise SystemExit("run: no workload of that name; --list names them")
+        raise SystemExit("run: the other options leave out all of these workloads")
     environments = Environments(settings, folder, options.torch, progress)
-    who = Chosen(subjects.Subjects(settings, environments, folder, options), options.subjects)
+    everybody = subjects.Subjects(settings, environments, folder, options)
+    names = everybody.names()
+    more = "" if options.peers else ", and more with --peers"
+    refuse_unknown("--subjects", options.subjects, names, f"there are {names}{more}")
+    who = Chosen(everybody, options.subjects)
     environment = subjects.environment()
     rounds = Rounds(who, workloads, environment, folder, options, progress)
     before = machine.load()
@@ -189,8 +230,27 @@ def nested(by_key):
     return result
 
 
+def load(path):
+    """The results that --json kept."""
+    try:
+        results = json.loads(pathlib.Path(path).read_text())
+        if results["figures"].keys() <= results["workloads"].keys():
+            return results
+    except OSError as error:
+        raise SystemExit(f"run: {path}: {error.strerror}") from None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        pass
+    raise SystemExit(f"run: {path} is not what --json has written")
+
+
 def main(arguments=None):
-    options = parse(arguments)
+    try:
+        return run(parse(arguments))
+    except FailedError as error:
+        raise SystemExit(f"run: {error}") from None
+
+
+def run(options):
     if options.list:
         for workload in all_workloads():
             print(f"{workload.name:24} {workload.title}{' (quick)' if workload.quick else ''}")
@@ -200,9 +260,8 @@ def main(arguments=None):
         seconds, options.minutes = seconds / 2, options.minutes or DOCS_MINUTES
     options.rounds = options.rounds or rounds
     options.seconds = options.seconds or seconds
-    results = (
-        json.loads(pathlib.Path(options.loaded).read_text()) if options.loaded else measure(options)
-    )
+    prepare_output(options)
+    results = load(options.loaded) if options.loaded else measure(options)
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
     results["verdict"] = verdict.judge(results)
