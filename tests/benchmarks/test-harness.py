@@ -13,11 +13,18 @@ import unittest
 BENCHMARKS = pathlib.Path(os.environ["PYISOLATE_TEST_SOURCE"]) / "tests" / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
-from controller import cli, figures, machine, report, verdict  # noqa: E402
+from controller import cli, figures, machine, plot, report, verdict  # noqa: E402
 from controller.environments import Environments  # noqa: E402
 from controller.rounds import Rounds  # noqa: E402
 from controller.subject import CannotError, FailedError, Measured, Subject  # noqa: E402
-from controller.subjects import Spec, is_for, memory_needed  # noqa: E402
+from controller.subjects import (  # noqa: E402
+    BASELINES,
+    OURS,
+    PEERS,
+    Spec,
+    is_for,
+    memory_needed,
+)
 from workloads import all_workloads, values  # noqa: E402
 from workloads.model import KINDS  # noqa: E402
 
@@ -163,6 +170,12 @@ class VerdictTest(unittest.TestCase):
         both = {"c sync": figure(4000, [2000, 6000]), "raw": figure(1000, [1000, 1000])}
         found = row(verdict.judge(results(figures={"int": both})), "C host, int echo, `_sync`")
         self.assertEqual((found["measured"], found["paired"]), ("4.00 ×", "4.00"))
+
+    def test_small_ratios_have_another_digit(self):
+        both = {"python await": figure(66), "pyisolate 0.10": figure(1000)}
+        found = row(verdict.judge(results(figures={"int": both})), "the same: pyisolate 0.10")
+        told = [found[key] for key in ("limit", "measured", "paired", "met")]
+        self.assertEqual(told, ["0.067 ×", "0.066 ×", "0.066", "yes"])
 
     def test_what_failed_is_not_met(self):
         judged = verdict.judge(results(failed={"int": {"c sync": "OSError: broken"}}))
@@ -312,6 +325,16 @@ class Named:
 
     def names(self):
         return self.all
+
+
+class PlotTest(unittest.TestCase):
+    def test_no_two_subjects_look_alike(self):
+        everybody = [*plot.OURS, *BASELINES, *PEERS, "raw", "memcpy", *map(str, range(20))]
+        told = results(figures={"int": {name: figure(1) for name in everybody}})
+        looks = [tuple(style.values()) for style in plot.styles(told).values()]
+        self.assertEqual(len(looks), len(everybody))
+        self.assertEqual(len(set(looks)), len(looks))
+        self.assertLessEqual(set(OURS), set(plot.OURS))
 
 
 class WorkloadsTest(unittest.TestCase):

@@ -16,6 +16,21 @@ BARS = {
     "in-flight": ("In flight, time per call, median", ("flight-32", "flight-1000", "sleep-32")),
     "start": ("Start to first reply, median", ("start-def", "start-asyncio")),
 }
+# Ours stand out.
+OURS = {
+    "c sync": "#7f1d1d",
+    "c async": "#e11d48",
+    "python await": "#ea580c",
+    "python sync": "#fbbf24",
+    "python await, D-Bus": "#fda4af",
+    "gjs": "#a16207",
+}
+# Those of matplotlib's tab20 that are not like them, the strong ones first.
+COLORS = (
+    *("#1f77b4", "#2ca02c", "#9467bd", "#17becf", "#e377c2", "#7f7f7f", "#bcbd22", "#8c564b"),
+    *("#aec7e8", "#98df8a", "#c5b0d5", "#9edae5", "#f7b6d2", "#c7c7c7", "#dbdb8d", "#c49c94"),
+)
+MARKERS = "sv^D"
 SIZES = (
     ("4k", 1 << 12),
     ("1m", 1 << 20),
@@ -57,15 +72,16 @@ def make(results, folder, build):
     return json.loads(done.stdout)
 
 
-def color_of(subject, palette):
-    """Ours stand out, the others differ."""
-    if subject.startswith(("c ", "python ", "gjs")):
-        return "#c2410c"
-    return palette(hash_of(subject) % palette.N)
-
-
-def hash_of(text):
-    return sum(ord(letter) * (index + 1) for index, letter in enumerate(text))
+def styles(results):
+    """Of each subject of the run, a color and a marker that no other has: the same in all plots."""
+    others = sorted({name for figures in results["figures"].values() for name in figures} - {*OURS})
+    found = {name: {"color": color, "marker": "o"} for name, color in OURS.items()}
+    for index, name in enumerate(others):
+        found[name] = {
+            "color": COLORS[index % len(COLORS)],
+            "marker": MARKERS[(index + index // len(COLORS)) % len(MARKERS)],
+        }
+    return found
 
 
 def bars(pyplot, results, title, workloads):
@@ -75,12 +91,12 @@ def bars(pyplot, results, title, workloads):
     if not shown:
         return None
     figure, axes = pyplot.subplots(1, len(shown), figsize=(4.5 * len(shown), 5), squeeze=False)
-    palette = pyplot.get_cmap("tab20b")
+    style = styles(results)
     for axis, name in zip(axes[0], shown):
         figures = results["figures"][name]
         subjects = sorted(figures, key=lambda subject: -figures[subject]["median"])
         values = [figures[subject]["median"] / 1e3 for subject in subjects]
-        colors = [color_of(subject, palette) for subject in subjects]
+        colors = [style[subject]["color"] for subject in subjects]
         drawn = axis.barh(subjects, values, color=colors)
         axis.bar_label(drawn, [f"{value:.3g}" for value in values], padding=3, fontsize=7)
         axis.set_xscale("log")
@@ -102,16 +118,10 @@ def lines(pyplot, results, title, prefix):
     if not by_subject:
         return None
     figure, axis = pyplot.subplots(figsize=(8, 5))
-    palette = pyplot.get_cmap("tab20b")
+    style = styles(results)
     for subject, points in sorted(by_subject.items()):
-        width = 2.5 if subject.startswith("python") else 1.2
-        axis.plot(
-            *zip(*points),
-            marker="o",
-            linewidth=width,
-            label=subject,
-            color=color_of(subject, palette),
-        )
+        width = 2.5 if subject in OURS else 1.2
+        axis.plot(*zip(*points), linewidth=width, label=subject, **style[subject])
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
     axis.set_xlabel("bytes")

@@ -41,10 +41,10 @@ class Row:
         name, other = best
         ratio = own["median"] / other["median"]
         pairs = [a / b for a, b in zip(own["medians"], other["medians"])]
-        text = (
-            f"{ratio:.2f} {self.unit} {name}" if len(self.than) > 1 else f"{ratio:.2f} {self.unit}"
-        )
-        return self.told(results, text, f"{statistics.median(pairs):.2f}", met(ratio <= self.limit))
+        text = f"{digits(ratio)} {self.unit}"
+        if len(self.than) > 1:
+            text += f" {name}"
+        return self.told(results, text, digits(statistics.median(pairs)), met(ratio <= self.limit))
 
     def best(self, results):
         workload = self.than_workload or self.workload
@@ -53,7 +53,9 @@ class Row:
         return min(found, key=lambda pair: pair[1]["median"]) if found else None
 
     def told(self, results, measured, paired, verdict):
-        limit = f"{self.limit / 1e6:.0f} ms" if self.absolute else f"{self.limit:.2f} {self.unit}"
+        limit = (
+            f"{self.limit / 1e6:.0f} ms" if self.absolute else f"{digits(self.limit)} {self.unit}"
+        )
         return {
             "title": self.title,
             "limit": limit,
@@ -99,6 +101,11 @@ def reason(results, subject, workload):
         if text:
             return f"{kind}: {text}"
     return "not measured"
+
+
+def digits(ratio):
+    """Two decimals, and one more where they would say little."""
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.3f}"
 
 
 def met(good):
