@@ -5,10 +5,12 @@ import asyncio
 import contextvars
 import gc
 import inspect
+import sys
 import threading
 import traceback
 import unittest
 import warnings
+from functools import partial
 
 import pyisolate
 from host_helper import HostTest
@@ -279,6 +281,24 @@ class Asyncio(WithExtension):
                 gc.collect()
             self.assertRegex(str(caught[0].message), "was never awaited")
             self.assertEqual(1, await ext.echo(1))
+
+        self.with_extension(main)
+
+    def test_coroutine_function(self):
+        """Frameworks ask whether to await what a callable returns."""
+
+        async def main(ext):
+            asks = [asyncio.iscoroutinefunction]
+            if sys.version_info >= (3, 12):
+                asks += [
+                    inspect.iscoroutinefunction,
+                    lambda f: inspect.iscoroutinefunction(partial(f)),
+                ]
+            for ask in asks:
+                for method in (ext.echo, ext.api.echo, ext.options(timeout=9).echo):
+                    self.assertTrue(ask(method))
+                for method in (ext.sync.echo, ext.options(timeout=9).sync.echo):
+                    self.assertFalse(ask(method))
 
         self.with_extension(main)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What load_extension() returns: the extension's methods are its methods."""
 
+import asyncio
 import inspect
 import threading
 
@@ -105,8 +106,8 @@ _ANY = inspect.signature(lambda *args, **kwargs: None)
 """Of a method of which nothing is known."""
 
 
-class Method(native.Method):
-    """One method of an extension; calling it returns an awaitable."""
+class _Called(native.Method):
+    """One method of an extension."""
 
     _waits = False
 
@@ -130,8 +131,18 @@ class Method(native.Method):
         return f"<method {self.__qualname__}{'' if info is None else info.signature}>"
 
 
-class SyncMethod(Method):
-    """The same, but calling it waits for the result."""
+class Method(_Called):
+    """Calling it returns a coroutine."""
+
+    _is_coroutine = getattr(asyncio.coroutines, "_is_coroutine", None)  # for iscoroutinefunction()
+
+
+if hasattr(inspect, "markcoroutinefunction"):  # from Python 3.12 on
+    inspect.markcoroutinefunction(Method)
+
+
+class SyncMethod(_Called):
+    """Calling it waits for the result."""
 
     _waits = True
 
