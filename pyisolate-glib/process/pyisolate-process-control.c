@@ -166,9 +166,10 @@ static gboolean
 on_sweep (gpointer user_data)
 {
   PyIsolateProcess *self = user_data;
+  guint n_unknown;
 
-  self->n_left = _pyisolate_sweep_kill (PYISOLATE_WORKER_TOKEN_VARIABLE, self->token);
-  if (self->n_left > 0 && g_get_monotonic_time () < self->deadline)
+  self->n_left = _pyisolate_sweep_kill (PYISOLATE_WORKER_TOKEN_VARIABLE, self->token, &n_unknown);
+  if (self->n_left + n_unknown > 0 && g_get_monotonic_time () < self->deadline)
     return G_SOURCE_CONTINUE;
   if (self->n_left > 0)
     g_warning ("%u processes of “%s” were killed, but did not end", self->n_left, self->tag);

@@ -10,7 +10,45 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* In /proc/PID/stat, of the words after the name, which is the second field. */
+#define STAT_ENV_START (50 - 2)
+#define STAT_ENV_END (51 - 2)
+
+#define N_LOOKS 8
+
+typedef enum {
+  NO_MATCH,
+  MATCH,
+  UNKNOWN, /* not yet */
+} Verdict;
+
+/* A process that executes a program has no environment from when its memory is new until the strings are in it, and if the
+ * memory has changed since the file was opened, that says there is none. In proc(5) the first has an env_end of 0; who was started
+ * without an environment has one that is the same as env_start. */
 static gboolean
+has_no_environment (const char *pid)
+{
+  g_autofree char *exe = g_build_filename ("/proc", pid, "exe", NULL);
+  g_autofree char *path = g_build_filename ("/proc", pid, "stat", NULL);
+  g_autofree char *stat = NULL;
+  g_auto (GStrv) fields = NULL;
+  const char *after_name;
+  char target[1];
+
+  /* Who has no memory at all is dead, or of the kernel's. */
+  if (readlink (exe, target, sizeof target) < 0 || !g_file_get_contents (path, &stat, NULL, NULL))
+    return TRUE;
+
+  /* The name can hold anything, a ')' too; no field after it can. */
+  after_name = strrchr (stat, ')');
+  fields = g_strsplit (after_name != NULL ? after_name + 1 : "", " ", -1);
+  if (g_strv_length (fields) <= STAT_ENV_END)
+    return TRUE;
+
+  return !g_str_equal (fields[STAT_ENV_END], "0") && g_str_equal (fields[STAT_ENV_START], fields[STAT_ENV_END]);
+}
+
+static Verdict
 was_started_with (const char *pid,
                   const char *variable,
                   const char *value)
@@ -22,57 +60,78 @@ was_started_with (const char *pid,
 
   /* Other users' processes cannot be read; a zombie's environment is empty. */
   if (!g_file_get_contents (path, &environment, &length, NULL))
-    return FALSE;
+    return NO_MATCH;
+  if (length == 0)
+    return has_no_environment (pid) ? NO_MATCH : UNKNOWN;
+
   for (const char *p = environment; p < environment + length; p += strlen (p) + 1)
     {
       if (strncmp (p, variable, variable_length) == 0 && p[variable_length] == '=' &&
           g_str_equal (p + variable_length + 1, value))
-        return TRUE;
+        return MATCH;
     }
-  return FALSE;
+
+  return NO_MATCH;
 }
 
 /* The descriptor is taken before the look, so that the signal goes to the process that was
  * looked at, or to none. */
-static gboolean
+static Verdict
 kill_if_matching (const char *name,
                   const char *variable,
                   const char *value)
 {
   pid_t pid = (pid_t) g_ascii_strtoll (name, NULL, 10);
   int fd = (int) syscall (SYS_pidfd_open, pid, 0);
-  gboolean matches;
+  Verdict verdict = UNKNOWN;
 
   if (fd < 0 && errno == ESRCH)
-    return FALSE;
-  matches = was_started_with (name, variable, value);
-  if (matches && fd >= 0)
+    return NO_MATCH;
+
+  /* Mostly it takes no longer than this. On a busy machine somebody executes something whenever one looks. */
+  for (guint i = 0; i < N_LOOKS && verdict == UNKNOWN; i++)
+    verdict = was_started_with (name, variable, value);
+  if (verdict == MATCH && fd >= 0)
     syscall (SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
-  else if (matches)
+  else if (verdict == MATCH)
     kill (pid, SIGKILL);
   if (fd >= 0)
     close (fd);
-  return matches;
+
+  return verdict;
 }
 
-/* Kills every process that was started with this in its environment. Returns how many there
- * were, so that 0 says that none is left: what is being killed may have forked meanwhile. */
+/*< private >
+ * @variable: the name of a variable
+ * @value: its value
+ * @n_unknown: (out): of how many it cannot be told yet: they are executing a program
+ *
+ * Kills every process that was started with this in its environment.
+ *
+ * Returns: how many there were. What is being killed may have forked meanwhile: that none is left says another time, with
+ *   nobody in it, and none unknown.
+ */
 guint
 _pyisolate_sweep_kill (const char *variable,
-                       const char *value)
+                       const char *value,
+                       guint      *n_unknown)
 {
   g_autoptr (GDir) dir = g_dir_open ("/proc", 0, NULL);
-  const char *name;
   guint n_found = 0;
+  const char *name;
 
   g_assert (variable != NULL);
   g_assert (value != NULL);
 
+  *n_unknown = 0;
   while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
     {
-      if (g_ascii_isdigit (*name) && kill_if_matching (name, variable, value))
-        n_found++;
+      Verdict verdict = g_ascii_isdigit (*name) ? kill_if_matching (name, variable, value) : NO_MATCH;
+
+      n_found += verdict == MATCH;
+      *n_unknown += verdict == UNKNOWN;
     }
+
   return n_found;
 }
 

@@ -106,6 +106,26 @@ be_comet (void)
     }
 }
 
+/* Is the same process all the time, but always about to be another program. */
+static void
+execute_again (long end)
+{
+  char argument[32];
+  char *argv[] = { "subject", "execute-until", argument, NULL };
+
+  if (now_s () >= end)
+    _exit (0);
+  snprintf (argument, sizeof argument, "%ld", end);
+  execv ("/proc/self/exe", argv);
+  _exit (99);
+}
+
+static void
+be_chameleon (void)
+{
+  execute_again (now_s () + LIFETIME_S);
+}
+
 /* Starts anew what is killed. */
 static void
 be_supervisor (void)
@@ -232,6 +252,10 @@ do_command (const char *command,
     start_many (be_supervisor);
   else if (strcmp (command, "comets") == 0)
     start_many (be_comet);
+  else if (strcmp (command, "chameleon") == 0)
+    start_orphan (be_chameleon);
+  else if (strcmp (command, "execute-until") == 0)
+    execute_again (atol (argument));
   else if (strcmp (command, "flood") == 0)
     flood ();
   else if (strcmp (command, "kill-parent-on-usr2") == 0)

@@ -16,6 +16,8 @@ static const char *trees[][2] = {
 };
 
 #define N_TREES G_N_ELEMENTS (trees)
+/* So often one is looked for that may have no environment at the moment: one of the first few would be missed. */
+#define N_EXECUTIONS 60
 /* By looking through /proc, a comet is not found before it is another. */
 #define N_TREES_TO_BE_FOUND (N_TREES - 1)
 
@@ -147,6 +149,21 @@ test_launcher_is_killed (void)
     }
 }
 
+/* A process that executes a program is without an environment for a moment. */
+static void
+test_launcher_is_killed_while_one_executes (void)
+{
+  for (guint i = 0; i < N_EXECUTIONS; i++)
+    {
+      g_autoptr (ProcessTest) test = process_test_new ();
+
+      process_test_start (test, "chameleon", "", "ready", "", "wait", "", NULL);
+      process_test_wait_line (test, "ready");
+      kill (process_test_get_launcher_pid (test), SIGKILL);
+      assert_ended_with_launcher (test);
+    }
+}
+
 static void
 test_launcher_is_killed_by_its_child (void)
 {
@@ -247,6 +264,8 @@ main (int   argc,
   test_util_add_func ("/pyisolate/process/tree/launcher-ignores-the-terminal",
                       test_launcher_ignores_the_terminal);
   test_util_add_func ("/pyisolate/process/tree/launcher-is-killed", test_launcher_is_killed);
+  test_util_add_func ("/pyisolate/process/tree/launcher-is-killed-while-one-executes",
+                      test_launcher_is_killed_while_one_executes);
   test_util_add_func ("/pyisolate/process/tree/launcher-is-killed-by-its-child",
                       test_launcher_is_killed_by_its_child);
   test_util_add_func ("/pyisolate/process/tree/launcher-is-stopped", test_launcher_is_stopped);
