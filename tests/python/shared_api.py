@@ -65,6 +65,10 @@ class HostAPI(pyisolate.ProxiedSingleton):
         extension = pyisolate.current_caller()._manager.extensions[name]
         return await extension.down(name, depth)
 
+    async def sink(self, name, depth, cause):
+        extension = pyisolate.current_caller()._manager.extensions[name]
+        return await extension.sink(name, depth, cause)
+
     def back_sync(self, name, depth):
         extension = pyisolate.current_caller()._manager.extensions[name]
         return extension.sync.down_sync(name, depth)

@@ -7,6 +7,7 @@ import logging
 import os
 import pathlib
 import threading
+import traceback
 import unittest
 
 import pyisolate
@@ -82,6 +83,17 @@ def file_of():
 
 async def down(name, depth):
     return 0 if depth == 0 else 1 + await HostAPI().back(name, depth - 1)
+
+
+async def sink(name, depth, cause):
+    if depth == 0:
+        raise ValueError("bottom")
+    try:
+        return await HostAPI().sink(name, depth - 1, cause)
+    except Exception as error:
+        if cause:
+            raise RuntimeError("further up") from error
+        raise
 
 
 async def wait():
@@ -245,6 +257,21 @@ class Singletons(HostTest):
     def test_nested_calls(self):
         async def main(ext):
             self.assertEqual(10, await ext.down("sample", 10))
+
+        self.with_extension(main)
+
+    def test_exceptions_of_nested_calls(self):
+        """Each call that one comes through adds to it once; it does not double what is there."""
+
+        async def main(ext):
+            for cause, most in ((False, 20_000), (True, 100_000)):
+                with self.subTest(cause=cause), self.assertRaises(Exception) as caught:
+                    await ext.sink("sample", 20, cause)
+                text = "".join(traceback.format_exception(caught.exception))
+                self.assertEqual(1, text.count('raise ValueError("bottom")'))
+                self.assertEqual(20, text.count("await HostAPI().sink("))
+                self.assertEqual(20, text.count("await extension.sink("))
+                self.assertLess(len(text), most)
 
         self.with_extension(main)
 

@@ -139,6 +139,7 @@ check_parts (Worker *worker)
   assert_contains (args, "<built-in function open>");
   g_assert_cmpuint (g_strv_length ((char **) texts), ==, 2);
   g_assert_cmpstr (texts[1], ==, "second note");
+  assert_contains (pyisolate_remote_exception_get_traceback (notes), "\nfirst note\nsecond note\n");
 }
 
 static void

@@ -131,14 +131,16 @@ def of_failure(domain, code, message, described):
     return of_gerror(domain, code, message) if described is None else _restore(described)
 
 
-def _restore(described):
+def _restore(described, shown=True):
     type_name, message, traceback, args, notes, cause, context = described
+    inner_shown = shown and not traceback
     return restore(
         type_name,
         message,
         traceback,
         args,
         notes,
-        None if cause is None else _restore(cause),
-        None if context is None else _restore(context),
+        None if cause is None else _restore(cause, inner_shown),
+        None if context is None else _restore(context, inner_shown),
+        shown,
     )

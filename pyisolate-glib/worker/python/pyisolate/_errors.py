@@ -7,6 +7,7 @@ Imported when the first one is needed.
 import traceback
 
 from ._native import OURS, encoded_size
+from ._remote import note_of
 
 MAX_TRACEBACK = 256 * 1024
 MAX_TEXT = 64 * 1024
@@ -88,13 +89,24 @@ def _can_travel(value):
 
 
 def _notes_of(error):
+    """But for the traceback of yet another process, which this one's traceback has.
+
+    What is told twice each time that an exception goes on is told 2ⁿ times in the end.
+    """
     notes = getattr(error, "__notes__", None)
     if not isinstance(notes, (list, tuple)):
         return []
+    told = _remote_note_of(error)
     return [
         _plain(note if isinstance(note, str) else _repr_of(note), MAX_TEXT)
         for note in notes[:MAX_ARGS]
+        if told is None or note != told
     ]
+
+
+def _remote_note_of(error):
+    traceback = getattr(error, "remote_traceback", None)
+    return note_of(traceback) if isinstance(traceback, str) and traceback else None
 
 
 def _make_args_plain(described):
@@ -109,6 +121,8 @@ def format_traceback(error):
     try:
         printed = traceback.TracebackException(type(error), error, error.__traceback__)
         _strip(printed)
+        if not hasattr(error, "add_note"):
+            _add_notes(printed, error)
         return _plain("".join(printed.format()), MAX_TRACEBACK)
     except BaseException:
         return f"{_type_name(error)}: {_text_of(error)}\n"
@@ -125,6 +139,21 @@ def _strip(printed):
         if one.stack is not None:
             one.stack[:] = [frame for frame in one.stack if not _is_ours(frame.filename)]
         todo += [one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())]
+
+
+def _add_notes(printed, error):
+    """Before 3.11 Python does not print them."""
+    seen = set()
+    todo = [(printed, error)]
+    while todo:
+        one, raised = todo.pop()
+        if one is None or raised is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        notes = getattr(raised, "__notes__", None)
+        if isinstance(notes, (list, tuple)):
+            one._str = "\n".join([one._str, *(note for note in notes if isinstance(note, str))])
+        todo += [(one.__cause__, raised.__cause__), (one.__context__, raised.__context__)]
 
 
 def _is_ours(filename):

@@ -37,31 +37,38 @@ MAX_CLASSES = 1000
 NOT_RAISED = ("KeyboardInterrupt", "SystemExit", "GeneratorExit", "CancelledError")
 
 
-def restore(type_name, message, traceback, args, notes, cause=None, context=None):
-    """The exception: of the built-in class of that name, or of a class derived from RemoteError."""
+def restore(type_name, message, traceback, args, notes, cause=None, context=None, shown=True):
+    """The exception: of the built-in class of that name, or of a class derived from RemoteError.
+
+    shown: its traceback is a note of it, too. That of a cause is a part of what it has caused.
+    """
     error = _new(type_name, message, args)
-    _attach(error, traceback, notes)
+    _attach(error, traceback, notes, shown)
     error.__cause__ = cause
     error.__context__ = context
     error.__suppress_context__ = cause is not None
     return error
 
 
-def restore_described(described):
+def restore_described(described, shown=True):
     """The same from the dict that _errors.describe() makes."""
+    traceback = described.get("traceback")
 
     def other(name):
         inner = described.get(name)
-        return restore_described(inner) if isinstance(inner, dict) else None
+        if not isinstance(inner, dict):
+            return None
+        return restore_described(inner, shown and not traceback)
 
     return restore(
         str(described.get("type", "Exception")),
         str(described.get("message", "")),
-        described.get("traceback"),
+        traceback,
         described.get("args", ()),
         described.get("notes", ()),
         other("cause"),
         other("context"),
+        shown,
     )
 
 
@@ -104,11 +111,15 @@ def _new_class(type_name):
     return cls
 
 
-def _attach(error, traceback, notes):
+def note_of(traceback):
+    return "In the other process:\n" + traceback.rstrip("\n")
+
+
+def _attach(error, traceback, notes, shown):
     error.remote_traceback = traceback
     texts = [note for note in notes or () if isinstance(note, str)]
-    if traceback:
-        texts.append("In the other process:\n" + traceback.rstrip("\n"))
+    if traceback and shown:
+        texts.append(note_of(traceback))
     if hasattr(error, "add_note"):
         for text in texts:
             error.add_note(text)
