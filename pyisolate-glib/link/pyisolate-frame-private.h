@@ -122,7 +122,7 @@ GError         *_pyisolate_frame_to_error   (PyIsolateFrame     *frame,
 void            _pyisolate_frame_set_chain  (PyIsolateFrame     *frame,
                                              const guint64      *chain,
                                              guint               n_chain);
-/* Once each, with a copy. */
+/* With a copy, or NULL. Nobody else frees them: they may be in the frame's own room, which is used once. */
 void            _pyisolate_frame_set_target  (PyIsolateFrame    *frame,
                                              const char         *target);
 void            _pyisolate_frame_set_name    (PyIsolateFrame    *frame,

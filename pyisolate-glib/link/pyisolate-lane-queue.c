@@ -272,8 +272,8 @@ withdraw_large (PyIsolateLane *self,
   item->frame->kind = PYISOLATE_FRAME_MEMORY;
   item->frame->id = 0;
   item->frame->n_chain = 0;
-  g_clear_pointer (&item->frame->target, g_free);
-  g_clear_pointer (&item->frame->name, g_free);
+  _pyisolate_frame_set_target (item->frame, NULL);
+  _pyisolate_frame_set_name (item->frame, NULL);
   g_clear_pointer (&item->frame->body, g_bytes_unref);
   self->queued_bytes -= item->cost - sizeof *item->frame;
   item->cost = sizeof *item->frame;

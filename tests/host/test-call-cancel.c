@@ -150,6 +150,66 @@ test_cancel_sync (void)
   host_assert_result (extension, "add", "(1, 2)", "int64 3");
 }
 
+/* Half of them are more than all that is between the two processes holds. */
+#define N_CALLS 400
+
+static gboolean
+is_taken_back (guint number)
+{
+  return number >= N_CALLS / 2 && number % 2 == 1;
+}
+
+/* More than shares a message with others, and less than waits for credit. */
+static char *
+make_text (guint number)
+{
+  g_autofree char *filling = g_strnfill (3000, 'x');
+
+  return g_strdup_printf ("'%u%s'", number, filling);
+}
+
+/* Calls that could not be sent yet, as the worker is busy, are taken back; those around them go on. */
+static void
+test_cancel_waiting (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "basic");
+  g_autoptr (GCancellable) busy_cancellable = g_cancellable_new ();
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) busy_result = NULL;
+  g_autoptr (GError) busy_error = NULL;
+  GAsyncResult *results[N_CALLS] = { NULL };
+
+  host_begin_running (extension, "spin", NULL, -1, busy_cancellable, &busy_result);
+  for (guint i = 0; i < N_CALLS; i++)
+    {
+      g_autofree char *text = make_text (i);
+      g_autofree char *args = g_strdup_printf ("(%s,)", text);
+
+      host_begin (extension, "echo", args, is_taken_back (i) ? cancellable : NULL, &results[i]);
+    }
+  g_cancellable_cancel (cancellable);
+  for (guint i = 0; i < N_CALLS; i++)
+    {
+      if (is_taken_back (i))
+        g_error_free (host_end_error (extension, &results[i], G_IO_ERROR, G_IO_ERROR_CANCELLED));
+    }
+
+  g_cancellable_cancel (busy_cancellable);
+  busy_error = host_end_running (extension, &busy_result, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  for (guint i = 0; i < N_CALLS; i++)
+    {
+      g_autofree char *text = make_text (i);
+      g_autoptr (GVariant) value = NULL;
+
+      if (is_taken_back (i))
+        continue;
+
+      value = host_end (extension, &results[i]);
+      host_assert_value (value, text);
+    }
+}
+
 static GVariant *
 call_without_deadline (PyIsolateExtension *extension,
                        const char         *method,
@@ -259,6 +319,7 @@ main (int   argc,
     }
   test_util_add_func ("/pyisolate/calls/cancel/late-answer", test_late_answer);
   test_util_add_func ("/pyisolate/calls/cancel/sync", test_cancel_sync);
+  test_util_add_func ("/pyisolate/calls/cancel/waiting", test_cancel_waiting);
   test_util_add_func ("/pyisolate/calls/timeout", test_timeout);
   test_util_add_func ("/pyisolate/calls/kill-on-timeout", test_kill_on_timeout);
 

@@ -46,8 +46,8 @@ make_call (guint64 id,
     body[i] = (guint8) (i * 31 + id);
   for (guint i = 0; i < n_fds; i++)
     fds[i] = _pyisolate_dup_fd (0, NULL);
-  frame->target = g_strdup ("");
-  frame->name = g_strdup ("name");
+  _pyisolate_frame_set_target (frame, ""); /* as those who call do: the frame has room of its own for them */
+  _pyisolate_frame_set_name (frame, "name");
   frame->body = g_bytes_new_take (body, size);
   _pyisolate_frame_take_fds (frame, fds, n_fds);
 

@@ -155,8 +155,8 @@ link_frame_call (guint64     id,
 {
   PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, id);
 
-  frame->target = g_strdup ("");
-  frame->name = g_strdup (name);
+  _pyisolate_frame_set_target (frame, "");
+  _pyisolate_frame_set_name (frame, name);
   _pyisolate_frame_set_variant (frame, g_variant_new_parsed ("(@av [], @a{sv} {})"));
   return frame;
 }

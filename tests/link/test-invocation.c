@@ -72,8 +72,7 @@ send_call (Fixture *fixture,
 {
   PyIsolateFrame *frame = link_frame_call (LINK_ID (1), "get");
 
-  g_free (frame->target);
-  frame->target = g_strdup ("db");
+  _pyisolate_frame_set_target (frame, "db");
   link_side_call (&fixture->pair->worker, frame, box);
   return link_box_take (fixture->pair->host.box);
 }

@@ -99,9 +99,9 @@ order_send (Order              *order,
 
   frame->kind = kind;
   if (kind == PYISOLATE_FRAME_RETURN)
-    g_clear_pointer (&frame->name, g_free);
+    _pyisolate_frame_set_name (frame, NULL);
   if (kind != PYISOLATE_FRAME_CALL)
-    g_clear_pointer (&frame->target, g_free);
+    _pyisolate_frame_set_target (frame, NULL);
   g_assert_true (try_send (&order->half, frame, NULL));
 }
 

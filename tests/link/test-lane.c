@@ -98,7 +98,8 @@ static void
 assert_arrive (Half          *half,
                const guint64 *ids,
                guint          n_ids,
-               gsize          size)
+               gsize          size,
+               guint          n_fds)
 {
   g_autoptr (PyIsolateLane) peer = _pyisolate_lane_new (_pyisolate_steal_fd (&half->peer));
   guint n_frames = 0;
@@ -114,7 +115,7 @@ assert_arrive (Half          *half,
           g_autoptr (PyIsolateFrame) frame = _pyisolate_lane_steal_frame (peer);
 
           g_assert_cmpuint (n_frames, <, n_ids);
-          assert_is_call (frame, ids[n_frames++], size, 0);
+          assert_is_call (frame, ids[n_frames++], size, n_fds);
         }
       _pyisolate_lane_receive (half->lane, 1); /* nothing but what was taken comes back */
       _pyisolate_lane_flush (half->lane);
@@ -142,7 +143,7 @@ check_waiting (gsize size,
   g_assert_cmpuint (half.n_waiting, ==, 1);
   _pyisolate_lane_flush (half.lane);
   g_assert_true (_pyisolate_lane_wants_write (half.lane));
-  assert_arrive (&half, ids, n_frames, size);
+  assert_arrive (&half, ids, n_frames, size, 0);
   g_assert_false (_pyisolate_lane_wants_write (half.lane));
   half_clear (&half);
 }
@@ -175,7 +176,8 @@ test_limits (void)
 
 /* What has not been sent can be taken back, and the rest arrives. */
 static void
-check_withdraw (gsize size)
+check_withdraw (gsize size,
+                guint n_fds)
 {
   g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (guint64));
   guint64 n_calls = 0;
@@ -185,13 +187,13 @@ check_withdraw (gsize size)
   half_init (&half);
   while (!_pyisolate_lane_wants_write (half.lane))
     {
-      g_assert_true (try_send (&half, make_call (n_calls, size, 0), NULL));
+      g_assert_true (try_send (&half, make_call (n_calls, size, n_fds), NULL));
       g_array_append_val (ids, n_calls);
       n_calls++;
     }
   last = n_calls - 1;
   for (guint i = 0; i < 3; i++)
-    g_assert_true (try_send (&half, make_call (n_calls++, size, 0), NULL));
+    g_assert_true (try_send (&half, make_call (n_calls++, size, n_fds), NULL));
 
   g_assert_false (_pyisolate_lane_withdraw (half.lane, 0));
   g_assert_true (_pyisolate_lane_withdraw (half.lane, last + 2));
@@ -200,16 +202,17 @@ check_withdraw (gsize size)
   g_array_append_val (ids, last);
   last += 2;
   g_array_append_val (ids, last);
-  assert_arrive (&half, (const guint64 *) (gpointer) ids->data, ids->len, size);
+  assert_arrive (&half, (const guint64 *) (gpointer) ids->data, ids->len, size, n_fds);
   half_clear (&half);
 }
 
 static void
 test_withdraw (void)
 {
-  check_withdraw (10);
-  check_withdraw (3000);
-  check_withdraw (300000);
+  check_withdraw (10, 0);
+  check_withdraw (10, 1);
+  check_withdraw (3000, 0);
+  check_withdraw (300000, 0);
 }
 
 static void

@@ -118,8 +118,7 @@ test_false_error (LinkKind kind)
   played_start (played, call, -1, NULL, &outcome);
   frame = played_take (played, PYISOLATE_FRAME_CALL);
   answer = played_frame_new (PYISOLATE_FRAME_ERROR, frame->id, "", 0);
-  g_free (answer->name);
-  answer->name = g_strdup ("org.pyisolate.Error.Killed");
+  _pyisolate_frame_set_name (answer, "org.pyisolate.Error.Killed");
   played_send (played, answer);
   played_finish (&outcome);
   g_assert_error (outcome.error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE);
