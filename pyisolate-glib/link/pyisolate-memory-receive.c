@@ -10,7 +10,8 @@
 typedef struct {
   PyIsolateFrame *frame;
   guint next_fd; /* the next of the descriptors that belong to records */
-  gsize body_size; /* of what is the last of the memories, or 0 */
+  PyIsolateMemory *body; /* owned; NULL: the frame has it beside the records, or there is none that is right */
+  gsize body_size; /* of what was said to be one, or 0 */
   GSList *garbage;
   GArray *requests; /* of PyIsolateMemoryRecord, or NULL */
 } Taking;
@@ -167,7 +168,11 @@ take_body_record (const PyIsolateMemoryRecord *record,
        record->argument > PYISOLATE_VALUE_MAX_SIZE))
     return bad_message (error, "%" G_GUINT64_FORMAT " bytes of a body are not where they are said to be", record->argument);
 
+  /* Now: what is named after it is not what was looked at. */
+  if (taking->frame->memory_error == NULL)
+    taking->body = g_ptr_array_steal_index (memories, memories->len - 1);
   taking->body_size = record->argument;
+
   return TRUE;
 }
 
@@ -295,25 +300,22 @@ find_fds (PyIsolateFrame  *frame,
 /* A host takes it into private memory: nobody else can change it while it is read. A worker reads it where it is. */
 static void
 take_body (PyIsolateMemoryBook *self,
-           PyIsolateFrame      *frame,
-           gsize                size)
+           Taking              *taking)
 {
-  g_autoptr (PyIsolateMemory) memory = NULL;
+  g_autoptr (PyIsolateMemory) memory = g_steal_pointer (&taking->body);
+  PyIsolateFrame *frame = taking->frame;
   guint8 *data = NULL;
 
   if (frame->memory_error == NULL)
-    {
-      memory = g_ptr_array_steal_index (frame->memories, frame->memories->len - 1);
-      data = pyisolate_memory_map (memory, &frame->memory_error);
-    }
+    data = pyisolate_memory_map (memory, &frame->memory_error);
 
   g_clear_pointer (&frame->body, g_bytes_unref);
   if (data == NULL)
     frame->body = g_bytes_new_static ("", 0);
   else if (self->is_host)
-    frame->body = g_bytes_new (data, size);
+    frame->body = g_bytes_new (data, taking->body_size);
   else
-    frame->body = g_bytes_new_with_free_func (data, size, (GDestroyNotify) pyisolate_memory_unref,
+    frame->body = g_bytes_new_with_free_func (data, taking->body_size, (GDestroyNotify) pyisolate_memory_unref,
                                               g_steal_pointer (&memory));
 }
 
@@ -347,7 +349,7 @@ _pyisolate_memory_book_take (PyIsolateMemoryBook  *self,
                              PyIsolateFrame       *frame,
                              GError              **error)
 {
-  Taking taking = { frame, 0, 0, NULL, NULL };
+  Taking taking = { .frame = frame };
   gboolean taken;
   guint n_fds;
 
@@ -372,7 +374,8 @@ _pyisolate_memory_book_take (PyIsolateMemoryBook  *self,
   frame->n_records = 0;
 
   if (taken && taking.body_size > 0)
-    take_body (self, frame, taking.body_size);
+    take_body (self, &taking);
+  g_clear_pointer (&taking.body, pyisolate_memory_unref);
   if (taken)
     taken = serve_requests (self, taking.requests, error);
   g_clear_pointer (&taking.requests, g_array_unref);

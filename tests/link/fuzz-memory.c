@@ -2,8 +2,8 @@
 /* Whatever a worker says about shared memory: the host's own pieces stay as they are, and its pool within its limit.
  *
  * An input is a row of steps. A byte below 0x40 passes one of the host's pieces; one below 0x80 takes a piece of the pool and lets
- * go of it; any other is the number of records of a frame from the worker, each of four bytes: kind, flags, number and argument, of
- * which 0xff is the largest there is. */
+ * go of it; any other is the number of records of a frame from the worker, each of four bytes: kind, flags, number and argument. Of
+ * the last two 0xff is the largest there is, and an argument of 0x80 or more counts in units of 256. */
 #include "config.h"
 
 #include "pyisolate-error.h"
@@ -14,6 +14,7 @@
 
 #define LIMIT (64 * 1024)
 #define SIZE 5000
+#define LARGE_SIZE 32000
 
 int LLVMFuzzerTestOneInput (const uint8_t *data,
                             size_t         size);
@@ -22,6 +23,13 @@ static guint64
 widen (uint8_t byte)
 {
   return byte != 0xff ? byte : G_MAXUINT64;
+}
+
+/* So that it can be about a size, too. */
+static guint64
+widen_argument (uint8_t byte)
+{
+  return byte < 0x80 || byte == 0xff ? widen (byte) : (guint64) (byte & 0x7f) << 8;
 }
 
 /* Consumes bytes of the input. */
@@ -40,7 +48,8 @@ read_frame (const uint8_t **data,
     {
       const uint8_t *record = *data + 1 + 4 * i;
 
-      frame->records[i] = (PyIsolateMemoryRecord) { record[0], record[1], widen (record[2]), widen (record[3]) };
+      frame->records[i] = (PyIsolateMemoryRecord) { record[0], record[1], widen (record[2]),
+                                                    widen_argument (record[3]) };
       if (record[1] & 0x80)
         fds[n_fds++] = open ("/dev/null", O_RDONLY | O_CLOEXEC);
     }
@@ -101,6 +110,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data,
 {
   PyIsolateMemoryBook *host = _pyisolate_memory_book_new_host (LIMIT);
   PyIsolateMemory *memory = pyisolate_memory_new (SIZE, PYISOLATE_MEMORY_NONE, NULL);
+  PyIsolateMemory *large = pyisolate_memory_new (LARGE_SIZE, PYISOLATE_MEMORY_NONE, NULL);
   PyIsolateMemory *pooled = _pyisolate_memory_book_allocate (host, SIZE, PYISOLATE_MEMORY_NONE, NULL);
   gboolean goes_on = TRUE;
 
@@ -110,7 +120,9 @@ LLVMFuzzerTestOneInput (const uint8_t *data,
     {
       if (*data < 0x80)
         {
-          if (*data < 0x40)
+          if (*data < 0x40 && *data & 0x20)
+            pass (host, large);
+          else if (*data < 0x40)
             pass (host, *data % 2 == 0 ? memory : pooled);
           else
             use_pool (host);
@@ -128,6 +140,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data,
   _pyisolate_memory_book_close (host);
   _pyisolate_memory_book_unref (host);
   pyisolate_memory_unref (memory);
+  pyisolate_memory_unref (large);
   pyisolate_memory_unref (pooled);
 
   return 0;

@@ -4,6 +4,7 @@
 
 #include "memory-books.h"
 
+#include <string.h>
 #include <sys/mman.h>
 
 static PyIsolateFrame *
@@ -106,6 +107,46 @@ test_bad_records (void)
   books_assert_level (books->host, 1, 0);
 }
 
+/* What was looked at is what is read, whatever is named after it. */
+static void
+test_body_is_not_the_last (void)
+{
+  g_autoptr (Books) books = books_new ();
+  g_autoptr (PyIsolateMemory) large = pyisolate_memory_new (BOOKS_LIMIT / 2, PYISOLATE_MEMORY_NONE, NULL);
+  g_autoptr (PyIsolateMemory) small = pyisolate_memory_new (4096, PYISOLATE_MEMORY_NONE, NULL);
+  g_autoptr (PyIsolateMemory) large_there = books_pass (books->host, books->worker, large);
+  g_autoptr (PyIsolateMemory) small_there = books_pass (books->host, books->worker, small);
+  g_autoptr (PyIsolateFrame) frame = new_frame_of_record (PYISOLATE_MEMORY_USE, 0, 1, BOOKS_LIMIT / 2);
+
+  memset (books_map (large), 7, BOOKS_LIMIT / 2);
+  frame->records = g_renew (PyIsolateMemoryRecord, frame->records, 3);
+  frame->records[1] = (PyIsolateMemoryRecord) { PYISOLATE_MEMORY_BODY, 0, 0, BOOKS_LIMIT / 2 };
+  frame->records[2] = (PyIsolateMemoryRecord) { PYISOLATE_MEMORY_USE, 0, 2, 4096 };
+  frame->n_records = 3;
+
+  books_arrive (books->host, frame);
+  g_assert_no_error (frame->memory_error);
+  g_assert_cmpuint (g_bytes_get_size (frame->body), ==, BOOKS_LIMIT / 2);
+  for (gsize i = 0; i < BOOKS_LIMIT / 2; i++)
+    g_assert_cmpuint (((const guint8 *) g_bytes_get_data (frame->body, NULL))[i], ==, 7);
+  g_assert_cmpuint (frame->memories->len, ==, 1);
+  g_assert_true (g_ptr_array_index (frame->memories, 0) == small);
+}
+
+/* Before the host finds out that it could not give it. */
+static void
+test_given_back_unsent (void)
+{
+  g_autoptr (Books) books = books_new ();
+  g_autoptr (PyIsolateMemory) memory = pyisolate_memory_new (5000, PYISOLATE_MEMORY_NONE, NULL);
+  g_autoptr (PyIsolateFrame) unsent = books_frame_from (books->host, memory);
+
+  _pyisolate_frame_free (books_arrive (books->host, new_frame_of_record (PYISOLATE_MEMORY_RELEASE, 0, 1, 1)));
+  _pyisolate_memory_book_unfill (books->host, unsent->records, unsent->n_records);
+  books_assert_level (books->host, 0, 0);
+  assert_bad_tensor (books->host, 1);
+}
+
 /* Whatever is said in whatever order, the host's own users keep what they have. */
 static void
 test_random_records (void)
@@ -144,6 +185,8 @@ main (int   argc,
   test_util_add_func ("/memory/unknown-number", test_unknown_number);
   test_util_add_func ("/memory/fd-from-worker", test_fd_from_worker);
   test_util_add_func ("/memory/bad-records", test_bad_records);
+  test_util_add_func ("/memory/body-is-not-the-last", test_body_is_not_the_last);
+  test_util_add_func ("/memory/given-back-unsent", test_given_back_unsent);
   test_util_add_func ("/memory/random-records", test_random_records);
 
   return g_test_run ();
