@@ -92,6 +92,8 @@ void                  _pyisolate_memory_book_set_granted_locked (PyIsolateMemory
 void                  _pyisolate_memory_book_pass_locked   (PyIsolateMemoryEntry *entry);
 PyIsolateMemoryEntry *_pyisolate_memory_book_lookup_locked (PyIsolateMemoryBook  *self,
                                                             guint64               number);
+void                  _pyisolate_memory_book_forget_number_locked (PyIsolateMemoryBook *self,
+                                                                   guint64              number);
 /* It has something to tell. */
 void                  _pyisolate_memory_book_mark_dirty_locked (PyIsolateMemoryEntry *entry);
 void                  _pyisolate_memory_book_let_go_locked (PyIsolateMemoryEntry *entry,

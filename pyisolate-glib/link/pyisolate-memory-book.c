@@ -230,6 +230,15 @@ _pyisolate_memory_book_keep_locked (PyIsolateMemory  *memory,
   return TRUE;
 }
 
+/* The host tells the worker that this number means nothing any more. */
+void
+_pyisolate_memory_book_forget_number_locked (PyIsolateMemoryBook *self,
+                                             guint64              number)
+{
+  g_array_append_val (self->forgotten, number);
+  note_news_locked (self);
+}
+
 /* Of a piece that is to be destroyed. */
 void
 _pyisolate_memory_book_forget_locked (PyIsolateMemory *memory)
@@ -240,10 +249,7 @@ _pyisolate_memory_book_forget_locked (PyIsolateMemory *memory)
       PyIsolateMemoryBook *book = entry->book;
 
       if (book->is_host && !book->is_closed)
-        {
-          g_array_append_val (book->forgotten, entry->number);
-          note_news_locked (book);
-        }
+        _pyisolate_memory_book_forget_number_locked (book, entry->number);
       _pyisolate_memory_book_remove_locked (entry);
     }
 }
@@ -277,7 +283,10 @@ _pyisolate_memory_book_send_news (PyIsolateMemoryBook *self)
     {
       /* What cannot be sent any more nobody waits for. */
       if (!_pyisolate_transport_send (transport, _pyisolate_frame_new (PYISOLATE_FRAME_MEMORY, 0), NULL))
-        return;
+        {
+          g_weak_ref_set (&self->transport, NULL);
+          return;
+        }
     }
 }
 

@@ -155,11 +155,12 @@ static gsize
 move_body (PyIsolateMemoryBook *self,
            PyIsolateFrame      *frame)
 {
+  guint n_records = frame->memories != NULL ? frame->memories->len : 0;
   g_autoptr (PyIsolateMemory) memory = NULL;
   gconstpointer data;
   gsize size;
 
-  if (frame->body == NULL || g_bytes_get_size (frame->body) < BODY_SIZE)
+  if (frame->body == NULL || g_bytes_get_size (frame->body) < BODY_SIZE || n_records + 2 > PYISOLATE_MAX_RECORDS)
     return 0;
 
   data = g_bytes_get_data (frame->body, &size);
@@ -304,6 +305,31 @@ append_fds (PyIsolateFrame *frame,
   frame->n_fds += fds->len;
 }
 
+/* A worker may have given back already what it was not given. */
+static void
+take_back_locked (PyIsolateMemoryEntry  *entry,
+                  GSList               **garbage)
+{
+  guint64 *counter = entry->book->is_host ? &entry->passed : &entry->in_flight;
+
+  if (*counter > 0 && --*counter == 0)
+    _pyisolate_memory_book_let_go_locked (entry, garbage);
+}
+
+/* What an entry had to tell it has to tell again. */
+static void
+untell_locked (PyIsolateMemoryEntry        *entry,
+               const PyIsolateMemoryRecord *record)
+{
+  if (record->kind == PYISOLATE_MEMORY_KNOWN)
+    entry->to_know = TRUE;
+  else if (record->kind == PYISOLATE_MEMORY_ACK)
+    entry->to_ack += record->argument;
+  else
+    entry->to_release += record->argument;
+  _pyisolate_memory_book_mark_dirty_locked (entry);
+}
+
 static void
 unfill_locked (PyIsolateMemoryBook         *self,
                const PyIsolateMemoryRecord *records,
@@ -312,17 +338,34 @@ unfill_locked (PyIsolateMemoryBook         *self,
 {
   for (guint i = 0; i < n_records; i++)
     {
-      PyIsolateMemoryEntry *entry = NULL;
+      const PyIsolateMemoryRecord *record = &records[i];
+      PyIsolateMemoryEntry *entry = _pyisolate_memory_book_lookup_locked (self, record->number);
 
-      if (records[i].kind == PYISOLATE_MEMORY_USE || records[i].kind == PYISOLATE_MEMORY_GRANT)
-        entry = _pyisolate_memory_book_lookup_locked (self, records[i].number);
-      if (entry == NULL)
-        continue;
+      switch (record->kind)
+        {
+        case PYISOLATE_MEMORY_GRANT:
+          if (entry != NULL)
+            _pyisolate_memory_book_set_granted_locked (entry, FALSE);
+          G_GNUC_FALLTHROUGH;
+        case PYISOLATE_MEMORY_USE:
+          if (entry != NULL)
+            take_back_locked (entry, garbage);
+          break;
 
-      if (records[i].kind == PYISOLATE_MEMORY_GRANT)
-        _pyisolate_memory_book_set_granted_locked (entry, FALSE);
-      if (--*(self->is_host ? &entry->passed : &entry->in_flight) == 0)
-        _pyisolate_memory_book_let_go_locked (entry, garbage);
+        case PYISOLATE_MEMORY_KNOWN:
+        case PYISOLATE_MEMORY_ACK:
+        case PYISOLATE_MEMORY_RELEASE:
+          if (entry != NULL)
+            untell_locked (entry, record);
+          break;
+
+        case PYISOLATE_MEMORY_FORGET:
+          _pyisolate_memory_book_forget_number_locked (self, record->number);
+          break;
+
+        default:
+          break;
+        }
     }
 }
 
@@ -439,7 +482,7 @@ _pyisolate_memory_book_split (PyIsolateFrame *frame)
   return first;
 }
 
-/* Of a frame that could not be sent: what it gave is taken back. What it told is lost with the link. */
+/* Of a frame that could not be sent: what it gave is taken back, and what it told goes with another one. */
 void
 _pyisolate_memory_book_unfill (PyIsolateMemoryBook         *self,
                                const PyIsolateMemoryRecord *records,
@@ -448,7 +491,8 @@ _pyisolate_memory_book_unfill (PyIsolateMemoryBook         *self,
   GSList *garbage = NULL;
 
   g_mutex_lock (&_pyisolate_memory_mutex);
-  unfill_locked (self, records, n_records, &garbage);
+  if (!self->is_closed)
+    unfill_locked (self, records, n_records, &garbage);
   g_mutex_unlock (&_pyisolate_memory_mutex);
   _pyisolate_memory_free_garbage (garbage);
 }

@@ -11,6 +11,18 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+static guint
+count_records (PyIsolateFrame *frame,
+               guint32         kind)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < frame->n_records; i++)
+    n += frame->records[i].kind == kind;
+
+  return n;
+}
+
 static void
 test_there_and_back (void)
 {
@@ -112,6 +124,84 @@ test_unsent (void)
   books_assert_level (books->host, 1, 0);
   _pyisolate_memory_book_unfill (books->host, frame->records, frame->n_records);
   books_assert_level (books->host, 0, 0);
+}
+
+/* A frame that is filled, and cannot be sent. */
+static PyIsolateFrame *
+new_unsent_frame (PyIsolateMemoryBook *book)
+{
+  PyIsolateFrame *frame = books_frame_from (book, NULL);
+
+  g_assert_cmpuint (frame->n_records, >, 0);
+  _pyisolate_memory_book_unfill (book, frame->records, frame->n_records);
+
+  return frame;
+}
+
+/* What it told of pieces goes with the next one. */
+static void
+test_untold (void)
+{
+  g_autoptr (Books) books = books_new ();
+  PyIsolateMemory *memory = pyisolate_memory_new (5000, PYISOLATE_MEMORY_NONE, NULL);
+  PyIsolateMemory *theirs = books_pass (books->host, books->worker, memory);
+  g_autoptr (PyIsolateFrame) untold = new_unsent_frame (books->worker);
+  g_autoptr (PyIsolateFrame) known = NULL;
+  g_autoptr (PyIsolateFrame) unacknowledged = NULL;
+  g_autoptr (PyIsolateFrame) unreleased = NULL;
+  g_autoptr (PyIsolateFrame) unforgotten = NULL;
+  g_autoptr (PyIsolateFrame) last = NULL;
+
+  g_assert_cmpuint (count_records (untold, PYISOLATE_MEMORY_KNOWN), ==, 1);
+  pyisolate_memory_unref (books_pass (books->worker, books->host, theirs));
+  known = books_frame_from (books->host, memory);
+  g_assert_cmpuint (known->n_fds, ==, 0);
+  _pyisolate_memory_book_unfill (books->host, known->records, known->n_records);
+
+  unacknowledged = new_unsent_frame (books->host);
+  g_assert_cmpuint (count_records (unacknowledged, PYISOLATE_MEMORY_ACK), ==, 1);
+  books_tell (books->host, books->worker);
+  books_assert_level (books->worker, 0, 0);
+
+  pyisolate_memory_unref (theirs);
+  unreleased = new_unsent_frame (books->worker);
+  g_assert_cmpuint (count_records (unreleased, PYISOLATE_MEMORY_RELEASE), ==, 1);
+  books_assert_level (books->host, 1, 0);
+  books_tell (books->worker, books->host);
+  books_assert_level (books->host, 0, 0);
+
+  pyisolate_memory_unref (memory);
+  unforgotten = new_unsent_frame (books->host);
+  g_assert_cmpuint (count_records (unforgotten, PYISOLATE_MEMORY_FORGET), ==, 1);
+  last = books_arrive (books->worker, books_frame_from (books->host, NULL));
+  books_assert_level (books->worker, 0, 0);
+  g_assert_false (_pyisolate_memory_book_has_news (books->host));
+}
+
+/* As many as can travel, and a body that would be one more. */
+static void
+test_many_with_body (void)
+{
+  g_autoptr (Books) books = books_new ();
+  g_autoptr (PyIsolateMemory) memory = pyisolate_memory_new (5000, PYISOLATE_MEMORY_NONE, NULL);
+
+  pyisolate_memory_unref (books_pass (books->host, books->worker, memory));
+  books_tell (books->worker, books->host);
+  for (guint n = PYISOLATE_MAX_RECORDS - 2; n <= PYISOLATE_MAX_RECORDS; n++)
+    {
+      g_autoptr (PyIsolateFrame) frame = _pyisolate_frame_new (PYISOLATE_FRAME_CALL, 1);
+      g_autofree guint8 *body = g_malloc0 (100000);
+
+      frame->body = g_bytes_new (body, 100000);
+      for (guint i = 0; i < n; i++)
+        _pyisolate_frame_add_memory (frame, pyisolate_memory_ref (memory));
+      g_assert_true (_pyisolate_memory_book_fill (books->host, frame, NULL));
+      g_assert_cmpuint (frame->n_records, <=, PYISOLATE_MAX_RECORDS);
+      g_clear_pointer (&frame->memories, g_ptr_array_unref);
+      books_arrive (books->worker, frame);
+      g_assert_cmpuint (frame->memories->len, ==, n);
+      g_assert_cmpuint (g_bytes_get_size (frame->body), ==, 100000);
+    }
 }
 
 static void
@@ -329,18 +419,6 @@ test_fork (void)
   pyisolate_memory_unref (theirs);
 }
 
-static guint
-count_records (PyIsolateFrame *frame,
-               guint32         kind)
-{
-  guint n = 0;
-
-  for (guint i = 0; i < frame->n_records; i++)
-    n += frame->records[i].kind == kind;
-
-  return n;
-}
-
 /* Whoever asked for memory waits, perhaps in the thread that would read a call: an answer that rode on one would not arrive. */
 static void
 test_answer_alone (void)
@@ -502,6 +580,8 @@ main (int   argc,
   test_util_add_func ("/memory/same-again", test_same_again);
   test_util_add_func ("/memory/any-order", test_any_order);
   test_util_add_func ("/memory/unsent", test_unsent);
+  test_util_add_func ("/memory/untold", test_untold);
+  test_util_add_func ("/memory/many-with-body", test_many_with_body);
   test_util_add_func ("/memory/pool", test_pool);
   test_util_add_func ("/memory/not-found-in-pool", test_not_found_in_pool);
   test_util_add_func ("/memory/limit", test_limit);
