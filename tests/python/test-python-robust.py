@@ -54,6 +54,14 @@ def tell(value):
     pyisolate.emit_event("told", value)
 
 
+async def ask(method, value):
+    return await getattr(pyisolate.singleton("Host"), method)(value)
+
+
+def ask_sync(method, value):
+    return getattr(pyisolate.singleton("Host").sync, method)(value)
+
+
 class Shared:
     pass
 """
@@ -227,6 +235,102 @@ if __name__ == "__main__":
     manager.stop_all_extensions()
 """
 
+FORKS_THAT_END = """
+import asyncio, gc, multiprocessing, os, sys, threading
+import pyisolate
+
+path, root = sys.argv[1:]
+sys.stdout.reconfigure(line_buffering=True)  # a child says nothing twice
+
+
+class Host(pyisolate.ProxiedSingleton):
+    def fork(self, how):
+        return fork(lambda: ends[how]())
+
+    async def fork_async(self, how):
+        return self.fork(how)
+
+
+def fail():
+    raise ValueError("in the child")
+
+
+# What the child does in the end; None: it comes back from where it was forked.
+ends = {"exit": lambda: sys.exit(5), "fail": fail, "return": lambda: None}
+
+
+def fork(end):
+    pid = os.fork()
+    if pid == 0:
+        gc.collect()
+        return end()
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def leave():
+    global manager, ext
+    del manager, ext
+    gc.collect()
+    sys.exit(5)
+
+
+async def in_loop():
+    running = [asyncio.ensure_future(call) for call in (ext.wait(), ext.ask("fork_async", "exit"))]
+    print("pending", fork(leave), await running[1])
+    running[0].cancel()
+    for how in ends:
+        print("coroutine", how, await ext.ask("fork_async", how))
+
+
+def beside_thread():
+    called, go = threading.Event(), threading.Event()
+
+    def call():
+        ext.sync.add(1)
+        called.set()
+        go.wait()
+        print("thread goes on", ext.sync.add(1))
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    called.wait()
+    print("thread", fork(leave))
+    go.set()
+    thread.join()
+
+
+manager = pyisolate.ExtensionManager(None, {"venv_root_path": root})
+ext = manager.load_extension({"name": "sample", "module_path": path, "apis": [Host]})
+beside_thread()
+print("sync", fork(leave))
+child = multiprocessing.get_context("fork").Process(target=leave)
+child.start()
+child.join()
+print("multiprocessing", child.exitcode)
+for how in ends:
+    print("method", how, ext.sync.ask_sync("fork", how))
+asyncio.run(in_loop())
+print("after a loop", fork(leave))
+print("parent goes on", ext.sync.add(1))
+manager.stop_all_extensions()
+"""
+
+FORKS_THAT_END_SAY = [
+    "thread 5",
+    "thread goes on 3",
+    "sync 5",
+    "multiprocessing 5",
+    "method exit 5",
+    "method fail 1",
+    "method return 0",
+    "pending 5 5",
+    "coroutine exit 5",
+    "coroutine fail 1",
+    "coroutine return 0",
+    "after a loop 5",
+    "parent goes on 3",
+]
+
 
 def adopt_orphans():
     """What a host leaves behind becomes a child of this process."""
@@ -328,6 +432,15 @@ class Hosts(HostTest):
         self.assertEqual("b", lines[0])
         self.assertEqual(["[True, True, True, True, True]"] * 8, lines[1:9])
         self.assertEqual("parent goes on", lines[9])
+
+    def test_forked_children_end(self):
+        """What they drop, or would answer, is their parent's."""
+        process = self.start(FORKS_THAT_END, self.write(EXTENSION), self.folder / "venvs")
+        out, err = self.finish(process)
+        self.assertEqual(2, err.count("ValueError: in the child"), err)
+        self.assertEqual(2, err.count("Traceback"), err)
+        self.assertEqual(FORKS_THAT_END_SAY, out.splitlines(), err)
+        self.assertEqual(0, process.returncode, err)
 
 
 class Errors(HostTest):

@@ -168,6 +168,7 @@ test_forks (const char *python)
                         "'The link to the host belongs to the worker; "
                         "a process that it forked has none'");
   worker_wait_output (worker, "logged by the child");
+  worker_assert_result (worker, "fork_and_end", "", "[5, 5]");
   worker_assert_result (worker, "fork_holds_link", "", "0");
   worker_assert_result (worker, "pool", "<'fork'>", "[<[int64 1, 4, 9]>, <true>]");
 

@@ -295,7 +295,8 @@ wait_here (PyIsolateHostContext *context,
       Py_BEGIN_ALLOW_THREADS
       _pyisolate_host_context_read (context, context->fd, -1, &anything, &others);
       Py_END_ALLOW_THREADS
-      ok = _pyisolate_host_context_answer (context, FALSE) && PyErr_CheckSignals () == 0;
+      ok = _pyisolate_host_context_answer (context, FALSE) && PyErr_CheckSignals () == 0 &&
+           _pyisolate_host_check_process ();
     }
   context->n_waiting--;
 

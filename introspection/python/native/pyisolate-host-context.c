@@ -106,8 +106,11 @@ context_dealloc (PyObject *object)
 
   PyObject_GC_UnTrack (object);
   context_clear (object);
-  g_clear_pointer (&self->inbox, _pyisolate_host_inbox_unref);
-  g_clear_pointer (&self->context, g_main_context_unref);
+  if (!_pyisolate_host_hooks.is_forked) /* else its lanes, which end with it, are the parent's */
+    {
+      g_clear_pointer (&self->inbox, _pyisolate_host_inbox_unref);
+      g_clear_pointer (&self->context, g_main_context_unref);
+    }
   g_clear_pointer (&self->known, g_array_unref);
   if (self->fd >= 0)
     close (self->fd);
@@ -198,7 +201,7 @@ context_iterate (PyObject *object,
   Context *self = (Context *) object;
   int may_block = PyObject_IsTrue (wait);
 
-  if (may_block < 0)
+  if (may_block < 0 || !_pyisolate_host_check_process ())
     return NULL;
 
   Py_INCREF (object);
@@ -230,6 +233,9 @@ context_serve (PyObject *object,
   Context *self = (Context *) object;
   gboolean ok, anything, others;
 
+  if (_pyisolate_host_hooks.is_forked) /* a loop that the child has taken over still looks at the descriptor */
+    Py_RETURN_NONE;
+
   Py_INCREF (object);
   Py_BEGIN_ALLOW_THREADS
   _pyisolate_host_context_read (self, self->fd, 0, &anything, &others);
@@ -249,6 +255,9 @@ context_wait (PyObject *object,
 {
   Context *self = (Context *) object;
   gboolean ok, anything, others;
+
+  if (!_pyisolate_host_check_process ())
+    return NULL;
 
   Py_INCREF (object);
   Py_BEGIN_ALLOW_THREADS

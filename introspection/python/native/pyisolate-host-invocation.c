@@ -30,8 +30,9 @@ invocation_dealloc (PyObject *object)
   PyTypeObject *type = Py_TYPE (object);
   freefunc release = (freefunc) PyType_GetSlot (type, Py_tp_free);
 
-  /* An answer that was never given is given now; it takes no GIL. */
-  g_clear_object (&self->invocation);
+  /* An answer that was never given is given now; it takes no GIL. In a forked child it is the parent's to give. */
+  if (!_pyisolate_host_hooks.is_forked)
+    g_clear_object (&self->invocation);
   release (object);
   Py_DECREF (type);
 }
@@ -128,7 +129,7 @@ invocation_arguments (PyObject *object,
   return Py_BuildValue ("(NN)", args, kwargs);
 }
 
-/* FALSE with an exception: it has no answer yet. */
+/* FALSE with an exception: it has no answer yet. A child that the method has forked gives none, and ends. */
 gboolean
 _pyisolate_host_invocation_answer (PyIsolateInvocation *invocation,
                                    PyObject            *value)
@@ -140,8 +141,12 @@ _pyisolate_host_invocation_answer (PyIsolateInvocation *invocation,
     .user_data = pyisolate_invocation_get_extension (invocation),
     .move_storages = _pyisolate_host_shares_torch (pyisolate_invocation_get_extension (invocation)),
   };
-  g_autoptr (GBytes) body = _pyisolate_codec_encode_value (value, "result", &parcel);
+  g_autoptr (GBytes) body = NULL;
 
+  if (_pyisolate_host_hooks.is_forked)
+    PyErr_SetNone (PyExc_SystemExit);
+  else
+    body = _pyisolate_codec_encode_value (value, "result", &parcel);
   if (body == NULL)
     return FALSE;
   for (guint i = 0; memories != NULL && i < memories->len; i++)

@@ -2,6 +2,8 @@
 /* Method: what is called in Python; and Target: the extension that it is a method of, once that is loaded. */
 #include "pyisolate-host-private.h"
 
+#include <pthread.h>
+
 typedef PyIsolateHostMethod Method;
 typedef PyIsolateHostTarget Target;
 
@@ -47,7 +49,8 @@ target_dealloc (PyObject *object)
   PyTypeObject *type = Py_TYPE (object);
   freefunc release = (freefunc) PyType_GetSlot (type, Py_tp_free);
 
-  g_clear_object (&self->extension);
+  if (!_pyisolate_host_hooks.is_forked)
+    g_clear_object (&self->extension);
   Py_CLEAR (self->home);
   release (object);
   Py_DECREF (type);
@@ -276,19 +279,48 @@ host_set_call_hooks (PyObject *module,
   Py_RETURN_NONE;
 }
 
-/* set_forked(): this process is the child of one that had extensions. */
-static PyObject *
-host_set_forked (PyObject *module,
-                 PyObject *unused)
+/* Before Python's own turn comes, which drops what other threads of the parent's had. */
+static void
+after_fork_in_child (void)
 {
   _pyisolate_host_hooks.is_forked = TRUE;
+}
+
+gboolean
+_pyisolate_host_check_process (void)
+{
+  if (!_pyisolate_host_hooks.is_forked)
+    return TRUE;
+
+  PyErr_SetString (PyExc_RuntimeError,
+                   "This process was forked from one that has extensions, which it cannot reach: "
+                   "use multiprocessing's 'spawn' or 'forkserver', or load them in this process alone");
+  return FALSE;
+}
+
+/* check_process(): raises in the child of a process that had extensions. */
+static PyObject *
+host_check_process (PyObject *module,
+                    PyObject *unused)
+{
+  if (!_pyisolate_host_check_process ())
+    return NULL;
+
   Py_RETURN_NONE;
+}
+
+static PyObject *
+host_is_forked (PyObject *module,
+                PyObject *unused)
+{
+  return PyBool_FromLong (_pyisolate_host_hooks.is_forked);
 }
 
 static PyMethodDef functions[] = {
   { "begin", (PyCFunction) (void (*) (void)) host_begin, METH_FASTCALL, "Call a method." },
   { "set_call_hooks", host_set_call_hooks, METH_VARARGS, "Set what calls need of Python." },
-  { "set_forked", host_set_forked, METH_NOARGS, "Have nothing to do with the extensions any more." },
+  { "check_process", host_check_process, METH_NOARGS, "Raise if this is a child of the process that has the extensions." },
+  { "is_forked", host_is_forked, METH_NOARGS, "Whether it is." },
   { NULL }
 };
 
@@ -301,6 +333,7 @@ _pyisolate_host_add_method (PyObject *module)
   if (no_kwargs == NULL || method_type == NULL || target_type == NULL || PyModule_AddFunctions (module, functions) < 0)
     return FALSE;
 
+  pthread_atfork (NULL, NULL, after_fork_in_child);
   Py_INCREF (method_type);
   Py_INCREF (target_type);
   return PyModule_AddObject (module, "Method", (PyObject *) method_type) == 0 &&

@@ -140,8 +140,11 @@ extern struct PyIsolateHostHooks {
   PyObject *to_exception;       /* to_exception(extension, domain, code, message, described) */
   PyObject *current_invocation; /* ContextVar */
   PyObject *get_running_loop;
-  gboolean is_forked;
+  gboolean is_forked;           /* a child of the process that has the extensions: nothing of theirs is let go here */
 } _pyisolate_host_hooks;
+
+/* FALSE with an exception: it is such a child. */
+gboolean             _pyisolate_host_check_process     (void);
 
 /* pyisolate-host-invocation.c: a call of a singleton as an object of Python's, Invocation. get() gives NULL with a TypeError if it is something
  * else; what fails sets an exception. */

@@ -13,7 +13,6 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextvars
-import os
 import selectors
 import threading
 
@@ -29,7 +28,6 @@ current_invocation: contextvars.ContextVar = contextvars.ContextVar(
 
 _by_loop: dict = {}
 _of_thread = threading.local()
-_forked = False
 
 
 class Bridge(native.Context):
@@ -92,11 +90,7 @@ def _select_here(loop, bridge):
 
 def current():
     """The bridge of the running loop, or of this thread."""
-    if _forked:
-        raise RuntimeError(
-            "This process was forked from one that has extensions, which it cannot reach: "
-            "use multiprocessing's 'spawn' or 'forkserver', or load them in this process alone"
-        )
+    native.check_process()
     loop = asyncio._get_running_loop()
     if loop is None:
         bridge = getattr(_of_thread, "bridge", None)
@@ -189,7 +183,7 @@ class _Home:
         return wait_for(self.start(lambda future: future.set_result(function())))
 
     def _at_exit(self):
-        if _forked:
+        if native.is_forked():
             return
         for gmanager in list(self.managers.values()):
             for extension in list(gmanager):
@@ -267,16 +261,3 @@ async def until(future):
     future.add_done_callback(lambda _: bridge.context.invoke(settle))
     await waiter
     return future.result()
-
-
-def is_forked():
-    return _forked
-
-
-def _after_fork():
-    global _forked
-    _forked = True
-    native.set_forked()
-
-
-os.register_at_fork(after_in_child=_after_fork)

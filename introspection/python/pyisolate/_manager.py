@@ -37,7 +37,7 @@ FINAL = ("stopped", "failed")
 
 def _forget(key, gmanager, numbers, here):
     """The manager is gone: so are its extensions."""
-    if _bridge.is_forked():
+    if native.is_forked():
         return  # they are the parent's
     home = _bridge.home()
     home.managers.pop(key, None)

@@ -283,6 +283,10 @@ def _fail(invocation, error):
     if not hasattr(invocation, "return_exception"):
         invocation.raise_in_caller(error)  # in this process
         return
+    if native.is_forked():
+        from . import _forked
+
+        _forked.leave(1, error)
 
     from . import _errors
 

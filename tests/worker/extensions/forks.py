@@ -2,11 +2,13 @@
 """Children that are no workers."""
 
 import contextlib
+import gc
 import logging
 import multiprocessing
 import os
 import stat
 import sys
+import threading
 
 import pyisolate
 
@@ -47,6 +49,34 @@ def fork_and_use_link():
     os.close(write)
     os.waitpid(pid, 0)
     return os.read(read, 1000).decode()
+
+
+def _collect_and_leave():
+    gc.collect()
+    sys.exit(5)
+
+
+def fork_and_end():
+    """Children that end as any process does, one beside a thread that has called the host."""
+    called, go = threading.Event(), threading.Event()
+
+    def call():
+        pyisolate.singleton("host").sync.echo(1)
+        called.set()
+        go.wait()
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    called.wait()
+    child = multiprocessing.get_context("fork").Process(target=_collect_and_leave)
+    child.start()
+    child.join()
+    pid = os.fork()
+    if pid == 0:
+        _collect_and_leave()
+    go.set()
+    thread.join()
+    return [child.exitcode, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])]
 
 
 def fork_holds_link():

@@ -95,13 +95,13 @@ def answer(frame, value):
         native.reply(frame, value)
     except BaseException as error:
         if native.is_forked():
-            leave_forked_child(0)
+            _leave_forked_child(0)
         answer_exception(frame, error)
 
 
 def answer_exception(frame, error):
     if native.is_forked():
-        leave_forked_child(1, error)
+        _leave_forked_child(1, error)
     if frame.cancelled:
         if frame.stopping:
             native.reply_error(frame, "NotRunning", native.STOPPING, {})
@@ -123,18 +123,10 @@ def answer_exception(frame, error):
 native.set_helpers(current, serve, answer, answer_exception)
 
 
-def leave_forked_child(code, error=None):
-    """A method forked and its child came back from it: it has no call to answer and no host."""
-    import os
+def _leave_forked_child(code, error=None):
+    from . import _forked
 
-    if isinstance(error, SystemExit):
-        code = error.code if isinstance(error.code, int) else int(error.code is not None)
-    elif error is not None:
-        sys.excepthook(type(error), error, error.__traceback__)
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
-    os._exit(code)
+    _forked.leave(code, error)
 
 
 def _answer_no_such_method(frame):
