@@ -185,12 +185,28 @@ serve_masked (PyIsolateRunner *runner,
   return result != NULL;
 }
 
-/* The answer, or NULL with an exception. */
+/* What was raised in this thread since it knew @told comes when it runs Python again, which would be too late for the wait, or in
+ * a def that called back: it is taken back, to be raised by the caller. */
+static gboolean
+take_back_raised (PyIsolateRunner *runner,
+                  gboolean         told)
+{
+  if (told || runner == _pyisolate_runtime.main_runner || !_pyisolate_runner_is_told (runner))
+    return FALSE;
+
+  PyThreadState_SetAsyncExc (runner->ident, NULL);
+  return TRUE;
+}
+
+/* The answer, or NULL with an exception. @told: whether the def that waits knew of its cancellation before. */
 static PyObject *
 wait_for_answer (PyIsolateRunner *runner,
                  guint64          id,
-                 PyObject        *serve)
+                 PyObject        *serve,
+                 gboolean         told)
 {
+  gboolean taken_back = take_back_raised (runner, told);
+
   for (;;)
     {
       PyIsolateFrame *frame = NULL;
@@ -198,7 +214,7 @@ wait_for_answer (PyIsolateRunner *runner,
       PyObject *object;
       gboolean served;
 
-      if (_pyisolate_runner_must_raise (runner))
+      if (taken_back || _pyisolate_runner_must_raise (runner))
         {
           PyErr_SetNone (_pyisolate_call_cancelled);
           return NULL;
@@ -207,6 +223,7 @@ wait_for_answer (PyIsolateRunner *runner,
       Py_BEGIN_ALLOW_THREADS
       taken = _pyisolate_inbox_take (runner->inbox, id, -1, &frame);
       Py_END_ALLOW_THREADS
+      taken_back = take_back_raised (runner, told);
 
       if (taken == PYISOLATE_TAKE_INTERRUPTED)
         {
@@ -226,8 +243,15 @@ wait_for_answer (PyIsolateRunner *runner,
           continue;
         }
       object = _pyisolate_native_frame_new (frame);
-      if (object == NULL || _pyisolate_native_frame_get (object)->kind != PYISOLATE_FRAME_CALL)
-        return object;
+      if (object == NULL)
+        return NULL;
+      if (_pyisolate_native_frame_get (object)->kind != PYISOLATE_FRAME_CALL)
+        {
+          if (!taken_back)
+            return object;
+          Py_DECREF (object);
+          continue;
+        }
 
       served = serve_masked (runner, serve, object);
       Py_DECREF (object);
@@ -253,6 +277,7 @@ native_call_sync (PyObject *module,
   PyObject *kwargs;
   PyObject *answer;
   g_autoptr (GError) error = NULL;
+  gboolean told;
   guint64 id;
 
   if (!_pyisolate_native_check_process () ||
@@ -261,11 +286,12 @@ native_call_sync (PyObject *module,
                          &PyTuple_Type, &args, &PyDict_Type, &kwargs))
     return NULL;
 
+  runner = _pyisolate_runner_get (PyThread_get_thread_ident ());
+  told = _pyisolate_runner_is_told (runner);
   frame = _pyisolate_native_new_call_frame (parent, target, name, args, kwargs);
   if (frame == NULL)
     return NULL;
 
-  runner = _pyisolate_runner_get (PyThread_get_thread_ident ());
   id = _pyisolate_out_call_begin (frame, parent != NULL ? parent->id : 0, runner->inbox, runner, &error);
   if (id == 0)
     {
@@ -273,7 +299,7 @@ native_call_sync (PyObject *module,
       return NULL;
     }
 
-  answer = wait_for_answer (runner, id, serve);
+  answer = wait_for_answer (runner, id, serve, told);
   _pyisolate_out_call_end (id);
 
   return answer;

@@ -209,6 +209,7 @@ PyIsolateRunner *_pyisolate_runner_get          (unsigned long    ident);
 gboolean         _pyisolate_runner_begin        (PyIsolateRunner *runner,
                                                  guint64          id);
 gboolean         _pyisolate_runner_end          (PyIsolateRunner *runner);
+gboolean         _pyisolate_runner_is_told      (PyIsolateRunner *runner);
 void             _pyisolate_runner_set_masked   (PyIsolateRunner *runner,
                                                  gboolean         masked);
 gboolean         _pyisolate_runner_must_raise   (PyIsolateRunner *runner);

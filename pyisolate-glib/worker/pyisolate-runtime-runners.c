@@ -98,6 +98,19 @@ _pyisolate_runner_end (PyIsolateRunner *runner)
   return raised;
 }
 
+/* Whether the def that this thread runs knows that it is cancelled. */
+gboolean
+_pyisolate_runner_is_told (PyIsolateRunner *runner)
+{
+  gboolean told;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  told = runner->top != NULL && runner->top->raised;
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  return told;
+}
+
 void
 _pyisolate_runner_set_masked (PyIsolateRunner *runner,
                               gboolean         masked)

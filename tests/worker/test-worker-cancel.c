@@ -264,6 +264,27 @@ test_other_threads (const char *python)
   worker_finish (worker);
 }
 
+/* While they wait for the host. */
+static void
+test_waiting_threads (const char *python)
+{
+  static const char *const methods[] = { "second_waits", "pool_waits" };
+  Worker *worker = worker_new (python, "mixed.py");
+
+  for (guint i = 0; i < 20 * G_N_ELEMENTS (methods); i++)
+    {
+      guint64 id = worker_call (worker, methods[i % G_N_ELEMENTS (methods)], "");
+      guint64 silent = worker_wait_silent (worker);
+      g_autoptr (PyIsolateFrame) cancel = NULL;
+
+      cancel_call (worker, id);
+      cancel = worker_wait_kind (worker, PYISOLATE_FRAME_CANCEL);
+      g_assert_cmpuint (cancel->id, ==, silent);
+    }
+
+  worker_finish (worker);
+}
+
 static int
 compare_times (gconstpointer a,
                gconstpointer b)
@@ -373,6 +394,7 @@ main (int   argc,
   worker_add_test ("cancel/beside-tasks", test_beside_tasks);
   worker_add_test ("cancel/nested", test_nested);
   worker_add_test ("cancel/other-threads", test_other_threads);
+  worker_add_test ("cancel/waiting-threads", test_waiting_threads);
   worker_add_test ("cancel/ping", test_ping);
   worker_add_test ("cancel/stop", test_stop);
   worker_add_test ("cancel/own-signals", test_own_signals);

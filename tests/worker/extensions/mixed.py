@@ -101,6 +101,15 @@ def second_call_back(method):
     return pyisolate.singleton("host").sync.call_back(method)
 
 
+def second_waits():
+    return pyisolate.singleton("host").sync.silent()
+
+
+@pyisolate.threaded
+def pool_waits():
+    return pyisolate.singleton("host").sync.silent()
+
+
 @pyisolate.threaded
 def pool_call_back(method, *args):
     return pyisolate.singleton("host").sync.call_back(method, *args)
