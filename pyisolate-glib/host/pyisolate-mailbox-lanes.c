@@ -67,9 +67,7 @@ finalize_lane (GSource *source)
 
   remove_from_mailbox (self);
   _pyisolate_lane_set_turn (self->lane, NULL);
-  /* The endpoint learns of it by what the lane tells its reader. */
-  _pyisolate_transport_close (PYISOLATE_TRANSPORT (self->lane), NULL);
-  _pyisolate_lane_receive (self->lane, 1);
+  _pyisolate_lane_end (self->lane);
   if (self->gone_source != NULL)
     g_source_destroy (self->gone_source);
   g_clear_pointer (&self->gone_source, g_source_unref);

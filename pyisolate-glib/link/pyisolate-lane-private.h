@@ -129,6 +129,8 @@ gboolean       _pyisolate_lane_is_left       (PyIsolateLane            *self);
 gboolean       _pyisolate_lane_has_buffered  (PyIsolateLane            *self);
 /* Whether somebody has stopped reading before the end of what is there, and will come back, or anybody else. */
 gboolean       _pyisolate_lane_has_more      (PyIsolateLane            *self);
+/* Closes it, and takes what is there for what it says of shared memory alone: its reader is gone. */
+void           _pyisolate_lane_end           (PyIsolateLane            *self);
 /* No frame will come any more. */
 gboolean       _pyisolate_lane_is_ended      (PyIsolateLane            *self);
 /* This side has closed it. */

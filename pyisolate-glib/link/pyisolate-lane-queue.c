@@ -30,10 +30,27 @@ item_free (Item *item)
   g_free (item);
 }
 
+/* Nothing of it arrives, not even if a part of it has been sent. */
+static void
+item_drop (PyIsolateLane *self,
+           Item          *item)
+{
+  if (item->gathered != NULL)
+    _pyisolate_lane_take_back_message (self, item->gathered->data, item->gathered->len);
+  else
+    _pyisolate_lane_take_back_records (self, item->frame->records, item->frame->n_records);
+  item_free (item);
+}
+
 void
 _pyisolate_lane_send_clear (PyIsolateLane *self)
 {
-  g_queue_clear_full (&self->queue, (GDestroyNotify) item_free);
+  Item *item;
+
+  while ((item = g_queue_pop_head (&self->queue)) != NULL)
+    item_drop (self, item);
+  self->queued_bytes = 0;
+  g_atomic_int_set (&self->wants_write, FALSE);
 }
 
 PyIsolateFrameView
@@ -82,20 +99,16 @@ _pyisolate_lane_flush_locked (PyIsolateLane *self)
     {
       PyIsolateSendState state = send_item (self, item);
 
-      if (state == PYISOLATE_SEND_BLOCKED)
+      self->broken = state == PYISOLATE_SEND_BROKEN;
+      if (state != PYISOLATE_SENT)
         break;
-      if (state == PYISOLATE_SEND_BROKEN)
-        self->broken = TRUE;
       g_queue_pop_head (&self->queue);
       self->queued_bytes -= item->cost;
       item_free (item);
     }
 
   if (self->broken)
-    {
-      _pyisolate_lane_send_clear (self);
-      self->queued_bytes = 0;
-    }
+    _pyisolate_lane_send_clear (self);
   g_atomic_int_set (&self->wants_write, !g_queue_is_empty (&self->queue));
 }
 

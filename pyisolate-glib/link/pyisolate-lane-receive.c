@@ -362,6 +362,8 @@ _pyisolate_lane_unlock (PyIsolateLane *self)
   if (!tell)
     return;
 
+  _pyisolate_lane_take_back (self);
+
   g_mutex_lock (&self->reason_mutex);
   reason = self->reason != NULL ? g_error_copy (self->reason) : NULL;
   g_mutex_unlock (&self->reason_mutex);

@@ -55,4 +55,12 @@ gboolean           _pyisolate_lane_queue_large (PyIsolateLane             *self,
                                                 GError                   **error);
 void               _pyisolate_lane_flush_locked (PyIsolateLane            *self);
 
+/* pyisolate-lane-end.c: of what does not arrive */
+void               _pyisolate_lane_take_back_records (PyIsolateLane       *self,
+                                                const PyIsolateMemoryRecord *records,
+                                                guint                      n_records);
+void               _pyisolate_lane_take_back_message (PyIsolateLane       *self,
+                                                const guint8              *data,
+                                                gsize                      size);
+
 G_END_DECLS

@@ -66,6 +66,8 @@ struct _PyIsolateLane {
 
 void _pyisolate_lane_fail         (PyIsolateLane *self,
                                    GError        *error /* transfer full */);
+/* Of what has not arrived: once it has ended, before that is told. */
+void _pyisolate_lane_take_back    (PyIsolateLane *self);
 /* The rings that the other side has offered, if it has. FALSE: they cannot be had. */
 gboolean _pyisolate_lane_take_rings (PyIsolateLane *self);
 void _pyisolate_lane_send_clear   (PyIsolateLane *self);

@@ -58,6 +58,12 @@ void               _pyisolate_ring_end         (PyIsolateRing       *self);
 /* Of the writer: for a forked child, which has it and is not to use it. */
 int                _pyisolate_ring_get_wake_fd (PyIsolateRing       *self);
 
+/* Of the side that did not make it, and trusts the other, which reads no more: a message that it has not read, as reading gives it.
+ * FALSE: there is none. */
+gboolean           _pyisolate_ring_take_unread (PyIsolateRing      *self,
+                                                guint8             *buffer,
+                                                gsize              *size);
+
 /* Reading, by one thread at a time. HAS: *@size bytes are in @buffer, which has room for PYISOLATE_RING_MAX_MESSAGE. */
 PyIsolateRingState _pyisolate_ring_read        (PyIsolateRing       *self,
                                                 guint8              *buffer,

@@ -379,6 +379,21 @@ _pyisolate_ring_note_received (PyIsolateRing *self)
 }
 
 gboolean
+_pyisolate_ring_take_unread (PyIsolateRing *self,
+                             guint8        *buffer,
+                             gsize         *size)
+{
+  PyIsolateRing reader = { .shared = self->shared, .at = (guint32) g_atomic_int_get (&self->shared->read) };
+  guint32 available = self->at - reader.at;
+
+  if (self->is_mine || available == 0 || available > RING_SIZE || !skip_rest (&reader, &available))
+    return FALSE;
+
+  reader.n_sent = peek_head (&reader).n_sent; /* what the socket had in between nobody knows any more */
+  return read_entry (&reader, available, buffer, size) == PYISOLATE_RING_HAS;
+}
+
+gboolean
 _pyisolate_ring_is_ended (PyIsolateRing *self)
 {
   return g_atomic_int_get (&self->shared->ended);
