@@ -157,6 +157,7 @@ void             _pyisolate_lanes_close_in_child (void);
 void             _pyisolate_lanes_start_guard    (void);
 void             _pyisolate_lanes_remind_guard   (void);
 
+/* pyisolate-runtime-gather.c */
 /* Between the first and the last the calling thread's answers wait, to be sent together. */
 void             _pyisolate_lanes_gather         (void);
 void             _pyisolate_lanes_gather_on      (PyIsolateLane   *lane);
