@@ -206,8 +206,9 @@ handle_call (Server   *self,
   if (method->kind == NATIVE_METHOD_COROUTINE)
     return start_coroutine (self, object, method->function);
 
-  /* What has been answered does not wait until it is done. */
-  _pyisolate_lanes_send_gathered ();
+  /* What has been answered does not wait until it is done, nor does what is answered meanwhile: it may run a loop of its own, which
+   * does not tell when it is about to block. */
+  _pyisolate_lanes_end_gathering ();
   return serve_inline (self, object, method->function);
 }
 

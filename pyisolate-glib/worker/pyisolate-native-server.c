@@ -91,8 +91,8 @@ handle_frames (Server  *self,
     {
       n_bytes += frame->body != NULL ? g_bytes_get_size (frame->body) : 0;
       *more = ++n_frames == FRAMES_PER_TURN || n_bytes >= BYTES_PER_TURN;
-      /* Answers go together where there is more to do. */
-      if (n_frames == 1 && !*more && _pyisolate_inbox_has_frames (self->inbox))
+      /* Answers go together where there is more to do. A def ends that, for itself. */
+      if (!*more && _pyisolate_inbox_has_frames (self->inbox))
         _pyisolate_lanes_gather ();
       ok = _pyisolate_native_server_handle (self, frame);
     }

@@ -75,8 +75,6 @@ _pyisolate_in_call_answer (PyIsolateFrame *frame)
   forget_in_call_locked (frame->id);
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 
-  if (lane != NULL)
-    _pyisolate_lanes_gather_on (lane);
   _pyisolate_runtime_send_by (lane, frame, NULL);
 }
 
@@ -94,8 +92,6 @@ _pyisolate_in_call_tell (PyIsolateFrame  *frame,
   gboolean sent = TRUE;
   gboolean late;
   gboolean open;
-
-  _pyisolate_lanes_send_gathered ();
 
   g_mutex_lock (&_pyisolate_runtime.mutex);
   open = _pyisolate_id_table_lookup (&_pyisolate_runtime.calls_in, frame->id) != NULL;

@@ -58,8 +58,6 @@ _pyisolate_out_call_begin (PyIsolateFrame   *frame,
   gboolean sent = TRUE;
   guint64 id;
 
-  _pyisolate_lanes_send_gathered ();
-
   out->own = own;
   out->inbox = _pyisolate_inbox_ref (inbox);
   out->runner = runner;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Answers of one thread to calls that came together go together, in one message. */
+/* Answers of one thread to calls that came together go together, in one message: while a thread gathers, they wait. For nothing
+ * but each other: whoever is about to block, or to run a def, which may, sends what there is; so does who sends anything else. */
 #include "config.h"
 
 #include "pyisolate-runtime-private.h"
@@ -19,12 +20,19 @@ _pyisolate_lanes_gather (void)
   gathering.active = TRUE;
 }
 
-/* An answer is about to be sent by @lane. */
+/* A frame of that kind is about to be sent by @lane. */
 void
-_pyisolate_lanes_gather_on (PyIsolateLane *lane)
+_pyisolate_lanes_gather_on (PyIsolateLane      *lane,
+                            PyIsolateFrameKind  kind)
 {
   if (!gathering.active)
     return;
+
+  if (kind != PYISOLATE_FRAME_RETURN && kind != PYISOLATE_FRAME_ERROR)
+    {
+      _pyisolate_lanes_send_gathered ();
+      return;
+    }
 
   if (gathering.lane != lane || gathering.n_answers == MAX_GATHERED)
     {

@@ -100,14 +100,16 @@ watch_guard_set (void)
 }
 
 /*< private >
- * From now on the link's thread looks after lanes that nobody reads. It costs every call something: so not before it is needed,
- * by a thread that waits and reads no lanes, or for memory, whose grant may come by one.
+ * The calling thread is about to wait, and reads no lanes; or for memory, whose grant may come by one.
+ *
+ * From now on the link's thread looks after lanes that nobody reads. It costs every call something: so not before it is needed.
  */
 void
-_pyisolate_lanes_start_guard (void)
+_pyisolate_lanes_begin_wait (void)
 {
   static gsize begun;
 
+  _pyisolate_lanes_send_gathered ();
   if (!_pyisolate_lanes_are_there () || !g_once_init_enter (&begun))
     return;
 

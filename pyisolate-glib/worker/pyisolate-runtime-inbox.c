@@ -343,7 +343,7 @@ take_by_cond (PyIsolateInbox  *inbox,
 {
   PyIsolateTake result = PYISOLATE_TAKE_FRAME;
 
-  _pyisolate_lanes_start_guard ();
+  _pyisolate_lanes_begin_wait ();
   g_mutex_lock (&_pyisolate_runtime.mutex);
   inbox->n_waiting++;
   while ((*frame = pop_locked (inbox, reply_id)) == NULL)

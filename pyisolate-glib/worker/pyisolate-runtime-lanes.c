@@ -457,7 +457,8 @@ read_counter (PyIsolateInbox *inbox)
  * @n_events: (out): 0: it is over
  * @other: (out) (optional): what was added to the set is readable
  *
- * Waits, reads what came by lanes, and leaves it in the inboxes. Blocks: not to be called with the GIL held.
+ * Sends what was gathered, waits, reads what came by lanes, and leaves it in the inboxes. Blocks: not to be called with the GIL
+ * held.
  */
 gboolean
 _pyisolate_lanes_wait (int             set,
@@ -468,7 +469,10 @@ _pyisolate_lanes_wait (int             set,
 {
   struct epoll_event events[8];
   gboolean is_left = _pyisolate_lanes_have_left ();
-  int n = epoll_wait (set, events, G_N_ELEMENTS (events), is_left ? 0 : timeout);
+  int n;
+
+  _pyisolate_lanes_send_gathered ();
+  n = epoll_wait (set, events, G_N_ELEMENTS (events), is_left ? 0 : timeout);
 
   *n_events = 0;
   if (n < 0)

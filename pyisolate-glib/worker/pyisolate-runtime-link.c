@@ -96,7 +96,7 @@ run_link (gpointer data)
 
       _pyisolate_runtime.transport = _pyisolate_dbus_transport_new (_pyisolate_runtime.connection, NULL);
       _pyisolate_runtime.memory = _pyisolate_memory_book_new_worker ();
-      _pyisolate_memory_book_set_asking_func (_pyisolate_runtime.memory, _pyisolate_lanes_start_guard);
+      _pyisolate_memory_book_set_asking_func (_pyisolate_runtime.memory, _pyisolate_lanes_begin_wait);
       _pyisolate_memory_book_attach (_pyisolate_runtime.memory, context, _pyisolate_runtime.transport);
       _pyisolate_transport_set_memory (_pyisolate_runtime.transport, _pyisolate_runtime.memory);
       _pyisolate_transport_start (_pyisolate_runtime.transport, &handler, NULL, NULL);
@@ -230,6 +230,7 @@ _pyisolate_runtime_send_by (PyIsolateLane   *lane,
       _pyisolate_runtime_send (frame);
       return TRUE;
     }
+  _pyisolate_lanes_gather_on (lane, frame->kind);
   if (_pyisolate_transport_send (PYISOLATE_TRANSPORT (lane), frame, &problem))
     return TRUE;
 

@@ -154,13 +154,14 @@ void             _pyisolate_lanes_flush          (void);
 void             _pyisolate_lanes_close_in_child (void);
 
 /* pyisolate-runtime-guard.c */
-void             _pyisolate_lanes_start_guard    (void);
+void             _pyisolate_lanes_begin_wait     (void);
 void             _pyisolate_lanes_remind_guard   (void);
 
 /* pyisolate-runtime-gather.c */
-/* Between the first and the last the calling thread's answers wait, to be sent together. */
+/* Between the first and the last the calling thread's answers may wait, to be sent together. */
 void             _pyisolate_lanes_gather         (void);
-void             _pyisolate_lanes_gather_on      (PyIsolateLane   *lane);
+void             _pyisolate_lanes_gather_on      (PyIsolateLane   *lane,
+                                                  PyIsolateFrameKind kind);
 void             _pyisolate_lanes_send_gathered  (void);
 void             _pyisolate_lanes_end_gathering  (void);
 

@@ -17,6 +17,8 @@ from host_helper import HostTest
 
 EXTENSION = """
 import asyncio
+
+import pyisolate
 from test_python_asyncio import Watch
 
 
@@ -63,6 +65,20 @@ async def echo(value):
     return value
 
 
+@pyisolate.inline
+def inline():
+    return "inline"
+
+
+@pyisolate.inline
+def inline_through_host():
+    return Watch().sync.call_back()
+
+
+async def step_through_host():
+    return Watch().sync.call_back()
+
+
 n_counted = 0
 
 
@@ -97,6 +113,9 @@ class Watch(pyisolate.ProxiedSingleton):
         except asyncio.CancelledError:
             self.note("host cancelled")
             raise
+
+    async def call_back(self):
+        return await pyisolate.current_caller().inline()
 
     async def who(self, wait):
         before = pyisolate.current_caller().name
@@ -370,6 +389,22 @@ class Asyncio(WithExtension):
         for thread in threads:
             thread.join()
         self.assertEqual([], failures)
+
+
+class Together(WithExtension):
+    """Calls that go in one message."""
+
+    def test_while_one_waits_for_the_host(self):
+        """The first goes at once; who asks the host is called back before it is answered."""
+
+        async def main(ext):
+            for waits in (ext.inline_through_host, ext.step_through_host):
+                for _ in range(10):
+                    calls = [ext.echo(1), ext.echo(2), waits(), ext.echo(3), waits(), ext.echo(4)]
+                    answers = await asyncio.gather(*calls)
+                    self.assertEqual([1, 2, "inline", 3, "inline", 4], answers)
+
+        self.with_extension(main)
 
 
 class Turns(WithExtension):

@@ -71,6 +71,9 @@ guint64          worker_call_with_fd         (Worker          *worker,
                                               const char      *method,
                                               const char      *args,
                                               int              take_fd);
+/* The calls between these two go by the lane in one message. */
+void             worker_cork                 (Worker          *worker);
+void             worker_uncork               (Worker          *worker);
 void             worker_cancel               (Worker          *worker,
                                               guint64          id);
 /* Serves the singletons until the answer to that call comes. */

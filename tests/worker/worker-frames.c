@@ -41,6 +41,18 @@ worker_send (Worker         *worker,
 }
 
 void
+worker_cork (Worker *worker)
+{
+  _pyisolate_lane_cork (worker->lane);
+}
+
+void
+worker_uncork (Worker *worker)
+{
+  _pyisolate_lane_uncork (worker->lane);
+}
+
+void
 worker_send_variant (Worker   *worker,
                      guint64   id,
                      GVariant *value)

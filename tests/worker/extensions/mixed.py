@@ -97,6 +97,19 @@ async def sync_call_back(method):
     return pyisolate.singleton("host").sync.call_back(method)
 
 
+@pyisolate.inline
+def inline_call_back(method):
+    return pyisolate.singleton("host").sync.call_back(method)
+
+
+@pyisolate.inline
+def inline_loop_call_back(method):
+    async def main():
+        return await pyisolate.singleton("host").call_back(method)
+
+    return asyncio.run(main())
+
+
 def second_call_back(method):
     return pyisolate.singleton("host").sync.call_back(method)
 
