@@ -93,6 +93,7 @@ typedef struct {
   int *fds;     /* owned, each of them open and CLOEXEC */
   guint n_fds;
   GPtrArray *memories; /* of PyIsolateMemory: what the body names by index, or NULL */
+  gboolean has_memory_ready; /* who sends it has seen to memory for its body, and must not wait for any now */
   PyIsolateMemoryRecord *records; /* on the way only */
   guint n_records;
   GError *memory_error; /* why the memory of a frame that arrived cannot be used: whoever wants the body gets that */

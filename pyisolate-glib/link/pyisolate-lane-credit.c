@@ -162,6 +162,7 @@ _pyisolate_lane_hold (PyIsolateTransport *transport,
   if (must_wait_locked (self, *frame, bulk) && has_room_locked (self, kind, size, &own_error))
     {
       self->held_bytes += size;
+      (*frame)->has_memory_ready = FALSE; /* whoever sends it then may wait */
       g_queue_push_tail (&self->held, g_steal_pointer (frame));
       update_is_holding_locked (self);
     }

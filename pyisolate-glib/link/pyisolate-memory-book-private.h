@@ -28,6 +28,13 @@ PyIsolateMemory     *_pyisolate_memory_book_allocate   (PyIsolateMemoryBook  *se
                                                         PyIsolateMemoryFlags  flags,
                                                         GError              **error);
 
+/* For who sends a body with the GIL held: whether there is no piece for it; and to wait for one, without the GIL, which stays
+ * until it is used. FALSE: it was refused, or the link is closed. */
+gboolean             _pyisolate_memory_book_lacks      (PyIsolateMemoryBook  *self,
+                                                        gsize                 body_size);
+gboolean             _pyisolate_memory_book_stock      (PyIsolateMemoryBook  *self,
+                                                        gsize                 body_size);
+
 /* For a transport. */
 gboolean             _pyisolate_memory_book_has_news   (PyIsolateMemoryBook  *self);
 gboolean             _pyisolate_memory_book_fill       (PyIsolateMemoryBook  *self,

@@ -111,6 +111,11 @@ gint64                _pyisolate_memory_pool_trim_locked   (PyIsolateMemoryBook 
                                                             gint64                now,
                                                             GSList              **garbage);
 void                  _pyisolate_memory_pool_leave_locked  (PyIsolateMemory      *memory);
+/* Worker: what there is. take() gives NULL where there is nothing, and does not ask. */
+gboolean              _pyisolate_memory_pool_has           (PyIsolateMemoryBook  *self,
+                                                            gsize                 size);
+PyIsolateMemory      *_pyisolate_memory_pool_take          (PyIsolateMemoryBook  *self,
+                                                            gsize                 size);
 gboolean              _pyisolate_memory_pool_serve         (PyIsolateMemoryBook  *self,
                                                             guint64               request,
                                                             guint64               size,

@@ -35,23 +35,34 @@ get_class (gsize size)
 }
 
 /* Newest first: its pages are most likely in a cache. */
-static PyIsolateMemory *
-pop_locked (PyIsolateMemoryBook  *self,
-            gsize                 size,
-            PyIsolateMemoryFlags  flags)
+static GList *
+find_locked (PyIsolateMemoryBook  *self,
+             gsize                 size,
+             PyIsolateMemoryFlags  flags)
 {
   for (GList *l = self->free.tail; l != NULL; l = l->prev)
     {
       PyIsolateMemory *memory = l->data;
 
       if (memory->size == size && memory->flags == flags)
-        {
-          g_queue_delete_link (&self->free, l);
-          return memory;
-        }
+        return l;
     }
 
   return NULL;
+}
+
+static PyIsolateMemory *
+pop_locked (PyIsolateMemoryBook  *self,
+            gsize                 size,
+            PyIsolateMemoryFlags  flags)
+{
+  GList *found = find_locked (self, size, flags);
+  PyIsolateMemory *memory = found != NULL ? found->data : NULL;
+
+  if (found != NULL)
+    g_queue_delete_link (&self->free, found);
+
+  return memory;
 }
 
 static void
@@ -430,6 +441,47 @@ ask_host (PyIsolateMemoryBook  *self,
   return request.memory;
 }
 
+gboolean
+_pyisolate_memory_pool_has (PyIsolateMemoryBook *self,
+                            gsize                size)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&_pyisolate_memory_mutex);
+
+  return find_locked (self, get_class (size), PYISOLATE_MEMORY_NONE) != NULL;
+}
+
+PyIsolateMemory *
+_pyisolate_memory_pool_take (PyIsolateMemoryBook *self,
+                             gsize                size)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&_pyisolate_memory_mutex);
+
+  return pop_locked (self, get_class (size), PYISOLATE_MEMORY_NONE);
+}
+
+gboolean
+_pyisolate_memory_book_stock (PyIsolateMemoryBook *self,
+                              gsize                body_size)
+{
+  PyIsolateMemory *memory = ask_host (self, body_size, NULL);
+  GSList *garbage = NULL;
+  gboolean is_stocked;
+
+  if (memory == NULL)
+    return FALSE;
+
+  g_mutex_lock (&_pyisolate_memory_mutex);
+  is_stocked = !self->is_closed && memory->size == get_class (body_size);
+  if (is_stocked)
+    _pyisolate_memory_pool_add_locked (self, memory, &garbage);
+  else
+    _pyisolate_memory_unref_locked (memory, &garbage);
+  g_mutex_unlock (&_pyisolate_memory_mutex);
+  _pyisolate_memory_free_garbage (garbage);
+
+  return is_stocked;
+}
+
 /*< private >
  * @size: how many bytes are needed, more than 0
  * @flags: of a worker's own memory everybody may write to it
@@ -452,10 +504,7 @@ _pyisolate_memory_book_allocate (PyIsolateMemoryBook   *self,
   if (self->is_host)
     return allocate_as_host (self, get_class (size), flags, TRUE, error);
 
-  g_mutex_lock (&_pyisolate_memory_mutex);
-  memory = pop_locked (self, get_class (size), PYISOLATE_MEMORY_NONE);
-  g_mutex_unlock (&_pyisolate_memory_mutex);
-
+  memory = _pyisolate_memory_pool_take (self, size);
   return memory != NULL ? memory : ask_host (self, size, error);
 }
 

@@ -151,6 +151,14 @@ may_move (PyIsolateMemoryBook *self,
   return self->body_size == 0 || self->body_size + size <= MAX_BODIES;
 }
 
+/* Whether a worker would have to wait for memory for a body of this size. */
+gboolean
+_pyisolate_memory_book_lacks (PyIsolateMemoryBook *self,
+                              gsize                body_size)
+{
+  return body_size >= BODY_SIZE && may_move (self, body_size) && !_pyisolate_memory_pool_has (self, body_size);
+}
+
 static gsize
 move_body (PyIsolateMemoryBook *self,
            PyIsolateFrame      *frame)
@@ -166,7 +174,8 @@ move_body (PyIsolateMemoryBook *self,
   data = g_bytes_get_data (frame->body, &size);
   if (!may_move (self, size))
     return 0;
-  memory = _pyisolate_memory_book_allocate (self, size, PYISOLATE_MEMORY_NONE, NULL);
+  memory = frame->has_memory_ready ? _pyisolate_memory_pool_take (self, size)
+                                   : _pyisolate_memory_book_allocate (self, size, PYISOLATE_MEMORY_NONE, NULL);
   if (memory == NULL || !pyisolate_memory_write (memory, 0, data, size, NULL))
     return 0;
 

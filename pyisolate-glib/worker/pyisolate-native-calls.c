@@ -42,6 +42,24 @@ luggage_open (Luggage *self)
   };
 }
 
+/* Whoever sends has the GIL from its look at a call until the frame is sent, and must not wait then. Once more: another
+ * thread may have been faster. */
+static void
+get_memory_ready (PyIsolateFrame *frame)
+{
+  PyIsolateMemoryBook *book = _pyisolate_runtime.memory;
+  gsize size = g_bytes_get_size (frame->body);
+  gboolean stocked = TRUE;
+
+  while (stocked && _pyisolate_memory_book_lacks (book, size))
+    {
+      Py_BEGIN_ALLOW_THREADS
+      stocked = _pyisolate_memory_book_stock (book, size);
+      Py_END_ALLOW_THREADS
+    }
+  frame->has_memory_ready = TRUE;
+}
+
 /* @body: NULL if there is none, with an exception; then the luggage is empty */
 static gboolean
 take_body (PyIsolateFrame *frame,
@@ -71,6 +89,7 @@ take_body (PyIsolateFrame *frame,
       return FALSE;
     }
 
+  get_memory_ready (frame);
   return TRUE;
 }
 

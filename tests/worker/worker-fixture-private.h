@@ -17,6 +17,7 @@ struct _Worker {
   GThread *lane_reader;
   GHashTable *by_lane; /* ids of the worker's calls that came by it */
   GAsyncQueue *frames;
+  GAsyncQueue *wishes;   /* for memory: their numbers */
   GPtrArray *seen;       /* what came and was not waited for */
   GHashTable *forwarded; /* id of a call back → id of the call that asked for it */
   GVariant *methods;

@@ -88,6 +88,13 @@ void             worker_answer               (Worker          *worker,
                                               guint64          id,
                                               const char      *value);
 GPtrArray       *worker_get_seen             (Worker          *worker);
+/* The next frame calls that method of a singleton, which is served. */
+void             worker_serve_next           (Worker          *worker,
+                                              const char      *method);
+/* This host gives no shared memory, and leaves whoever asks for some waiting: until the worker asks, its number. */
+guint64          worker_wait_wish            (Worker          *worker);
+void             worker_refuse_wish          (Worker          *worker,
+                                              guint64          wish);
 
 /* Call, wait, and compare the printed result. */
 void             worker_assert_result        (Worker          *worker,

@@ -255,6 +255,41 @@ worker_wait_silent (Worker *worker)
   return frame->id;
 }
 
+void
+worker_serve_next (Worker     *worker,
+                   const char *method)
+{
+  g_autoptr (PyIsolateFrame) frame = worker_next (worker);
+
+  g_assert_cmpint (frame->kind, ==, PYISOLATE_FRAME_CALL);
+  g_assert_cmpstr (frame->name, ==, method);
+  g_assert_true (worker_handle_in_passing (worker, frame));
+}
+
+guint64
+worker_wait_wish (Worker *worker)
+{
+  gpointer wish = g_async_queue_timeout_pop (worker->wishes, WORKER_DEADLINE_MS * 1000);
+
+  if (wish == NULL)
+    worker_fail (worker, "The worker does not ask for memory");
+
+  return GPOINTER_TO_SIZE (wish);
+}
+
+void
+worker_refuse_wish (Worker  *worker,
+                    guint64  wish)
+{
+  PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_MEMORY, 0);
+
+  frame->records = g_new0 (PyIsolateMemoryRecord, 1);
+  frame->records[0].kind = PYISOLATE_MEMORY_ANSWER;
+  frame->records[0].number = wish;
+  frame->n_records = 1;
+  worker_send (worker, frame);
+}
+
 GPtrArray *
 worker_get_seen (Worker *worker)
 {

@@ -4,6 +4,7 @@
 
 #include "worker-fixture-private.h"
 
+#include "pyisolate-dbus-message-private.h"
 #include "pyisolate-dbus-transport-private.h"
 
 #include <poll.h>
@@ -155,6 +156,28 @@ worker_connect (int      take_fd,
   return _pyisolate_dbus_connect_host_finish (result, error);
 }
 
+/* Of memory nothing comes to a transport's handler. */
+static GDBusMessage *
+note_wish (GDBusConnection *connection,
+           GDBusMessage    *message,
+           gboolean         incoming,
+           gpointer         wishes)
+{
+  g_autoptr (PyIsolateFrame) frame = NULL;
+
+  if (!incoming || g_strcmp0 (g_dbus_message_get_member (message), "Memory") != 0)
+    return message;
+
+  frame = _pyisolate_dbus_message_to_frame (message, NULL);
+  for (guint i = 0; i < frame->n_records; i++)
+    {
+      if (frame->records[i].kind == PYISOLATE_MEMORY_REQUEST)
+        g_async_queue_push (wishes, GSIZE_TO_POINTER (frame->records[i].number));
+    }
+
+  return message;
+}
+
 static void
 connect_host (Worker *worker,
               int     take_fd)
@@ -166,6 +189,8 @@ connect_host (Worker *worker,
   if (worker->connection == NULL)
     worker_fail (worker, "No connection: %s", error->message);
 
+  g_dbus_connection_add_filter (worker->connection, note_wish, g_async_queue_ref (worker->wishes),
+                                (GDestroyNotify) g_async_queue_unref);
   worker->transport = _pyisolate_dbus_transport_new (worker->connection,
                                                      &_pyisolate_dbus_host_limits);
   _pyisolate_transport_start (worker->transport, &handler, g_async_queue_ref (worker->frames),
@@ -215,6 +240,7 @@ worker_start (const char *python,
   int fds[2];
 
   worker->frames = g_async_queue_new_full ((GDestroyNotify) _pyisolate_frame_free);
+  worker->wishes = g_async_queue_new ();
   worker->seen = g_ptr_array_new_with_free_func ((GDestroyNotify) _pyisolate_frame_free);
   worker->forwarded = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, g_free);
   worker->by_lane = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
@@ -307,6 +333,7 @@ worker_free (Worker *worker)
   g_clear_object (&worker->connection);
   g_clear_object (&worker->process);
   g_async_queue_unref (worker->frames);
+  g_async_queue_unref (worker->wishes);
   g_ptr_array_unref (worker->seen);
   g_hash_table_unref (worker->forwarded);
   g_hash_table_unref (worker->by_lane);
