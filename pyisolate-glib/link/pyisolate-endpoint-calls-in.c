@@ -14,16 +14,18 @@ typedef struct {
   gboolean cancelled;
 } CallIn;
 
-static CallIn *
-call_in_new (PyIsolateTransport *transport,
-             guint64             id)
+/* With the lock held. */
+static void
+add_call (PyIsolateEndpoint  *self,
+          PyIsolateTransport *transport,
+          guint64             id)
 {
   CallIn *call = _pyisolate_new0 (CallIn);
 
   call->id = id;
   call->transport = g_object_ref (transport);
-
-  return call;
+  call->cancelled = _pyisolate_early_cancels_take (&self->early_cancels, id);
+  _pyisolate_id_table_insert (&self->calls_in, id, call);
 }
 
 static void
@@ -40,6 +42,7 @@ _pyisolate_endpoint_clear_calls_in (PyIsolateEndpoint *self)
   g_autofree gpointer *all = _pyisolate_id_table_dup_values (&self->calls_in, &n_all);
 
   _pyisolate_id_table_clear (&self->calls_in);
+  _pyisolate_early_cancels_clear (&self->early_cancels);
   for (guint i = 0; i < n_all; i++)
     call_in_free (all[i]);
 }
@@ -75,7 +78,7 @@ _pyisolate_endpoint_handle_call (PyIsolateEndpoint  *self,
   known = _pyisolate_id_table_lookup (&self->calls_in, frame->id) != NULL;
   too_many = self->calls_in.n_values >= PYISOLATE_MAX_CALLS_IN;
   if (!known && !too_many)
-    _pyisolate_id_table_insert (&self->calls_in, frame->id, call_in_new (transport, frame->id));
+    add_call (self, transport, frame->id);
   g_mutex_unlock (&self->mutex);
 
   if (known)
@@ -86,15 +89,18 @@ _pyisolate_endpoint_handle_call (PyIsolateEndpoint  *self,
     self->handler->incoming (self, g_steal_pointer (&frame), self->user_data);
 }
 
-/* FALSE: there is no such call. */
+/* FALSE: there is no such call. It is kept for one that comes, if @keeps. */
 static gboolean
 mark_cancelled (PyIsolateEndpoint *self,
                 guint64            id,
+                gboolean           keeps,
                 gboolean          *is_news)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
   CallIn *call = _pyisolate_id_table_lookup (&self->calls_in, id);
 
+  if (call == NULL && keeps)
+    _pyisolate_early_cancels_add (&self->early_cancels, id);
   if (call == NULL)
     return FALSE;
 
@@ -103,8 +109,8 @@ mark_cancelled (PyIsolateEndpoint *self,
   return TRUE;
 }
 
-/* Once for each call, however often it comes; after the answer it is late. On a lane, where none should come, it is ahead of
- * nothing; and who reads a lane must not read it meanwhile. */
+/* Once for each call, however often it comes; after the answer it is late. It may be ahead of a call that lies in a lane, or is
+ * still being sent. On a lane, where none should come, it is ahead of nothing; and who reads a lane must not read it meanwhile. */
 void
 _pyisolate_endpoint_handle_cancel (PyIsolateEndpoint  *self,
                                    PyIsolateTransport *transport,
@@ -113,10 +119,10 @@ _pyisolate_endpoint_handle_cancel (PyIsolateEndpoint  *self,
   g_autoptr (PyIsolateFrame) frame = frame_to_take;
   gboolean is_news = FALSE;
 
-  if (!mark_cancelled (self, frame->id, &is_news) && transport == self->transport)
+  if (!mark_cancelled (self, frame->id, FALSE, &is_news) && transport == self->transport)
     {
       _pyisolate_endpoint_drain (self);
-      mark_cancelled (self, frame->id, &is_news);
+      mark_cancelled (self, frame->id, TRUE, &is_news);
     }
 
   if (is_news)

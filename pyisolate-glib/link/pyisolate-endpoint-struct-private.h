@@ -2,6 +2,7 @@
 #pragma once
 
 #include "pyisolate-endpoint-private.h"
+#include "pyisolate-early-cancels-private.h"
 #include "pyisolate-id-table-private.h"
 
 G_BEGIN_DECLS
@@ -23,6 +24,7 @@ struct _PyIsolateEndpoint {
   GMutex mutex;
   PyIsolateIdTable calls_out; /* → Pending, ours that have no answer yet */
   PyIsolateIdTable calls_in;  /* → CallIn, theirs that we have not answered */
+  PyIsolateEarlyCancels early_cancels; /* of calls that have not come */
   GError *failure;      /* after fail(): what every further call gets */
   GPtrArray *lanes;     /* of PyIsolateLane; NULL: there can be none */
   PyIsolateLane *spare; /* one of them, which nobody has yet */

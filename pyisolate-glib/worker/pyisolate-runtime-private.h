@@ -11,6 +11,7 @@
  * it, so that it may be taken with the GIL held. */
 #pragma once
 
+#include "pyisolate-early-cancels-private.h"
 #include "pyisolate-id-table-private.h"
 #include "pyisolate-lane-private.h"
 
@@ -110,6 +111,7 @@ typedef struct {
   /* name of a method → PyIsolateHome + 1; NULL while the extension is loaded */
   GHashTable *homes;
   PyIsolateIdTable calls_in; /* → PyIsolateInCall */
+  PyIsolateEarlyCancels early_cancels; /* of calls that have not come */
   GHashTable *calls_out; /* id → PyIsolateOutCall */
   GPtrArray *all_inboxes; /* not owned */
   GCond idle;            /* calls_in became empty */

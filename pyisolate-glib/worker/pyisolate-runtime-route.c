@@ -140,6 +140,7 @@ receive_method_call (PyIsolateFrame *frame,
                      PyIsolateInbox *awake)
 {
   PyIsolateInCall *call;
+  PyIsolateError code = PYISOLATE_ERROR_NOT_RUNNING;
   const char *refusal = NULL;
 
   if (frame->target[0] != '\0')
@@ -160,6 +161,11 @@ receive_method_call (PyIsolateFrame *frame,
     {
       refusal = "The extension is still being loaded";
     }
+  else if (_pyisolate_early_cancels_take (&_pyisolate_runtime.early_cancels, frame->id))
+    {
+      code = PYISOLATE_ERROR_FAILED;
+      refusal = "cancelled";
+    }
   else
     {
       call = _pyisolate_new0 (PyIsolateInCall);
@@ -173,7 +179,7 @@ receive_method_call (PyIsolateFrame *frame,
 
   if (refusal != NULL)
     {
-      answer_error (frame->id, lane, PYISOLATE_ERROR_NOT_RUNNING, refusal);
+      answer_error (frame->id, lane, code, refusal);
       _pyisolate_frame_free (frame);
     }
 }
@@ -246,7 +252,7 @@ receive_reply (PyIsolateFrame *frame,
     _pyisolate_frame_free (frame);
 }
 
-/* It may have overtaken its call, which is in a lane then. */
+/* It may have overtaken its call, which is in a lane then, or still being sent. */
 static void
 receive_cancel (guint64 id)
 {
@@ -255,12 +261,14 @@ receive_cancel (guint64 id)
   g_mutex_lock (&_pyisolate_runtime.mutex);
   found = _pyisolate_in_call_cancel_locked (id);
   g_mutex_unlock (&_pyisolate_runtime.mutex);
-  if (found || !_pyisolate_lanes_are_there ())
+  if (found)
     return;
 
-  _pyisolate_lanes_drain ();
+  if (_pyisolate_lanes_are_there ())
+    _pyisolate_lanes_drain ();
   g_mutex_lock (&_pyisolate_runtime.mutex);
-  _pyisolate_in_call_cancel_locked (id); /* else it was answered meanwhile */
+  if (!_pyisolate_in_call_cancel_locked (id))
+    _pyisolate_early_cancels_add (&_pyisolate_runtime.early_cancels, id);
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 }
 

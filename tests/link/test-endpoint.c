@@ -189,6 +189,29 @@ test_cancel (LinkPair *pair)
   g_assert_cmpuint (link_box_count (box), ==, 0);
 }
 
+/* Its call is still being sent, and comes after it. */
+static void
+test_cancel_ahead (LinkPair *pair)
+{
+  g_autoptr (LinkBox) box = link_box_new ();
+  g_autoptr (GObject) object = g_object_new (G_TYPE_OBJECT, NULL);
+
+  link_pair_start_both (pair);
+  link_side_send (&pair->worker, _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, LINK_ID (2)));
+  for (guint i = 1; i <= 3; i++)
+    {
+      g_autoptr (PyIsolateFrame) call = NULL;
+
+      link_side_call (&pair->worker, link_frame_call (LINK_ID (i), "x"), box);
+      call = link_box_take (pair->host.box);
+      g_assert_cmpint (call->kind, ==, PYISOLATE_FRAME_CALL);
+      g_assert_cmpuint (call->id, ==, LINK_ID (i));
+      g_assert_cmpint (_pyisolate_endpoint_attach (pair->host.endpoint, call->id, object), ==, i != 2);
+      _pyisolate_endpoint_respond (pair->host.endpoint, link_frame_return (call->id, "done"));
+      link_box_assert_returned (box, "done");
+    }
+}
+
 static void
 test_cancel_too_late (LinkPair *pair)
 {
@@ -327,6 +350,7 @@ main (int   argc,
   link_test_add_for_pair ("endpoint", "fds", LINK_CAREFUL, test_fds);
   link_test_add_for_pair ("endpoint", "too-many-fds", LINK_CAREFUL, test_too_many_fds);
   link_test_add_for_pair ("endpoint", "cancel", LINK_CAREFUL, test_cancel);
+  link_test_add_for_pair ("endpoint", "cancel-ahead", LINK_CAREFUL, test_cancel_ahead);
   link_test_add_for_pair ("endpoint", "cancel-too-late", LINK_CAREFUL, test_cancel_too_late);
   link_test_add_for_pair ("endpoint", "respond-twice", LINK_CAREFUL, test_respond_twice);
   link_test_add_for_pair ("endpoint", "parts-in-order", LINK_CAREFUL, test_parts_in_order);

@@ -144,6 +144,29 @@ test_unknown (const char *python)
   worker_finish (worker);
 }
 
+/* Its call is still being sent, and comes when GDBus's thread has dealt with it. */
+static void
+test_ahead (const char *python)
+{
+  Worker *worker = worker_new (python, "cancel.py");
+  guint64 ping = worker_call_full (worker, "org.pyisolate.Worker", "Ping", "", "", NULL, 0);
+  guint64 next = ping + 2; /* the fixture numbers its calls in turn */
+  g_autoptr (PyIsolateFrame) answer = NULL;
+
+  worker_cancel (worker, next);
+  worker_assert_answer (worker, ping, "'/pyisolate/None'");
+  ping = worker_call_full (worker, "org.pyisolate.Worker", "Ping", "", "", NULL, 0);
+  worker_assert_answer (worker, ping, "'/pyisolate/None'");
+  g_assert_cmpuint (worker_call (worker, "note", ""), ==, next);
+  answer = worker_wait (worker, next);
+  worker_assert_error (answer, PYISOLATE_ERROR_FAILED, "cancelled");
+  worker_assert_result (worker, "get_seen", "", "[]");
+  worker_assert_result (worker, "note", "", "1");
+  worker_assert_result (worker, "get_seen", "", "['noted']");
+
+  worker_finish (worker);
+}
+
 /* A hundred cancellations race with the ends of their calls: none hits the call after it. */
 static void
 test_race (const char *python)
@@ -388,6 +411,7 @@ main (int   argc,
   worker_add_test ("cancel/caught", test_caught);
   worker_add_test ("cancel/queued", test_queued);
   worker_add_test ("cancel/unknown", test_unknown);
+  worker_add_test ("cancel/ahead", test_ahead);
   worker_add_test ("cancel/race", test_race);
   worker_add_test ("cancel/waiting", test_waiting);
   worker_add_test ("cancel/own-loop", test_own_loop);

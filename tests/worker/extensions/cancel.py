@@ -127,6 +127,11 @@ def quick():
     return 1
 
 
+def note():
+    seen.append("noted")
+    return 1
+
+
 def hold_gil(path):
     """One call in C that does not let go of the GIL until somebody writes there."""
     read = ctypes.PyDLL(None).read
