@@ -228,6 +228,22 @@ _pyisolate_lane_queue_large (PyIsolateLane            *self,
   return TRUE;
 }
 
+/* Of a small frame, as it stands in its message. */
+static gsize
+get_bulk_at (const guint8              *at,
+             const PyIsolateLaneHeader *header)
+{
+  const guint8 *records = at + sizeof *header + header->n_chain * sizeof (guint64);
+  PyIsolateFrameView view = {
+    .kind = header->kind,
+    .body_size = header->body_size,
+    .records = (const PyIsolateMemoryRecord *) (gconstpointer) records,
+    .n_records = header->n_records,
+  };
+
+  return _pyisolate_lane_get_bulk (&view);
+}
+
 /* What a frame that is withdrawn tells of memory the other side must hear: makes one of its own of that, in its place. Returns
  * its size. */
 static gsize
@@ -261,8 +277,10 @@ withdraw_gathered (PyIsolateLane *self,
       size = _pyisolate_lane_small_size (&header);
       if (header.kind == PYISOLATE_FRAME_CALL && header.id == id)
         {
-          gsize kept = keep_records (item->gathered->data + at, &header);
+          gsize kept;
 
+          self->in_flight -= get_bulk_at (item->gathered->data + at, &header);
+          kept = keep_records (item->gathered->data + at, &header);
           g_byte_array_remove_range (item->gathered, at + kept, size - kept);
           item->cost -= size - kept;
           self->queued_bytes -= size - kept;

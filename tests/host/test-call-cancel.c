@@ -210,6 +210,56 @@ test_cancel_waiting (void)
     }
 }
 
+/* The answer may have been faster. */
+static void
+end_cancelled (PyIsolateExtension  *extension,
+               GAsyncResult       **result)
+{
+  g_autoptr (GVariant) value = NULL;
+  g_autoptr (GError) error = NULL;
+
+  host_wait_result (result);
+  value = pyisolate_extension_call_finish (extension, *result, &error);
+  if (value == NULL)
+    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_object (result);
+}
+
+/* Large calls that are cancelled in the turn of the loop in which they were made, while they wait for its end, leave the way
+ * free for those that come later. */
+static void
+test_cancel_gathered (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "basic");
+  g_autofree char *filling = g_strnfill (100000, 'x');
+  g_autofree char *text = g_strdup_printf ("'%s'", filling);
+  g_autofree char *args = g_strdup_printf ("(%s,)", text);
+  g_autoptr (GAsyncResult) last = NULL;
+  g_autoptr (GVariant) value = NULL;
+
+  for (guint i = 0; i < 5; i++)
+    {
+      g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+      g_autoptr (GAsyncResult) first = NULL;
+      g_autoptr (GVariant) answer = NULL;
+      GAsyncResult *results[4] = { NULL };
+
+      host_begin (extension, "echo", "(1,)", NULL, &first);
+      for (guint j = 0; j < G_N_ELEMENTS (results); j++)
+        host_begin (extension, "echo", args, cancellable, &results[j]);
+      g_cancellable_cancel (cancellable);
+      for (guint j = 0; j < G_N_ELEMENTS (results); j++)
+        end_cancelled (extension, &results[j]);
+      answer = host_end (extension, &first);
+      host_assert_value (answer, "int64 1");
+    }
+
+  host_begin (extension, "echo", args, NULL, &last);
+  value = host_end (extension, &last);
+  host_assert_value (value, text);
+}
+
 static GVariant *
 call_without_deadline (PyIsolateExtension *extension,
                        const char         *method,
@@ -320,6 +370,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/calls/cancel/late-answer", test_late_answer);
   test_util_add_func ("/pyisolate/calls/cancel/sync", test_cancel_sync);
   test_util_add_func ("/pyisolate/calls/cancel/waiting", test_cancel_waiting);
+  test_util_add_func ("/pyisolate/calls/cancel/gathered", test_cancel_gathered);
   test_util_add_func ("/pyisolate/calls/timeout", test_timeout);
   test_util_add_func ("/pyisolate/calls/kill-on-timeout", test_kill_on_timeout);
 

@@ -202,6 +202,65 @@ test_withdraw (void)
   order_clear (&order);
 }
 
+/* A small frame, but for the piece of memory that it uses. */
+static PyIsolateFrame *
+make_user (guint64 id)
+{
+  const PyIsolateMemoryRecord record = { .kind = PYISOLATE_MEMORY_USE, .number = id, .argument = BULK_SIZE };
+  PyIsolateFrame *frame = make_call (id, 10, 0);
+
+  frame->records = g_memdup2 (&record, sizeof record);
+  frame->n_records = 1;
+
+  return frame;
+}
+
+static void
+order_take_records (Order   *order,
+                    guint64  number)
+{
+  PyIsolateFrameView view;
+
+  _pyisolate_lane_lock (order->peer);
+  g_assert_true (_pyisolate_lane_next (order->peer, &view));
+  g_assert_cmpint (view.kind, ==, PYISOLATE_FRAME_MEMORY);
+  g_assert_cmpuint (view.n_records, ==, 1);
+  g_assert_cmpuint (view.records[0].number, ==, number);
+  _pyisolate_lane_unlock (order->peer);
+}
+
+/* What uses memory and is taken back in time is not under way: who was held because of it goes. */
+static void
+test_withdraw_gathered (void)
+{
+  const guint64 held = N_BULK_AT_ONCE + 1;
+  Order order;
+
+  order_init (&order);
+  _pyisolate_lane_cork (order.half.lane);
+  for (guint i = 1; i <= N_BULK_AT_ONCE; i++)
+    g_assert_true (try_send (&order.half, make_user (i), NULL));
+  order_send (&order, PYISOLATE_FRAME_CALL, held, BULK_SIZE);
+  for (guint i = 1; i <= N_BULK_AT_ONCE; i++)
+    g_assert_true (_pyisolate_lane_withdraw (order.half.lane, i));
+  _pyisolate_lane_uncork (order.half.lane);
+  g_assert_cmpuint (order.half.n_waiting, >, 0); /* whom it tells flushes */
+  _pyisolate_lane_flush (order.half.lane);
+
+  /* All of the window is there, and no more. */
+  for (guint i = 1; i <= N_BULK_AT_ONCE; i++)
+    order_send (&order, PYISOLATE_FRAME_CALL, held + i, BULK_SIZE);
+  order_send (&order, PYISOLATE_FRAME_CALL, 100, 10);
+  for (guint i = 1; i <= N_BULK_AT_ONCE; i++)
+    order_take_records (&order, i);
+  for (guint i = 0; i < N_BULK_AT_ONCE; i++)
+    order_take (&order, held + i);
+  order_take (&order, 100);
+  order_take (&order, held + N_BULK_AT_ONCE);
+  order_assert_none (&order);
+  order_clear (&order);
+}
+
 /* Who is about to end sends all of it, whether it was taken or not. */
 static void
 test_release_all (void)
@@ -240,6 +299,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/lane-bulk/small-passes", test_small_passes);
   test_util_add_func ("/pyisolate/lane-bulk/call-in-order", test_call_in_order);
   test_util_add_func ("/pyisolate/lane-bulk/withdraw", test_withdraw);
+  test_util_add_func ("/pyisolate/lane-bulk/withdraw-gathered", test_withdraw_gathered);
   test_util_add_func ("/pyisolate/lane-bulk/release-all", test_release_all);
 
   return g_test_run ();
