@@ -3,13 +3,15 @@
 
 import asyncio
 import datetime
+import gc
 import os
+import sys
 import threading
 import time
 import unittest
 
 import pyisolate
-from host_helper import HostTest
+from host_helper import DEADLINE, HostTest
 
 EXTENSION = '''
 import asyncio
@@ -184,6 +186,37 @@ class Calls(HostTest):
         self.assertEqual(
             [(number, [(number, n) for n in range(50)]) for number in range(4)], sorted(answers)
         )
+
+    def test_loops_that_take_over_at_once(self):
+        """Of the first loop, which is closed: each lets go of what it has replaced, no more."""
+        manager = self.make_manager()
+        ext = self.load(manager, EXTENSION)
+        self.assertEqual(1, ext.sync.echo(1))  # which loads it
+        asyncio.run(self.echo_once(ext))
+        old = manager._bridge
+        both = threading.Barrier(2)
+        adopt = manager._adopt_loop
+
+        def adopt_together():
+            adopt()
+            both.wait(DEADLINE / 4)
+
+        manager._adopt_loop = adopt_together
+        threads = [
+            threading.Thread(target=asyncio.run, args=(self.echo_once(ext),)) for _ in range(2)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        del manager._adopt_loop
+        self.assertFalse(both.broken)
+        gc.collect()
+        # This function's, and that of the one that counts.
+        self.assertEqual(2, sys.getrefcount(old))
+
+    async def echo_once(self, ext):
+        self.assertEqual(1, await ext.echo(1))
 
     def test_loaded_once(self):
         """Also if several threads use it first, at the same time."""

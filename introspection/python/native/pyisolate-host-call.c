@@ -82,10 +82,10 @@ adopt_loop (Method   *self,
             PyObject *loop)
 {
   Target *target = self->target;
-  PyObject *before = target->home;
+  PyIsolateHostContext *home = (PyIsolateHostContext *) target->home;
   PyObject *bridge;
 
-  if (loop == Py_None || (before != NULL && ((PyIsolateHostContext *) before)->loop == loop))
+  if (loop == Py_None || (home != NULL && home->loop == loop))
     return TRUE;
 
   bridge = PyObject_CallMethod (self->extension, "_adopt_loop", NULL);
@@ -94,6 +94,9 @@ adopt_loop (Method   *self,
 
   if (bridge != Py_None && _pyisolate_host_context_check (bridge) != NULL)
     {
+      /* Another thread may have done it meanwhile: what is there now is what goes. */
+      PyObject *before = target->home;
+
       target->home = bridge;
       bridge = before;
     }
