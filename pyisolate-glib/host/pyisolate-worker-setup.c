@@ -21,7 +21,14 @@ static const char *const inherited[] = {
 gboolean
 _pyisolate_worker_may_have_lanes (void)
 {
-  return g_strcmp0 (g_getenv ("PYISOLATE_TRANSPORT"), "dbus") != 0;
+  const char *transport = g_getenv ("PYISOLATE_TRANSPORT");
+
+  if (g_strcmp0 (transport, "dbus") == 0)
+    return FALSE;
+
+  if (transport != NULL && *transport != '\0')
+    g_warning_once ("PYISOLATE_TRANSPORT is “%s”, which says nothing: it can be “dbus” only", transport);
+  return TRUE;
 }
 
 /* -I: no PYTHON* variables, no user site, nothing of the current directory. */

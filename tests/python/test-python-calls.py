@@ -11,7 +11,7 @@ import time
 import unittest
 
 import pyisolate
-from host_helper import DEADLINE, HostTest
+from host_helper import DEADLINE, HostTest, run_program
 
 EXTENSION = '''
 import asyncio
@@ -95,6 +95,18 @@ def die():
 
     os._exit(3)
 '''
+
+
+MAIN = """
+import sys
+import pyisolate
+
+manager = pyisolate.ExtensionManager(None, {"venv_root_path": sys.argv[2]})
+first, second = (
+    manager.load_extension({"name": name, "module_path": sys.argv[1]}) for name in ("a", "b")
+)
+print(first.sync.echo(1) + second.sync.echo(1))
+"""
 
 
 class Calls(HostTest):
@@ -271,6 +283,36 @@ class Calls(HostTest):
                 self.assertIsInstance(caught.exception, TimeoutError)
 
         self.run_async(main())
+
+    def test_odd_deadlines(self):
+        raised = []
+        self.addCleanup(setattr, threading, "excepthook", threading.excepthook)
+        threading.excepthook = raised.append
+
+        async def main():
+            async with self.make_manager() as manager:
+                for isolated in (True, False):
+                    ext = self.load(manager, EXTENSION, f"e{isolated}", isolated=isolated)
+                    for timeout in (0, -0.5, -1, -2, -1000, float("-inf")):
+                        with self.assertRaises(pyisolate.CallTimeoutError, msg=timeout):
+                            await ext.options(timeout=timeout).sleep(300)
+                    self.assertEqual(1, await ext.options(timeout=float("inf")).echo(1))
+                    with self.assertRaisesRegex(ValueError, "NaN"):
+                        ext.options(timeout=float("nan"))
+
+        self.run_async(main())
+        self.assertEqual([], raised)
+
+    def test_a_transport_that_there_is_not(self):
+        path = self.folder / "main.py"
+        path.write_text(MAIN)
+        for transport, warnings in (("d-bus", 1), ("dbus", 0), ("", 0)):
+            with self.subTest(transport=transport):
+                environment = {"PYISOLATE_TRANSPORT": transport}
+                extension = self.write(EXTENSION, f"to{transport}")
+                done = run_program(path, extension, self.folder, env=environment)
+                self.assertEqual("2\n", done.stdout, done.stderr)
+                self.assertEqual(warnings, done.stderr.count("PYISOLATE_TRANSPORT is"), done.stderr)
 
     def test_exceptions(self):
         async def main():

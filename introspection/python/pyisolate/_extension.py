@@ -3,6 +3,7 @@
 
 import asyncio
 import inspect
+import math
 import threading
 
 import _pyisolate_host as native
@@ -36,6 +37,14 @@ EXTENSIONS_TIMEOUT = -2.0
 
 # Python 3.11 cannot parse in two threads at once: "AST constructor recursion depth mismatch".
 _outlining = threading.Lock()
+
+
+def _to_seconds(timeout):
+    """One that is over is not to mean one of the library's that has no end."""
+    seconds = float(timeout)
+    if math.isnan(seconds):
+        raise ValueError("timeout: NaN is no number of seconds")
+    return max(0.0, seconds)
 
 
 class MethodInfo:
@@ -259,7 +268,7 @@ class Extension:
         arrays that it gets; those that are not shared as read-only are copied. on_progress: is
         called, where the call was made, with the fraction and the text of pyisolate.progress().
         """
-        timeout = EXTENSIONS_TIMEOUT if timeout is None else float(timeout)
+        timeout = EXTENSIONS_TIMEOUT if timeout is None else _to_seconds(timeout)
         if on_progress is not None:
             on_progress = _logging.guarded(on_progress, "The handler of a call's progress failed")
         return Options(self, Method, timeout, readonly, on_progress)

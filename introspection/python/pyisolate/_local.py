@@ -339,7 +339,7 @@ class Local:
             raise _host_errors.not_running(f"The extension “{self.name}” does not run")
         if timeout == EXTENSIONS_TIMEOUT:
             timeout = self.config.call_timeout
-        if timeout is not None and timeout >= 0:
+        if timeout is not None and 0 <= timeout < threading.TIMEOUT_MAX:
             call.start_timer(timeout)
         if method.runs_on == "pool":
             threading.Thread(target=run_def, args=(call,), daemon=True).start()
