@@ -438,7 +438,7 @@ class Hosts(HostTest):
         process = self.start(FORKS_THAT_END, self.write(EXTENSION), self.folder / "venvs")
         out, err = self.finish(process)
         self.assertEqual(2, err.count("ValueError: in the child"), err)
-        self.assertEqual(2, err.count("Traceback"), err)
+        self.assertNotIn("Fatal", err)
         self.assertEqual(FORKS_THAT_END_SAY, out.splitlines(), err)
         self.assertEqual(0, process.returncode, err)
 
