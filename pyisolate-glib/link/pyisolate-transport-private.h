@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* What carries frames between a host and one worker, in order. Implementations: PyIsolateDBusTransport. */
+/* What carries frames between a host and one worker, in order. Implementations: PyIsolateDBusTransport, PyIsolateLane. */
 
 #define PYISOLATE_TYPE_TRANSPORT (_pyisolate_transport_get_type ())
 G_DECLARE_DERIVABLE_TYPE (PyIsolateTransport, _pyisolate_transport, PYISOLATE, TRANSPORT, GObject)
