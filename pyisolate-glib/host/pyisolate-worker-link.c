@@ -32,8 +32,8 @@ on_process_outlived (gpointer user_data)
 {
   PyIsolateWorker *self = PYISOLATE_WORKER (user_data);
 
-  _pyisolate_worker_clear_timeout (self);
-  self->link_lost = TRUE;
+  _pyisolate_worker_clear_afterlife (self);
+  self->link_lost = self->why == NULL;
   if (!self->process_gone)
     _pyisolate_process_kill (self->process);
 
@@ -59,7 +59,7 @@ on_link_closed (PyIsolateEndpoint *endpoint,
         _pyisolate_worker_kill_after (self, PYISOLATE_WORKER_AFTERLIFE_MS);
     }
   else if (self->phase != PYISOLATE_WORKER_GONE)
-    _pyisolate_worker_set_timeout (self, PYISOLATE_WORKER_AFTERLIFE_MS, on_process_outlived);
+    _pyisolate_worker_set_afterlife (self, on_process_outlived);
 }
 
 static guint64
@@ -79,8 +79,8 @@ on_lane_lost (gpointer user_data)
   PyIsolateWorker *self = PYISOLATE_WORKER (user_data);
 
   /* Its process ends, or has to: calls that went there will not be answered. */
-  if (self->phase != PYISOLATE_WORKER_GONE && !self->process_gone && self->timeout == NULL)
-    _pyisolate_worker_set_timeout (self, PYISOLATE_WORKER_AFTERLIFE_MS, on_process_outlived);
+  if (self->phase != PYISOLATE_WORKER_GONE && !self->process_gone && self->timeout == NULL && self->afterlife == NULL)
+    _pyisolate_worker_set_afterlife (self, on_process_outlived);
 
   return G_SOURCE_REMOVE;
 }

@@ -43,7 +43,8 @@ struct _PyIsolateWorker {
   PyIsolateEndpoint *endpoint;
   PyIsolateMemoryBook *memory; /* what the process shares with the host */
   PyIsolateLane *lane; /* the first one, until the worker has said that it reads lanes */
-  GSource *timeout;
+  GSource *timeout;   /* of its start, or its stop */
+  GSource *afterlife; /* of what is left when its process or its link has gone first */
   GError *why;                 /* why it has to end, or did */
   PyIsolateExitReason *reason; /* how the process ended */
   gboolean process_gone;
@@ -53,11 +54,15 @@ struct _PyIsolateWorker {
 
 const char *_pyisolate_worker_get_name            (PyIsolateWorker *self);
 
-/* One at a time: what was set before is forgotten. @milliseconds: negative for never */
+/* One at a time: what was set before is forgotten. @milliseconds: negative for never. A time-out of the afterlife is not forgotten:
+ * it alone leads on where one of the two does not go. */
 void        _pyisolate_worker_set_timeout         (PyIsolateWorker *self,
                                                    gint64           milliseconds,
                                                    GSourceFunc      func);
 void        _pyisolate_worker_clear_timeout       (PyIsolateWorker *self);
+void        _pyisolate_worker_set_afterlife       (PyIsolateWorker *self,
+                                                   GSourceFunc      func);
+void        _pyisolate_worker_clear_afterlife     (PyIsolateWorker *self);
 /* Kills it, if it has not ended by then. */
 void        _pyisolate_worker_kill_after          (PyIsolateWorker *self,
                                                    gint64           milliseconds);

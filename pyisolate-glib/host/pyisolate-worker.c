@@ -25,12 +25,32 @@ _pyisolate_worker_get_name (PyIsolateWorker *self)
   return pyisolate_extension_config_get_name (self->config);
 }
 
+static void
+clear_source (GSource **source)
+{
+  if (*source != NULL)
+    g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
+
+static GSource *
+add_timer (PyIsolateWorker *self,
+           gint64           milliseconds,
+           GSourceFunc      func)
+{
+  GSource *source = g_timeout_source_new ((guint) MIN (milliseconds, (gint64) G_MAXUINT));
+
+  g_source_set_callback (source, func, g_object_ref (self), g_object_unref);
+  g_source_set_static_name (source, "[pyisolate] time-out of a worker");
+  g_source_attach (source, _pyisolate_service_get_context ());
+
+  return source;
+}
+
 void
 _pyisolate_worker_clear_timeout (PyIsolateWorker *self)
 {
-  if (self->timeout != NULL)
-    g_source_destroy (self->timeout);
-  g_clear_pointer (&self->timeout, g_source_unref);
+  clear_source (&self->timeout);
 }
 
 void
@@ -38,14 +58,23 @@ _pyisolate_worker_set_timeout (PyIsolateWorker *self,
                                gint64           milliseconds,
                                GSourceFunc      func)
 {
-  _pyisolate_worker_clear_timeout (self);
-  if (milliseconds < 0)
-    return;
+  clear_source (&self->timeout);
+  if (milliseconds >= 0)
+    self->timeout = add_timer (self, milliseconds, func);
+}
 
-  self->timeout = g_timeout_source_new ((guint) MIN (milliseconds, (gint64) G_MAXUINT));
-  g_source_set_callback (self->timeout, func, g_object_ref (self), g_object_unref);
-  g_source_set_static_name (self->timeout, "[pyisolate] time-out of a worker");
-  g_source_attach (self->timeout, _pyisolate_service_get_context ());
+void
+_pyisolate_worker_clear_afterlife (PyIsolateWorker *self)
+{
+  clear_source (&self->afterlife);
+}
+
+void
+_pyisolate_worker_set_afterlife (PyIsolateWorker *self,
+                                 GSourceFunc      func)
+{
+  clear_source (&self->afterlife);
+  self->afterlife = add_timer (self, PYISOLATE_WORKER_AFTERLIFE_MS, func);
 }
 
 static gboolean
@@ -142,6 +171,7 @@ be_gone (PyIsolateWorker *self)
   g_assert (self->phase != PYISOLATE_WORKER_GONE);
 
   _pyisolate_worker_clear_timeout (self);
+  _pyisolate_worker_clear_afterlife (self);
   if (self->endpoint != NULL)
     _pyisolate_endpoint_drain (self->endpoint); /* what it said before it ended counts */
   error = new_error_for_calls (self);
@@ -164,7 +194,7 @@ on_link_outlived (gpointer user_data)
 {
   PyIsolateWorker *self = PYISOLATE_WORKER (user_data);
 
-  _pyisolate_worker_clear_timeout (self);
+  _pyisolate_worker_clear_afterlife (self);
   if (!self->link_gone)
     {
       self->link_gone = TRUE;
@@ -183,7 +213,7 @@ _pyisolate_worker_check_gone (PyIsolateWorker *self)
   if (self->link_gone)
     be_gone (self);
   else
-    _pyisolate_worker_set_timeout (self, PYISOLATE_WORKER_AFTERLIFE_MS, on_link_outlived);
+    _pyisolate_worker_set_afterlife (self, on_link_outlived);
 }
 
 /*< private >
@@ -250,7 +280,8 @@ on_exited (PyIsolateProcess    *process,
   PyIsolateWorker *self = PYISOLATE_WORKER (user_data);
 
   self->reason = g_object_ref (reason);
-  if (self->link_lost && pyisolate_exit_reason_get_status (reason) == SIGKILL)
+  /* If it had been dead already, and only its tree was not, it was not expected. */
+  if (self->link_lost && pyisolate_exit_reason_get_status (reason) == SIGKILL && pyisolate_exit_reason_get_expected (reason))
     {
       g_object_unref (self->reason);
       self->reason = _pyisolate_exit_reason_new (PYISOLATE_EXIT_KIND_LINK_CLOSED, SIGKILL, FALSE,
@@ -380,7 +411,9 @@ _pyisolate_worker_stop (PyIsolateWorker *self)
   frame->target = g_strdup (PYISOLATE_TARGET_WORKER);
   frame->name = g_strdup ("Stop");
   _pyisolate_frame_set_variant (frame, g_variant_new_parsed ("(@av [], @a{sv} {})"));
-  _pyisolate_endpoint_call (self->endpoint, NULL, frame, on_stop_reply, NULL, NULL, NULL);
+  /* It never hears of it, and has all the time that it likes. */
+  if (!_pyisolate_endpoint_call (self->endpoint, NULL, frame, on_stop_reply, NULL, NULL, NULL))
+    _pyisolate_worker_kill_after (self, PYISOLATE_WORKER_AFTERLIFE_MS);
 }
 
 guint64

@@ -71,6 +71,11 @@ def shut_link():
     time.sleep(1000)
 
 
+def give_link():
+    """Somebody else has this end of it, too."""
+    return pyisolate.FileDescriptor(os.dup(3))
+
+
 def close_link():
     for number in list(_links()):
         os.close(number)
