@@ -155,7 +155,7 @@ dup_lane (PyIsolateMailbox  *self,
   return lane_source != NULL ? g_object_ref (lane_source->lane) : NULL;
 }
 
-/* Of a lane: nothing but edges, as it is always read to its end. */
+/* Of a lane: nothing but edges, as who leaves something in it does not wait before it is read. */
 static gboolean
 add_to_set (PyIsolateMailbox *self,
             int               fd,
@@ -286,15 +286,6 @@ has_more (PyIsolateLaneSource **lane_sources,
   return FALSE;
 }
 
-static void
-read_to_end (PyIsolateLaneSource *lane_source)
-{
-  while (_pyisolate_lane_receive (lane_source->lane, FRAMES_AT_ONCE))
-    ;
-  if (_pyisolate_lane_is_ended (lane_source->lane))
-    g_source_destroy (&lane_source->source);
-}
-
 /* With the lock held: what a caller that blocks waits for. FALSE: no descriptors are left. */
 static gboolean
 have_set (PyIsolateMailbox *self)
@@ -361,7 +352,10 @@ _pyisolate_mailbox_read_lanes (PyIsolateMailbox *self)
   _pyisolate_mailbox_set_served (self, PYISOLATE_SERVED_AWAKE);
   for (guint i = 0; i < n_lanes; i++)
     {
-      read_to_end (lane_sources[i]);
+      /* Not to its end, which may never come: what has come by now may be what the caller waits for, or its time may be over. */
+      read_lane (lane_sources[i]);
+      if (_pyisolate_lane_is_ended (lane_sources[i]->lane))
+        g_source_destroy (&lane_sources[i]->source);
       g_source_unref (&lane_sources[i]->source);
     }
 

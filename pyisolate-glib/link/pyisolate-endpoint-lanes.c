@@ -170,10 +170,7 @@ _pyisolate_endpoint_drain (PyIsolateEndpoint *self)
   g_autoptr (GPtrArray) lanes = dup_lanes (self);
 
   for (guint i = 0; lanes != NULL && i < lanes->len; i++)
-    {
-      while (_pyisolate_lane_receive (lanes->pdata[i], 64))
-        ;
-    }
+    _pyisolate_lane_drain (lanes->pdata[i]);
 }
 
 void

@@ -143,6 +143,8 @@ void           _pyisolate_lane_set_budget    (PyIsolateLane            *self,
  * many as are large together, in this thread. TRUE: there may be more, of which nobody tells; ask again. */
 gboolean       _pyisolate_lane_receive       (PyIsolateLane            *self,
                                               guint                     max_frames);
+/* The same with all that was there at the beginning; not with all that may come meanwhile, which could be without an end. */
+void           _pyisolate_lane_drain         (PyIsolateLane            *self);
 /* For who waits for the descriptor in another way than by edges, and has just been told that it is readable: before reading. */
 void           _pyisolate_lane_clear_ready   (PyIsolateLane            *self);
 /* Both. */

@@ -21,6 +21,12 @@
 /* So many bytes of what is large are read before whoever reads does something else. */
 #define BYTES_AT_ONCE ((gsize) 64 * 1024)
 
+/* So many parts of one frame, too: the largest frame of whoever makes them as large as they may be has fewer. */
+#define PARTS_AT_ONCE 1024
+
+/* Who drains looks after so many frames whether it is done. */
+#define DRAINED_AT_ONCE 64
+
 static void
 close_fds (PyIsolateLane *self)
 {
@@ -299,9 +305,15 @@ find_next (PyIsolateLane *self)
 {
   gboolean whole = FALSE;
 
-  while (!whole)
+  for (guint n_parts = 0; !whole; n_parts++)
     {
       const char *problem;
+
+      if (n_parts == PARTS_AT_ONCE)
+        {
+          g_atomic_int_set (&self->has_more, TRUE);
+          return FALSE;
+        }
 
       if (g_atomic_int_get (&self->closing))
         g_atomic_int_set (&self->ended, TRUE);
@@ -515,6 +527,31 @@ _pyisolate_lane_receive (PyIsolateLane *self,
   _pyisolate_lane_release (self);
 
   return more;
+}
+
+/* More cannot be under way. The other end of the socket is as large as this one, and takes one message more than it has room
+ * for. */
+static gsize
+get_capacity (PyIsolateLane *self)
+{
+  int socket_size = 0;
+  socklen_t length = sizeof socket_size;
+
+  if (getsockopt (self->fd, SOL_SOCKET, SO_SNDBUF, &socket_size, &length) < 0 || socket_size < 0)
+    socket_size = 0;
+
+  return PYISOLATE_RING_SIZE + (gsize) socket_size + PYISOLATE_LANE_MAX_MESSAGE;
+}
+
+void
+_pyisolate_lane_drain (PyIsolateLane *self)
+{
+  gsize n_turns = get_capacity (self) / sizeof (PyIsolateLaneHeader) / DRAINED_AT_ONCE;
+
+  /* Those that end because of what is large. */
+  n_turns += PYISOLATE_LANE_BULK_WINDOW / BYTES_AT_ONCE + 2;
+  while (n_turns-- > 0 && _pyisolate_lane_receive (self, DRAINED_AT_ONCE))
+    ;
 }
 
 void

@@ -15,6 +15,8 @@ G_BEGIN_DECLS
 
 typedef struct _PyIsolateRing PyIsolateRing;
 
+#define PYISOLATE_RING_SIZE ((gsize) 64 * 1024)
+
 /* A longer message goes by the socket. */
 #define PYISOLATE_RING_MAX_MESSAGE ((gsize) 32 * 1024 - 8)
 

@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RING_SIZE ((guint32) 64 * 1024)
+#define RING_SIZE ((guint32) PYISOLATE_RING_SIZE)
 
 /* An empty ring does not go on past this. */
 #define RESTART_AT ((guint32) 8 * 1024)

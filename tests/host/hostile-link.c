@@ -226,14 +226,7 @@ be_odd (GDBusMessage *go)
                                            bytes_of (g_variant_new_variant (g_variant_new_int64 (1)))));
     }
   else if (way_is ("stray-cancel"))
-    {
-      GDBusMessage *message = g_dbus_message_new_method_call (NULL, PYISOLATE_LINK_OBJECT_PATH,
-                                                              LINK_INTERFACE, "Cancel");
-
-      g_dbus_message_set_flags (message, G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
-      g_dbus_message_set_body (message, g_variant_new ("(t)", (guint64) 12345));
-      send_message (message);
-    }
+    send_cancel (12345);
   else if (way_is ("unlisted"))
     {
       g_autoptr (GDBusMessage) answer = NULL;

@@ -106,7 +106,7 @@ say_ready (void)
 
 /* ---- On a lane ---- */
 
-static void
+void
 send_on_lane (PyIsolateLane      *lane,
               PyIsolateFrameKind  kind,
               guint64             id,
@@ -127,19 +127,6 @@ send_on_lane (PyIsolateLane      *lane,
   if (kind == PYISOLATE_FRAME_CANCEL)
     view.body_size = 0;
   _pyisolate_lane_send_view (lane, &view, NULL);
-}
-
-static void
-flood_lane (PyIsolateLane *lane)
-{
-  while (TRUE)
-    {
-      struct pollfd fd = { LANE_FD, POLLOUT, 0 };
-
-      send_on_lane (lane, PYISOLATE_FRAME_EVENT, 0, "flood", NULL);
-      if (_pyisolate_lane_wants_write (lane) && poll (&fd, 1, -1) > 0)
-        _pyisolate_lane_flush (lane);
-    }
 }
 
 static void
@@ -180,7 +167,14 @@ misbehave_on_lane (PyIsolateLane *lane,
   else if (way_is ("lane-closed"))
     shutdown (LANE_FD, SHUT_RDWR);
   else if (way_is ("lane-event-flood"))
-    flood_lane (lane);
+    flood_with_events (lane);
+  else if (way_is ("lane-memory-flood"))
+    flood_with_memory (lane, FALSE);
+  else if (way_is ("lane-cancel-flood"))
+    {
+      send_on_lane (lane, PYISOLATE_FRAME_RETURN, go_id, NULL, NULL);
+      flood_with_memory (lane, TRUE);
+    }
   else if (way_is ("lane-stray-parts"))
     {
       send_on_lane (lane, PYISOLATE_FRAME_PROGRESS, 12345, NULL, NULL);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Between the files of the hostile worker: hostile-worker.c, its life, and what it does on a lane; hostile-say.c, how it says
- * things; hostile-link.c, hostile-memory.c and hostile-ring.c, what it says and does wrongly. */
+ * things; hostile-flood.c, hostile-link.c, hostile-memory.c and hostile-ring.c, what it says and does wrongly. */
 #pragma once
+
+#include "pyisolate-lane-private.h"
 
 #include <gio/gio.h>
 
@@ -15,6 +17,11 @@ extern guint32 hostile_link_number;
 
 gboolean      way_is               (const char       *name);
 void          say_ready            (void);
+void          send_on_lane         (PyIsolateLane    *lane,
+                                    PyIsolateFrameKind kind,
+                                    guint64           id,
+                                    const char       *name,
+                                    const char       *body);
 
 /* hostile-say.c: bodies, as bytes */
 GVariant     *bytes_of             (GVariant         *value);
@@ -51,6 +58,14 @@ gboolean      misbehave_by_message (GDBusMessage     *go,
 gboolean      misbehave_by_memory  (GDBusMessage     *go);
 /* Odd, but nothing to end a worker for. */
 gboolean      be_odd               (GDBusMessage     *go);
+
+/* hostile-flood.c: for ever; or for so long, with frames that nobody counts, and, perhaps, cancellations of what nobody called */
+#define HOSTILE_FLOOD_SECONDS 60
+
+void          flood_with_events    (PyIsolateLane    *lane);
+void          flood_with_memory    (PyIsolateLane    *lane,
+                                    gboolean          cancels);
+void          send_cancel          (guint64           id);
 
 /* hostile-ring.c */
 void          scribble_on_rings    (void);

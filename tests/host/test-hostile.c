@@ -3,6 +3,7 @@
  * harmed. */
 #include "config.h"
 
+#include "hostile-worker.h"
 #include "singleton-fixture.h"
 
 #include <signal.h>
@@ -220,6 +221,69 @@ test_flood (gconstpointer way)
   error = host_end_error (extension, &result, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
   g_test_message ("%s", error->message);
   wait_failed (extension, news, PYISOLATE_ERROR_LIMIT);
+}
+
+/* As long as the flood lasts, or longer. */
+static void
+assert_soon (gint64 begin)
+{
+  g_assert_cmpint (g_get_monotonic_time () - begin, <, (HOSTILE_FLOOD_SECONDS / 2) * G_USEC_PER_SEC);
+}
+
+/* Frames that count as nothing come faster than they are read: who blocks has a deadline all the same. */
+static void
+test_endless_lane (void)
+{
+  g_autoptr (GPtrArray) kept = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (HostTest) test = host_test_new ();
+  g_autoptr (GError) error = NULL;
+  PyIsolateExtensionConfig *config;
+  PyIsolateExtension *extension;
+  PyIsolateExtension *other;
+  gint64 begin;
+
+  add_singletons (test, kept);
+  other = host_test_load_config (test, host_config ("other", "basic"));
+  config = hostile_config ("lane-memory-flood");
+  pyisolate_extension_config_set_call_timeout (config, 500);
+  pyisolate_extension_config_set_stop_timeout (config, 300);
+  extension = host_test_load_config (test, config);
+
+  begin = g_get_monotonic_time ();
+  error = host_call_error (extension, "go", NULL, PYISOLATE_ERROR_TIMED_OUT);
+  host_assert_result (other, "add", "(1, 2)", "int64 3");
+  assert_soon (begin);
+  pyisolate_extension_stop_sync (extension, NULL, NULL);
+}
+
+/* And cancellations of what is unknown, which may be on the lane: the thread that reads it for that has all links to serve. */
+static void
+test_endless_drain (void)
+{
+  g_autoptr (GPtrArray) kept = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtensionConfig *config;
+  PyIsolateExtension *extension;
+  PyIsolateExtension *other;
+  gint64 begin;
+
+  add_singletons (test, kept);
+  other = host_test_load_config (test, host_config ("other", "basic"));
+  config = hostile_config ("lane-cancel-flood");
+  pyisolate_extension_config_set_stop_timeout (config, 300);
+  extension = host_test_load_config (test, config);
+
+  begin = g_get_monotonic_time ();
+  host_assert_result (extension, "go", NULL, "true");
+  for (guint i = 0; i < 5; i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      pyisolate_extension_ping_sync (other, NULL, &error);
+      g_assert_no_error (error);
+    }
+  assert_soon (begin);
+  pyisolate_extension_stop_sync (extension, NULL, NULL);
 }
 
 /* What is odd and does no harm ends nobody. */
@@ -441,6 +505,12 @@ main (int   argc,
       test_util_add_data_func ("/pyisolate/hostile/lanes/two-replies", "lane-two-replies",
                                test_two_replies);
       test_util_add_data_func ("/pyisolate/hostile/lanes/flood", "lane-event-flood", test_flood);
+      /* Of endpoint-lanes and lane-end the same is known there. */
+      if (!test_util_is_slowed ())
+        {
+          test_util_add_func ("/pyisolate/hostile/lanes/endless", test_endless_lane);
+          test_util_add_func ("/pyisolate/hostile/lanes/endless-drain", test_endless_drain);
+        }
       test_util_add_data_func ("/pyisolate/hostile/lanes/ring-scribble", "lane-ring-scribble", test_attacked_ring);
       /* No other thread runs under valgrind while one closes a descriptor. */
       if (!test_util_is_on_valgrind ())

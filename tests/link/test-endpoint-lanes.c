@@ -21,14 +21,42 @@ typedef struct {
   LinkPair *pair;       /* of the transport */
   PyIsolateLane *first; /* the worker's end of the first lane; nobody reads it */
   guint n_lost;
+
+  /* What comes is sent again, up to 100 times as often as until who waits has what it waits for. */
+  gboolean is_endless;
+  guint n_again;
+  gboolean is_enough;
 } Link;
+
+#define ENOUGH 1000
+
+static void
+send_by (PyIsolateLane  *lane,
+         PyIsolateFrame *frame)
+{
+  g_autoptr (GError) error = NULL;
+
+  _pyisolate_transport_send (PYISOLATE_TRANSPORT (lane), frame, &error);
+  g_assert_no_error (error);
+}
 
 static void
 on_incoming (PyIsolateEndpoint *endpoint,
              PyIsolateFrame    *frame,
              gpointer           user_data)
 {
-  link_box_put (((Link *) user_data)->pair->host.box, frame);
+  Link *link = user_data;
+
+  if (!link->is_endless)
+    {
+      link_box_put (link->pair->host.box, frame);
+      return;
+    }
+
+  _pyisolate_frame_free (frame);
+  link->is_enough = ++link->n_again >= ENOUGH;
+  if (link->n_again < 100 * ENOUGH)
+    send_by (link->first, link_frame_event (0, "again", 0));
 }
 
 static void
@@ -126,16 +154,6 @@ assert_takes (PyIsolateLane *lane,
   g_assert_nonnull (frame);
   g_assert_cmpint (frame->kind, ==, PYISOLATE_FRAME_CALL);
   g_assert_cmpuint (frame->id, ==, id);
-}
-
-static void
-send_by (PyIsolateLane  *lane,
-         PyIsolateFrame *frame)
-{
-  g_autoptr (GError) error = NULL;
-
-  _pyisolate_transport_send (PYISOLATE_TRANSPORT (lane), frame, &error);
-  g_assert_no_error (error);
 }
 
 /* A call goes by its lane, and so does its answer; the first lane is there from the start. */
@@ -346,6 +364,29 @@ test_no_context (void)
   g_thread_join (g_thread_new ("no-context", wait_without_context, link));
 }
 
+/* Who blocks goes on when it has what it waits for, though there is always something more to read. */
+static void
+test_endless (void)
+{
+  g_autoptr (Link) link = link_new ();
+  GMainContext *context = g_main_context_new ();
+  g_autoptr (PyIsolateLane) lane = NULL;
+  PyIsolateMailbox *mailbox;
+
+  g_main_context_push_thread_default (context);
+  mailbox = _pyisolate_mailbox_begin_wait ();
+  lane = _pyisolate_mailbox_ref_lane (mailbox, link->pair->host.endpoint);
+  link->is_endless = TRUE;
+  send_by (link->first, link_frame_event (0, "first", 0));
+  _pyisolate_mailbox_wait (mailbox, &link->is_enough);
+  g_assert_cmpuint (link->n_again, <, 2 * ENOUGH);
+
+  link->is_endless = FALSE;
+  _pyisolate_mailbox_end_wait (mailbox);
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -363,6 +404,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/endpoint-lanes/answer-before-end", test_answer_before_end);
   test_util_add_func ("/pyisolate/endpoint-lanes/contexts", test_contexts);
   test_util_add_func ("/pyisolate/endpoint-lanes/no-context", test_no_context);
+  test_util_add_func ("/pyisolate/endpoint-lanes/endless", test_endless);
 
   return g_test_run ();
 }

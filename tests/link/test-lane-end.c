@@ -7,7 +7,7 @@
 #include "pyisolate-bell-private.h"
 #include "pyisolate-error.h"
 #include "pyisolate-fd-private.h"
-#include "pyisolate-lane-wire-private.h"
+#include "pyisolate-lane-struct-private.h"
 
 #include <poll.h>
 #include <string.h>
@@ -515,6 +515,113 @@ test_left_end (gconstpointer reader_made_it)
   _pyisolate_lane_unlock (lanes.reader);
 }
 
+#define N_SMALL_PARTS 1100
+#define BODY_OF_PARTS 2000
+
+static void
+write_part (PyIsolateLane *lane,
+            guint          flags,
+            guint          part_size)
+{
+  PyIsolateLaneHeader header = { .kind = PYISOLATE_FRAME_RETURN, .id = 1, .flags = flags, .part_size = part_size };
+  const guint8 zeros[BODY_OF_PARTS] = { 0 };
+  struct iovec pieces[] = {
+    { &header, sizeof header }, { (gpointer) zeros, part_size + PYISOLATE_LANE_PADDING (part_size) },
+  };
+
+  if ((flags & PYISOLATE_LANE_CONTINUED) == 0)
+    header.body_size = BODY_OF_PARTS;
+  g_assert_true (_pyisolate_ring_write (lane->out, pieces, G_N_ELEMENTS (pieces)));
+}
+
+/* Who reads the smallest of parts gets to do something else meanwhile. */
+static void
+test_parts_without_end (gconstpointer reader_made_it)
+{
+  static const PyIsolateTransportHandler handler = { count_frame, on_end };
+  g_auto (Lanes) lanes = { NULL, NULL };
+  guint n_frames = 0;
+
+  lanes_init (&lanes, GPOINTER_TO_INT (reader_made_it));
+  _pyisolate_transport_start (PYISOLATE_TRANSPORT (lanes.reader), &handler, &n_frames, NULL);
+  write_part (lanes.other, PYISOLATE_LANE_MORE, 1);
+  for (guint i = 1; i < N_SMALL_PARTS; i++)
+    write_part (lanes.other, PYISOLATE_LANE_MORE | PYISOLATE_LANE_CONTINUED, 1);
+
+  g_assert_true (_pyisolate_lane_receive (lanes.reader, 1));
+  g_assert_false (_pyisolate_ring_is_empty (lanes.reader->in));
+  g_assert_false (_pyisolate_lane_receive (lanes.reader, 1));
+  g_assert_cmpuint (n_frames, ==, 0);
+  write_part (lanes.other, PYISOLATE_LANE_CONTINUED, BODY_OF_PARTS - N_SMALL_PARTS);
+  while (_pyisolate_lane_receive (lanes.reader, 1))
+    ;
+  g_assert_cmpuint (n_frames, ==, 1);
+}
+
+/* More than there is room for. */
+#define MANY 100000
+
+typedef struct {
+  PyIsolateLane *lane;
+  guint n_frames;
+} Again;
+
+static void
+write_again (PyIsolateTransport *transport,
+             PyIsolateFrame     *frame,
+             gpointer            user_data)
+{
+  Again *again = user_data;
+
+  _pyisolate_frame_free (frame);
+  if (++again->n_frames < MANY)
+    g_assert_true (_pyisolate_transport_send (PYISOLATE_TRANSPORT (again->lane), make_call (1, 8, 0), NULL));
+}
+
+/* What comes while one reads what was there may come for ever. */
+
+static void
+test_drain_without_end (gconstpointer reader_made_it)
+{
+  static const PyIsolateTransportHandler handler = { write_again, on_end };
+  g_auto (Lanes) lanes = { NULL, NULL };
+  Again again = { 0 };
+
+  lanes_init (&lanes, GPOINTER_TO_INT (reader_made_it));
+  again.lane = lanes.other;
+  _pyisolate_transport_start (PYISOLATE_TRANSPORT (lanes.reader), &handler, &again, NULL);
+  g_assert_true (_pyisolate_transport_send (PYISOLATE_TRANSPORT (lanes.other), make_call (1, 8, 0), NULL));
+  _pyisolate_lane_drain (lanes.reader);
+  g_assert_cmpuint (again.n_frames, <, MANY);
+  g_assert_true (_pyisolate_lane_has_more (lanes.reader));
+}
+
+/* All that was sent and got through is read, whatever it went by. */
+static void
+test_drain (gconstpointer reader_made_it)
+{
+  static const PyIsolateTransportHandler handler = { count_frame, on_end };
+  g_auto (Lanes) lanes = { NULL, NULL };
+  guint n_sent = 0;
+  guint n_frames = 0;
+  guint n_drained;
+
+  lanes_init (&lanes, GPOINTER_TO_INT (reader_made_it));
+  _pyisolate_transport_start (PYISOLATE_TRANSPORT (lanes.reader), &handler, &n_frames, NULL);
+  while (!_pyisolate_lane_wants_write (lanes.other))
+    {
+      _pyisolate_lane_cork (lanes.other);
+      for (guint i = 0; i < 500; i++)
+        g_assert_true (_pyisolate_transport_send (PYISOLATE_TRANSPORT (lanes.other), make_call (++n_sent, 1, 0), NULL));
+      _pyisolate_lane_uncork (lanes.other);
+    }
+  _pyisolate_lane_drain (lanes.reader);
+  n_drained = n_frames;
+  g_assert_cmpuint (n_drained, >, 1000);
+  g_assert_false (_pyisolate_lane_receive (lanes.reader, 1));
+  g_assert_cmpuint (n_frames, ==, n_drained);
+}
+
 /* Both ways. */
 static void
 add_for_both (const char       *name,
@@ -564,6 +671,9 @@ main (int   argc,
     }
   add_for_both ("last-words", test_last_words);
   add_for_both ("left-end", test_left_end);
+  add_for_both ("parts-without-end", test_parts_without_end);
+  add_for_both ("drain", test_drain);
+  add_for_both ("drain-without-end", test_drain_without_end);
   /* valgrind keeps the limit itself, and the kernel does not know it. */
   if (!test_util_is_slowed ())
     test_util_add_func ("/pyisolate/lane/no-fds-left", test_no_fds_left);
