@@ -7,7 +7,6 @@ import logging
 import os
 import pathlib
 import threading
-import traceback
 import unittest
 
 import pyisolate
@@ -267,7 +266,7 @@ class Singletons(HostTest):
             for cause, most in ((False, 20_000), (True, 100_000)):
                 with self.subTest(cause=cause), self.assertRaises(Exception) as caught:
                     await ext.sink("sample", 20, cause)
-                text = "".join(traceback.format_exception(caught.exception))
+                text = caught.exception.remote_traceback
                 self.assertEqual(1, text.count('raise ValueError("bottom")'))
                 self.assertEqual(20, text.count("await HostAPI().sink("))
                 self.assertEqual(20, text.count("await extension.sink("))
