@@ -295,6 +295,13 @@ begin_load (PyIsolateExtensionManager   *self,
     _pyisolate_extension_manager_set_fraction (self, extension, 0);
 }
 
+static void
+set_elsewhere_error (GError **error)
+{
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED,
+               "A manager can only load extensions from the thread whose main context it belongs to");
+}
+
 /**
  * pyisolate_extension_manager_load_extension_async:
  * @self: a manager
@@ -311,6 +318,9 @@ begin_load (PyIsolateExtensionManager   *self,
  * %PYISOLATE_ERROR_BAD_REQUIREMENT, %PYISOLATE_ERROR_UV_MISSING, …) gets no row in the list. Any
  * other has one when this function returns; when loading fails, its state becomes
  * %PYISOLATE_EXTENSION_STATE_FAILED.
+ *
+ * From another thread than that of the main context to which the manager belongs nothing is loaded:
+ * the error is %PYISOLATE_ERROR_FAILED.
  *
  * Since: 0.1
  */
@@ -336,7 +346,10 @@ pyisolate_extension_manager_load_extension_async (PyIsolateExtensionManager *sel
   g_task_set_name (task, "[pyisolate] load_extension");
   g_task_set_check_cancellable (task, FALSE); /* the loading itself ends when it is cancelled */
 
-  extension = make_extension (self, config, &request, &error);
+  if (!_pyisolate_mailbox_is_own (self->home))
+    set_elsewhere_error (&error);
+  else
+    extension = make_extension (self, config, &request, &error);
   if (extension == NULL)
     {
       g_task_return_error (task, error);
@@ -414,8 +427,7 @@ pyisolate_extension_manager_load_extension_sync (PyIsolateExtensionManager  *sel
   if (mailbox != self->home)
     {
       _pyisolate_mailbox_end_wait (mailbox);
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED,
-                   "A manager can only load extensions from the thread whose main context it belongs to");
+      set_elsewhere_error (error);
       return NULL;
     }
 

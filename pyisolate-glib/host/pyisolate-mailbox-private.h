@@ -36,6 +36,9 @@ void              _pyisolate_mailbox_end_turn        (PyIsolateMailbox  *self);
 /* Whether this thread is a blocked caller that reads the mailbox's lanes, and has done all jobs before. */
 gboolean          _pyisolate_mailbox_is_at_hand      (PyIsolateMailbox  *self);
 
+/* Whether this thread is the one that iterates the mailbox's context: it would be a blocked caller's. */
+gboolean          _pyisolate_mailbox_is_own          (PyIsolateMailbox  *self);
+
 /* A blocked caller: begin, then wait until what it waits for has happened in a job, then end. */
 PyIsolateMailbox *_pyisolate_mailbox_begin_wait      (void);
 void              _pyisolate_mailbox_wait            (PyIsolateMailbox *self,

@@ -393,17 +393,38 @@ may_serve (GMainContext *context)
   return context != g_main_context_default () || thread == MAIN || g_main_context_is_owner (context);
 }
 
+/* The caller's own context, acquired, or NULL if the caller is not who iterates it. */
+static GMainContext *
+acquire_own (void)
+{
+  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+
+  if (!may_serve (context) || !g_main_context_acquire (context))
+    return NULL;
+
+  return g_steal_pointer (&context);
+}
+
+gboolean
+_pyisolate_mailbox_is_own (PyIsolateMailbox *self)
+{
+  g_autoptr (GMainContext) context = acquire_own ();
+
+  if (context == NULL)
+    return FALSE;
+  g_main_context_release (context);
+
+  return context == self->context;
+}
+
 /* Returns the mailbox of the caller's own context, when the caller is who iterates it. A thread without a context of its
  * own, while another one iterates the default context, gets a mailbox for itself. */
 PyIsolateMailbox *
 _pyisolate_mailbox_begin_wait (void)
 {
-  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+  g_autoptr (GMainContext) context = acquire_own ();
 
-  if (!may_serve (context) || !g_main_context_acquire (context))
-    return mailbox_new (NULL);
-
-  return _pyisolate_mailbox_ref_for_context (context);
+  return context != NULL ? _pyisolate_mailbox_ref_for_context (context) : mailbox_new (NULL);
 }
 
 gboolean

@@ -16,7 +16,7 @@
  *
  * Where each PYISOLATE_ERROR code is produced:
  *
- *   FAILED            calls/used-twice, singleton/errors, loading/other-thread
+ *   FAILED            calls/used-twice, singleton/errors, loading/other-thread…
  *   BAD_CONFIG        config/bad
  *   UV_MISSING        config/bad (uv-path)
  *   UNSOLVABLE        config/environment-errors

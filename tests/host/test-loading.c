@@ -107,6 +107,12 @@ test_load_async (void)
   g_signal_handlers_disconnect_by_data (test->manager, &lowest);
 }
 
+static void
+count_one (guint *n)
+{
+  ++*n;
+}
+
 static gpointer
 load_elsewhere (gpointer data)
 {
@@ -131,6 +137,98 @@ test_other_thread (void)
 
   g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED);
   host_assert_message (error, "*thread*");
+}
+
+typedef struct {
+  PyIsolateExtensionManager *manager;
+  gboolean has_context; /* of its own */
+  GAsyncResult *result;
+  gboolean is_over; /* atomic */
+} Elsewhere;
+
+static gpointer
+load_async_elsewhere (gpointer data)
+{
+  Elsewhere *elsewhere = data;
+  g_autoptr (PyIsolateExtensionConfig) config = host_config ("it", "basic");
+  g_autoptr (GMainContext) context = elsewhere->has_context ? g_main_context_new () : NULL;
+
+  if (context != NULL)
+    g_main_context_push_thread_default (context);
+  pyisolate_extension_manager_load_extension_async (elsewhere->manager, config, NULL, host_store,
+                                                    &elsewhere->result);
+  if (context != NULL)
+    {
+      host_wait_result (&elsewhere->result);
+      g_main_context_pop_thread_default (context);
+    }
+  g_atomic_int_set (&elsewhere->is_over, TRUE);
+
+  return NULL;
+}
+
+static gboolean
+is_told_elsewhere (gpointer data)
+{
+  Elsewhere *elsewhere = data;
+
+  return g_atomic_int_get (&elsewhere->is_over) && elsewhere->result != NULL;
+}
+
+/* It is told where it asked, a thread without a context in the default one; the manager does not notice. */
+static void
+test_other_thread_async (gconstpointer data)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  Elsewhere elsewhere = { test->manager, GPOINTER_TO_INT (data), NULL, FALSE };
+  guint n_changes = 0;
+  GThread *thread;
+  g_autoptr (PyIsolateExtension) extension = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_signal_connect_swapped (test->manager, "items-changed", G_CALLBACK (count_one), &n_changes);
+  thread = g_thread_new ("other", load_async_elsewhere, &elsewhere);
+  test_util_assert_until (is_told_elsewhere, &elsewhere, HOST_TEST_TIMEOUT_MS);
+  g_thread_join (thread);
+  extension = pyisolate_extension_manager_load_extension_finish (test->manager, elsewhere.result, &error);
+  g_clear_object (&elsewhere.result);
+
+  g_assert_null (extension);
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED);
+  host_assert_message (error, "*thread*");
+  g_assert_cmpuint (n_changes, ==, 0);
+  g_assert_cmpuint (g_list_model_get_n_items (G_LIST_MODEL (test->manager)), ==, 0);
+  g_signal_handlers_disconnect_by_data (test->manager, &n_changes);
+}
+
+static gpointer
+load_at_home (gpointer context)
+{
+  g_main_context_push_thread_default (context);
+  test_load_async ();
+  g_main_context_pop_thread_default (context);
+
+  return NULL;
+}
+
+static gpointer
+load_with_default (gpointer data)
+{
+  g_assert_true (g_main_context_acquire (NULL));
+  test_load_async ();
+  g_main_context_release (NULL);
+
+  return NULL;
+}
+
+/* A home need not be the main thread's: it is a context of another one, or the default one where another one iterates it. */
+static void
+test_other_home (void)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+
+  g_thread_join (g_thread_new ("home", load_at_home, context));
+  g_thread_join (g_thread_new ("default", load_with_default, NULL));
 }
 
 static guint
@@ -322,6 +420,11 @@ main (int   argc,
   test_util_add_func ("/pyisolate/loading/drop-loading", test_drop_loading);
   test_util_add_func ("/pyisolate/loading/load-async", test_load_async);
   test_util_add_func ("/pyisolate/loading/other-thread", test_other_thread);
+  test_util_add_data_func ("/pyisolate/loading/other-thread-async/context", GINT_TO_POINTER (TRUE),
+                           test_other_thread_async);
+  test_util_add_data_func ("/pyisolate/loading/other-thread-async/none", GINT_TO_POINTER (FALSE),
+                           test_other_thread_async);
+  test_util_add_func ("/pyisolate/loading/other-home", test_other_home);
   test_util_add_func ("/pyisolate/loading/parallel-starts", test_parallel_starts);
   test_util_add_func ("/pyisolate/loading/parallel-installs", test_parallel_installs);
   test_util_add_func ("/pyisolate/loading/stop-all", test_stop_all);
