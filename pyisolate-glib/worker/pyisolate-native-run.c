@@ -88,6 +88,15 @@ native_interrupt (PyObject *module,
   Py_RETURN_NONE;
 }
 
+/* tell_again() → whether this thread's def, which had been told and does not know of it, is cancelled. */
+static PyObject *
+native_tell_again (PyObject *module,
+                   PyObject *unused)
+{
+  return PyBool_FromLong (!_pyisolate_runtime_is_forked () &&
+                          _pyisolate_in_call_tell_again (_pyisolate_runner_get (PyThread_get_thread_ident ())));
+}
+
 /* take_seat(home): this thread is the second one, or one of the pool. */
 static PyObject *
 native_take_seat (PyObject *module,
@@ -112,6 +121,7 @@ native_take_seat (PyObject *module,
 PyMethodDef _pyisolate_native_run_methods[] = {
   { "on_signal", native_on_signal, METH_VARARGS, "The handler of SIGNAL." },
   { "interrupt", native_interrupt, METH_VARARGS, "Raise CallCancelled in the thread of a call." },
+  { "tell_again", native_tell_again, METH_NOARGS, "CallCancelled was swallowed in this thread." },
   { "take_seat", native_take_seat, METH_VARARGS, "Make this thread the home of methods." },
   { NULL, NULL, 0, NULL },
 };

@@ -140,7 +140,7 @@ drop_queued_call_locked (PyIsolateInCall *call)
   _pyisolate_runtime_send_by (lane, _pyisolate_frame_new_error (id, error), NULL);
 }
 
-/* How soon the main thread is signalled again, and how seldom in the end. */
+/* How soon a thread is told again, and how seldom in the end. */
 #define FIRST_REMINDER_MS 10
 #define LAST_REMINDER_MS 160
 
@@ -148,6 +148,16 @@ typedef struct {
   guint64 id; /* of the cancelled call */
   guint delay_ms;
 } Reminder;
+
+static void
+tell_locked (PyIsolateRunner *runner,
+             guint64          id)
+{
+  if (runner == _pyisolate_runtime.main_runner)
+    pthread_kill (runner->thread, PYISOLATE_RUNTIME_SIGNAL);
+  else
+    _pyisolate_inbox_push_cancel_locked (_pyisolate_runtime.interrupts, id);
+}
 
 static gboolean on_reminder (gpointer data);
 
@@ -180,13 +190,33 @@ on_reminder (gpointer data)
     runner = call->runner;
   is_deaf = runner != NULL && runner->top == call && call->cancelled && !call->raised;
   if (is_deaf)
-    pthread_kill (runner->thread, PYISOLATE_RUNTIME_SIGNAL);
+    tell_locked (runner, call->id);
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 
   if (is_deaf)
     remind_later (reminder->id, MIN (reminder->delay_ms * 2, LAST_REMINDER_MS));
 
   return G_SOURCE_REMOVE;
+}
+
+/* What told the def that this thread runs was swallowed where it was raised. FALSE: there was nothing to tell. */
+gboolean
+_pyisolate_in_call_tell_again (PyIsolateRunner *runner)
+{
+  PyIsolateInCall *call;
+  gboolean again;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  call = runner->top;
+  again = call != NULL && call->cancelled && call->raised;
+  if (again)
+    {
+      call->raised = FALSE;
+      remind_later (call->id, FIRST_REMINDER_MS);
+    }
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  return again;
 }
 
 static void
@@ -200,13 +230,8 @@ interrupt_runner_locked (PyIsolateRunner *runner,
   if (runner->top != call)
     return;
 
-  if (runner == _pyisolate_runtime.main_runner)
-    {
-      pthread_kill (runner->thread, PYISOLATE_RUNTIME_SIGNAL);
-      remind_later (call->id, FIRST_REMINDER_MS);
-    }
-  else
-    _pyisolate_inbox_push_cancel_locked (_pyisolate_runtime.interrupts, call->id);
+  tell_locked (runner, call->id);
+  remind_later (call->id, FIRST_REMINDER_MS);
 }
 
 static void

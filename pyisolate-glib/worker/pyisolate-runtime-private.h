@@ -235,6 +235,7 @@ gboolean         _pyisolate_in_call_is_open     (guint64          id);
 void             _pyisolate_in_call_answer      (PyIsolateFrame  *frame /* transfer full */);
 gboolean         _pyisolate_in_call_tell        (PyIsolateFrame  *frame /* transfer full */,
                                                  GError         **error);
+gboolean         _pyisolate_in_call_tell_again  (PyIsolateRunner *runner);
 gboolean         _pyisolate_in_call_cancel_locked (guint64       id);
 void             _pyisolate_in_calls_stop_locked (void);
 gboolean         _pyisolate_in_calls_wait_idle  (gint64           deadline);

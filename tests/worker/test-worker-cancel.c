@@ -287,6 +287,32 @@ test_other_threads (const char *python)
   worker_finish (worker);
 }
 
+/* It is told again if Python dropped what told it. */
+static void
+test_swallowed (const char *python)
+{
+  Worker *worker = worker_new (python, "cancel.py");
+  Worker *mixed = worker_new (python, "mixed.py");
+  const Subject subjects[] = {
+    { worker, "busy_in_finalizer" },
+    { mixed, "busy_in_finalizer" },
+    { mixed, "busy_in_finalizer_in_pool" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (subjects); i++)
+    {
+      guint64 id = worker_call (subjects[i].worker, subjects[i].method, "");
+
+      wait_begun (subjects[i].worker);
+      cancel_call (subjects[i].worker, id);
+    }
+  worker_assert_result (worker, "quick", "", "1");
+  worker_assert_result (mixed, "function", "", "'pyisolate-second'");
+
+  worker_finish (worker);
+  worker_finish (mixed);
+}
+
 /* While they wait for the host. */
 static void
 test_waiting_threads (const char *python)
@@ -418,6 +444,7 @@ main (int   argc,
   worker_add_test ("cancel/beside-tasks", test_beside_tasks);
   worker_add_test ("cancel/nested", test_nested);
   worker_add_test ("cancel/other-threads", test_other_threads);
+  worker_add_test ("cancel/swallowed", test_swallowed);
   worker_add_test ("cancel/waiting-threads", test_waiting_threads);
   worker_add_test ("cancel/ping", test_ping);
   worker_add_test ("cancel/stop", test_stop);

@@ -75,6 +75,18 @@ def catch_and_listen():
         return listen()
 
 
+class Busy:
+    def __del__(self):
+        busy()
+
+
+def busy_in_finalizer():
+    """Python drops what is raised in there."""
+    Busy()
+    while True:
+        pass
+
+
 def waiting():
     try:
         return pyisolate.singleton("host").sync.silent()

@@ -79,6 +79,23 @@ def busy_in_pool():
         pass
 
 
+class Busy:
+    def __del__(self):
+        pyisolate.emit_event("begun")
+        busy()
+
+
+def busy_in_finalizer():
+    """Python drops what is raised in there."""
+    Busy()
+    busy()
+
+
+@pyisolate.threaded
+def busy_in_finalizer_in_pool():
+    busy_in_finalizer()
+
+
 def sleepy():
     while True:
         time.sleep(0.001)

@@ -24,6 +24,7 @@ def main(link_fd, lane_fd):
     sys.stdout.reconfigure(line_buffering=True)
     worker = Worker(native.connect(link_fd, -1 if lane_fd is None else lane_fd))
     signal(native.SIGNAL, native.on_signal)
+    sys.unraisablehook = _on_unraisable
     settings = worker.hello(lanes=lane_fd is not None)
     if not worker.load(settings):
         leave(1)
@@ -31,6 +32,12 @@ def main(link_fd, lane_fd):
     if stop is None:
         leave(1)
     worker.finish(stop)
+
+
+def _on_unraisable(unraisable):
+    """Python drops what is raised in a finalizer; a def whose cancellation was is told again."""
+    if unraisable.exc_type is not native.CallCancelled or not native.tell_again():
+        sys.__unraisablehook__(unraisable)
 
 
 def leave(code):
