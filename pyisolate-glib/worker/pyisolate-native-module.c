@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 PyObject *_pyisolate_call_cancelled;
-PyObject *_pyisolate_call_cancelled_in_loop;
 
 /* A child that the extension forked may use all of Python, but not the link: that is its
  * parent's. */
@@ -283,20 +282,11 @@ add_constants (PyObject *module)
 static gboolean
 add_exception (PyObject *module)
 {
-  PyObject *bases;
-
   _pyisolate_call_cancelled =
     PyErr_NewExceptionWithDoc ("pyisolate.CallCancelled",
                                "Raised in a def whose caller cancelled it.",
-                               PyExc_BaseException, NULL);
+                               PyExc_KeyboardInterrupt, NULL);
   if (_pyisolate_call_cancelled == NULL)
-    return FALSE;
-
-  bases = PyTuple_Pack (2, _pyisolate_call_cancelled, PyExc_KeyboardInterrupt);
-  if (bases != NULL)
-    _pyisolate_call_cancelled_in_loop = PyErr_NewException ("pyisolate.CallCancelled", bases, NULL);
-  Py_XDECREF (bases);
-  if (_pyisolate_call_cancelled_in_loop == NULL)
     return FALSE;
 
   Py_INCREF (_pyisolate_call_cancelled);
@@ -320,7 +310,8 @@ PyInit__pyisolate_native (void)
       PyModule_AddFunctions (module, _pyisolate_native_call_methods) < 0 ||
       PyModule_AddFunctions (module, _pyisolate_native_serve_methods) < 0 ||
       PyModule_AddFunctions (module, _pyisolate_native_server_methods) < 0 ||
-      PyModule_AddFunctions (module, _pyisolate_native_run_methods) < 0)
+      PyModule_AddFunctions (module, _pyisolate_native_run_methods) < 0 ||
+      PyModule_AddFunctions (module, _pyisolate_native_cancel_methods) < 0)
     {
       Py_DECREF (module);
       return NULL;

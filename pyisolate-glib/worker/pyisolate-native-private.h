@@ -7,11 +7,9 @@
 
 G_BEGIN_DECLS
 
-/* The class of what is raised in a def whose caller cancelled it. */
+/* The class of what is raised in a def whose caller cancelled it. It is a KeyboardInterrupt: a def may run an event loop of its
+ * own, and of what is raised beside its tasks asyncio lets only that and SystemExit out, and goes on after all else. */
 extern PyObject *_pyisolate_call_cancelled;
-/* The same where an event loop runs in the def: of what is raised beside its tasks asyncio lets only KeyboardInterrupt and
- * SystemExit out, and goes on after all else. */
-extern PyObject *_pyisolate_call_cancelled_in_loop;
 
 /* pyisolate-native-frame.c */
 gboolean        _pyisolate_native_frame_init   (PyObject       *module);
@@ -44,6 +42,9 @@ PyIsolateFrame *_pyisolate_native_new_call_frame (PyIsolateFrame *parent,
                                                  PyObject       *kwargs);
 gboolean        _pyisolate_native_reply        (PyIsolateFrame *call,
                                                 PyObject       *value);
+
+/* pyisolate-native-cancel.c */
+extern PyMethodDef _pyisolate_native_cancel_methods[];
 
 /* pyisolate-native-run.c */
 extern PyMethodDef _pyisolate_native_run_methods[];

@@ -174,8 +174,9 @@ remind_later (guint64 id,
 }
 
 /* In the link's thread. A signal that comes after Python looked for one, and before the thread
- * blocks, interrupts nothing; so there are more of them until the def has been told, or has ended.
- * With the mutex, so that none is sent after that. */
+ * blocks, interrupts nothing, and an event loop that was asked to tell its def may end first; so there
+ * are more of them until the def has been told, or has ended. With the mutex, so that none is sent
+ * after that. */
 static gboolean
 on_reminder (gpointer data)
 {
@@ -212,6 +213,7 @@ _pyisolate_in_call_tell_again (PyIsolateRunner *runner)
   if (again)
     {
       call->raised = FALSE;
+      call->n_asked = 0;
       remind_later (call->id, FIRST_REMINDER_MS);
     }
   g_mutex_unlock (&_pyisolate_runtime.mutex);

@@ -77,6 +77,7 @@ struct _PyIsolateInCall {
   gboolean outer_masked;
   gboolean cancelled;
   gboolean raised; /* its def has been told, once */
+  guint n_asked;   /* how often an event loop on the main thread was asked to tell it */
 };
 
 /* A call of ours that somebody waits for. */
@@ -216,7 +217,9 @@ gboolean         _pyisolate_runner_end          (PyIsolateRunner *runner);
 gboolean         _pyisolate_runner_is_told      (PyIsolateRunner *runner);
 void             _pyisolate_runner_set_masked   (PyIsolateRunner *runner,
                                                  gboolean         masked);
+gboolean         _pyisolate_runner_may_ask      (PyIsolateRunner *runner);
 gboolean         _pyisolate_runner_must_raise   (PyIsolateRunner *runner);
+unsigned long    _pyisolate_runner_find_untold  (guint64          id);
 PyIsolateRunner *_pyisolate_runner_lock_to_raise (guint64         id);
 
 /* pyisolate-runtime-calls-out.c */

@@ -121,14 +121,20 @@ _pyisolate_runner_set_masked (PyIsolateRunner *runner,
 }
 
 static gboolean
-must_raise_locked (PyIsolateRunner *runner)
+is_untold_locked (PyIsolateRunner *runner)
 {
   PyIsolateInCall *call = runner->top;
 
-  if (call == NULL || runner->masked || !call->cancelled || call->raised)
+  return call != NULL && !runner->masked && call->cancelled && !call->raised;
+}
+
+static gboolean
+must_raise_locked (PyIsolateRunner *runner)
+{
+  if (!is_untold_locked (runner))
     return FALSE;
 
-  call->raised = TRUE;
+  runner->top->raised = TRUE;
   return TRUE;
 }
 
@@ -146,18 +152,59 @@ _pyisolate_runner_must_raise (PyIsolateRunner *runner)
   return must_raise;
 }
 
-/* The same for the thread that runs call @id. If it returns one, the mutex is locked, so that
- * the def cannot end before it was told. */
+/* How many signals find a loop at work before one interrupts what is no Python in a callback of it. */
+#define MAX_ASKED 5
+
+/* Whether it may be left to the main thread's event loop to ask that. */
+gboolean
+_pyisolate_runner_may_ask (PyIsolateRunner *runner)
+{
+  gboolean may_ask;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  may_ask = is_untold_locked (runner) && runner->top->n_asked < MAX_ASKED;
+  if (may_ask)
+    runner->top->n_asked++;
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  return may_ask;
+}
+
+static PyIsolateRunner *
+find_untold_locked (guint64 id)
+{
+  PyIsolateInCall *call = _pyisolate_id_table_lookup (&_pyisolate_runtime.calls_in, id);
+  PyIsolateRunner *runner = call != NULL ? call->runner : NULL;
+
+  return runner != NULL && runner->top == call && is_untold_locked (runner) ? runner : NULL;
+}
+
+/* Python's number of the thread whose def is call @id's, if that is to be told; 0: it is not. */
+unsigned long
+_pyisolate_runner_find_untold (guint64 id)
+{
+  PyIsolateRunner *runner;
+  unsigned long ident;
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  runner = find_untold_locked (id);
+  ident = runner != NULL ? runner->ident : 0;
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  return ident;
+}
+
+/* The same for who tells it. If it returns one, the mutex is locked, so that the def cannot end
+ * before it was told. */
 PyIsolateRunner *
 _pyisolate_runner_lock_to_raise (guint64 id)
 {
-  PyIsolateInCall *call;
+  PyIsolateRunner *runner;
 
   g_mutex_lock (&_pyisolate_runtime.mutex);
-  call = _pyisolate_id_table_lookup (&_pyisolate_runtime.calls_in, id);
-  if (call != NULL && call->runner != NULL && call->runner->top == call &&
-      must_raise_locked (call->runner))
-    return call->runner;
+  runner = find_untold_locked (id);
+  if (runner != NULL && must_raise_locked (runner))
+    return runner;
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 
   return NULL;

@@ -238,6 +238,133 @@ test_beside_tasks (const char *python)
   worker_finish (worker);
 }
 
+static const char *const loop_methods[] = { "on_main", "on_second", "on_pool" };
+
+static void
+assert_told (Worker *worker)
+{
+  worker_assert_result (worker, "take_seen", "", "['CallCancelled']");
+}
+
+/* The same of defs on each kind of thread: what is raised in a callback or a task of its loop is no Exception, and ends the def. */
+static void
+test_own_loops (const char *python)
+{
+  Worker *worker = worker_new (python, "own_loops.py");
+
+  for (guint i = 0; i < G_N_ELEMENTS (loop_methods); i++)
+    {
+      static const char *const kinds[] = { "<'callback'>", "<'task'>" };
+
+      for (guint j = 0; j < G_N_ELEMENTS (kinds); j++)
+        {
+          guint64 id = worker_call (worker, loop_methods[i], kinds[j]);
+
+          wait_begun (worker);
+          cancel_call (worker, id);
+          assert_told (worker);
+        }
+    }
+
+  worker_finish (worker);
+}
+
+/* Though its loop waits for something that never comes. */
+static void
+test_own_loops_waiting (const char *python)
+{
+  Worker *worker = worker_new (python, "own_loops.py");
+
+  for (guint i = 0; i < G_N_ELEMENTS (loop_methods); i++)
+    {
+      guint64 id = worker_call (worker, loop_methods[i], "<'waiting'>");
+
+      wait_begun (worker);
+      if (i > 0)
+        worker_assert_result (worker, "waits", "", "'/pyisolate/None'");
+      cancel_call (worker, id);
+      assert_told (worker);
+    }
+
+  worker_finish (worker);
+}
+
+/* A callback that is no Python blocks: its loop cannot tell. */
+static void
+test_own_loops_blocking (const char *python)
+{
+  Worker *worker = worker_new (python, "own_loops.py");
+  guint64 id = worker_call (worker, "on_main", "<'blocking'>");
+
+  wait_begun (worker);
+  cancel_call (worker, id);
+  assert_told (worker);
+
+  worker_finish (worker);
+}
+
+/* It is told while it waits for the host, in a callback. */
+static void
+test_own_loops_asking (const char *python)
+{
+  Worker *worker = worker_new (python, "own_loops.py");
+
+  for (guint i = 0; i < G_N_ELEMENTS (loop_methods); i++)
+    {
+      guint64 id = worker_call (worker, loop_methods[i], "<'asking'>");
+      g_autoptr (PyIsolateFrame) cancel = NULL;
+
+      worker_wait_silent (worker);
+      cancel_call (worker, id);
+      cancel = worker_wait_kind (worker, PYISOLATE_FRAME_CANCEL);
+      assert_told (worker);
+    }
+
+  worker_finish (worker);
+}
+
+/* Wherever in its loop it is. */
+static void
+test_own_loops_turning (const char *python)
+{
+  Worker *worker = worker_new (python, "own_loops.py");
+
+  for (guint i = 0; i < 20 * G_N_ELEMENTS (loop_methods); i++)
+    {
+      guint64 id = worker_call (worker, loop_methods[i % G_N_ELEMENTS (loop_methods)], "<'turning'>");
+
+      wait_begun (worker);
+      cancel_call (worker, id);
+      assert_told (worker);
+    }
+
+  worker_finish (worker);
+}
+
+/* It is told when what the host calls meanwhile, in a callback of its loop, has ended. */
+static void
+test_own_loops_called_back (const char *python)
+{
+  Worker *worker = worker_new (python, "own_loops.py");
+
+  for (guint i = 0; i < G_N_ELEMENTS (loop_methods); i++)
+    {
+      guint64 id = worker_call (worker, loop_methods[i], "<'called back'>");
+      g_autoptr (PyIsolateFrame) cancel = NULL;
+      g_autoptr (PyIsolateFrame) answer = NULL;
+
+      wait_begun (worker);
+      worker_cancel (worker, id);
+      cancel = worker_wait_kind (worker, PYISOLATE_FRAME_CANCEL);
+      worker_cancel (worker, id + 1); /* the fixture numbers its calls in turn */
+      answer = worker_wait (worker, id);
+      worker_assert_error (answer, PYISOLATE_ERROR_FAILED, "cancelled");
+      assert_told (worker);
+    }
+
+  worker_finish (worker);
+}
+
 /* outer() waits for the host, which calls busy() meanwhile, in the same thread. */
 static void
 test_nested (const char *python)
@@ -442,6 +569,12 @@ main (int   argc,
   worker_add_test ("cancel/waiting", test_waiting);
   worker_add_test ("cancel/own-loop", test_own_loop);
   worker_add_test ("cancel/beside-tasks", test_beside_tasks);
+  worker_add_test ("cancel/own-loops/beside-tasks", test_own_loops);
+  worker_add_test ("cancel/own-loops/waiting", test_own_loops_waiting);
+  worker_add_test ("cancel/own-loops/blocking", test_own_loops_blocking);
+  worker_add_test ("cancel/own-loops/asking", test_own_loops_asking);
+  worker_add_test ("cancel/own-loops/turning", test_own_loops_turning);
+  worker_add_test ("cancel/own-loops/called-back", test_own_loops_called_back);
   worker_add_test ("cancel/nested", test_nested);
   worker_add_test ("cancel/other-threads", test_other_threads);
   worker_add_test ("cancel/swallowed", test_swallowed);

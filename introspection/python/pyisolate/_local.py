@@ -412,7 +412,7 @@ def of_instance(instance):
     return None
 
 
-class CallCancelled(BaseException):
+class CallCancelled(KeyboardInterrupt):
     """In a worker it is raised in a `def` whose caller cancelled it; here nothing raises it."""
 
 
