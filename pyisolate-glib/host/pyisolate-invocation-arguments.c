@@ -29,8 +29,10 @@ unbox_args (GVariant *boxed)
 static void
 expand_arguments (PyIsolateInvocation *self)
 {
-  g_autoptr (GVariant) args = _pyisolate_value_expand (self->args, self->frame->memories);
-  g_autoptr (GVariant) kwargs = _pyisolate_value_expand (self->kwargs, self->frame->memories);
+  g_autoptr (GVariant) both = g_variant_ref_sink (g_variant_new ("(@*@*)", self->args, self->kwargs));
+  g_autoptr (GVariant) expanded = _pyisolate_value_expand (both, self->frame->memories);
+  g_autoptr (GVariant) args = g_variant_get_child_value (expanded, 0);
+  g_autoptr (GVariant) kwargs = g_variant_get_child_value (expanded, 1);
 
   if (!g_variant_is_of_type (args, G_VARIANT_TYPE_TUPLE)) /* arguments that look like one such value */
     return;

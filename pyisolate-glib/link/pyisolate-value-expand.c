@@ -6,8 +6,14 @@
 #include "pyisolate-tensor-wire-private.h"
 #include "pyisolate-value-private.h"
 
-static GVariant *expand (GVariant  *value,
-                         GPtrArray *memories);
+typedef struct {
+  GPtrArray *memories;
+  GHashTable *copied; /* those of them that bytes were made of: each once, as each copy was given a piece of its own; else a
+                       * few bytes that name one piece again and again would become more than there is memory for */
+} Expansion;
+
+static GVariant *expand (Expansion *self,
+                         GVariant  *value);
 
 static GVariant *
 box (GVariant *value)
@@ -18,50 +24,54 @@ box (GVariant *value)
                                                               : g_variant_ref_sink (g_variant_new_variant (value));
 }
 
-/* NULL: what it names did not come, or is not so long. */
-static GVariant *
-copy_bytes (GVariant  *payload,
-            GPtrArray *memories)
+/* With a NUL behind them. NULL: what it names did not come, is not so long, was copied before, or is more than there is memory
+ * for. */
+static char *
+copy_bytes (Expansion *self,
+            GVariant  *payload,
+            gsize     *out_size)
 {
   PyIsolateMemory *memory;
   const guint8 *data;
   guint32 index;
   guint64 size;
+  char *copy;
 
   g_variant_get (payload, "(ut)", &index, &size);
-  if (index >= memories->len)
+  if (index >= self->memories->len)
     return NULL;
 
-  memory = g_ptr_array_index (memories, index);
+  memory = g_ptr_array_index (self->memories, index);
   data = size <= pyisolate_memory_get_size (memory) ? pyisolate_memory_map (memory, NULL) : NULL;
+  copy = data != NULL && g_hash_table_add (self->copied, memory) ? g_try_malloc (size + 1) : NULL;
+  if (copy == NULL)
+    return NULL;
 
-  return data != NULL ? g_variant_ref_sink (g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, data, size, 1)) : NULL;
+  memcpy (copy, data, size);
+  copy[size] = '\0';
+  *out_size = size;
+  return copy;
 }
 
-/* A string of what is one, in the copy. */
+/* Consumes @copy, which is of @type. */
 static GVariant *
-new_string (GVariant *bytes)
+new_from_copy (const GVariantType *type,
+               char               *copy,
+               gsize               size)
 {
-  gsize size = g_variant_get_size (bytes);
-  const char *data = g_variant_get_data (bytes);
-  g_autofree char *text = NULL;
-
-  if (size == 0 || !g_utf8_validate_len (data, size, NULL))
-    return NULL;
-
-  text = g_strndup (data, size);
-  return g_variant_ref_sink (g_variant_new_take_string (g_steal_pointer (&text)));
+  return g_variant_ref_sink (g_variant_new_from_data (type, copy, size, TRUE, g_free, copy));
 }
 
 /* Of a tagged value that names memory, or is a tensor, which goes on naming it; else NULL. */
 static GVariant *
-expand_tagged (GVariant  *value,
-               GPtrArray *memories)
+expand_tagged (Expansion *self,
+               GVariant  *value)
 {
   g_autoptr (GVariant) payload = NULL;
   g_autoptr (GVariant) bytes = NULL;
   const char *tag;
-  GVariant *string;
+  char *copy;
+  gsize size;
 
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE ("(ov)")))
     return NULL;
@@ -71,20 +81,23 @@ expand_tagged (GVariant  *value,
   if (tag == NULL || !g_variant_is_of_type (payload, G_VARIANT_TYPE ("(ut)")))
     return NULL;
 
-  bytes = copy_bytes (payload, memories);
-  if (bytes == NULL)
+  copy = copy_bytes (self, payload, &size);
+  if (copy == NULL)
     return NULL;
+  if (g_str_equal (tag, PYISOLATE_TAG_STR) && size > 0 && g_utf8_validate_len (copy, size, NULL))
+    return new_from_copy (G_VARIANT_TYPE_STRING, copy, size + 1);
+
+  bytes = new_from_copy (G_VARIANT_TYPE_BYTESTRING, copy, size);
   if (g_str_equal (tag, PYISOLATE_TAG_BYTES))
     return g_steal_pointer (&bytes);
 
-  string = g_str_equal (tag, PYISOLATE_TAG_STR) ? new_string (bytes) : NULL;
-  return string != NULL ? string : g_variant_ref_sink (g_variant_new ("(ov)", tag, bytes));
+  return g_variant_ref_sink (g_variant_new ("(ov)", tag, bytes));
 }
 
 /* The children, each expanded; whether any is another one. */
 static GPtrArray *
-expand_children (GVariant  *value,
-                 GPtrArray *memories,
+expand_children (Expansion *self,
+                 GVariant  *value,
                  gboolean  *changed)
 {
   GPtrArray *children = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
@@ -93,7 +106,7 @@ expand_children (GVariant  *value,
   for (gsize i = 0; i < g_variant_n_children (value); i++)
     {
       g_autoptr (GVariant) child = g_variant_get_child_value (value, i);
-      GVariant *expanded = expand (child, memories);
+      GVariant *expanded = expand (self, child);
 
       *changed = *changed || expanded != child;
       g_ptr_array_add (children, expanded);
@@ -103,11 +116,11 @@ expand_children (GVariant  *value,
 }
 
 static GVariant *
-expand_array (GVariant  *value,
-              GPtrArray *memories)
+expand_array (Expansion *self,
+              GVariant  *value)
 {
   gboolean changed;
-  g_autoptr (GPtrArray) children = expand_children (value, memories, &changed);
+  g_autoptr (GPtrArray) children = expand_children (self, value, &changed);
   const GVariantType *element = g_variant_type_element (g_variant_get_type (value));
   GVariantBuilder builder;
 
@@ -142,17 +155,17 @@ expand_array (GVariant  *value,
 }
 
 static GVariant *
-expand_tuple (GVariant  *value,
-              GPtrArray *memories)
+expand_tuple (Expansion *self,
+              GVariant  *value)
 {
-  GVariant *expanded = expand_tagged (value, memories);
+  GVariant *expanded = expand_tagged (self, value);
   g_autoptr (GPtrArray) children = NULL;
   gboolean changed;
 
   if (expanded != NULL)
     return expanded;
 
-  children = expand_children (value, memories, &changed);
+  children = expand_children (self, value, &changed);
   if (!changed)
     return g_variant_ref (value);
   if (g_variant_is_of_type (value, G_VARIANT_TYPE_DICT_ENTRY))
@@ -162,8 +175,8 @@ expand_tuple (GVariant  *value,
 }
 
 static GVariant *
-expand (GVariant  *value,
-        GPtrArray *memories)
+expand (Expansion *self,
+        GVariant  *value)
 {
   g_autoptr (GVariant) child = NULL;
   g_autoptr (GVariant) expanded = NULL;
@@ -172,16 +185,16 @@ expand (GVariant  *value,
     {
     case G_VARIANT_CLASS_VARIANT:
       child = g_variant_get_variant (value);
-      expanded = expand (child, memories);
+      expanded = expand (self, child);
       return expanded != child ? box (g_steal_pointer (&expanded)) : g_variant_ref (value);
 
     case G_VARIANT_CLASS_ARRAY:
-      return strpbrk (g_variant_get_type_string (value), "v") != NULL ? expand_array (value, memories)
+      return strpbrk (g_variant_get_type_string (value), "v") != NULL ? expand_array (self, value)
                                                                       : g_variant_ref (value);
 
     case G_VARIANT_CLASS_TUPLE:
     case G_VARIANT_CLASS_DICT_ENTRY:
-      return expand_tuple (value, memories);
+      return expand_tuple (self, value);
 
     default:
       return g_variant_ref (value);
@@ -189,15 +202,21 @@ expand (GVariant  *value,
 }
 
 /*< private >
- * @value: a value that has been checked
+ * @value: all of a message, which has been checked
  * @memories: (nullable): the memory that came with it
  *
- * Returns: (transfer full): @value, with long bytes and strings in it in place of where they lie. What lies nowhere stays as
- *   it is
+ * Returns: (transfer full): @value, with long bytes and strings in it in place of where they lie. What lies nowhere, or in a
+ *   piece that others lie in, too, stays as it is
  */
 GVariant *
 _pyisolate_value_expand (GVariant  *value,
                          GPtrArray *memories)
 {
-  return memories != NULL && memories->len > 0 ? expand (value, memories) : g_variant_ref (value);
+  g_autoptr (GHashTable) copied = NULL;
+
+  if (memories == NULL || memories->len == 0)
+    return g_variant_ref (value);
+
+  copied = g_hash_table_new (NULL, NULL);
+  return expand (&(Expansion) { memories, copied }, value);
 }

@@ -146,6 +146,22 @@ memory_size (PyObject *module,
   return PyLong_FromSize_t (pyisolate_memory_get_size (g_ptr_array_index (memories, index)));
 }
 
+/* name_again(memories, index): one more number for the same piece */
+static PyObject *
+name_again (PyObject *module,
+            PyObject *args)
+{
+  PyObject *capsule;
+  GPtrArray *memories;
+  unsigned int index;
+
+  if (!PyArg_ParseTuple (args, "OI", &capsule, &index))
+    return NULL;
+  memories = PyCapsule_GetPointer (capsule, NULL);
+  g_ptr_array_add (memories, pyisolate_memory_ref (g_ptr_array_index (memories, index)));
+  Py_RETURN_NONE;
+}
+
 static PyObject *
 encode_call (PyObject *module,
              PyObject *args)
@@ -293,6 +309,7 @@ static PyMethodDef functions[] = {
   { "encode_shared", encode_shared, METH_VARARGS, NULL },
   { "decode_shared", decode_shared, METH_VARARGS, NULL },
   { "memory_size", memory_size, METH_VARARGS, NULL },
+  { "name_again", name_again, METH_VARARGS, NULL },
   { "decode", decode, METH_VARARGS, NULL },
   { "decode_call", decode_call, METH_VARARGS, NULL },
   { "glib_print", glib_print, METH_VARARGS, NULL },

@@ -353,6 +353,23 @@ class Hostile(unittest.TestCase):
             with self.subTest(index=index, size=size), refused:
                 self.decode(body(index, size))
 
+    def test_the_same_memory_again_and_again(self):
+        """A few bytes do not become many of them."""
+        piece = 1 << 20
+        for long in (bytes(piece), bytearray(piece), "x" * piece):
+            values = [bytes(9000)] * 40 + [long]
+            body, memories, n = codec.encode_shared(values)
+            self.assertEqual(41, n)
+            self.assertEqual(values, codec.decode_shared(body, memories))
+            codec.name_again(memories, 40)
+            payload = struct.pack("=IxxxxQ", 0, 9000)
+            self.assertEqual(1, body.count(payload))
+            for number in (40, 41):
+                hostile = body.replace(payload, struct.pack("=IxxxxQ", number, piece))
+                refused = self.assertRaisesRegex(ValueError, "malformed value: the same memory")
+                with self.subTest(type=type(long), number=number), refused:
+                    codec.decode_shared(hostile, memories)
+
     def test_mutations(self):
         """Bytes changed at random are a ValueError or a tensor inside of its memory."""
         source = random.Random(SEED)

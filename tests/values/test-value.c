@@ -170,6 +170,87 @@ test_check_is_linear (void)
   g_assert_cmpint (get_processor_time () - start, <, G_USEC_PER_SEC);
 }
 
+/* --- What arrives beside it --- */
+
+static GVariant *
+expand (const char *text,
+        GPtrArray  *memories)
+{
+  g_autoptr (GVariant) value = g_variant_ref_sink (g_variant_new_parsed (text));
+
+  return _pyisolate_value_expand (value, memories);
+}
+
+static void
+assert_expands (const char *text,
+                GPtrArray  *memories,
+                const char *expected)
+{
+  g_autoptr (GVariant) expanded = expand (text, memories);
+  g_autoptr (GVariant) wanted = g_variant_ref_sink (g_variant_new_parsed (expected));
+
+  g_test_message ("%s", text);
+  g_assert_cmpvariant (expanded, wanted);
+  g_assert_true (g_variant_is_normal_form (expanded));
+}
+
+static GPtrArray *
+new_memories (const char *first,
+              const char *second)
+{
+  GPtrArray *memories = g_ptr_array_new_with_free_func ((GDestroyNotify) pyisolate_memory_unref);
+  const char *const texts[] = { first, second };
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      PyIsolateMemory *memory = pyisolate_memory_new (strlen (texts[i]), PYISOLATE_MEMORY_NONE, &error);
+
+      g_assert_no_error (error);
+      g_assert_true (pyisolate_memory_write (memory, 0, texts[i], strlen (texts[i]), &error));
+      g_ptr_array_add (memories, memory);
+    }
+  return memories;
+}
+
+#define LONG(tag, payload) "(objectpath '/pyisolate/" tag "', <(uint32 " payload ")>)"
+
+static void
+test_expand (void)
+{
+  g_autoptr (GPtrArray) memories = new_memories ("ab", "c\377");
+
+  assert_expands (LONG ("bytes", "0, uint64 2"), memories, "[byte 97, 98]");
+  assert_expands (LONG ("str", "0, uint64 2"), memories, "'ab'");
+  assert_expands (LONG ("str", "0, uint64 1"), memories, "'a'");
+  assert_expands (LONG ("bytearray", "0, uint64 1"), memories, "(objectpath '/pyisolate/bytearray', <[byte 97]>)");
+  assert_expands (LONG ("str", "1, uint64 2"), memories, "(objectpath '/pyisolate/str', <[byte 99, 255]>)");
+  assert_expands ("{'x': <" LONG ("str", "0, uint64 2") ">, 'y': <[<" LONG ("bytes", "1, uint64 1") ">]>}", memories,
+                  "{'x': <'ab'>, 'y': <[<[byte 99]>]>}");
+  /* What did not come, or is not so long. */
+  assert_expands (LONG ("bytes", "2, uint64 1"), memories, LONG ("bytes", "2, uint64 1"));
+  assert_expands (LONG ("bytes", "0, uint64 3"), memories, LONG ("bytes", "0, uint64 3"));
+  assert_expands (LONG ("bytes", "0, uint64 18446744073709551615"), memories,
+                  LONG ("bytes", "0, uint64 18446744073709551615"));
+}
+
+/* A few bytes that name the same piece again and again stay as few. */
+static void
+test_expand_once (void)
+{
+  g_autoptr (GPtrArray) memories = new_memories ("ab", "cd");
+
+  assert_expands ("[<" LONG ("bytes", "0, uint64 2") ">, <" LONG ("bytes", "0, uint64 2") ">]", memories,
+                  "[<[byte 97, 98]>, <" LONG ("bytes", "0, uint64 2") ">]");
+  assert_expands ("(" LONG ("str", "0, uint64 2") ", " LONG ("str", "1, uint64 2") ", " LONG ("str", "1, uint64 1") ")",
+                  memories, "('ab', 'cd', " LONG ("str", "1, uint64 1") ")");
+
+  /* By another number. */
+  g_ptr_array_add (memories, pyisolate_memory_ref (memories->pdata[0]));
+  assert_expands ("[<" LONG ("bytes", "0, uint64 2") ">, <" LONG ("bytes", "2, uint64 2") ">]", memories,
+                  "[<[byte 97, 98]>, <" LONG ("bytes", "2, uint64 2") ">]");
+}
+
 /* --- What leaves --- */
 
 static void
@@ -359,6 +440,8 @@ main (int    argc,
   g_test_add_func ("/pyisolate/value/check/rejects", test_check_rejects);
   g_test_add_func ("/pyisolate/value/check/depth", test_check_depth);
   g_test_add_func ("/pyisolate/value/check/linear", test_check_is_linear);
+  g_test_add_func ("/pyisolate/value/expand/forms", test_expand);
+  g_test_add_func ("/pyisolate/value/expand/once", test_expand_once);
   g_test_add_func ("/pyisolate/value/wire/forms", test_wire_forms);
   g_test_add_func ("/pyisolate/value/wire/same", test_wire_keeps_what_it_can);
   g_test_add_func ("/pyisolate/value/wire/long-tuple", test_wire_long_tuple);

@@ -164,6 +164,17 @@ decode_text (const char *data,
   return PyUnicode_DecodeUTF8 (copy, size, "surrogatepass");
 }
 
+/* Each piece is copied from once, as each copy was given a piece of its own: else a few bytes that name one piece again and
+ * again would become more than there is memory for. */
+static gboolean
+is_copied_already (Decoder         *self,
+                   PyIsolateMemory *memory)
+{
+  if (self->copied == NULL)
+    self->copied = g_hash_table_new (NULL, NULL);
+  return !g_hash_table_add (self->copied, memory);
+}
+
 /* A payload (ut); NULL: it is none, perhaps with an exception. */
 PyObject *
 _pyisolate_decoder_long (Decoder    *self,
@@ -184,6 +195,8 @@ _pyisolate_decoder_long (Decoder    *self,
     return NULL;
   if (size > pyisolate_memory_get_size (memory))
     return _pyisolate_decoder_malformed ("more bytes than their memory has");
+  if (is_copied_already (self, memory))
+    return _pyisolate_decoder_malformed ("the same memory twice, as bytes");
   data = (const char *) map_memory (memory);
   if (data == NULL)
     return NULL;

@@ -363,6 +363,7 @@ decoder_clear (Decoder *self)
   for (guint i = 0; self->fd_objects != NULL && i < self->contents.n_fds; i++)
     Py_XDECREF (self->fd_objects[i]);
   g_free (self->fd_objects);
+  g_clear_pointer (&self->copied, g_hash_table_unref);
 }
 
 PyObject *

@@ -9,6 +9,7 @@ G_BEGIN_DECLS
 typedef struct {
   PyIsolateContents contents;
   PyObject     **fd_objects; /* nullable; as they are asked for */
+  GHashTable    *copied;     /* nullable; the memories that bytes were made of */
   PyIsolateDepth depth;
 } Decoder;
 
