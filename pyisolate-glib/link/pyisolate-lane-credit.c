@@ -203,7 +203,18 @@ begin_release_locked (PyIsolateLane *self)
   return frame;
 }
 
-/* What cannot be sent becomes an error of its call. */
+void
+_pyisolate_lane_fail_call (PyIsolateLane      *self,
+                           PyIsolateFrameKind  kind,
+                           guint64             id,
+                           const GError       *error)
+{
+  if (kind == PYISOLATE_FRAME_RETURN)
+    _pyisolate_transport_send_now (PYISOLATE_TRANSPORT (self), _pyisolate_frame_new_error (id, error), NULL);
+  else if (kind == PYISOLATE_FRAME_CALL)
+    _pyisolate_transport_emit_frame (PYISOLATE_TRANSPORT (self), _pyisolate_frame_new_error (id, error));
+}
+
 static void
 send_held (PyIsolateLane  *self,
            PyIsolateFrame *frame)
@@ -212,14 +223,9 @@ send_held (PyIsolateLane  *self,
   PyIsolateFrameKind kind = frame->kind;
   guint64 id = frame->id;
 
-  if (_pyisolate_transport_send_now (PYISOLATE_TRANSPORT (self), frame, &error) ||
-      g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CLOSED))
-    return;
-
-  if (kind == PYISOLATE_FRAME_RETURN)
-    _pyisolate_transport_send_now (PYISOLATE_TRANSPORT (self), _pyisolate_frame_new_error (id, error), NULL);
-  else if (kind == PYISOLATE_FRAME_CALL)
-    _pyisolate_transport_emit_frame (PYISOLATE_TRANSPORT (self), _pyisolate_frame_new_error (id, error));
+  if (!_pyisolate_transport_send_now (PYISOLATE_TRANSPORT (self), frame, &error) &&
+      !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CLOSED))
+    _pyisolate_lane_fail_call (self, kind, id, error);
 }
 
 /* One thread at a time, so that frames keep their order. */

@@ -49,6 +49,7 @@ _pyisolate_lane_send_clear (PyIsolateLane *self)
 
   while ((item = g_queue_pop_head (&self->queue)) != NULL)
     item_drop (self, item);
+  g_queue_clear_full (&self->refused, (GDestroyNotify) _pyisolate_frame_free);
   self->queued_bytes = 0;
   g_atomic_int_set (&self->wants_write, FALSE);
 }
@@ -89,6 +90,29 @@ send_item (PyIsolateLane *self,
   return _pyisolate_lane_send_parts (self, &view, &item->sent, &item->begun);
 }
 
+/* The socket does not take it, by errno, though who sent it believes that it has gone. A call or an answer is refused alone,
+ * which whoever flushes tells. Without anything else the two sides would not know the same. */
+static void
+refuse_item (PyIsolateLane *self,
+             Item          *item)
+{
+  PyIsolateFrame *frame = item->frame;
+  PyIsolateFrameView view;
+
+  if (_pyisolate_lane_is_peer_gone (errno) || frame == NULL || item->begun ||
+      (frame->kind != PYISOLATE_FRAME_CALL && frame->kind != PYISOLATE_FRAME_RETURN))
+    {
+      _pyisolate_lane_break_locked (self);
+      return;
+    }
+
+  self->refused_errno = errno;
+  view = _pyisolate_lane_view_of_frame (frame);
+  self->in_flight -= _pyisolate_lane_get_bulk (&view);
+  _pyisolate_lane_take_back_records (self, frame->records, frame->n_records);
+  g_queue_push_tail (&self->refused, g_steal_pointer (&item->frame));
+}
+
 /* With the lock held. */
 void
 _pyisolate_lane_flush_locked (PyIsolateLane *self)
@@ -99,8 +123,9 @@ _pyisolate_lane_flush_locked (PyIsolateLane *self)
     {
       PyIsolateSendState state = send_item (self, item);
 
-      self->broken = state == PYISOLATE_SEND_BROKEN;
-      if (state != PYISOLATE_SENT)
+      if (state == PYISOLATE_SEND_BROKEN)
+        refuse_item (self, item);
+      if (state == PYISOLATE_SEND_BLOCKED || self->broken)
         break;
       g_queue_pop_head (&self->queue);
       self->queued_bytes -= item->cost;
@@ -109,7 +134,13 @@ _pyisolate_lane_flush_locked (PyIsolateLane *self)
 
   if (self->broken)
     _pyisolate_lane_send_clear (self);
-  g_atomic_int_set (&self->wants_write, !g_queue_is_empty (&self->queue));
+  _pyisolate_lane_update_wants_write_locked (self);
+}
+
+void
+_pyisolate_lane_update_wants_write_locked (PyIsolateLane *self)
+{
+  g_atomic_int_set (&self->wants_write, !g_queue_is_empty (&self->queue) || !g_queue_is_empty (&self->refused));
 }
 
 /* Whether so much more may wait. */
@@ -338,7 +369,7 @@ withdraw_locked (PyIsolateLane *self,
           item_free (item);
         }
       if (g_queue_is_empty (&self->queue))
-        g_atomic_int_set (&self->wants_write, FALSE);
+        _pyisolate_lane_update_wants_write_locked (self);
       return TRUE;
     }
 

@@ -54,6 +54,12 @@ gboolean           _pyisolate_lane_queue_large (PyIsolateLane             *self,
                                                 gboolean                   begun,
                                                 GError                   **error);
 void               _pyisolate_lane_flush_locked (PyIsolateLane            *self);
+void               _pyisolate_lane_update_wants_write_locked (PyIsolateLane *self);
+
+/* pyisolate-lane-send.c. Of an errno. */
+gboolean           _pyisolate_lane_is_peer_gone (int                       saved_errno);
+/* Nothing more can be sent, by errno. Who reads finds that out. */
+void               _pyisolate_lane_break_locked (PyIsolateLane            *self);
 
 /* pyisolate-lane-end.c: of what does not arrive */
 void               _pyisolate_lane_take_back_records (PyIsolateLane       *self,

@@ -26,20 +26,41 @@ set_closed (GError **error)
   return FALSE;
 }
 
+static GError *
+new_error (int saved_errno)
+{
+  return g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT, "A message cannot be sent: %s", g_strerror (saved_errno));
+}
+
+gboolean
+_pyisolate_lane_is_peer_gone (int saved_errno)
+{
+  return saved_errno == EPIPE || saved_errno == ECONNRESET || saved_errno == ENOTCONN;
+}
+
+void
+_pyisolate_lane_break_locked (PyIsolateLane *self)
+{
+  int saved_errno = errno;
+
+  self->broken = TRUE;
+  /* Else the socket is as good as it was, and there is nothing that a reader would find. */
+  if (!_pyisolate_lane_is_peer_gone (saved_errno))
+    _pyisolate_lane_fail (self, new_error (saved_errno));
+}
+
 /* The socket refused the frame, of which nothing has gone yet, with errno. */
 static gboolean
 refuse (PyIsolateLane *self,
         GError       **error)
 {
-  int saved_errno = errno;
-
-  if (saved_errno == EPIPE || saved_errno == ECONNRESET || saved_errno == ENOTCONN)
+  if (_pyisolate_lane_is_peer_gone (errno))
     {
       self->broken = TRUE;
       return set_closed (error);
     }
 
-  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT, "A message cannot be sent: %s", g_strerror (saved_errno));
+  g_propagate_error (error, new_error (errno));
   return FALSE;
 }
 
@@ -114,9 +135,9 @@ send_or_queue_locked (PyIsolateLane            *self,
 
   if (state == PYISOLATE_SEND_BROKEN && !begun)
     return refuse (self, error);
-  if (state == PYISOLATE_SEND_BROKEN) /* the reader finds out */
+  if (state == PYISOLATE_SEND_BROKEN)
     {
-      self->broken = TRUE;
+      _pyisolate_lane_break_locked (self);
       return TRUE;
     }
 
@@ -256,6 +277,32 @@ flush (PyIsolateLane *self,
     self->waiting_func (self, self->waiting_data);
 }
 
+/* Not by who sends, which may be with locks of its own. */
+static void
+tell_refused (PyIsolateLane *self)
+{
+  g_autoptr (GError) error = NULL;
+  GQueue refused;
+  PyIsolateFrame *frame;
+
+  g_mutex_lock (&self->send_mutex);
+  refused = self->refused;
+  g_queue_init (&self->refused);
+  if (!g_queue_is_empty (&refused))
+    {
+      error = new_error (self->refused_errno);
+      if (self->n_corks == 0)
+        _pyisolate_lane_update_wants_write_locked (self);
+    }
+  g_mutex_unlock (&self->send_mutex);
+
+  while ((frame = g_queue_pop_head (&refused)) != NULL)
+    {
+      _pyisolate_lane_fail_call (self, frame->kind, frame->id, error);
+      _pyisolate_frame_free (frame);
+    }
+}
+
 void
 _pyisolate_lane_uncork (PyIsolateLane *self)
 {
@@ -266,6 +313,7 @@ void
 _pyisolate_lane_flush (PyIsolateLane *self)
 {
   flush (self, FALSE);
+  tell_refused (self);
   _pyisolate_lane_release (self);
 }
 

@@ -23,12 +23,14 @@ struct _PyIsolateLane {
   /* Sending. */
   GMutex send_mutex;
   GQueue queue;        /* of what waits, in order */
+  GQueue refused;      /* of PyIsolateFrame: of that, what the socket does not take and nobody was told of */
+  int refused_errno;   /* why: of the last */
   gsize queued_bytes;
   guint n_corks;
   PyIsolateTurn *turn; /* or NULL */
   int last_turn;       /* in which something was sent */
   guint n_gathered;    /* since then, or since they were sent */
-  int wants_write;     /* atomic copy: the queue is not empty, and no cork holds it back */
+  int wants_write;     /* atomic copy: one of the two is not empty, and no cork holds the first back */
   gboolean broken;     /* nothing can be sent any more */
 
   /* What is large, see pyisolate-lane-credit.c; with the same mutex. */
@@ -100,6 +102,11 @@ void        _pyisolate_lane_give_credit  (GObject            *lane,
 gboolean    _pyisolate_lane_withdraw_held_locked (PyIsolateLane *self,
                                           guint64             id);
 void        _pyisolate_lane_credit_clear (PyIsolateLane      *self);
+/* What cannot be sent becomes an error of its call; without the lock. */
+void        _pyisolate_lane_fail_call    (PyIsolateLane      *self,
+                                          PyIsolateFrameKind  kind,
+                                          guint64             id,
+                                          const GError       *error);
 /* Tells of all that has been taken; with the lock held. */
 void        _pyisolate_lane_send_credit_locked (PyIsolateLane *self);
 

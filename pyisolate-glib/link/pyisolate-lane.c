@@ -104,6 +104,7 @@ _pyisolate_lane_init (PyIsolateLane *self)
   g_mutex_init (&self->reason_mutex);
   g_mutex_init (&self->receive_mutex);
   g_queue_init (&self->queue);
+  g_queue_init (&self->refused);
   g_queue_init (&self->held);
 }
 

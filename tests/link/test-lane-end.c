@@ -56,6 +56,108 @@ assert_refused (Half       *half,
   g_assert_cmpint (recv (half->peer, &code, sizeof code, 0), ==, 0);
 }
 
+/* The kernel refuses to send it, at any time. */
+static PyIsolateFrame *
+make_impossible (PyIsolateFrameKind kind,
+                 guint64            id)
+{
+  PyIsolateFrame *frame = make_call (id, 10, 1);
+
+  frame->kind = kind;
+  if (kind != PYISOLATE_FRAME_CALL)
+    {
+      _pyisolate_frame_set_target (frame, NULL);
+      _pyisolate_frame_set_name (frame, NULL);
+    }
+  close (frame->fds[0]);
+  frame->fds[0] = G_MAXINT; /* EBADF */
+
+  return frame;
+}
+
+static void
+send_frame (Half           *half,
+            PyIsolateFrame *frame)
+{
+  g_assert_true (_pyisolate_transport_send (PYISOLATE_TRANSPORT (half->lane), frame, NULL));
+}
+
+static void
+on_error_of_2 (PyIsolateTransport *transport,
+               PyIsolateFrame     *frame_to_take,
+               gpointer            user_data)
+{
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  g_autoptr (GVariant) details = g_variant_ref_sink (g_variant_new_parsed ("@a{sv} {}"));
+  GError **location = user_data;
+
+  g_assert_null (*location);
+  g_assert_cmpint (frame->kind, ==, PYISOLATE_FRAME_ERROR);
+  g_assert_cmpuint (frame->id, ==, 2);
+  *location = _pyisolate_frame_to_error (frame, details);
+}
+
+static void
+assert_next (PyIsolateLane      *lane,
+             PyIsolateFrameKind  kind,
+             guint64             id)
+{
+  PyIsolateFrameView view;
+
+  g_assert_true (_pyisolate_lane_next (lane, &view));
+  g_assert_cmpint (view.kind, ==, kind);
+  g_assert_cmpuint (view.id, ==, id);
+}
+
+/* A call or an answer that waited, and cannot be sent then, ends as an error of that call; the rest goes on. */
+static void
+test_cannot_be_sent (void)
+{
+  static const PyIsolateTransportHandler handler = { on_error_of_2, on_ended };
+  g_autoptr (PyIsolateLane) peer = NULL;
+  g_autoptr (GError) error = NULL;
+  Half half;
+
+  half_init (&half);
+  _pyisolate_transport_start (PYISOLATE_TRANSPORT (half.lane), &handler, &error, NULL);
+  _pyisolate_lane_cork (half.lane);
+  send_frame (&half, make_call (1, 10, 0));
+  send_frame (&half, make_impossible (PYISOLATE_FRAME_CALL, 2));
+  send_frame (&half, make_impossible (PYISOLATE_FRAME_RETURN, 3));
+  send_frame (&half, make_call (4, 10, 0));
+  _pyisolate_lane_uncork (half.lane);
+  g_assert_no_error (error); /* not within what sends */
+  g_assert_cmpuint (half.n_waiting, ==, 1);
+
+  while (_pyisolate_lane_wants_write (half.lane))
+    _pyisolate_lane_flush (half.lane);
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
+  send_frame (&half, make_call (5, 10, 0));
+
+  peer = _pyisolate_lane_new (_pyisolate_steal_fd (&half.peer));
+  _pyisolate_lane_lock (peer);
+  assert_next (peer, PYISOLATE_FRAME_CALL, 1);
+  assert_next (peer, PYISOLATE_FRAME_CALL, 4);
+  assert_next (peer, PYISOLATE_FRAME_ERROR, 3);
+  assert_next (peer, PYISOLATE_FRAME_CALL, 5);
+  _pyisolate_lane_unlock (peer);
+  half_clear (&half);
+}
+
+/* With anything else, the lane ends. */
+static void
+test_breaks (void)
+{
+  Half half;
+
+  half_init (&half);
+  _pyisolate_lane_cork (half.lane);
+  send_frame (&half, make_impossible (PYISOLATE_FRAME_MEMORY, 0));
+  _pyisolate_lane_uncork (half.lane);
+  assert_refused (&half, PYISOLATE_ERROR_LIMIT, "cannot be sent");
+  half_clear (&half);
+}
+
 /* A frame's head and what follows it, as it is sent: @payload has @size bytes. */
 static void
 send_raw (Half                      *half,
@@ -653,6 +755,8 @@ main (int   argc,
     { "parts-too-few", test_parts_too_few },
     { "parts-over-budget", test_parts_over_budget },
     { "parts-and-budget", test_parts_and_budget },
+    { "cannot-be-sent", test_cannot_be_sent },
+    { "breaks", test_breaks },
     { "end", test_end },
   };
 
