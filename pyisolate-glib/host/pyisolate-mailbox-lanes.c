@@ -8,6 +8,7 @@
 
 #include "pyisolate-mailbox-struct-private.h"
 
+#include "pyisolate-fd-private.h"
 #include "pyisolate-service-private.h"
 
 #include <glib-unix.h>
@@ -18,6 +19,9 @@
 
 /* Before the context's other sources get their turn. */
 #define FRAMES_AT_ONCE 64
+
+/* How often a blocked caller looks that has no set to sleep in. */
+#define LOOK_INTERVAL_US 2000
 
 static void
 remove_from_mailbox (PyIsolateLaneSource *self)
@@ -155,7 +159,6 @@ dup_lane (PyIsolateMailbox  *self,
   return lane_source != NULL ? g_object_ref (lane_source->lane) : NULL;
 }
 
-/* Of a lane: nothing but edges, as who leaves something in it does not wait before it is read. */
 static gboolean
 add_to_set (PyIsolateMailbox *self,
             int               fd,
@@ -164,6 +167,14 @@ add_to_set (PyIsolateMailbox *self,
   struct epoll_event event = { .events = events, .data.fd = fd };
 
   return epoll_ctl (self->set_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+/* Nothing but edges, as who leaves something in it does not wait before it is read. */
+static gboolean
+add_lane_to_set (PyIsolateMailbox    *self,
+                 PyIsolateLaneSource *lane_source)
+{
+  return add_to_set (self, _pyisolate_lane_get_fd (lane_source->lane), EPOLLIN | EPOLLET);
 }
 
 /* Who waits on other lanes must learn of it. FALSE: another thread was faster. */
@@ -179,8 +190,8 @@ add_lane (PyIsolateMailbox    *self,
     return FALSE;
 
   g_ptr_array_add (self->lanes, lane_source);
-  if (self->set_fd >= 0)
-    add_to_set (self, _pyisolate_lane_get_fd (lane_source->lane), EPOLLIN | EPOLLET);
+  if (self->set_fd >= 0 && !add_lane_to_set (self, lane_source))
+    self->set_lacks_lane = TRUE;
   _pyisolate_mailbox_wake_locked (self);
   return TRUE;
 }
@@ -286,28 +297,38 @@ has_more (PyIsolateLaneSource **lane_sources,
   return FALSE;
 }
 
-/* With the lock held: what a caller that blocks waits for. FALSE: no descriptors are left. */
 static gboolean
-have_set (PyIsolateMailbox *self)
+fill_set (PyIsolateMailbox *self)
 {
-  if (self->set_fd >= 0)
-    return TRUE;
-
-  if (self->wake_fd < 0)
-    self->wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  self->set_fd = self->wake_fd >= 0 ? epoll_create1 (EPOLL_CLOEXEC) : -1;
-  if (self->set_fd < 0)
+  if (!add_to_set (self, self->wake_fd, EPOLLIN))
     return FALSE;
 
-  add_to_set (self, self->wake_fd, EPOLLIN);
   for (guint i = 0; i < self->lanes->len; i++)
     {
-      PyIsolateLaneSource *lane_source = self->lanes->pdata[i];
-
-      add_to_set (self, _pyisolate_lane_get_fd (lane_source->lane), EPOLLIN | EPOLLET);
+      if (!add_lane_to_set (self, self->lanes->pdata[i]))
+        return FALSE;
     }
 
   return TRUE;
+}
+
+/* With the lock held, by who will wait: what a caller that blocks waits for. FALSE: no descriptors are left, or the kernel has no
+ * room for more. */
+static gboolean
+have_set (PyIsolateMailbox *self)
+{
+  if (self->set_fd >= 0 && !self->set_lacks_lane)
+    return TRUE;
+
+  _pyisolate_clear_fd (&self->set_fd);
+  if (self->wake_fd < 0)
+    self->wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  self->set_fd = self->wake_fd >= 0 ? epoll_create1 (EPOLL_CLOEXEC) : -1;
+  if (self->set_fd >= 0 && !fill_set (self))
+    _pyisolate_clear_fd (&self->set_fd);
+  self->set_lacks_lane = FALSE;
+
+  return self->set_fd >= 0;
 }
 
 static void
@@ -333,22 +354,43 @@ wait_in_set (PyIsolateMailbox *self,
     }
 }
 
+/* The lanes do not wake the caller then; jobs do. */
+static void
+wait_without_set (PyIsolateMailbox *self,
+                  gboolean          may_block)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+
+  if (!may_block || self->calls.length > 0)
+    return;
+
+  self->asleep = TRUE;
+  g_cond_wait_until (&self->cond, &self->mutex, g_get_monotonic_time () + LOOK_INTERVAL_US);
+  self->asleep = FALSE;
+}
+
 gboolean
 _pyisolate_mailbox_read_lanes (PyIsolateMailbox *self)
 {
   PyIsolateLaneSource **lane_sources;
+  gboolean has_set, may_block;
   guint n_lanes;
 
-  if (self->lanes == NULL || self->lanes->len == 0 || !have_set (self))
+  if (self->lanes == NULL || self->lanes->len == 0)
     return FALSE;
 
   lane_sources = g_newa (PyIsolateLaneSource *, self->lanes->len);
   n_lanes = take_snapshot (self, lane_sources);
-  self->served = PYISOLATE_SERVED_WAITING;
+  has_set = have_set (self);
+  self->served = has_set ? PYISOLATE_SERVED_WAITING : PYISOLATE_SERVED_AWAKE;
   g_mutex_unlock (&self->mutex);
 
   _pyisolate_mailbox_end_turn (self);
-  wait_in_set (self, !has_more (lane_sources, n_lanes));
+  may_block = !has_more (lane_sources, n_lanes);
+  if (has_set)
+    wait_in_set (self, may_block);
+  else
+    wait_without_set (self, may_block);
   _pyisolate_mailbox_set_served (self, PYISOLATE_SERVED_AWAKE);
   for (guint i = 0; i < n_lanes; i++)
     {

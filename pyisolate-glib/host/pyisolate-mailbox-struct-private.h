@@ -34,6 +34,7 @@ struct _PyIsolateMailbox {
   GThread *blocked;     /* the caller that does the jobs, while it is not doing one */
   int wake_fd;          /* an eventfd that wakes a blocked caller, or -1 */
   int set_fd;           /* an epoll set of that and of all lanes, for the same, or -1 */
+  gboolean set_lacks_lane; /* one could not be added: a new set is needed */
   GPtrArray *lanes;     /* of PyIsolateLaneSource, not owned: each takes itself out; NULL until there is one */
 
   PyIsolateTurn turn;   /* of its lanes; not guarded */

@@ -7,6 +7,8 @@
 
 #include "test-environ.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -184,6 +186,31 @@ host_test_new (void)
   host_test_watch (test, test->manager);
 
   return test;
+}
+
+void
+host_use_up_descriptors (HostDescriptors *descriptors)
+{
+  struct rlimit few;
+  int fd;
+
+  descriptors->fds = g_array_new (FALSE, FALSE, sizeof (int));
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &descriptors->limit));
+  few = descriptors->limit;
+  few.rlim_cur = 256;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &few));
+  while ((fd = fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, 0)) >= 0)
+    g_array_append_val (descriptors->fds, fd);
+  g_assert_cmpint (errno, ==, EMFILE);
+}
+
+void
+host_give_back_descriptors (HostDescriptors *descriptors)
+{
+  for (guint i = 0; i < descriptors->fds->len; i++)
+    close (g_array_index (descriptors->fds, int, i));
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &descriptors->limit));
+  g_array_unref (descriptors->fds);
 }
 
 void

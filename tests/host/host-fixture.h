@@ -45,6 +45,8 @@
 #include "pyisolate-glib.h"
 #include "test-util.h"
 
+#include <sys/resource.h>
+
 G_BEGIN_DECLS
 
 /* For what comes soon, unless the machine does much else; what hangs under valgrind meson ends before. */
@@ -68,6 +70,14 @@ void                      host_test_drop_manager (HostTest    *test);
 /* @object must be finalized at the end. */
 void                      host_test_watch        (HostTest    *test,
                                                   gpointer     object);
+
+/* This process has as many descriptors as it may, until they are given back. */
+typedef struct {
+  GArray *fds; /* those that were free */
+  struct rlimit limit;
+} HostDescriptors;
+void                      host_use_up_descriptors    (HostDescriptors *descriptors);
+void                      host_give_back_descriptors (HostDescriptors *descriptors);
 
 /* Below the program's own scratch directory, fresh each time. */
 char                     *host_test_scratch      (const char  *prefix);

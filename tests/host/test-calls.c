@@ -297,6 +297,31 @@ test_own_context (void)
   g_main_context_pop_thread_default (context);
 }
 
+/* Who blocks needs descriptors to be woken by what comes, and has none left when its context comes to that. */
+static void
+test_no_descriptors (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "basic");
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GVariant) value = NULL;
+  HostDescriptors descriptors;
+
+  g_main_context_push_thread_default (context);
+  host_begin (extension, "add", "(1, 2)", NULL, &result);
+  value = host_end (extension, &result);
+  host_assert_value (value, "int64 3");
+
+  host_use_up_descriptors (&descriptors);
+  for (guint i = 0; i < 20; i++)
+    host_assert_result (extension, "add", "(1, 2)", "int64 3");
+  host_give_back_descriptors (&descriptors);
+
+  host_assert_result (extension, "add", "(1, 2)", "int64 3");
+  g_main_context_pop_thread_default (context);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -314,6 +339,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/calls/sync-in-thread", test_sync_in_thread);
   test_util_add_func ("/pyisolate/calls/sync-in-callback", test_sync_in_callback);
   test_util_add_func ("/pyisolate/calls/own-context", test_own_context);
+  test_util_add_func ("/pyisolate/calls/no-descriptors", test_no_descriptors);
 
   return host_test_run ();
 }

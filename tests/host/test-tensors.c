@@ -4,8 +4,6 @@
 
 #include "singleton-fixture.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -426,25 +424,6 @@ assert_call_fails (PyIsolateExtension *extension,
   g_assert_error (error, domain, code);
 }
 
-/* All descriptors that there may be: (transfer full): those that were free */
-static GArray *
-use_up_descriptors (struct rlimit *old)
-{
-  GArray *fds = g_array_new (FALSE, FALSE, sizeof (int));
-  struct rlimit few;
-  int fd;
-
-  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, old));
-  few = *old;
-  few.rlim_cur = 256;
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &few));
-  while ((fd = fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, 0)) >= 0)
-    g_array_append_val (fds, fd);
-  g_assert_cmpint (errno, ==, EMFILE);
-
-  return fds;
-}
-
 /* Where the host has no descriptors left a call that needs one fails, and no other. */
 static void
 test_no_descriptors (void)
@@ -454,19 +433,16 @@ test_no_descriptors (void)
   g_autoptr (PyIsolateTensor) shared = new_shared (SIZE, PYISOLATE_MEMORY_NONE);
   g_autoptr (PyIsolateTensor) known = new_shared (SIZE, PYISOLATE_MEMORY_NONE);
   g_autoptr (PyIsolateTensor) private = new_private (SIZE);
-  g_autoptr (GArray) fds = NULL;
-  struct rlimit limit;
+  HostDescriptors descriptors;
 
   assert_call (extension, "take", known, NULL, "int64 1");
   /* The worker has said that it knows it: with the answer, or by the link, if that was faster. */
   g_assert_true (pyisolate_extension_ping_sync (extension, NULL, NULL));
-  fds = use_up_descriptors (&limit);
+  host_use_up_descriptors (&descriptors);
   assert_call_fails (extension, shared, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
   assert_call_fails (extension, private, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
   assert_call (extension, "take", known, NULL, "int64 1");
-  for (guint i = 0; i < fds->len; i++)
-    close (g_array_index (fds, int, i));
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+  host_give_back_descriptors (&descriptors);
 
   assert_call (extension, "take", shared, NULL, "int64 1");
   assert_call (extension, "take", private, NULL, "int64 1");
