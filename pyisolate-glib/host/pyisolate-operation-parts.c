@@ -26,6 +26,18 @@ part_free (gpointer data)
   g_free (part);
 }
 
+/* The extension says it, so it can be anything, and need not be a number. Who shows it counts on a fraction. */
+static double
+get_progress (GVariant    *body,
+              const char **text)
+{
+  double fraction;
+
+  g_variant_get (body, "(d&s)", &fraction, text);
+
+  return fraction >= 0 ? MIN (fraction, 1) : 0;
+}
+
 /* In the caller's mailbox. */
 static void
 emit_part (gpointer data)
@@ -49,10 +61,9 @@ emit_part (gpointer data)
     }
   else if (is_progress)
     {
-      double fraction;
       const char *text;
+      double fraction = get_progress (body, &text);
 
-      g_variant_get (body, "(d&s)", &fraction, &text);
       _pyisolate_call_emit_progress (call, fraction, text);
       _pyisolate_extension_post_progress (self->extension, call, fraction, text);
     }
@@ -92,7 +103,7 @@ deliver_progress (PyIsolateOperation *self,
       return;
     }
 
-  g_variant_get (body, "(d&s)", &fraction, &text);
+  fraction = get_progress (body, &text);
   if (self->wants_progress)
     self->answer_func (_pyisolate_answer_new_progress (self->id, fraction, text, drop_part, _pyisolate_operation_ref (self)),
                        self->user_data);

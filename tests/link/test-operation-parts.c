@@ -6,6 +6,7 @@
 
 #include "pyisolate-error.h"
 
+#include <math.h>
 #include <string.h>
 
 #define MAX_PARTS 65536
@@ -65,6 +66,26 @@ test_parts (LinkKind kind)
   played_send (played, link_frame_return (frame->id, "done"));
   played_finish (&outcome);
   g_assert_cmpstr (log->str, ==, "p1e1e2p9"); /* all of it before the end */
+}
+
+/* A worker can say what it likes; who shows it is told a fraction. */
+static void
+test_bad_fractions (LinkKind kind)
+{
+  static const double fractions[] = { NAN, -NAN, 1e300, INFINITY, -INFINITY, -0.1, 1.1, 0.5 };
+  g_autoptr (Played) played = played_new (kind);
+  g_autoptr (GString) log = g_string_new (NULL);
+  g_autoptr (PyIsolateCall) call = new_noted_call ("work", log);
+  g_auto (Outcome) outcome = { 0 };
+  g_autoptr (PyIsolateFrame) frame = NULL;
+
+  played_start (played, call, -1, NULL, &outcome);
+  frame = played_take (played, PYISOLATE_FRAME_CALL);
+  for (guint i = 0; i < G_N_ELEMENTS (fractions); i++)
+    link_side_send (&played->pair->worker, link_frame_progress (frame->id, fractions[i]));
+  played_send (played, link_frame_return (frame->id, "done"));
+  played_finish (&outcome);
+  g_assert_cmpstr (log->str, ==, "p0p0p10p10p0p0p10p5");
 }
 
 /* What comes after the caller has turned away is not told. */
@@ -136,6 +157,7 @@ main (int   argc,
 {
   played_test_init (&argc, &argv);
   link_test_add ("operation-parts", "parts", test_parts);
+  link_test_add ("operation-parts", "bad-fractions", test_bad_fractions);
   link_test_add ("operation-parts", "parts-after-cancel", test_parts_after_cancel);
   link_test_add ("operation-parts", "flood-of-parts", test_flood_of_parts);
   link_test_add ("operation-parts", "blocking", test_blocking);

@@ -6,6 +6,7 @@
 
 #include "pyisolate-error.h"
 
+#include <math.h>
 #include <string.h>
 
 #define N_ROUNDS 200
@@ -178,6 +179,29 @@ test_malformed (LinkKind kind)
   g_assert_error (fixture->played->pair->host.box->error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_MESSAGE);
 }
 
+/* The same for a request as for a call with signals: a fraction, whatever the worker says. */
+static void
+test_bad_fractions (LinkKind kind)
+{
+  static const double fractions[][2] = { { NAN, 0 }, { 1e300, 1 }, { -INFINITY, 0 } };
+  g_autoptr (Fixture) fixture = fixture_new (kind);
+  guint64 id = begin (fixture, -1);
+  g_autoptr (PyIsolateAnswer) end = NULL;
+
+  take_frame (fixture, PYISOLATE_FRAME_CALL);
+  for (guint i = 0; i < G_N_ELEMENTS (fractions); i++)
+    send_progress (fixture, id, fractions[i][0]);
+  played_send (fixture->played, link_frame_return (id, "sum"));
+  for (guint i = 0; i < G_N_ELEMENTS (fractions); i++)
+    {
+      g_autoptr (PyIsolateAnswer) answer = take_answer (fixture, id);
+
+      g_assert_cmpfloat (answer->fraction, ==, fractions[i][1]);
+    }
+  end = take_answer (fixture, id);
+  g_assert_nonnull (end->body);
+}
+
 /* In order, and before the end of the call. */
 static void
 test_progress (LinkKind kind)
@@ -315,6 +339,7 @@ main (int   argc,
   link_test_add ("request", "exception", test_exception);
   link_test_add ("request", "malformed", test_malformed);
   link_test_add ("request", "progress", test_progress);
+  link_test_add ("request", "bad-fractions", test_bad_fractions);
   link_test_add ("request", "deadline", test_deadline);
   link_test_add ("request", "cancel", test_cancel);
   link_test_add ("request", "lookup", test_lookup);
