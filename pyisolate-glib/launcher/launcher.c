@@ -383,9 +383,11 @@ main (int   argc,
     return LAUNCHER_EXIT_FAILED;
   if (!start (&self))
     {
+      int error = errno; /* writing a line can fail, too */
+
       fprintf (stderr, "pyisolate-launcher: cannot start “%s”: %s\n",
-               self.options.argv[0], strerror (errno));
-      report (&self, "error %d", errno);
+               self.options.argv[0], strerror (error));
+      report (&self, "error %d", error);
       return LAUNCHER_EXIT_FAILED;
     }
   run (&self);
