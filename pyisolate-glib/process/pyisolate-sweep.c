@@ -5,6 +5,7 @@
 #include "pyisolate-sweep-private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -15,6 +16,9 @@
 #define STAT_ENV_END (51 - 2)
 
 #define N_LOOKS 8
+
+/* No program can be started with more than 6 MiB, arguments included. */
+#define MAX_ENVIRONMENT (8 * 1024 * 1024)
 
 typedef enum {
   NO_MATCH,
@@ -48,38 +52,64 @@ has_no_environment (const char *pid)
   return !g_str_equal (fields[STAT_ENV_END], "0") && g_str_equal (fields[STAT_ENV_START], fields[STAT_ENV_END]);
 }
 
+/* Every process can move its own to whatever memory it likes, so nothing is kept of it and not all of it is read. */
 static Verdict
-was_started_with (const char *pid,
-                  const char *variable,
-                  const char *value)
+look_into_environment (int         fd,
+                       const char *entry)
 {
-  g_autofree char *path = g_build_filename ("/proc", pid, "environ", NULL);
-  g_autofree char *environment = NULL;
-  gsize variable_length = strlen (variable);
-  gsize length;
+  gsize n_same = 0; /* bytes, of the entry that is being read */
+  gboolean differs = FALSE;
+  gsize n_read = 0;
+  char buffer[8192];
 
-  /* Other users' processes cannot be read; a zombie's environment is empty. */
-  if (!g_file_get_contents (path, &environment, &length, NULL))
-    return NO_MATCH;
-  if (length == 0)
-    return has_no_environment (pid) ? NO_MATCH : UNKNOWN;
-
-  for (const char *p = environment; p < environment + length; p += strlen (p) + 1)
+  while (n_read <= MAX_ENVIRONMENT)
     {
-      if (strncmp (p, variable, variable_length) == 0 && p[variable_length] == '=' &&
-          g_str_equal (p + variable_length + 1, value))
-        return MATCH;
+      ssize_t n = read (fd, buffer, sizeof buffer);
+
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n <= 0)
+        return n == 0 && n_read == 0 ? UNKNOWN : NO_MATCH;
+
+      n_read += (gsize) n;
+      for (const char *p = buffer; p < buffer + n; p++)
+        {
+          differs = differs || *p != entry[n_same++];
+          if (*p == '\0' && !differs)
+            return MATCH;
+          if (*p == '\0')
+            {
+              n_same = 0;
+              differs = FALSE;
+            }
+        }
     }
 
   return NO_MATCH;
+}
+
+static Verdict
+was_started_with (const char *pid,
+                  const char *entry)
+{
+  g_autofree char *path = g_build_filename ("/proc", pid, "environ", NULL);
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  Verdict verdict;
+
+  /* Other users' processes cannot be read; a zombie's environment is empty. */
+  if (fd < 0)
+    return NO_MATCH;
+  verdict = look_into_environment (fd, entry);
+  close (fd);
+
+  return verdict == UNKNOWN && has_no_environment (pid) ? NO_MATCH : verdict;
 }
 
 /* The descriptor is taken before the look, so that the signal goes to the process that was
  * looked at, or to none. */
 static Verdict
 kill_if_matching (const char *name,
-                  const char *variable,
-                  const char *value)
+                  const char *entry)
 {
   pid_t pid = (pid_t) g_ascii_strtoll (name, NULL, 10);
   int fd = (int) syscall (SYS_pidfd_open, pid, 0);
@@ -90,7 +120,7 @@ kill_if_matching (const char *name,
 
   /* Mostly it takes no longer than this. On a busy machine somebody executes something whenever one looks. */
   for (guint i = 0; i < N_LOOKS && verdict == UNKNOWN; i++)
-    verdict = was_started_with (name, variable, value);
+    verdict = was_started_with (name, entry);
   if (verdict == MATCH && fd >= 0)
     syscall (SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
   else if (verdict == MATCH)
@@ -117,16 +147,19 @@ _pyisolate_sweep_kill (const char *variable,
                        guint      *n_unknown)
 {
   g_autoptr (GDir) dir = g_dir_open ("/proc", 0, NULL);
+  g_autofree char *entry = NULL;
   guint n_found = 0;
   const char *name;
 
   g_assert (variable != NULL);
   g_assert (value != NULL);
 
+  entry = g_strconcat (variable, "=", value, NULL);
+
   *n_unknown = 0;
   while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
     {
-      Verdict verdict = g_ascii_isdigit (*name) ? kill_if_matching (name, variable, value) : NO_MATCH;
+      Verdict verdict = g_ascii_isdigit (*name) ? kill_if_matching (name, entry) : NO_MATCH;
 
       n_found += verdict == MATCH;
       *n_unknown += verdict == UNKNOWN;

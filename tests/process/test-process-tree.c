@@ -5,6 +5,7 @@
 #include "process-test.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,6 +19,8 @@ static const char *trees[][2] = {
 #define N_TREES G_N_ELEMENTS (trees)
 /* So often one is looked for that may have no environment at the moment: one of the first few would be missed. */
 #define N_EXECUTIONS 60
+/* Half of an environment that is large. */
+#define MUCH_KIB (16 * 1024)
 /* By looking through /proc, a comet is not found before it is another. */
 #define N_TREES_TO_BE_FOUND (N_TREES - 1)
 
@@ -164,6 +167,72 @@ test_launcher_is_killed_while_one_executes (void)
     }
 }
 
+static gboolean
+find_large (gpointer data)
+{
+  ProcessTest *test = data;
+
+  for (guint i = 0; i < test->lines[0]->len; i++)
+    {
+      if (g_str_has_prefix (test->lines[0]->pdata[i], "large "))
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+/* In KiB: as much as this process ever had since it was executed. */
+static guint64
+read_peak_memory (void)
+{
+  g_autofree char *status = NULL;
+  g_autoptr (GError) error = NULL;
+  const char *peak;
+
+  g_file_get_contents ("/proc/self/status", &status, NULL, &error);
+  g_assert_no_error (error);
+  peak = strstr (status, "\nVmHWM:");
+  g_assert_nonnull (peak);
+
+  return g_ascii_strtoull (peak + strlen ("\nVmHWM:"), NULL, 10);
+}
+
+/* A process can say that all of its memory, and memory that it has only asked for, is its environment. */
+static void
+test_launcher_is_killed_beside_a_large_environment (void)
+{
+  g_autoptr (ProcessTest) test = process_test_new ();
+  gboolean is_alive;
+  guint64 peak;
+  int pid = 0;
+
+  process_test_start (test, "orphan", "", "large", "", "wait", "", NULL);
+  test_util_assert_until (find_large, test, PROCESS_TEST_TIMEOUT_MS);
+  g_assert_cmpint (sscanf (test->lines[0]->pdata[0], "large %d", &pid), ==, 1);
+
+  peak = read_peak_memory ();
+  kill (process_test_get_launcher_pid (test), SIGKILL);
+  process_test_wait_ended (test);
+  peak = read_peak_memory () - peak;
+  is_alive = pid > 0 && test_util_process_is_alive (pid);
+  if (is_alive)
+    {
+      kill (pid, SIGKILL);
+      g_assert_true (test_util_wait_process_gone (pid, PROCESS_TEST_TIMEOUT_MS));
+    }
+  assert_ended_with_launcher (test);
+
+  if (pid == 0)
+    {
+      g_test_skip ("the kernel lets no process move its environment");
+      return;
+    }
+  /* What would tell of it is too far behind: nobody reads as much, nor keeps it. */
+  g_assert_true (is_alive);
+  g_test_message ("peak memory grew by %d KiB", (int) peak);
+  g_assert_cmpuint (peak, <, MUCH_KIB);
+}
+
 static void
 test_launcher_is_killed_by_its_child (void)
 {
@@ -266,6 +335,8 @@ main (int   argc,
   test_util_add_func ("/pyisolate/process/tree/launcher-is-killed", test_launcher_is_killed);
   test_util_add_func ("/pyisolate/process/tree/launcher-is-killed-while-one-executes",
                       test_launcher_is_killed_while_one_executes);
+  test_util_add_func ("/pyisolate/process/tree/launcher-is-killed-beside-a-large-environment",
+                      test_launcher_is_killed_beside_a_large_environment);
   test_util_add_func ("/pyisolate/process/tree/launcher-is-killed-by-its-child",
                       test_launcher_is_killed_by_its_child);
   test_util_add_func ("/pyisolate/process/tree/launcher-is-stopped", test_launcher_is_stopped);
