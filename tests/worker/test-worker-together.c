@@ -62,6 +62,24 @@ test_around_def (const char *python)
   worker_finish (worker);
 }
 
+/* The second call ends only if the first was answered: a coroutine keeps the thread, and nobody asks it. */
+static void
+test_kept (const char *python)
+{
+  Worker *worker = worker_new (python, "mixed.py");
+  guint64 before, keeping;
+
+  worker_cork (worker);
+  before = worker_call (worker, "coroutine", "");
+  keeping = worker_call (worker, "hold_in_step", "");
+  worker_uncork (worker);
+  worker_assert_answer (worker, before, "'main'");
+  worker_assert_result (worker, "let_main_go", "<'x'>", "'x'");
+  worker_assert_answer (worker, keeping, "true");
+
+  worker_finish (worker);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -72,6 +90,7 @@ main (int   argc,
   worker_add_test ("together/first-step", test_first_step);
   worker_add_test ("together/own-loop", test_own_loop);
   worker_add_test ("together/around-def", test_around_def);
+  worker_add_test ("together/kept", test_kept);
 
   return g_test_run ();
 }

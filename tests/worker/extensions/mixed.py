@@ -188,6 +188,12 @@ def hold():
     return let_go.wait(20)
 
 
+async def hold_in_step():
+    """The same, before it awaits anything."""
+    begun.set()
+    return let_go.wait(20)
+
+
 def let_main_go(value):
     """Once it has asked the host, while the main thread is held."""
     begun.wait()
