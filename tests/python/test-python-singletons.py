@@ -3,15 +3,18 @@
 
 import asyncio
 import contextvars
+import gc
 import logging
 import os
 import pathlib
 import threading
 import unittest
+import weakref
 
 import pyisolate
 import shared_api
 from host_helper import DEADLINE, HostTest, run_program
+from pyisolate import _bridge
 from shared_api import HostAPI, Inner
 
 EXTENSION = '''
@@ -287,6 +290,31 @@ class Singletons(HostTest):
             self.assertEqual(["wait"], HostAPI().cancelled)
 
         self.with_extension(main)
+
+    def test_loop_is_closed_under_a_method(self):
+        """Which nobody waits for: its context and its lane go, though it is never done."""
+        ext = self.load_with(self.make_manager())
+        self.assertIsNone(ext.sync.get("a"))
+        loop = asyncio.new_event_loop()
+
+        async def begin():
+            task = asyncio.ensure_future(ext.wait())
+            await HostAPI().started.wait()
+            task.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+            return weakref.ref(_bridge.current())
+
+        async def another():
+            return await ext.get("a")
+
+        gone = loop.run_until_complete(begin())
+        loop.close()
+        del loop
+        self.assertIsNone(asyncio.run(another()))
+        self.assertIsNone(asyncio.run(another()))
+        gc.collect()
+        self.assertIsNone(gone())
 
     def test_sync_in_a_coroutine(self):
         async def main(ext):

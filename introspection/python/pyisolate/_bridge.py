@@ -106,12 +106,15 @@ def set_seat(seat):
 
 
 def _new_for_loop(loop):
+    from ._singleton import end_tasks
+
     for other in [other for other in list(_by_loop) if other.is_closed()]:
         bridge = _by_loop.pop(other, None)
         if bridge is not None:
             # Whoever still waits for an answer from there gets one: a closed loop cannot run it.
             bridge.serve()
             bridge.unbind()
+            end_tasks(bridge)
     bridge = _by_loop[loop] = Bridge(loop)
     return bridge
 

@@ -247,7 +247,7 @@ def _follow(bridge, task, invocation):
     _tasks[number] = bridge, task
 
     def done(task):
-        del _tasks[number]
+        _tasks.pop(number, None)
         try:
             result = task.result()
         except BaseException as error:
@@ -257,6 +257,12 @@ def _follow(bridge, task, invocation):
 
     task.add_done_callback(done)
     invocation.watch(number)
+
+
+def end_tasks(bridge):
+    """Its loop was closed under them: none of them will ever be done, or keeps it here."""
+    for number in [number for number, (other, _) in list(_tasks.items()) if other is bridge]:
+        _tasks.pop(number, None)
 
 
 def cancel(number):
