@@ -282,6 +282,7 @@ begin_load (PyIsolateExtensionManager   *self,
   load->manager = g_object_ref (self);
   g_weak_ref_init (&load->weak_manager, self);
   position = _pyisolate_extension_manager_insert_row (self, extension, &old);
+  g_hash_table_insert (self->fractions, g_object_ref (extension), g_new0 (double, 1));
 
   if (load->cancellable != NULL)
     load->cancelled_id = g_cancellable_connect (load->cancellable, G_CALLBACK (on_load_cancelled),
@@ -289,10 +290,10 @@ begin_load (PyIsolateExtensionManager   *self,
   _pyisolate_loader_load (self->loader, extension, request, kind, on_load_news, on_loaded, load,
                           load_request_free);
 
-  /* From here on whoever is told may stop the extension, or load another one. */
+  /* From here on whoever is told may stop the extension, load another one, or iterate until this
+   * loading is over. */
   _pyisolate_extension_manager_announce_row (self, position, old, extension);
-  if (_pyisolate_extension_is_active (extension))
-    _pyisolate_extension_manager_set_fraction (self, extension, 0);
+  _pyisolate_extension_manager_update_progress (self);
 }
 
 static void

@@ -63,6 +63,8 @@ void _pyisolate_extension_manager_announce_row  (PyIsolateExtensionManager *self
 void _pyisolate_extension_manager_set_fraction  (PyIsolateExtensionManager *self,
                                                  PyIsolateExtension        *extension,
                                                  double                     fraction);
+/* From the fractions that there are; tells if it is another than before. */
+void _pyisolate_extension_manager_update_progress (PyIsolateExtensionManager *self);
 void _pyisolate_extension_manager_emit_progress (PyIsolateExtensionManager *self,
                                                  PyIsolateExtension        *extension,
                                                  PyIsolateLoadStage         stage,

@@ -395,8 +395,8 @@ _pyisolate_extension_manager_notify (PyIsolateExtensionManager *self,
   g_object_notify_by_pspec (G_OBJECT (self), properties[prop_id]);
 }
 
-static void
-update_progress (PyIsolateExtensionManager *self)
+void
+_pyisolate_extension_manager_update_progress (PyIsolateExtensionManager *self)
 {
   GHashTableIter iter;
   gpointer fraction;
@@ -426,7 +426,7 @@ _pyisolate_extension_manager_set_fraction (PyIsolateExtensionManager *self,
   else
     g_hash_table_replace (self->fractions, g_object_ref (extension),
                           g_memdup2 (&fraction, sizeof fraction));
-  update_progress (self);
+  _pyisolate_extension_manager_update_progress (self);
 }
 
 void

@@ -231,6 +231,42 @@ test_other_home (void)
   g_thread_join (g_thread_new ("default", load_with_default, NULL));
 }
 
+typedef struct {
+  HostTest *test;
+  GAsyncResult *result;
+} Added;
+
+/* Whoever is told of the row may iterate the context until the loading is over. */
+static void
+on_added_wait (Added *added)
+{
+  PyIsolateExtension *extension = pyisolate_extension_manager_get_extension (added->test->manager, "it");
+
+  host_wait_result (&added->result);
+  g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_RUNNING);
+}
+
+static void
+test_over_when_added (gconstpointer signal)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtensionManager *manager = test->manager;
+  g_autoptr (PyIsolateExtensionConfig) config = host_config ("it", "basic");
+  Added added = { test, NULL };
+  double lowest = 1;
+
+  g_signal_connect (manager, "notify::progress", G_CALLBACK (on_progress), &lowest);
+  g_signal_connect_swapped (manager, signal, G_CALLBACK (on_added_wait), &added);
+  pyisolate_extension_manager_load_extension_async (manager, config, NULL, host_store, &added.result);
+  g_assert_nonnull (added.result);
+  host_end_load (test, &added.result);
+
+  g_assert_cmpfloat (pyisolate_extension_manager_get_progress (manager), ==, 1);
+  g_assert_cmpfloat (lowest, <, 1); /* it was loading meanwhile */
+  g_signal_handlers_disconnect_by_data (manager, &added);
+  g_signal_handlers_disconnect_by_data (manager, &lowest);
+}
+
 static guint
 count_starting (GListModel *model)
 {
@@ -425,6 +461,10 @@ main (int   argc,
   test_util_add_data_func ("/pyisolate/loading/other-thread-async/none", GINT_TO_POINTER (FALSE),
                            test_other_thread_async);
   test_util_add_func ("/pyisolate/loading/other-home", test_other_home);
+  test_util_add_data_func ("/pyisolate/loading/over-when-added/items-changed", "items-changed",
+                           test_over_when_added);
+  test_util_add_data_func ("/pyisolate/loading/over-when-added/extension-added", "extension-added",
+                           test_over_when_added);
   test_util_add_func ("/pyisolate/loading/parallel-starts", test_parallel_starts);
   test_util_add_func ("/pyisolate/loading/parallel-installs", test_parallel_installs);
   test_util_add_func ("/pyisolate/loading/stop-all", test_stop_all);
