@@ -229,7 +229,8 @@ pyisolate_extension_manager_get_max_parallel_starts (PyIsolateExtensionManager *
  * @self: a manager
  * @max: their number, from 1 to 64
  *
- * Sets how many extensions may start at the same time.
+ * Sets how many extensions may start at the same time. If there may be more than before, those that
+ * wait for their turn start at once.
  *
  * Since: 0.1
  */

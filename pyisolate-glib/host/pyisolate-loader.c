@@ -338,6 +338,14 @@ start_waiting (PyIsolateLoader *self)
     }
 }
 
+static gboolean
+on_more_starts (gpointer data)
+{
+  start_waiting (data);
+
+  return G_SOURCE_REMOVE;
+}
+
 /* On the service thread. */
 static gboolean
 on_environment (gpointer data)
@@ -478,7 +486,12 @@ void
 _pyisolate_loader_set_max_starts (PyIsolateLoader *self,
                                   guint            max)
 {
+  int old = g_atomic_int_get (&self->max_starts);
+
   g_atomic_int_set (&self->max_starts, (int) max);
+  if (old > 0 && max > (guint) old) /* nothing waits in a new one */
+    _pyisolate_service_invoke (on_more_starts, _pyisolate_loader_ref (self),
+                               (GDestroyNotify) _pyisolate_loader_unref);
 }
 
 void

@@ -351,6 +351,48 @@ test_parallel_starts (void)
     }
 }
 
+/* Who waits for a turn gets one as soon as there are more. */
+static void
+test_more_starts (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtensionManager *manager = test->manager;
+  PyIsolateExtension *barrier = host_test_load (test, "basic");
+  g_autofree char *fifo = host_make_fifo ();
+  g_autofree char *uv = host_make_slow_uv (fifo);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  const char *names[] = { "starting", "waiting", "installing" };
+  GAsyncResult *results[3] = { NULL, };
+
+  pyisolate_extension_manager_set_max_parallel_starts (manager, 1);
+  pyisolate_extension_manager_set_max_parallel_installs (manager, 1);
+  pyisolate_extension_manager_set_uv_path (manager, uv);
+  for (guint i = 0; i < G_N_ELEMENTS (results); i++)
+    {
+      PyIsolateExtensionConfig *config = i < 2 ? host_slow_config (names[i], fifo) : host_uv_config (names[i]);
+
+      pyisolate_extension_config_set_start_timeout (config, -1); /* else the first one's turn ends */
+      host_begin_load (test, config, cancellable, &results[i]);
+      if (i == 0)
+        host_wait_state (pyisolate_extension_manager_get_extension (manager, names[i]),
+                         PYISOLATE_EXTENSION_STATE_STARTING);
+    }
+
+  /* Environments are made one by one: the second one's is there, and the service thread, which stops another, knows. */
+  test_util_assert_until (host_uv_is_called, uv, HOST_TEST_TIMEOUT_MS);
+  g_assert_true (pyisolate_extension_stop_sync (barrier, NULL, NULL));
+  g_assert_cmpint (pyisolate_extension_get_state (pyisolate_extension_manager_get_extension (manager, "waiting")), ==,
+                   PYISOLATE_EXTENSION_STATE_PREPARING);
+
+  pyisolate_extension_manager_set_max_parallel_starts (manager, 2);
+  host_wait_state (pyisolate_extension_manager_get_extension (manager, "waiting"),
+                   PYISOLATE_EXTENSION_STATE_STARTING);
+
+  g_cancellable_cancel (cancellable);
+  for (guint i = 0; i < G_N_ELEMENTS (results); i++)
+    g_error_free (host_end_failed_load (test, &results[i], G_IO_ERROR, G_IO_ERROR_CANCELLED));
+}
+
 typedef struct {
   const char *uv;
   guint n;
@@ -466,6 +508,7 @@ main (int   argc,
   test_util_add_data_func ("/pyisolate/loading/over-when-added/extension-added", "extension-added",
                            test_over_when_added);
   test_util_add_func ("/pyisolate/loading/parallel-starts", test_parallel_starts);
+  test_util_add_func ("/pyisolate/loading/more-starts", test_more_starts);
   test_util_add_func ("/pyisolate/loading/parallel-installs", test_parallel_installs);
   test_util_add_func ("/pyisolate/loading/stop-all", test_stop_all);
 
