@@ -241,6 +241,7 @@ on_loaded (PyIsolateExtension *extension,
   g_autoptr (GTask) task = g_steal_pointer (&load->task);
 
   g_cancellable_disconnect (load->cancellable, load->cancelled_id);
+  g_clear_object (&load->cancellable); /* else it goes with the load, in whichever thread that is */
   _pyisolate_extension_manager_set_fraction (self, extension, -1);
 
   if (task == NULL)

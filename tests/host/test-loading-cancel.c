@@ -118,6 +118,33 @@ test_cancel_around_queue (void)
   assert_cancelled (test, "other", other_cancellable, &other);
 }
 
+/* The pool still has a load that was cancelled while another one was before it: the caller's cancellable is not kept by it, nor
+ * let go by a thread of the pool's. */
+static void
+test_cancellable_goes (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  g_autofree char *fifo = host_make_fifo ();
+  g_autofree char *uv = host_make_slow_uv (fifo);
+  g_autoptr (GCancellable) other_cancellable = g_cancellable_new ();
+  GCancellable *cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) other = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
+
+  pyisolate_extension_manager_set_max_parallel_installs (test->manager, 1);
+  pyisolate_extension_manager_set_uv_path (test->manager, uv);
+  host_begin_load (test, host_uv_config ("other"), other_cancellable, &other);
+  test_util_assert_until (host_uv_is_called, uv, HOST_TEST_TIMEOUT_MS);
+  host_begin_load (test, host_uv_config ("it"), cancellable, &result);
+
+  g_object_add_weak_pointer (G_OBJECT (cancellable), (gpointer *) &cancellable);
+  assert_cancelled (test, "it", cancellable, &result);
+  g_object_unref (cancellable);
+  g_assert_null (cancellable);
+  g_assert_null (other);
+  assert_cancelled (test, "other", other_cancellable, &other);
+}
+
 /* Once it runs, the cancellable of its loading means nothing. */
 static void
 test_cancel_late (void)
@@ -195,6 +222,7 @@ main (int   argc,
   test_util_add_data_func ("/pyisolate/loading-cancel/in-queue", GINT_TO_POINTER (CANCEL_IN_QUEUE), test_cancel);
   test_util_add_data_func ("/pyisolate/loading-cancel/in-import", GINT_TO_POINTER (CANCEL_IN_IMPORT), test_cancel);
   test_util_add_func ("/pyisolate/loading-cancel/around-queue", test_cancel_around_queue);
+  test_util_add_func ("/pyisolate/loading-cancel/cancellable-goes", test_cancellable_goes);
   test_util_add_func ("/pyisolate/loading-cancel/late", test_cancel_late);
   test_util_add_func ("/pyisolate/loading-cancel/sync", test_cancel_sync);
 
