@@ -86,6 +86,45 @@ must_wait (PyIsolateAwaitable *self)
   return TRUE;
 }
 
+/* A StopIteration that the call raised would end the await with its value as the result: it becomes a RuntimeError, as where it
+ * leaves a coroutine. */
+static void
+wrap_stop (void)
+{
+  PyObject *type, *stop, *traceback;
+  PyObject *error;
+
+  if (!PyErr_ExceptionMatches (PyExc_StopIteration))
+    return;
+
+  PyErr_Fetch (&type, &stop, &traceback);
+  PyErr_NormalizeException (&type, &stop, &traceback);
+  error = PyObject_CallFunction (PyExc_RuntimeError, "s", "The awaited call raised StopIteration");
+  if (error != NULL)
+    {
+      if (traceback != NULL)
+        PyException_SetTraceback (stop, traceback);
+      PyException_SetCause (error, stop);
+      PyErr_SetObject (PyExc_RuntimeError, error);
+      stop = NULL;
+    }
+  Py_XDECREF (type);
+  Py_XDECREF (stop);
+  Py_XDECREF (traceback);
+  Py_XDECREF (error);
+}
+
+/* The value, or NULL with an exception that the coroutine is to see. */
+static PyObject *
+get_value_or_raise (PyIsolateAwaitable *self)
+{
+  PyObject *value = _pyisolate_awaitable_get_value (self);
+
+  if (value == NULL)
+    wrap_stop ();
+  return value;
+}
+
 /* The same as the next, from Python 3.10 on: without an exception for the value. */
 static int
 awaitable_send (PyObject  *object,
@@ -98,7 +137,7 @@ awaitable_send (PyObject  *object,
       return PYGEN_NEXT;
     }
 
-  *result = _pyisolate_awaitable_get_value ((PyIsolateAwaitable *) object);
+  *result = get_value_or_raise ((PyIsolateAwaitable *) object);
   return *result != NULL ? PYGEN_RETURN : PYGEN_ERROR;
 }
 
@@ -129,7 +168,7 @@ awaitable_next (PyObject *object)
   if (must_wait ((PyIsolateAwaitable *) object))
     return object;
 
-  value = _pyisolate_awaitable_get_value ((PyIsolateAwaitable *) object);
+  value = get_value_or_raise ((PyIsolateAwaitable *) object);
   if (value != NULL)
     stop_with (value);
   Py_XDECREF (value);

@@ -58,6 +58,9 @@ class HostAPI(pyisolate.ProxiedSingleton):
             raise OwnError("own", 1)
         raise KeyError(what)
 
+    def first(self, items):
+        return next(iter(items))
+
     async def bad(self):
         return object()
 

@@ -341,6 +341,11 @@ class Calls(HostTest):
                 with self.assertRaises(pyisolate.RemoteError) as caught:
                     await ext.fail("SystemExit", 3)
                 self.assertEqual("SystemExit", type(caught.exception).__name__)
+                with self.assertRaisesRegex(RuntimeError, "raised StopIteration") as caught:
+                    await ext.fail("StopIteration", 7)
+                self.assertEqual((7,), caught.exception.__cause__.args)
+                with self.assertRaises(StopIteration):
+                    ext.sync.fail("StopIteration", 7)
                 self.assertEqual(1, await ext.echo(1))
 
         self.run_async(main())

@@ -63,6 +63,10 @@ async def fail(what):
         return [type(error).__name__, list(error.args), remote, is_remote]
 
 
+async def first(items):
+    return await HostAPI().first(items)
+
+
 async def bad():
     await HostAPI().bad()
 
@@ -235,6 +239,21 @@ class Singletons(HostTest):
                 await ext.missing()
 
         self.with_extension(main)
+
+    def test_stop_iteration(self):
+        """It is no result, however a Python awaits; as where it leaves a coroutine."""
+
+        async def main():
+            async with self.make_manager() as manager:
+                for n, python in enumerate(os.environ["PYISOLATE_TEST_PYTHONS"].split(":")):
+                    with self.subTest(python=python):
+                        ext = self.load_with(manager, f"python{n}", python=python)
+                        self.assertEqual(1, await ext.first([1]))
+                        with self.assertRaisesRegex(RuntimeError, "raised StopIteration") as caught:
+                            await ext.first([])
+                        self.assertIsInstance(caught.exception.__cause__, StopIteration)
+
+        self.run_async(main())
 
     def test_nothing_of_the_host_is_imported(self):
         async def main(ext):
