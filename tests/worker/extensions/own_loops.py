@@ -2,6 +2,8 @@
 """Defs that run an event loop of their own, on each kind of thread."""
 
 import asyncio
+import functools
+import operator
 import selectors
 import sys
 import threading
@@ -75,9 +77,9 @@ async def _waiting():
 
 
 async def _blocking():
-    loop = asyncio.get_running_loop()
-    loop.call_soon(_begin)
-    loop.call_soon(time.sleep, 600)
+    """In one callback: what ends _begin() must not leave the rest to asyncio.run()'s end."""
+    steps = map(operator.methodcaller("__call__"), [_begin, functools.partial(time.sleep, 600)])
+    asyncio.get_running_loop().call_soon(list, steps)
     await asyncio.Event().wait()
 
 
