@@ -251,6 +251,7 @@ class Arrays(HostTest):
         )
         self.assertEqual(os.path.realpath(torch.__file__), ext.where())
         self.check_moved(ext)
+        self.check_left_where_it_is(ext)
         tensor = torch.ones(3, 5, dtype=torch.bfloat16).t()
         self.assertEqual(("torch.Tensor", "torch.bfloat16", (1, 5)), ext.describe(tensor))
         self.assertTrue(torch.equal(tensor, ext.echo(tensor)))
@@ -286,8 +287,11 @@ class Arrays(HostTest):
         product = (weight * factor).sum()
         ext.echo(factor)
         ext.echo(weight)
+        self.assertFalse(pyisolate.is_shared(factor) or pyisolate.is_shared(weight))
         product.backward()
         self.assertTrue(torch.equal(weight.grad, torch.arange(20_000.0)))
+        del product  # it holds both
+        ext.echo([factor, weight])
         self.assertTrue(pyisolate.is_shared(factor) and pyisolate.is_shared(weight))
 
         # Whoever else looks into a storage follows it.
@@ -300,6 +304,54 @@ class Arrays(HostTest):
         storage = tensor.untyped_storage()
         ext.echo(tensor)
         self.assertEqual(tensor.data_ptr(), storage.data_ptr())
+
+    def check_left_where_it_is(self, ext):
+        """Whoever looks at it without a tensor goes on. Freed memory of this size is unmapped."""
+        import io
+        from array import array
+
+        import numpy as np
+        import torch
+
+        n = 10_000_000
+
+        def load(tensor):
+            file = io.BytesIO()
+            torch.save(tensor, file)
+            file.seek(0)
+            return torch.load(file)
+
+        for kind, look, moves_later in (
+            ("array", lambda t: (t, t.numpy()), False),
+            ("array of a view", lambda t: (t, t[5:].numpy()), False),
+            ("array of an alias", lambda t: (torch.nn.Parameter(t), t.numpy()), False),
+            ("memoryview", lambda t: (t, memoryview(t.numpy())), False),
+            ("from NumPy", lambda t: (torch.from_numpy(a := np.ones(n, "f4")), a), False),
+            (
+                "from a buffer",
+                lambda t: (torch.frombuffer(a := array("f", [1]) * n, dtype=torch.float32), a),
+                False,
+            ),
+            ("loaded", lambda t: (a := load(t), a.detach()), False),
+            ("DLPack", lambda t: (t, np.from_dlpack(t)), True),
+            ("DLPack of the base", lambda t: (t[5:], np.from_dlpack(t)), True),
+            ("capsule", lambda t: (t, torch.from_dlpack(t.__dlpack__())), True),
+            ("view", lambda t: (t, t[5:]), True),
+        ):
+            tensor, seen = look(torch.ones(n))
+            with self.subTest(kind):
+                place = tensor.data_ptr()
+                self.assertTrue(torch.equal(tensor, ext.echo(tensor)))
+                self.assertEqual(place, tensor.data_ptr())
+                self.assertFalse(pyisolate.is_shared(tensor))
+                seen[-1] = 7
+                self.assertEqual(7, tensor[-1])
+                del seen
+                ext.echo(tensor)
+                self.assertEqual(moves_later, pyisolate.is_shared(tensor))
+                tensor = tensor.clone()
+                ext.echo(tensor)
+                self.assertTrue(pyisolate.is_shared(tensor))
 
     def check_moved(self, ext):
         """A storage of the host's moves into shared memory when it is passed first."""
@@ -329,7 +381,14 @@ class Arrays(HostTest):
         ext.echo(parameter)
         self.assertTrue(pyisolate.is_shared(parameter))
         self.assertTrue(parameter.requires_grad)
-        del tensor, view, again, parameter
+        # What a module tells of its parameters takes them along.
+        module = torch.nn.Linear(100, 100)
+        module(torch.ones(100)).sum().backward()
+        ext.keep(module.state_dict()["weight"])
+        self.assertTrue(pyisolate.is_shared(module.weight))
+        module.weight.data[0, 0] = 9
+        self.assertEqual(9, ext.take()[0, 0])
+        del tensor, view, again, parameter, module
         wait_until(lambda: count()[:2] <= before)
 
     def test_neither_there(self):

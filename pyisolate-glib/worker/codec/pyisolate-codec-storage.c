@@ -6,6 +6,9 @@
  * and then the mapping that torch made is replaced, at its place, by one of sealed memory with the
  * same content. torch unmaps it when the storage goes, as it would its own.
  *
+ * What was there before is freed by that, also under those who look into it without a tensor: arrays of NumPy's, whoever took
+ * it by DLPack. So a storage that such may look into is left where it is, and its tensors are copied.
+ *
  * The table of such storages is guarded by the GIL.
  */
 #include "config.h"
@@ -120,23 +123,49 @@ replace_mapping (guint8          *start,
   return done;
 }
 
-/* The GIL is held all the while: no other thread of Python's writes to the storage meanwhile. */
-static PyIsolateMemory *
-move (PyObject *storage,
-      int       torch_fd,
-      gsize     size)
+/* Of @storage; what torch is asked for. 0: it cannot be told. */
+static gsize
+get_size (PyObject *storage)
+{
+  PyObject *n_bytes = _pyisolate_codec_call (storage, "nbytes", NULL);
+  Py_ssize_t size = n_bytes != NULL ? PyLong_AsSsize_t (n_bytes) : 0;
+
+  Py_XDECREF (n_bytes);
+  return MAX (size, 0);
+}
+
+static guint8 *
+get_start (PyObject *storage)
 {
   PyObject *address = _pyisolate_codec_call (storage, "data_ptr", NULL);
   guint8 *start = address != NULL ? PyLong_AsVoidPtr (address) : NULL;
-  g_autoptr(PyIsolateMemory) memory = NULL;
-  guint8 *data;
 
   Py_XDECREF (address);
-  if (start == NULL || size == 0 || (guintptr) start % sysconf (_SC_PAGE_SIZE) != 0)
-    return NULL;
-  memory = pyisolate_memory_new (size, PYISOLATE_MEMORY_NONE, NULL);
-  data = memory != NULL ? pyisolate_memory_map (memory, NULL) : NULL;
-  if (data == NULL)
+  return start;
+}
+
+/* After torch's call the GIL is held: no other thread of Python's writes to the storage meanwhile. */
+static PyIsolateMemory *
+move (PyObject *storage)
+{
+  gsize size = get_size (storage);
+  g_autoptr(PyIsolateMemory) memory = NULL;
+  guint8 *data = NULL, *start;
+  PyObject *handle = NULL;
+  Py_ssize_t torch_size;
+  gboolean is_shared;
+  int torch_fd;
+
+  if (size > 0)
+    memory = pyisolate_memory_new (size, PYISOLATE_MEMORY_NONE, NULL);
+  if (memory != NULL)
+    data = pyisolate_memory_map (memory, NULL);
+  if (data != NULL)
+    handle = _pyisolate_codec_call (storage, "_share_fd_cpu_", NULL);
+  is_shared = handle != NULL && PyArg_ParseTuple (handle, "in", &torch_fd, &torch_size) && (gsize) torch_size == size;
+  Py_XDECREF (handle);
+  start = is_shared ? get_start (storage) : NULL;
+  if (start == NULL || (guintptr) start % sysconf (_SC_PAGE_SIZE) != 0)
     return NULL;
   memcpy (data, start, size);
   if (!replace_mapping (start, size, torch_fd, memory)
@@ -145,16 +174,28 @@ move (PyObject *storage,
   return g_steal_pointer (&memory);
 }
 
-/* --- A storage of one tensor alone --- */
+/* --- Who looks into a storage --- */
 
-/* Who looks into a storage, as torch counts its tensors and Python the objects that hold it. */
+/* As torch counts its tensors and who holds them, and Python the objects that hold the storage. */
 typedef struct {
   long       n_users;
+  long       n_holders; /* of the one tensor */
   Py_ssize_t n_refs;
 } Users;
 
+static long
+count_holders (PyObject *tensor)
+{
+  PyObject *count = _pyisolate_codec_call (tensor, "_use_count", NULL);
+  long n_holders = count != NULL ? PyLong_AsLong (count) : -1;
+
+  Py_XDECREF (count);
+  return n_holders;
+}
+
 static gboolean
 count_users (PyObject *torch,
+             PyObject *tensor,
              PyObject *storage,
              Users    *users)
 {
@@ -165,11 +206,12 @@ count_users (PyObject *torch,
   if (address != NULL)
     count = _pyisolate_codec_call (internals, "_storage_Use_Count", address);
   users->n_users = count != NULL ? PyLong_AsLong (count) : -1;
+  users->n_holders = users->n_users > 0 ? count_holders (tensor) : -1;
   users->n_refs = Py_REFCNT (storage);
   Py_XDECREF (internals);
   Py_XDECREF (address);
   Py_XDECREF (count);
-  return users->n_users > 0;
+  return users->n_holders > 0;
 }
 
 /* How many there are where there is but one tensor, which differs between torch's versions. */
@@ -182,7 +224,7 @@ get_fewest_users (PyObject *torch)
   PyObject *storage = tensor != NULL ? _pyisolate_codec_call (tensor, "untyped_storage", NULL) : NULL;
   Users users;
 
-  if (storage != NULL && count_users (torch, storage, &users))
+  if (storage != NULL && count_users (torch, tensor, storage, &users))
     fewest = users;
   Py_XDECREF (one);
   Py_XDECREF (tensor);
@@ -191,15 +233,48 @@ get_fewest_users (PyObject *torch)
 }
 
 static gboolean
-is_sole_user (PyObject *torch,
-              PyObject *storage)
+is_alone (const Users *users,
+          const Users *fewest)
 {
-  const Users *fewest = get_fewest_users (torch);
-  Users users;
-
-  return fewest != NULL && count_users (torch, storage, &users) && users.n_users == fewest->n_users
-         && users.n_refs == fewest->n_refs;
+  return users->n_users == fewest->n_users && users->n_refs == fewest->n_refs;
 }
+
+/* Whether @tensor is a view of one that others hold than the views of it. */
+static gboolean
+has_held_base (PyObject    *tensor,
+               const Users *users,
+               const Users *fewest)
+{
+  PyObject *base = _pyisolate_codec_get (tensor, "_base");
+  long n_holders = base != NULL && base != Py_None ? count_holders (base) : 0;
+
+  Py_XDECREF (base);
+  return base == NULL || n_holders < 0 || n_holders > fewest->n_holders + users->n_users - fewest->n_users;
+}
+
+static gboolean
+is_so (PyObject   *storage,
+       const char *question,
+       PyObject   *answer)
+{
+  PyObject *given = _pyisolate_codec_call (storage, question, NULL);
+
+  Py_XDECREF (given);
+  return given == answer;
+}
+
+/* Of a storage whose memory somebody else gave, or was shown, as NumPy is, torch says that it cannot be resized. Who took a
+ * tensor by DLPack holds it, as autograd does, which cannot be told apart. */
+static gboolean
+may_move (PyObject    *tensor,
+          PyObject    *storage,
+          const Users *users,
+          const Users *fewest)
+{
+  return is_so (storage, "resizable", Py_True) && users->n_holders == fewest->n_holders && !has_held_base (tensor, users, fewest);
+}
+
+/* --- A storage of one tensor alone --- */
 
 /* Through the descriptor: torch's mapping is the one that is used afterwards, and another one would have to be filled with
  * pages for this alone. */
@@ -228,16 +303,10 @@ write_all (PyIsolateMemory *memory,
 static PyIsolateMemory *
 copy_storage (PyObject *storage)
 {
-  PyObject *address = _pyisolate_codec_call (storage, "data_ptr", NULL);
-  PyObject *n_bytes = address != NULL ? _pyisolate_codec_call (storage, "nbytes", NULL) : NULL;
-  const guint8 *start = n_bytes != NULL ? PyLong_AsVoidPtr (address) : NULL;
-  Py_ssize_t size = start != NULL ? PyLong_AsSsize_t (n_bytes) : -1;
-  PyIsolateMemory *memory = NULL;
+  const guint8 *start = get_start (storage);
+  gsize size = start != NULL ? get_size (storage) : 0;
+  PyIsolateMemory *memory = size > 0 ? pyisolate_memory_new (size, PYISOLATE_MEMORY_NONE, NULL) : NULL;
 
-  Py_XDECREF (address);
-  Py_XDECREF (n_bytes);
-  if (size > 0)
-    memory = pyisolate_memory_new (size, PYISOLATE_MEMORY_NONE, NULL);
   if (memory != NULL && !write_all (memory, start, size))
     g_clear_pointer (&memory, pyisolate_memory_unref);
   return memory;
@@ -293,37 +362,18 @@ give_storage (PyObject *tensor,
 
 /* NULL, perhaps with an exception: it is left as it was. The GIL is held all the while. */
 static PyIsolateMemory *
-replace_storage (PyObject *tensor,
+replace_storage (PyObject *torch,
+                 PyObject *tensor,
                  PyObject *storage)
 {
-  PyObject *torch = PyImport_ImportModule ("torch");
-  g_autoptr(PyIsolateMemory) memory = NULL;
-  PyObject *fresh = NULL, *address = NULL;
-  gboolean done = FALSE;
+  g_autoptr(PyIsolateMemory) memory = copy_storage (storage);
+  PyObject *fresh = memory != NULL ? new_storage (torch, memory) : NULL;
+  guint8 *start = fresh != NULL ? get_start (fresh) : NULL;
+  gboolean done = start != NULL && remember (fresh, start, pyisolate_memory_get_size (memory), memory)
+                  && give_storage (tensor, fresh);
 
-  if (torch != NULL && is_sole_user (torch, storage))
-    memory = copy_storage (storage);
-  if (memory != NULL)
-    fresh = new_storage (torch, memory);
-  if (fresh != NULL)
-    address = _pyisolate_codec_call (fresh, "data_ptr", NULL);
-  if (address != NULL)
-    done = remember (fresh, PyLong_AsVoidPtr (address), pyisolate_memory_get_size (memory), memory)
-           && give_storage (tensor, fresh);
-  Py_XDECREF (torch);
   Py_XDECREF (fresh);
-  Py_XDECREF (address);
   return done ? g_steal_pointer (&memory) : NULL;
-}
-
-static gboolean
-is_private (PyObject *storage)
-{
-  PyObject *shared = _pyisolate_codec_call (storage, "is_shared", NULL);
-  gboolean result = shared == Py_False;
-
-  Py_XDECREF (shared);
-  return result;
 }
 
 /* Moves the storage of @tensor, with all other tensors that are views of it. NULL, without an
@@ -331,20 +381,21 @@ is_private (PyObject *storage)
 PyIsolateMemory *
 _pyisolate_storage_move (PyObject *tensor)
 {
-  PyObject *storage = _pyisolate_codec_call (tensor, "untyped_storage", NULL);
+  PyObject *torch = PyImport_ImportModule ("torch");
+  const Users *fewest = torch != NULL ? get_fewest_users (torch) : NULL;
+  PyObject *storage = fewest != NULL ? _pyisolate_codec_call (tensor, "untyped_storage", NULL) : NULL;
   PyIsolateMemory *memory = NULL;
-  PyObject *handle = NULL;
-  int fd;
-  Py_ssize_t size;
+  Users users;
 
-  if (storage != NULL && is_private (storage))
-    memory = replace_storage (tensor, storage);
-  PyErr_Clear ();
-  if (storage != NULL && memory == NULL)
-    handle = _pyisolate_codec_call (storage, "_share_fd_cpu_", NULL);
-  if (handle != NULL && PyArg_ParseTuple (handle, "in", &fd, &size))
-    memory = move (storage, fd, size);
-  Py_XDECREF (handle);
+  if (storage != NULL && count_users (torch, tensor, storage, &users) && may_move (tensor, storage, &users, fewest))
+    {
+      if (is_so (storage, "is_shared", Py_False) && is_alone (&users, fewest))
+        memory = replace_storage (torch, tensor, storage);
+      PyErr_Clear ();
+      if (memory == NULL)
+        memory = move (storage);
+    }
+  Py_XDECREF (torch);
   Py_XDECREF (storage);
   PyErr_Clear ();
   return memory;
