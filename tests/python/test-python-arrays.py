@@ -252,6 +252,7 @@ class Arrays(HostTest):
         self.assertEqual(os.path.realpath(torch.__file__), ext.where())
         self.check_moved(ext)
         self.check_left_where_it_is(ext)
+        self.check_shared_with_others(ext)
         tensor = torch.ones(3, 5, dtype=torch.bfloat16).t()
         self.assertEqual(("torch.Tensor", "torch.bfloat16", (1, 5)), ext.describe(tensor))
         self.assertTrue(torch.equal(tensor, ext.echo(tensor)))
@@ -352,6 +353,23 @@ class Arrays(HostTest):
                 tensor = tensor.clone()
                 ext.echo(tensor)
                 self.assertTrue(pyisolate.is_shared(tensor))
+
+    def check_shared_with_others(self, ext):
+        """What torch shares with another process stays shared with it."""
+        import mmap
+        import struct
+
+        import torch
+
+        module = torch.nn.Linear(200, 200).share_memory()
+        tensor = module.weight.detach()
+        fd, size = tensor.untyped_storage()._share_fd_cpu_()
+        with mmap.mmap(fd, size) as other:  # as in that process
+            for value in (tensor, tensor[10:], module.weight):
+                self.assertTrue(torch.equal(value, ext.echo(value)))
+                tensor.add_(1)
+                self.assertEqual(tensor[0, 0], struct.unpack("f", other[:4])[0])
+                self.assertNotIn("pyisolate", os.readlink(f"/proc/self/fd/{fd}"))
 
     def check_moved(self, ext):
         """A storage of the host's moves into shared memory when it is passed first."""

@@ -144,7 +144,8 @@ get_start (PyObject *storage)
   return start;
 }
 
-/* After torch's call the GIL is held: no other thread of Python's writes to the storage meanwhile. */
+/* Once torch has moved it, a storage counts as shared with others, and is not moved again: the memory is made before. After
+ * that the GIL is held: no other thread of Python's writes to the storage meanwhile. */
 static PyIsolateMemory *
 move (PyObject *storage)
 {
@@ -264,14 +265,16 @@ is_so (PyObject   *storage,
 }
 
 /* Of a storage whose memory somebody else gave, or was shown, as NumPy is, torch says that it cannot be resized. Who took a
- * tensor by DLPack holds it, as autograd does, which cannot be told apart. */
+ * tensor by DLPack holds it, as autograd does, which cannot be told apart. One that torch shares already is also in the mappings
+ * of other processes, and stays there. */
 static gboolean
 may_move (PyObject    *tensor,
           PyObject    *storage,
           const Users *users,
           const Users *fewest)
 {
-  return is_so (storage, "resizable", Py_True) && users->n_holders == fewest->n_holders && !has_held_base (tensor, users, fewest);
+  return is_so (storage, "is_shared", Py_False) && is_so (storage, "resizable", Py_True)
+         && users->n_holders == fewest->n_holders && !has_held_base (tensor, users, fewest);
 }
 
 /* --- A storage of one tensor alone --- */
@@ -389,7 +392,7 @@ _pyisolate_storage_move (PyObject *tensor)
 
   if (storage != NULL && count_users (torch, tensor, storage, &users) && may_move (tensor, storage, &users, fewest))
     {
-      if (is_so (storage, "is_shared", Py_False) && is_alone (&users, fewest))
+      if (is_alone (&users, fewest))
         memory = replace_storage (torch, tensor, storage);
       PyErr_Clear ();
       if (memory == NULL)
