@@ -91,7 +91,7 @@ resolve_once (const PyIsolateEnvironmentRequest  *request,
               GCancellable                       *cancellable,
               GError                            **error)
 {
-  PYISOLATE_ENV_AUTOFD int guard =
+  PYISOLATE_ENV_AUTOGUARD int guard =
     _pyisolate_env_store_guard (request->venv_root, request_key, TRUE, cancellable, error);
   g_autoptr (PyIsolateEnvLock) lock = NULL;
 
@@ -161,7 +161,7 @@ record_use (const PyIsolateEnvironmentRequest  *request,
             GError                            **error)
 {
   g_autoptr (PyIsolateEnvLock) kept = NULL;
-  PYISOLATE_ENV_AUTOFD int guard = -1;
+  PYISOLATE_ENV_AUTOGUARD int guard = -1;
 
   if (request->extension_name == NULL ||
       _pyisolate_env_index_matches (request->venv_root, request->extension_name, request_key,

@@ -16,6 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#define N_PAUSES 10
+#define PAUSE_US 10000
+
 /* FALSE if somebody uses it. The caller holds the guard. */
 static gboolean
 remove_generation (const char                       *environment,
@@ -149,7 +152,7 @@ _pyisolate_environment_remove (const char    *venv_root,
 {
   g_autofree char *key = _pyisolate_env_find_key (venv_root, which, error);
   PyIsolateEnvironmentPruneReport report = { 0 };
-  PYISOLATE_ENV_AUTOFD int guard = -1;
+  PYISOLATE_ENV_AUTOGUARD int guard = -1;
   guint n_used;
 
   if (key == NULL)
@@ -157,6 +160,13 @@ _pyisolate_environment_remove (const char    *venv_root,
   guard = _pyisolate_env_store_guard (venv_root, key, TRUE, cancellable, error);
   if (guard < 0 || !clean_environment (venv_root, key, TRUE, &n_used, &report, error))
     return FALSE;
+  /* Who only looks whether one is used has it for a moment, too. */
+  for (guint i = 0; i < N_PAUSES && n_used > 0; i++)
+    {
+      g_usleep (PAUSE_US);
+      if (!clean_environment (venv_root, key, TRUE, &n_used, &report, error))
+        return FALSE;
+    }
   if (n_used > 0)
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
@@ -180,7 +190,7 @@ prune_locks (const char *venv_root)
     {
       g_autofree char *path = g_build_filename (directory, names[i], NULL);
       g_autofree char *key = g_strndup (names[i], strcspn (names[i], "."));
-      PYISOLATE_ENV_AUTOFD int guard = -1;
+      PYISOLATE_ENV_AUTOGUARD int guard = -1;
 
       guard = _pyisolate_env_store_guard (venv_root, key, FALSE, NULL, NULL);
       if (guard >= 0 && !is_indexed (venv_root, key, TRUE))
@@ -203,7 +213,7 @@ prune_guards (const char *venv_root)
       g_autofree char *record = g_strconcat (key, ".json", NULL);
       g_autofree char *lock = _pyisolate_env_store_path (venv_root, "locks", record);
       g_autofree char *environment = _pyisolate_env_store_environment (venv_root, key);
-      PYISOLATE_ENV_AUTOFD int guard = -1;
+      PYISOLATE_ENV_AUTOGUARD int guard = -1;
 
       if (g_file_test (lock, G_FILE_TEST_EXISTS) || g_file_test (environment, G_FILE_TEST_EXISTS))
         continue;
@@ -253,7 +263,7 @@ _pyisolate_environment_prune (const char                       *venv_root,
   prune_locks (venv_root);
   for (guint i = 0; keys[i] != NULL; i++)
     {
-      PYISOLATE_ENV_AUTOFD int guard = -1;
+      PYISOLATE_ENV_AUTOGUARD int guard = -1;
       guint n_used;
 
       if (g_cancellable_set_error_if_cancelled (cancellable, error))

@@ -40,6 +40,25 @@ find_generation (const char         *venv_root,
   return NULL;
 }
 
+/* Nobody shall remove it meanwhile. Who may only read the root holds it as well, and what has no lock nobody removes. FALSE: it
+ * cannot be held. */
+static gboolean
+hold_generation (const char    *generation,
+                 int           *fd,
+                 GCancellable  *cancellable,
+                 GError       **error)
+{
+  g_autofree char *lock = _pyisolate_env_generation_file (generation, "lock");
+  g_autoptr (GError) own_error = NULL;
+
+  *fd = _pyisolate_env_store_lock (lock, PYISOLATE_ENV_LOCK_SHARED, FALSE, TRUE, cancellable, &own_error);
+  if (*fd >= 0 || g_error_matches (own_error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+    return TRUE;
+
+  g_propagate_error (error, g_steal_pointer (&own_error));
+  return FALSE;
+}
+
 GPtrArray *
 _pyisolate_environment_verify (const char    *venv_root,
                                const char    *which,
@@ -50,16 +69,9 @@ _pyisolate_environment_verify (const char    *venv_root,
   g_autoptr (PyIsolateEnvStamp) stamp = NULL;
   g_autofree char *generation =
     key != NULL ? find_generation (venv_root, key, &stamp, error) : NULL;
-  g_autofree char *lock = NULL;
   PYISOLATE_ENV_AUTOFD int fd = -1;
 
-  if (generation == NULL)
-    return NULL;
-
-  /* Nobody shall remove it under us. */
-  lock = _pyisolate_env_generation_file (generation, "lock");
-  fd = _pyisolate_env_store_lock (lock, PYISOLATE_ENV_LOCK_SHARED, TRUE, TRUE, cancellable, error);
-  if (fd < 0)
+  if (generation == NULL || !hold_generation (generation, &fd, cancellable, error))
     return NULL;
 
   return _pyisolate_env_manifest_verify (generation, stamp->manifest_digest, cancellable, error);
@@ -197,8 +209,9 @@ _pyisolate_environment_repair (const PyIsolateEnvironmentRequest  *request,
   g_auto (GStrv) packages = NULL;
   g_autofree char *made_key = NULL;
   g_auto (PyIsolateEnvProgress) progress = { 0 };
+  PYISOLATE_ENV_AUTOFD int fd = -1;
 
-  if (generation == NULL)
+  if (generation == NULL || !hold_generation (generation, &fd, cancellable, error))
     return NULL;
   problems = _pyisolate_env_manifest_verify (generation, stamp->manifest_digest, cancellable,
                                              error);
@@ -209,6 +222,7 @@ _pyisolate_environment_repair (const PyIsolateEnvironmentRequest  *request,
   lock = load_lock (generation, stamp, error);
   if (lock == NULL)
     return NULL;
+  _pyisolate_env_close (&fd); /* all that is needed of it has been read, and a new one may take its place */
   interpreter = _pyisolate_env_interpreter_query (stamp->python, cache, TRUE, cancellable, error);
   if (interpreter == NULL)
     return NULL;

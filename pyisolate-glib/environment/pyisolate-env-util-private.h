@@ -5,6 +5,7 @@
 #include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
+#include <sys/file.h>
 
 G_BEGIN_DECLS
 
@@ -18,6 +19,17 @@ _pyisolate_env_close (int *fd)
 
 /* GLib 2.76 has g_autofd; we require 2.74. */
 #define PYISOLATE_ENV_AUTOFD __attribute__ ((cleanup (_pyisolate_env_close)))
+
+/* Of a lock that ends here: a child that somebody has forked meanwhile has the file open as well, and would keep it. */
+static inline void
+_pyisolate_env_unlock (int *fd)
+{
+  if (*fd >= 0)
+    flock (*fd, LOCK_UN);
+  _pyisolate_env_close (fd);
+}
+
+#define PYISOLATE_ENV_AUTOGUARD __attribute__ ((cleanup (_pyisolate_env_unlock)))
 
 /* Times and sizes that tell one file from what replaced it. */
 typedef struct {

@@ -193,7 +193,7 @@ _pyisolate_env_make (const PyIsolateEnvironmentRequest  *request,
   const char *root = request->venv_root;
   g_autofree char *key = _pyisolate_env_lock_dup_environment_key (lock, interpreter);
   g_autofree char *environment = _pyisolate_env_store_environment (root, key);
-  PYISOLATE_ENV_AUTOFD int guard = _pyisolate_env_store_guard (root, key, TRUE, cancellable, error);
+  PYISOLATE_ENV_AUTOGUARD int guard = _pyisolate_env_store_guard (root, key, TRUE, cancellable, error);
   g_autoptr (GArray) generations = NULL;
   g_autoptr (GError) local_error = NULL;
   g_autofree char *made = NULL;

@@ -4,10 +4,15 @@
 
 #include "env-fixture.h"
 
+#include "pyisolate-env-store-private.h"
+
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void
 test_conflicting_versions (void)
@@ -308,6 +313,66 @@ test_cancel_while_waiting (void)
   g_assert_nonnull (made);
 }
 
+/* Until it is killed, or nobody is there any more to do so. */
+static pid_t
+fork_a_sleeper (void)
+{
+  pid_t pid = fork ();
+
+  g_assert_cmpint (pid, >=, 0);
+  if (pid == 0)
+    alarm (60);
+  while (pid == 0)
+    pause ();
+
+  return pid;
+}
+
+static void
+test_fork_while_making (void)
+{
+  g_autoptr (EnvFixture) fixture = env_fixture_new ();
+  g_autoptr (PyIsolateEnvironmentRequest) request = NULL;
+  g_autoptr (PyIsolateEnvironment) made = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *fifo = env_fixture_path (fixture, "fifo");
+  g_autofree char *go = env_fixture_path (fixture, "go");
+  g_autofree char *text = NULL, *uv = NULL, *ready = NULL;
+  GThread *thread;
+  FILE *gate;
+  pid_t sleeper;
+  int guard;
+
+  g_test_summary ("A child that the host forks meanwhile keeps nobody from making it");
+
+  env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
+  g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
+  g_assert_cmpint (mkfifo (go, 0600), ==, 0);
+  text = g_strdup_printf ("#!/bin/sh\ncase \"$*\" in *install*) echo ready > '%s'; cat '%s';; "
+                          "esac\nexec '%s' \"$@\"\n",
+                          fifo, go, fixture->uv);
+  uv = env_fixture_script (fixture, "slow-uv", text);
+  request = env_fixture_request (fixture, "alpha", NULL);
+  g_free (request->uv_path);
+  request->uv_path = g_strdup (uv);
+  thread = g_thread_new ("maker", ensure_in_thread, request);
+  g_file_get_contents (fifo, &ready, NULL, &error);
+  g_assert_no_error (error);
+
+  sleeper = fork_a_sleeper ();
+  gate = fopen (go, "w");
+  g_assert_nonnull (gate);
+  fclose (gate);
+  made = g_thread_join (thread);
+  g_assert_nonnull (made);
+
+  guard = _pyisolate_env_store_guard (fixture->root, _pyisolate_environment_get_key (made), FALSE, NULL, &error);
+  g_assert_no_error (error);
+  close (guard);
+  kill (sleeper, SIGKILL);
+  g_assert_cmpint (waitpid (sleeper, NULL, 0), ==, sleeper);
+}
+
 static void
 test_names (void)
 {
@@ -357,6 +422,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/environment/two-processes", test_two_processes);
   test_util_add_func ("/pyisolate/environment/two-threads", test_two_threads);
   test_util_add_func ("/pyisolate/environment/cancel-while-waiting", test_cancel_while_waiting);
+  test_util_add_func ("/pyisolate/environment/fork-while-making", test_fork_while_making);
   test_util_add_func ("/pyisolate/environment/names", test_names);
 
   return env_fixture_run ();
