@@ -301,6 +301,23 @@ class Limits(unittest.TestCase):
             value = (value, *range(60))
         self.assertTrue(same(codec.decode(codec.encode(value)), value))
 
+    def test_types_of_what_encoders_make(self):
+        """A tuple has less room for its type there: the name is a part of it."""
+
+        class Made:
+            def __init__(self, value):
+                self.value = value
+
+        codec.register_encoder(Made, "test.Made", lambda made: made.value, Made)
+        for n_items in range(40, 55):
+            value = tuple({"a": float(n)} for n in range(n_items))
+            for depth in range(5):
+                with self.subTest(n_items=n_items, depth=depth):
+                    body = codec.encode(Made(value))
+                    codec.check("v", body)
+                    self.assertEqual(codec.decode(body).value, value)
+                value = (value,)
+
     def test_late_surprises_cost_little(self):
         """Each dict turns out to need another form after all of its content has been written."""
         value = 1

@@ -231,10 +231,20 @@ tuple_fits_signature (PyObject *tuple,
   return *budget >= 0;
 }
 
+/* Whether it can be a struct where the type around it takes @n_around characters more. */
+gboolean
+_pyisolate_encoder_tuple_fits (PyObject *tuple,
+                               int       n_around)
+{
+  int budget = PYISOLATE_VALUE_MAX_SIGNATURE - n_around;
+
+  return tuple_fits_signature (tuple, &budget);
+}
+
 /* A tuple of many items: D-Bus would refuse the type. */
-static EncodedShape
-encode_long_tuple (Encoder  *self,
-                   PyObject *tuple)
+EncodedShape
+_pyisolate_encoder_long_tuple (Encoder  *self,
+                               PyObject *tuple)
 {
   PyObject *list = PySequence_List (tuple);
   EncodedShape shape;
@@ -324,11 +334,9 @@ EncodedShape
 _pyisolate_encoder_tuple (Encoder  *self,
                           PyObject *tuple)
 {
-  int budget = PYISOLATE_VALUE_MAX_SIGNATURE;
-
   if (_pyisolate_tuple_size (tuple) == 0)
     return _pyisolate_encoder_constant (self, PYISOLATE_TAG_EMPTY_TUPLE);
-  if (!tuple_fits_signature (tuple, &budget))
-    return encode_long_tuple (self, tuple);
+  if (!_pyisolate_encoder_tuple_fits (tuple, 0))
+    return _pyisolate_encoder_long_tuple (self, tuple);
   return _pyisolate_encoder_struct (self, tuple, NULL);
 }

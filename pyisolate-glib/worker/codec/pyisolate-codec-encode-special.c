@@ -303,16 +303,18 @@ encode_enum (Encoder                 *self,
   return encode_tagged_struct (self, PYISOLATE_TAG_OBJECT, payload, names);
 }
 
-/* Writes the tagged struct (name, a{sv}). */
+/* Writes the tagged struct of the class's name and what @encode makes of @value. */
 static EncodedShape
-encode_state (Encoder                 *self,
+encode_named (Encoder                 *self,
+              const char              *tag,
               const CodecRegistration *registration,
-              PyObject                *state)
+              PyObject                *value,
+              EncodedShape           (*encode) (Encoder *, PyObject *))
 {
-  EncoderTag tag;
+  EncoderTag state;
   gsize start, mark;
 
-  if (!_pyisolate_encoder_tag_begin (self, PYISOLATE_TAG_OBJECT, &tag))
+  if (!_pyisolate_encoder_tag_begin (self, tag, &state))
     return -1;
   if (!_pyisolate_depth_enter_struct (&self->depth))
     return _pyisolate_encoder_too_deep (self);
@@ -322,12 +324,19 @@ encode_state (Encoder                 *self,
   encoder_sign (self, "(", 1);
   if (_pyisolate_encoder_natural (self, registration->name) < 0
       || !encoder_push_end (self, self->len - start)
-      || _pyisolate_encoder_vardict (self, state, STEP_ATTRIBUTE) < 0)
+      || encode (self, value) < 0)
     return -1;
   encoder_sign (self, ")", 1);
   if (!_pyisolate_encoder_close (self, start, mark, TRUE))
     return -1;
-  return _pyisolate_encoder_tag_end (self, &tag);
+  return _pyisolate_encoder_tag_end (self, &state);
+}
+
+static EncodedShape
+encode_attributes (Encoder  *self,
+                   PyObject *attributes)
+{
+  return _pyisolate_encoder_vardict (self, attributes, STEP_ATTRIBUTE);
 }
 
 static EncodedShape
@@ -349,23 +358,29 @@ encode_dataclass (Encoder                 *self,
       Py_XDECREF (field);
     }
   if (state != NULL)
-    shape = encode_state (self, registration, state);
+    shape = encode_named (self, PYISOLATE_TAG_OBJECT, registration, state, encode_attributes);
   Py_XDECREF (state);
   return shape;
 }
 
-/* (name, what the encoder made of it) */
+/* (name, what the encoder made of it), which have one type together. */
 static EncodedShape
 encode_by_encoder (Encoder                 *self,
                    PyObject                *value,
                    const CodecRegistration *registration)
 {
-  static const char *const names[] = { NULL, NULL };
+  static const int n_around = sizeof "((ov))" - 1; /* a name is a string, or too long for one */
   PyObject *result = PyObject_CallFunctionObjArgs (registration->encode, value, NULL);
-  PyObject *payload = result != NULL ? PyTuple_Pack (2, registration->name, result) : NULL;
+  gboolean is_long;
+  EncodedShape shape;
 
-  Py_XDECREF (result);
-  return encode_tagged_struct (self, PYISOLATE_TAG_EXT, payload, names);
+  if (result == NULL)
+    return -1;
+  is_long = PyTuple_CheckExact (result) && !_pyisolate_encoder_tuple_fits (result, n_around);
+  shape = encode_named (self, PYISOLATE_TAG_EXT, registration, result,
+                        is_long ? _pyisolate_encoder_long_tuple : _pyisolate_encoder_natural);
+  Py_DECREF (result);
+  return shape;
 }
 
 static EncodedShape

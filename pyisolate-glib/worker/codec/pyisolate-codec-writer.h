@@ -82,6 +82,10 @@ EncodedShape _pyisolate_encoder_list        (Encoder           *self,
                                              PyObject          *keys);
 EncodedShape _pyisolate_encoder_tuple       (Encoder           *self,
                                              PyObject          *tuple);
+gboolean     _pyisolate_encoder_tuple_fits  (PyObject          *tuple,
+                                             int                n_around);
+EncodedShape _pyisolate_encoder_long_tuple  (Encoder           *self,
+                                             PyObject          *tuple);
 EncodedShape _pyisolate_encoder_struct      (Encoder           *self,
                                              PyObject          *tuple,
                                              const char *const *item_names);
