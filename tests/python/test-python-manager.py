@@ -7,6 +7,7 @@ import inspect
 import logging
 import os
 import pty
+import queue
 import select
 import signal
 import subprocess
@@ -112,6 +113,24 @@ async def main():
 
 
 asyncio.run(main())
+"""
+
+
+EVENTS = """
+import enum
+
+import pyisolate
+
+
+class Unknown(enum.Enum):
+    HERE = 1
+
+
+pyisolate.register_type(Unknown, "test.Unknown")
+
+
+def tell(value):
+    pyisolate.emit_event("told", Unknown.HERE if value is None else value)
 """
 
 
@@ -258,6 +277,38 @@ class Manager(HostTest):
             self.assertEqual("sample", record.extension)
             self.assertGreaterEqual(record.created, times[0] - 0.1)
             self.assertLessEqual(record.created, time.time())
+
+    def test_events_that_fail(self):
+        """With a loop and without, one is told of what a handler does not get, or does not take."""
+
+        class Gone(BaseException):
+            pass
+
+        def handle(value):
+            if value == "raise":
+                raise Gone("in a handler")
+            told.put(value)
+
+        async def tell_on_loop(logs):
+            ext = self.load(self.make_manager(), EVENTS, "on-loop")
+            ext.register_event_handler("told", handle)
+            await ext.tell(None)
+            while not logs.output:
+                await asyncio.sleep(0.01)
+
+        told = queue.SimpleQueue()
+        ext = self.load(self.make_manager(), EVENTS)
+        ext.register_event_handler("told", handle)
+        with self.assertLogs("pyisolate", "ERROR") as logs:
+            for value in (None, "raise", "last"):
+                ext.sync.tell(value)
+            self.assertEqual("last", told.get(timeout=DEADLINE / 2))
+        self.assertEqual(2, len(logs.output))
+        self.assertRegex(logs.output[0], "(?s)'told' of 'sample'.*test.Unknown")
+        self.assertIn("Gone: in a handler", logs.output[1])
+        with self.assertLogs("pyisolate", "ERROR") as logs:
+            self.run_async(tell_on_loop(logs))
+        self.assertRegex(logs.output[0], "(?s)'told' of 'on-loop'.*test.Unknown")
 
     def test_progress(self):
         stages = []

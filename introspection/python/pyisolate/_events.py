@@ -28,7 +28,7 @@ def deliver(manager, extension_name, name, get_value):
         return
 
     def run():
-        _run(manager, extension, name, handler, get_value())
+        _run(manager, extension, name, handler, get_value)
 
     bridge = manager._bridge
     if bridge is None:
@@ -43,7 +43,12 @@ def deliver(manager, extension_name, name, get_value):
         bridge.context.invoke(lambda: manager._context.copy().run(run))
 
 
-def _run(manager, extension, name, handler, value):
+def _run(manager, extension, name, handler, get_value):
+    try:
+        value = get_value()
+    except Exception:
+        _logging.own.exception("The value of %r of %r is none here", name, extension.name)
+        return
     try:
         result = handler(value)
         if hasattr(result, "__await__"):

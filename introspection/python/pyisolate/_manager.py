@@ -128,7 +128,7 @@ class ExtensionManager:
         with self._lock:
             if self._pool is None:
                 self._pool = concurrent.futures.ThreadPoolExecutor(1, "pyisolate-singletons")
-        self._pool.submit(function)
+        self._pool.submit(function).add_done_callback(_log_failure)
 
     # ---- loading ----
 
@@ -375,6 +375,12 @@ class LoadResult(dict):
     def __init__(self, extensions, failed):
         super().__init__(extensions)
         self.failed = failed
+
+
+def _log_failure(future):
+    error = None if future.cancelled() else future.exception()
+    if error is not None:
+        _logging.own.error("What no call led to has failed", exc_info=error)
 
 
 def _when_ended(gextension, function):
