@@ -4,10 +4,12 @@
 import asyncio
 import contextvars
 import dataclasses
+import gc
 import os
 import sys
 import threading
 import unittest
+import weakref
 
 import pyisolate
 import shared_api
@@ -496,11 +498,27 @@ class Local(HostTest):
         ext.sync.add(1)
         (thread,) = (t for t in threading.enumerate() if t.name == "pyisolate-sample")
         del manager, ext
-        import gc
-
         gc.collect()
         thread.join(DEADLINE / 2)
         self.assertFalse(thread.is_alive())
+
+    def test_dropped_while_it_is_loaded(self):
+        manager = pyisolate.ExtensionManager(None, {"venv_root_path": str(self.folder / "venvs")})
+        gate = self.folder / "gate"
+        os.mkfifo(gate)
+        source = f"with open({str(gate)!r}) as gate:\n    gate.read()\n" + PLAIN
+        ext = self.load(manager, source, isolated=False)
+        loading = ext._load()
+        with gate.open("w"):  # it is at its import now
+            (thread,) = (t for t in threading.enumerate() if t.name == "pyisolate-sample")
+            manager = weakref.ref(manager)
+            del ext
+            gc.collect()
+            self.assertIsNone(manager())
+        thread.join(DEADLINE / 2)
+        self.assertFalse(thread.is_alive())
+        with self.assertRaisesRegex(pyisolate.NotRunningError, "stopped while"):
+            loading.result()
 
     def test_two_of_one_name(self):
         manager = self.make_manager()

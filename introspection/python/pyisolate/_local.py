@@ -52,6 +52,7 @@ class Local:
         self.methods = {}
         self.calls = set()
         self.instance = None
+        self._lock = threading.RLock()  # a manager may be dropped in any thread, at any place
         self._ending = False
         self._stopping = None
         self._outcome = None
@@ -163,6 +164,7 @@ class Local:
             future.set_exception(_host_errors.not_running(text))
             return future
         self.state = "starting"
+        self._ending = False
         timer = threading.Timer(self.config.start_timeout, self._give_up_loading, (future,))
         timer.daemon = True
         timer.start()
@@ -193,7 +195,7 @@ class Local:
             timer.cancel()
             if not future.done():  # else it came too late
                 loaded(described)
-            self.state = "running"
+            self._begin_running()
             future.set_result(self)
         except BaseException as failure:
             timer.cancel()
@@ -208,6 +210,14 @@ class Local:
             except BaseException as error:  # from a callback of the extension's own
                 sys.excepthook(type(error), error, error.__traceback__)
         self._finish()
+
+    def _begin_running(self):
+        with self._lock:
+            self.state = "running"
+            if self._ending:
+                raise _host_errors.not_running(
+                    f"The extension “{self.name}” was stopped while it was being loaded"
+                )
 
     def _load(self):
         stage, run_hook = _contents.stage, _contents.run_hook
@@ -270,11 +280,19 @@ class Local:
         return raised
 
     def stop(self, future):
-        """Cancel its calls, run its hook, end its threads; `future` is settled then."""
-        if self.state != "running":
+        """Cancel its calls, run its hook, end its threads; `future` is settled then.
+
+        What is still being loaded ends when that is over; `future` does not wait for it.
+        """
+        with self._lock:
+            is_running = self.state == "running"
+            if is_running:
+                self.state = "stopping"
+            elif self.state == "starting":
+                self._ending = True
+        if not is_running:
             future.set_result(None)
             return
-        self.state = "stopping"
         self._fail_calls()
         timer = threading.Timer(self.config.stop_timeout, self._give_up, (future,))
         timer.daemon = True
