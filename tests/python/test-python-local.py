@@ -531,6 +531,31 @@ class Local(HostTest):
         with self.assertLogs("pyisolate", "WARNING"):
             self.assertEqual("sample_extension", two.sync.own())
 
+    def test_modules_without_a_file(self):
+        """That of a singleton needs none; a module of somebody else's that wants it fails."""
+        names = {"ping": lambda self: "pong", "__module__": "nowhere.api"}
+        api = type("API", (pyisolate.ProxiedSingleton,), names)
+        (self.folder / "wants_nowhere.py").write_text("from nowhere.api import API\n")
+        self.addCleanup(sys.path.remove, str(self.folder))
+        source = """
+            import nowhere.api
+            from nowhere.api import API
+
+
+            def ping():
+                return [API().sync.ping(), nowhere.api.API is API]
+
+
+            def import_other():
+                import wants_nowhere
+        """
+        ext = self.load(
+            self.make_manager(), source, isolated=False, apis=[api], source_paths=[self.folder]
+        )
+        self.assertEqual(["pong", True], ext.sync.ping())
+        with self.assertRaisesRegex(ModuleNotFoundError, "nowhere"):
+            ext.sync.import_other()
+
     def test_import_fails(self):
         ext = self.load(self.make_manager(), "raise ValueError('at import')", isolated=False)
         with self.assertRaisesRegex(pyisolate.LoadError, "ValueError: at import") as caught:

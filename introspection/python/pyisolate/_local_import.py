@@ -52,8 +52,11 @@ class Imports:
         try:
             module = builtins.__import__(name, globals, locals, fromlist, level)
         except ModuleNotFoundError as error:
-            # As in a worker: what has a singleton of the extension's needs no file.
+            # As in a worker: what has a singleton of the extension's needs no file. Another module
+            # that lacks it is none.
             if error.name not in self.names and error.name not in self.packages:
+                raise
+            if not f"{name}.".startswith(f"{error.name}."):
                 raise
             module = self._make(name)
             if not fromlist:
