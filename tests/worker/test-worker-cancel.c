@@ -518,7 +518,10 @@ static void
 test_stop (const char *python)
 {
   Worker *worker = worker_new (python, "cancel.py");
-  guint64 running = worker_call (worker, "busy", "");
+  g_autofree char *dir = test_util_tmpdir ();
+  g_autofree char *sent = g_build_filename (dir, "sent", NULL);
+  g_autofree char *args = g_strdup_printf ("<'%s'>", sent);
+  guint64 running = worker_call (worker, "busy_until", args);
   guint64 queued = worker_call (worker, "quick", "");
   guint64 late;
   guint64 stop;
@@ -529,6 +532,8 @@ test_stop (const char *python)
   wait_begun (worker);
   stop = worker_call_full (worker, "org.pyisolate.Worker", "Stop", "", "", NULL, 0);
   late = worker_call (worker, "quick", "");
+  /* Else it might end before that one is sent. */
+  g_assert_true (g_file_set_contents (sent, "", 0, NULL));
   first = worker_wait (worker, running);
   worker_assert_error (first, PYISOLATE_ERROR_NOT_RUNNING, "*stopped*");
   second = worker_wait (worker, queued);

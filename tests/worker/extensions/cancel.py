@@ -5,6 +5,7 @@ import asyncio
 import ctypes
 import functools
 import operator
+import os
 import signal
 import time
 
@@ -17,6 +18,15 @@ def busy():
     pyisolate.emit_event("begun")
     while True:
         pass
+
+
+def busy_until(path):
+    """Once it is told it ends when there is such a file."""
+    try:
+        busy()
+    finally:
+        while not os.path.exists(path):
+            time.sleep(0.01)
 
 
 def sleep():
