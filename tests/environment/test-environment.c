@@ -266,6 +266,51 @@ cancel_in_thread (gpointer user_data)
   return NULL;
 }
 
+/* Making what @request asks for stops at uv's install until @gate is written to; by then both of its guards are held. */
+static GThread *
+begin_making (EnvFixture                   *fixture,
+              PyIsolateEnvironmentRequest **request,
+              char                        **gate)
+{
+  g_autofree char *fifo = env_fixture_path (fixture, "fifo");
+  g_autofree char *text = NULL, *ready = NULL;
+  g_autoptr (GError) error = NULL;
+  GThread *thread;
+
+  *gate = env_fixture_path (fixture, "go");
+  env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
+  g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
+  g_assert_cmpint (mkfifo (*gate, 0600), ==, 0);
+  text = g_strdup_printf ("#!/bin/sh\ncase \"$*\" in *install*) echo ready > '%s'; cat '%s';; "
+                          "esac\nexec '%s' \"$@\"\n",
+                          fifo, *gate, fixture->uv);
+  *request = env_fixture_request (fixture, "alpha", NULL);
+  g_free ((*request)->uv_path);
+  (*request)->uv_path = env_fixture_script (fixture, "slow-uv", text);
+  thread = g_thread_new ("maker", ensure_in_thread, *request);
+  g_file_get_contents (fifo, &ready, NULL, &error);
+  g_assert_no_error (error);
+
+  return thread;
+}
+
+/* Lets it go on. */
+static PyIsolateEnvironment *
+finish_making (GThread    *thread,
+               const char *gate)
+{
+  /* Opening it blocks until the stand-in for uv reads from it. */
+  FILE *file = fopen (gate, "w");
+  PyIsolateEnvironment *made;
+
+  g_assert_nonnull (file);
+  fclose (file);
+  made = g_thread_join (thread);
+  g_assert_nonnull (made);
+
+  return made;
+}
+
 static void
 test_cancel_while_waiting (void)
 {
@@ -275,42 +320,19 @@ test_cancel_while_waiting (void)
   g_autoptr (PyIsolateEnvironment) made = NULL;
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_autoptr (GError) error = NULL;
-  g_autofree char *fifo = env_fixture_path (fixture, "fifo");
-  g_autofree char *go = env_fixture_path (fixture, "go");
-  g_autofree char *text = NULL, *uv = NULL, *ready = NULL;
+  g_autofree char *gate = NULL;
   GThread *thread, *canceller;
-  FILE *gate;
 
   g_test_summary ("Who waits for another maker can be cancelled, and the other goes on");
 
-  env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
-  g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
-  g_assert_cmpint (mkfifo (go, 0600), ==, 0);
-  text = g_strdup_printf ("#!/bin/sh\ncase \"$*\" in *install*) echo ready > '%s'; cat '%s';; "
-                          "esac\nexec '%s' \"$@\"\n",
-                          fifo, go, fixture->uv);
-  uv = env_fixture_script (fixture, "slow-uv", text);
-  request = env_fixture_request (fixture, "alpha", NULL);
-  g_free (request->uv_path);
-  request->uv_path = g_strdup (uv);
-  thread = g_thread_new ("maker", ensure_in_thread, request);
-  g_file_get_contents (fifo, &ready, NULL, &error);
-  g_assert_no_error (error);
-
-  /* The maker holds the guard now; the cancellable fires while we wait for it. */
+  thread = begin_making (fixture, &request, &gate);
   canceller = g_thread_new ("cancel", cancel_in_thread, cancellable);
   environment = _pyisolate_environment_ensure (request, NULL, NULL, cancellable, &error);
   g_thread_join (canceller);
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_assert_null (environment);
-  g_clear_error (&error);
 
-  /* Opening it blocks until the stand-in for uv reads from it. */
-  gate = fopen (go, "w");
-  g_assert_nonnull (gate);
-  fclose (gate);
-  made = g_thread_join (thread);
-  g_assert_nonnull (made);
+  made = finish_making (thread, gate);
 }
 
 /* Until it is killed, or nobody is there any more to do so. */
@@ -335,36 +357,16 @@ test_fork_while_making (void)
   g_autoptr (PyIsolateEnvironmentRequest) request = NULL;
   g_autoptr (PyIsolateEnvironment) made = NULL;
   g_autoptr (GError) error = NULL;
-  g_autofree char *fifo = env_fixture_path (fixture, "fifo");
-  g_autofree char *go = env_fixture_path (fixture, "go");
-  g_autofree char *text = NULL, *uv = NULL, *ready = NULL;
+  g_autofree char *gate = NULL;
   GThread *thread;
-  FILE *gate;
   pid_t sleeper;
   int guard;
 
   g_test_summary ("A child that the host forks meanwhile keeps nobody from making it");
 
-  env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
-  g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
-  g_assert_cmpint (mkfifo (go, 0600), ==, 0);
-  text = g_strdup_printf ("#!/bin/sh\ncase \"$*\" in *install*) echo ready > '%s'; cat '%s';; "
-                          "esac\nexec '%s' \"$@\"\n",
-                          fifo, go, fixture->uv);
-  uv = env_fixture_script (fixture, "slow-uv", text);
-  request = env_fixture_request (fixture, "alpha", NULL);
-  g_free (request->uv_path);
-  request->uv_path = g_strdup (uv);
-  thread = g_thread_new ("maker", ensure_in_thread, request);
-  g_file_get_contents (fifo, &ready, NULL, &error);
-  g_assert_no_error (error);
-
+  thread = begin_making (fixture, &request, &gate);
   sleeper = fork_a_sleeper ();
-  gate = fopen (go, "w");
-  g_assert_nonnull (gate);
-  fclose (gate);
-  made = g_thread_join (thread);
-  g_assert_nonnull (made);
+  made = finish_making (thread, gate);
 
   guard = _pyisolate_env_store_guard (fixture->root, _pyisolate_environment_get_key (made), FALSE, NULL, &error);
   g_assert_no_error (error);
