@@ -318,6 +318,21 @@ class Torch(Arrays):
             with self.subTest(word=word), refused:
                 codec.encode_shared({"x": [0, tensor]})
 
+    def test_storage_that_was_resized(self):
+        for length, offset, room in [(3, 0, 0), (3, 1, 0), (3, 0, 4), (9000, 0, 0), (9000, 10, 0), (9000, 0, 35_996)]:
+            whole = torch.ones(length + offset)
+            tensor = whole[offset:]
+            tensor.untyped_storage().resize_(room)
+            kept = codec.share(torch.arange(5000.0))
+            refused = self.assertRaisesRegex(TypeError, r"larger than its storage.*result → \[1\]")
+            with self.subTest(length=length, offset=offset, room=room), refused:
+                codec.encode_shared([kept, tensor])
+            with self.assertRaises(TypeError):
+                codec.share(tensor)
+        emptied = torch.ones(3)
+        emptied.untyped_storage().resize_(0)
+        self.assertEqual((0,), tuple(pass_on(emptied[:0]).shape))
+
     def test_write_to_read_only(self):
         shared = codec.share(torch.zeros(5000), readonly=True)
         again = pass_on(shared, True)

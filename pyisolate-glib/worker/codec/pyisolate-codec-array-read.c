@@ -311,6 +311,22 @@ read_strides (CodecArray *self,
   return good && !PyErr_Occurred ();
 }
 
+/* A tensor knows its shape, but not whether somebody has resized its storage since: torch looks for itself only sometimes. */
+static gboolean
+check_storage (CodecArray  *self,
+               PyObject    *object,
+               char       **problem)
+{
+  gint64 low, high, n_items;
+
+  if (_pyisolate_layout_window (self->n_dims, self->shape, self->strides, self->info->size, &low, &high, &n_items) == NULL
+      && (n_items == 0 || _pyisolate_storage_covers (object, self->data + low, high - low)))
+    return TRUE;
+  if (!PyErr_Occurred ())
+    *problem = g_strdup ("a tensor that is larger than its storage");
+  return FALSE;
+}
+
 static PyObject *
 call_to_dlpack (PyObject *object)
 {
@@ -352,7 +368,7 @@ read_torch (CodecArray  *self,
     return FALSE;
   if (requires_grad > 0)
     self->flags |= PYISOLATE_TENSOR_REQUIRES_GRAD;
-  return read_strides (self, object);
+  return read_strides (self, object) && check_storage (self, object, problem);
 }
 
 gboolean

@@ -103,6 +103,9 @@ PyIsolateMemory *_pyisolate_storage_find      (const guint8     *address,
                                                gsize             size,
                                                const guint8    **start);
 PyIsolateMemory *_pyisolate_storage_move      (PyObject         *tensor);
+gboolean         _pyisolate_storage_covers    (PyObject         *tensor,
+                                               const guint8     *data,
+                                               gsize             size);
 /* Sets an exception for what shared memory failed with. */
 void        _pyisolate_share_set_error  (const GError      *error);
 

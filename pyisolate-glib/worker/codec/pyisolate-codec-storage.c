@@ -144,6 +144,26 @@ get_start (PyObject *storage)
   return start;
 }
 
+/* Whether all of @data lies in the storage of @tensor, which can be resized, and emptied, under its tensors. FALSE: not, or an
+ * exception. */
+gboolean
+_pyisolate_storage_covers (PyObject     *tensor,
+                           const guint8 *data,
+                           gsize         size)
+{
+  PyObject *storage = _pyisolate_codec_call (tensor, "untyped_storage", NULL);
+  const guint8 *start = storage != NULL ? get_start (storage) : NULL;
+  gsize room = start != NULL ? get_size (storage) : 0;
+
+  if (storage == NULL && PyErr_ExceptionMatches (PyExc_AttributeError)) /* before torch 2.0 it cannot be asked */
+    {
+      PyErr_Clear ();
+      return data != NULL;
+    }
+  Py_XDECREF (storage);
+  return start != NULL && data >= start && (gsize) (data - start) <= room && size <= room - (data - start);
+}
+
 /* Once torch has moved it, a storage counts as shared with others, and is not moved again: the memory is made before. After
  * that the GIL is held: no other thread of Python's writes to the storage meanwhile. */
 static PyIsolateMemory *
