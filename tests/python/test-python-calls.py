@@ -5,6 +5,7 @@ import asyncio
 import datetime
 import gc
 import os
+import pickle
 import sys
 import threading
 import time
@@ -313,6 +314,39 @@ class Calls(HostTest):
                 done = run_program(path, extension, self.folder, env=environment)
                 self.assertEqual("2\n", done.stdout, done.stderr)
                 self.assertEqual(warnings, done.stderr.count("PYISOLATE_TRANSPORT is"), done.stderr)
+
+    def test_exceptions_of_files(self):
+        """They say which files."""
+
+        async def main():
+            async with self.make_manager() as manager:
+                for n, python in enumerate(os.environ["PYISOLATE_TEST_PYTHONS"].split(":")):
+                    ext = self.load(manager, EXTENSION, f"python{n}", python=python)
+                    for files in [("/a",), (b"/a",), ("/a", None, "/b")]:
+                        here = OSError(2, "gone", *files)
+                        with self.subTest(python=python, files=files):
+                            with self.assertRaises(FileNotFoundError) as caught:
+                                await ext.fail("OSError", 2, "gone", *files)
+                            error = caught.exception
+                            self.assertEqual((2, "gone"), error.args)
+                            self.assertEqual(here.filename, error.filename)
+                            self.assertEqual(here.filename2, error.filename2)
+                            self.assertEqual(str(here), str(error))
+
+        self.run_async(main())
+
+    def test_errors_without_files(self):
+        """That a class of ours is an OSError makes no errno and no file of what it tells."""
+        for cls in (pyisolate.CallTimeoutError, pyisolate.ProcessEndedError, pyisolate.LoadError):
+            with self.subTest(cls=cls):
+                error = cls("PyIsolateError", 14, "too late")
+                for again in (error, pickle.loads(pickle.dumps(error))):
+                    self.assertIs(cls, type(again))
+                    self.assertEqual(("PyIsolateError", 14, "too late"), again.args)
+                    self.assertEqual("too late", str(again))
+                    self.assertEqual(14, again.code)
+                    self.assertIsNone(getattr(again, "errno", None))
+                    self.assertIsNone(getattr(again, "filename", None))
 
     def test_exceptions(self):
         async def main():

@@ -75,10 +75,17 @@ def _repr_of(value):
 
 def _args_of(error):
     try:
-        args = list(error.args[:MAX_ARGS])
+        args = list(_made_of(error)[:MAX_ARGS])
     except BaseException:
         return []
     return [arg if _can_travel(arg) else _repr_of(arg) for arg in args]
+
+
+def _made_of(error):
+    """Its args; of an OSError the names of its files too, which it takes out of them."""
+    if isinstance(error, OSError) and type(error).__module__ == "builtins":
+        return error.__reduce__()[1]
+    return error.args
 
 
 def _can_travel(value):

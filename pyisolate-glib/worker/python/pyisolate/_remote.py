@@ -19,7 +19,7 @@ class RemoteError(Exception):
     remote_traceback = None
 
     def __init__(self, domain: str, code: int, message: str):
-        super().__init__(domain, code, message)
+        self.args = domain, code, message  # an OSError would make an errno and a file of them
         self.domain = domain
         self.code = code
         self.message = message
