@@ -390,14 +390,17 @@ mend_environment (Load *load)
   g_autofree char *text = NULL;
   g_autoptr (GError) error = NULL;
 
-  mended = _pyisolate_mend_environment (load->request, key, &damage, on_environment_progress, load,
+  mended = _pyisolate_mend_environment (load->request, load->environment, &damage, on_environment_progress, load,
                                         load->cancellable, &error);
-  if (damage == NULL)
+  if (mended == NULL && damage == NULL)
     return;
 
-  text = g_strdup_printf ("The environment %s is damaged: %s. It %s%s", key, damage,
-                          mended != NULL ? "was made again" : "could not be made again: ",
-                          mended != NULL ? "" : error->message);
+  if (damage != NULL)
+    text = g_strdup_printf ("The environment %s is damaged: %s. It %s%s", key, damage,
+                            mended != NULL ? "was made again" : "could not be made again: ",
+                            mended != NULL ? "" : error->message);
+  else
+    text = g_strdup_printf ("The environment %s was replaced while the extension was loaded, which begins anew", key);
   _pyisolate_extension_log (load->extension, PYISOLATE_LOG_LEVEL_WARNING, "pyisolate", text);
 
   if (mended != NULL)

@@ -9,10 +9,11 @@ G_BEGIN_DECLS
  * environment. */
 gboolean              _pyisolate_mend_may_help    (const GError                      *error);
 
-/* Verifies the environment, and makes it again if files of it are missing or changed. Returns NULL
- * without an error if nothing is wrong with it; else @damage says what was. Blocks. */
+/* Verifies the environment in which an extension could not be loaded, and makes it again if files of it are missing or changed.
+ * Returns NULL without an error if nothing is wrong with it; else @damage says what was, or is NULL if another one has taken its
+ * place already. Blocks. */
 PyIsolateEnvironment *_pyisolate_mend_environment (const PyIsolateEnvironmentRequest  *request,
-                                                   const char                         *key,
+                                                   PyIsolateEnvironment               *failed,
                                                    char                              **damage,
                                                    PyIsolateEnvironmentProgressFunc    progress,
                                                    gpointer                            user_data,

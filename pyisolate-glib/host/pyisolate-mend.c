@@ -61,18 +61,41 @@ describe_damage (GPtrArray *problems)
                           first->path, _pyisolate_environment_problem_kind_to_string (first->kind));
 }
 
+/* What a start would get now, if that is another one: of two that fail for one damage, the second comes when it is mended. */
+static PyIsolateEnvironment *
+find_successor (const PyIsolateEnvironmentRequest *request,
+                PyIsolateEnvironment              *failed,
+                PyIsolateEnvironmentProgressFunc   progress,
+                gpointer                           user_data,
+                GCancellable                      *cancellable)
+{
+  g_autoptr (PyIsolateEnvironment) now =
+    _pyisolate_environment_ensure (request, progress, user_data, cancellable, NULL);
+
+  if (now == NULL || g_str_equal (_pyisolate_environment_get_prefix (now), _pyisolate_environment_get_prefix (failed)))
+    return NULL;
+
+  return g_steal_pointer (&now);
+}
+
 PyIsolateEnvironment *
 _pyisolate_mend_environment (const PyIsolateEnvironmentRequest  *request,
-                             const char                         *key,
+                             PyIsolateEnvironment               *failed,
                              char                              **damage,
                              PyIsolateEnvironmentProgressFunc    progress,
                              gpointer                            user_data,
                              GCancellable                       *cancellable,
                              GError                            **error)
 {
+  const char *key = _pyisolate_environment_get_key (failed);
   g_autoptr (GPtrArray) problems = NULL;
+  PyIsolateEnvironment *successor;
 
   *damage = NULL;
+  successor = find_successor (request, failed, progress, user_data, cancellable);
+  if (successor != NULL)
+    return successor;
+
   problems = _pyisolate_environment_verify (request->venv_root, key, cancellable, error);
   if (problems == NULL)
     return NULL;

@@ -44,13 +44,15 @@ damage_free (Damage *damage)
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Damage, damage_free)
 
+/* @fifo: (nullable): what it waits for when it could not be imported */
 static PyIsolateExtensionConfig *
-new_config (Damage   *damage,
-            gboolean  waits)
+new_config_of (Damage     *damage,
+               const char *name,
+               const char *fifo)
 {
-  PyIsolateExtensionConfig *config = pyisolate_extension_config_new ("it", damage->module);
-  g_autofree char *variable = g_strconcat ("RELEASE=", damage->fifo, NULL);
-  const char *variables[] = { waits ? variable : NULL, NULL };
+  PyIsolateExtensionConfig *config = pyisolate_extension_config_new (name, damage->module);
+  g_autofree char *variable = g_strconcat ("RELEASE=", fifo, NULL);
+  const char *variables[] = { fifo != NULL ? variable : NULL, NULL };
   const char *dependencies[] = { "alpha", NULL };
   const char *find_links[] = { damage->links, NULL };
 
@@ -59,6 +61,13 @@ new_config (Damage   *damage,
   pyisolate_extension_config_set_find_links (config, find_links);
 
   return config;
+}
+
+static PyIsolateExtensionConfig *
+new_config (Damage   *damage,
+            gboolean  waits)
+{
+  return new_config_of (damage, "it", waits ? damage->fifo : NULL);
 }
 
 /* An extension whose environment has lost what it imports. */
@@ -104,6 +113,42 @@ test_mend (void)
   g_autoptr (GVariant) where = host_call (extension, "where", NULL);
 
   g_assert_true (was_mended (extension));
+}
+
+/* The second of them finds an environment that is whole, but it is not the one that it was started in. */
+static void
+test_two (void)
+{
+  static const char *const names[] = { "it", "other" };
+  g_autoptr (HostTest) test = host_test_new ();
+  g_autoptr (Damage) damage = do_damage (test);
+  g_autofree char *other_fifo = host_make_fifo ();
+  const char *fifos[] = { damage->fifo, other_fifo };
+  GAsyncResult *results[G_N_ELEMENTS (names)] = { NULL };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autoptr (HostNews) news = NULL;
+
+      host_begin_load (test, new_config_of (damage, names[i], fifos[i]), NULL, &results[i]);
+      news = host_news_new (pyisolate_extension_manager_get_extension (test->manager, names[i]));
+      host_news_wait_line (news, "stdout|*failed");
+    }
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (PyIsolateExtension) extension = NULL;
+      g_autoptr (GVariant) where = NULL;
+
+      host_release_fifo (fifos[i]);
+      host_wait_result (&results[i]);
+      extension = pyisolate_extension_manager_load_extension_finish (test->manager, results[i], &error);
+      g_clear_object (&results[i]);
+      g_assert_no_error (error);
+      where = host_call (extension, "where", NULL);
+      g_assert_cmpint (was_mended (extension), ==, i == 0);
+    }
 }
 
 typedef struct {
@@ -240,6 +285,7 @@ main (int   argc,
   host_test_init (&argc, &argv);
 
   test_util_add_func ("/pyisolate/mend/mend", test_mend);
+  test_util_add_func ("/pyisolate/mend/two", test_two);
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
       g_autofree char *path = g_strconcat ("/pyisolate/mend/", names[i], NULL);
