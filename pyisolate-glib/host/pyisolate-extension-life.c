@@ -227,6 +227,21 @@ begin_again (PyIsolateExtension *self,
   return TRUE;
 }
 
+/* @reason: (nullable) */
+static void
+post_exited (PyIsolateExtension  *self,
+             PyIsolateExitReason *reason)
+{
+  PyIsolateNews *news;
+
+  if (reason == NULL)
+    return;
+
+  news = _pyisolate_news_new (PYISOLATE_NEWS_EXITED);
+  news->reason = g_object_ref (reason);
+  _pyisolate_outbox_post (self->outbox, self, news);
+}
+
 static void
 on_worker_gone (PyIsolateWorker     *worker,
                 const GError        *error,
@@ -236,18 +251,17 @@ on_worker_gone (PyIsolateWorker     *worker,
   g_autoptr (PyIsolateHeldExtension) self = _pyisolate_extension_hold_weak (user_data);
   g_autoptr (GError) stopped = NULL;
 
-  if (self == NULL || begin_again (self, error))
+  if (self == NULL)
     return;
 
-  be_over (self, error);
-
-  if (reason != NULL)
+  if (begin_again (self, error))
     {
-      PyIsolateNews *news = _pyisolate_news_new (PYISOLATE_NEWS_EXITED);
-
-      news->reason = g_object_ref (reason);
-      _pyisolate_outbox_post (self->outbox, self, news);
+      g_set_object (&self->untold_exit, reason);
+      return;
     }
+
+  be_over (self, error);
+  post_exited (self, reason);
 
   stopped = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING,
                          "The extension “%s” was stopped while it was loaded",
@@ -319,6 +333,8 @@ _pyisolate_extension_load_failed (PyIsolateExtension *self,
   g_assert (PYISOLATE_IS_EXTENSION (self));
 
   be_over (self, error);
+  /* No other process has come. */
+  post_exited (self, self->untold_exit);
 }
 
 void

@@ -37,6 +37,7 @@ struct _PyIsolateExtension {
   PyIsolateExtensionRetryFunc retry_func;
   PyIsolateExtensionStartedFunc started_func;
   gpointer started_data;
+  PyIsolateExitReason *untold_exit; /* of the process that may be followed by another one */
 
   GMutex mutex; /* guards the rest */
   PyIsolateExtensionState state;

@@ -159,6 +159,7 @@ pyisolate_extension_finalize (GObject *object)
   g_clear_pointer (&self->outbox, _pyisolate_outbox_free);
   g_clear_pointer (&self->log_tail, _pyisolate_log_tail_free);
   g_clear_pointer (&self->method_infos, g_ptr_array_unref);
+  g_clear_object (&self->untold_exit);
   g_clear_error (&self->last_error);
   g_mutex_clear (&self->mutex);
 
@@ -291,7 +292,8 @@ pyisolate_extension_class_init (PyIsolateExtensionClass *klass)
    * @self: the extension
    * @reason: how
    *
-   * Emitted when the extension's process has ended, and all that it had started.
+   * Emitted when the extension's process has ended, and all that it had started. That of one which
+   * could not be imported is not told if its environment is mended and another process follows.
    *
    * Since: 0.1
    */

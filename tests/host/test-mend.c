@@ -151,6 +151,34 @@ test_two (void)
     }
 }
 
+/* Nothing is wrong with the environment, and nothing more is tried: then its only process has ended, and that is told. */
+static void
+test_no_help (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  g_autofree char *directory = host_test_scratch ("no-help");
+  g_autofree char *links = g_build_filename (directory, "links", NULL);
+  g_autofree char *module = host_write_file (directory, "it.py", "import nowhere\n");
+  PyIsolateExtensionConfig *config = pyisolate_extension_config_new ("it", module);
+  const char *dependencies[] = { "alpha", NULL };
+  const char *find_links[] = { links, NULL };
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (HostNews) news = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (g_mkdir_with_parents (links, 0700), ==, 0);
+  host_make_wheels (links, "alpha==1.0", NULL);
+  pyisolate_extension_config_set_dependencies (config, dependencies);
+  pyisolate_extension_config_set_find_links (config, find_links);
+
+  host_begin_load (test, config, NULL, &result);
+  news = host_news_new (pyisolate_extension_manager_get_extension (test->manager, "it"));
+  host_wait_result (&result);
+  g_assert_null (pyisolate_extension_manager_load_extension_finish (test->manager, result, &error));
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_IMPORT_FAILED);
+  host_news_wait_exited (news, PYISOLATE_EXIT_KIND_EXITED, 1);
+}
+
 typedef struct {
   GMutex mutex; /* held as long as the thread is to wait */
   gboolean waits;
@@ -286,6 +314,7 @@ main (int   argc,
 
   test_util_add_func ("/pyisolate/mend/mend", test_mend);
   test_util_add_func ("/pyisolate/mend/two", test_two);
+  test_util_add_func ("/pyisolate/mend/no-help", test_no_help);
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
       g_autofree char *path = g_strconcat ("/pyisolate/mend/", names[i], NULL);
