@@ -131,6 +131,24 @@ _pyisolate_env_list_keys (const char *venv_root)
   return g_strv_builder_end (builder);
 }
 
+/* One that is not there has nothing in it. One that may not be read is no empty one. */
+static gboolean
+check_is_readable (const char  *venv_root,
+                   const char  *folder,
+                   GError     **error)
+{
+  g_autofree char *path = g_build_filename (venv_root, folder, NULL);
+  g_autoptr (GError) local_error = NULL;
+  g_autoptr (GDir) dir = g_dir_open (path, 0, &local_error);
+
+  if (dir != NULL || g_error_matches (local_error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+    return TRUE;
+
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
+               "Cannot read what is in %s: %s", venv_root, local_error->message);
+  return FALSE;
+}
+
 gboolean
 _pyisolate_env_check_root_is_there (const char  *venv_root,
                                     GError     **error)
@@ -139,7 +157,7 @@ _pyisolate_env_check_root_is_there (const char  *venv_root,
 
   /* One that was never used has no environments; something else in its place is a mistake. */
   if (!g_file_test (venv_root, G_FILE_TEST_EXISTS) || g_file_test (venv_root, G_FILE_TEST_IS_DIR))
-    return TRUE;
+    return check_is_readable (venv_root, "environments", error) && check_is_readable (venv_root, "index", error);
 
   g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_CONFIG,
                "The venv root %s is no directory", venv_root);

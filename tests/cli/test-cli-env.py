@@ -382,6 +382,17 @@ class Care(EnvTest):
         self.assertEqual(130, process.wait(DEADLINE))
         self.check(0, "env remove", "sample")
 
+    def test_what_cannot_be_read_is_not_empty(self):
+        self.venv_root.mkdir()
+        for folder in ("environments", "index"):
+            with self.subTest(folder):
+                # As good as one that belongs to another user.
+                (self.venv_root / folder).write_text("")
+                for command in ("list", "show sample", "verify", "prune"):
+                    done = self.check(3, f"env {command}")
+                    self.assertIn(f"Cannot read what is in {self.venv_root}", done.err)
+                (self.venv_root / folder).unlink()
+
     def test_prune(self):
         """An extension that asks for something else refers to the first one no longer."""
         self.make_wheels("alpha==1.0", "beta==1.0")
