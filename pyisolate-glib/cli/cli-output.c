@@ -6,8 +6,21 @@
 #include "cli-json.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Who shares the stream with us may have made it one that does not wait. */
+static gboolean
+is_to_be_waited_for (int error)
+{
+  struct pollfd fd = { STDOUT_FILENO, POLLOUT, 0 };
+
+  if (error == EAGAIN)
+    poll (&fd, 1, -1);
+
+  return error == EAGAIN || error == EINTR;
+}
 
 /* In a thread: a pipe that nobody reads blocks for ever, and a signal must still end us. */
 static void
@@ -23,7 +36,7 @@ write_in_thread (GTask        *task,
     {
       gssize written = write (STDOUT_FILENO, p, size);
 
-      if (written < 0 && errno == EINTR)
+      if (written < 0 && is_to_be_waited_for (errno))
         continue;
       if (written < 0)
         {

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Ctrl-C and its like, and what is drawn on a terminal."""
 
+import array
 import errno
+import fcntl
 import os
 import pathlib
 import pty
@@ -10,6 +12,7 @@ import re
 import select
 import signal
 import subprocess
+import termios
 import time
 
 from cli_helper import DEADLINE, CliTest, read_line, wait_gone, watch
@@ -202,16 +205,15 @@ class Signals(CliTest):
         self.assertEqual(130, process.wait(DEADLINE))
         os.close(writing)
 
-    def wait_drained(self, writing: int) -> None:
-        import array
-        import fcntl
-        import termios
+    def wait_drained(self, pipe: int) -> None:
+        self.wait_filled(pipe, 0)
 
+    def wait_filled(self, pipe: int, size: int) -> None:
         deadline = time.monotonic() + DEADLINE
-        left = array.array("i", [1])
-        while left[0]:
+        left = array.array("i", [-1])
+        while left[0] != size:
             self.assertLess(time.monotonic(), deadline)
-            fcntl.ioctl(writing, termios.FIONREAD, left)
+            fcntl.ioctl(pipe, termios.FIONREAD, left)
             os.sched_yield()
 
     def test_interrupt_while_writing(self):
@@ -222,6 +224,19 @@ class Signals(CliTest):
         self.assertEqual(b'"', process.stdout.read(1))
         process.send_signal(signal.SIGINT)
         self.assertEqual(130, process.wait(DEADLINE))
+
+    def test_output_that_does_not_wait(self):
+        """Somebody who has that pipe too made it so: what it cannot take now it takes later."""
+        extension = self.extension("def m():\n    return 'x' * 100000\n")
+        reading, writing = os.pipe()
+        size = fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+        os.set_blocking(writing, False)
+        process = self.start_cli("call", extension, "m", stdout=writing)
+        os.close(writing)
+        self.wait_filled(reading, size)
+        with open(reading, "rb") as pipe:
+            self.assertEqual(b'"' + b"x" * 100000 + b'"\n', pipe.read())
+        self.assertEqual(0, process.wait(DEADLINE))
 
     def test_children_of_who_ignores_them(self):
         """A program that was started so hears of its own children all the same."""
