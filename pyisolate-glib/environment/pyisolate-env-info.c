@@ -32,7 +32,7 @@ _pyisolate_env_generation_is_used (const char *generation)
 {
   g_autofree char *lock = _pyisolate_env_generation_file (generation, "lock");
   g_autoptr (GError) error = NULL;
-  PYISOLATE_ENV_AUTOFD int fd = -1;
+  PYISOLATE_ENV_AUTOGUARD int fd = -1;
 
   fd = _pyisolate_env_store_lock (lock, PYISOLATE_ENV_LOCK_EXCLUSIVE, FALSE, FALSE, NULL, &error);
 

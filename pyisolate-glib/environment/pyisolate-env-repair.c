@@ -69,7 +69,7 @@ _pyisolate_environment_verify (const char    *venv_root,
   g_autoptr (PyIsolateEnvStamp) stamp = NULL;
   g_autofree char *generation =
     key != NULL ? find_generation (venv_root, key, &stamp, error) : NULL;
-  PYISOLATE_ENV_AUTOFD int fd = -1;
+  PYISOLATE_ENV_AUTOGUARD int fd = -1;
 
   if (generation == NULL || !hold_generation (generation, &fd, cancellable, error))
     return NULL;
@@ -209,7 +209,7 @@ _pyisolate_environment_repair (const PyIsolateEnvironmentRequest  *request,
   g_auto (GStrv) packages = NULL;
   g_autofree char *made_key = NULL;
   g_auto (PyIsolateEnvProgress) progress = { 0 };
-  PYISOLATE_ENV_AUTOFD int fd = -1;
+  PYISOLATE_ENV_AUTOGUARD int fd = -1;
 
   if (generation == NULL || !hold_generation (generation, &fd, cancellable, error))
     return NULL;
@@ -222,7 +222,7 @@ _pyisolate_environment_repair (const PyIsolateEnvironmentRequest  *request,
   lock = load_lock (generation, stamp, error);
   if (lock == NULL)
     return NULL;
-  _pyisolate_env_close (&fd); /* all that is needed of it has been read, and a new one may take its place */
+  _pyisolate_env_unlock (&fd); /* all that is needed of it has been read, and a new one may take its place */
   interpreter = _pyisolate_env_interpreter_query (stamp->python, cache, TRUE, cancellable, error);
   if (interpreter == NULL)
     return NULL;

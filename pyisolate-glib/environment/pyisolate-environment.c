@@ -23,6 +23,7 @@ struct _PyIsolateEnvironment {
   char *python;
   char *python_version;
   int lock_fd;                /* a shared flock, or -1 */
+  pid_t owner;                /* whose it is: a forked child has the file open as well */
 };
 
 PyIsolateEnvironment *
@@ -40,6 +41,7 @@ _pyisolate_env_environment_new (const char *key,
                              : _pyisolate_env_find_own_python (prefix);
   self->python_version = g_strdup (python_version);
   self->lock_fd = take_lock_fd;
+  self->owner = getpid ();
 
   return self;
 }
@@ -58,7 +60,11 @@ _pyisolate_environment_unref (PyIsolateEnvironment *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
 
-  _pyisolate_env_close (&self->lock_fd);
+  /* To close it is not enough while a child lives that was forked meanwhile, and not the child's to say. */
+  if (self->owner == getpid ())
+    _pyisolate_env_unlock (&self->lock_fd);
+  else
+    _pyisolate_env_close (&self->lock_fd);
   g_free (self->key);
   g_free (self->prefix);
   g_free (self->python);

@@ -376,6 +376,58 @@ test_fork_while_making (void)
 }
 
 static void
+test_fork_while_used (void)
+{
+  g_autoptr (EnvFixture) fixture = env_fixture_new ();
+  g_autoptr (PyIsolateEnvironment) used = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *key = NULL;
+  pid_t sleeper;
+
+  g_test_summary ("A child that the host has forked does not use an environment for longer than the host");
+
+  env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
+  used = env_fixture_ensure (fixture, "alpha", NULL);
+  key = g_strdup (_pyisolate_environment_get_key (used));
+  sleeper = fork_a_sleeper ();
+
+  g_assert_false (_pyisolate_environment_remove (fixture->root, key, NULL, &error));
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT);
+  g_clear_error (&error);
+
+  g_clear_pointer (&used, _pyisolate_environment_unref);
+  _pyisolate_environment_remove (fixture->root, key, NULL, &error);
+  g_assert_no_error (error);
+
+  kill (sleeper, SIGKILL);
+  g_assert_cmpint (waitpid (sleeper, NULL, 0), ==, sleeper);
+}
+
+/* Whatever a child does with what it has of its parent's. */
+static void
+test_forked_child_lets_go (void)
+{
+  g_autoptr (EnvFixture) fixture = env_fixture_new ();
+  g_autoptr (PyIsolateEnvironment) used = NULL;
+  g_autoptr (GError) error = NULL;
+  pid_t child;
+
+  env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
+  used = env_fixture_ensure (fixture, "alpha", NULL);
+  child = fork ();
+  g_assert_cmpint (child, >=, 0);
+  if (child == 0)
+    {
+      _pyisolate_environment_unref (used);
+      _exit (0);
+    }
+  g_assert_cmpint (waitpid (child, NULL, 0), ==, child);
+
+  g_assert_false (_pyisolate_environment_remove (fixture->root, _pyisolate_environment_get_key (used), NULL, &error));
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT);
+}
+
+static void
 test_names (void)
 {
   static const char *const names[] = { "a b", "a_b", "a/b" };
@@ -425,6 +477,8 @@ main (int   argc,
   test_util_add_func ("/pyisolate/environment/two-threads", test_two_threads);
   test_util_add_func ("/pyisolate/environment/cancel-while-waiting", test_cancel_while_waiting);
   test_util_add_func ("/pyisolate/environment/fork-while-making", test_fork_while_making);
+  test_util_add_func ("/pyisolate/environment/fork-while-used", test_fork_while_used);
+  test_util_add_func ("/pyisolate/environment/forked-child-lets-go", test_forked_child_lets_go);
   test_util_add_func ("/pyisolate/environment/names", test_names);
 
   return env_fixture_run ();
