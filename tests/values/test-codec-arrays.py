@@ -431,6 +431,7 @@ sys.stdout.buffer.write(codec.encode([*values, names, first.stride()]))
             self.assertEqual(one.dtype, other.dtype)
             if isinstance(one, np.ndarray):
                 self.assertEqual(one.strides, other.strides)
+                self.assertEqual(one.flags.writeable, other.flags.writeable)
 
 
 class Imports(unittest.TestCase):

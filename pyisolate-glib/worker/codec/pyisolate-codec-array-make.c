@@ -247,6 +247,7 @@ import_view (const CodecArray *self,
 /* --- A tensor that stands for what another kind was sent as --- */
 
 #define KIND_ATTRIBUTE "_pyisolate_kind"
+#define READ_ONLY_ATTRIBUTE "_pyisolate_readonly"
 
 static gboolean has_stand_ins;
 
@@ -263,13 +264,16 @@ get_root (PyObject *tensor)
   return tensor;
 }
 
+/* What torch has no word for is noted, too: that nobody is to write to it. */
 static gboolean
-set_torch_kind (PyObject       *tensor,
-                CodecArrayKind  kind)
+set_torch_origin (PyObject         *tensor,
+                  const CodecArray *self)
 {
+  PyObject *readonly = (self->flags & PYISOLATE_TENSOR_READ_ONLY) != 0 ? Py_True : Py_False;
   PyObject *root = get_root (tensor);
-  PyObject *name = root != NULL ? PyUnicode_FromString (_pyisolate_array_kind_name (kind)) : NULL;
-  gboolean done = name != NULL && PyObject_SetAttrString (root, KIND_ATTRIBUTE, name) == 0;
+  PyObject *name = root != NULL ? PyUnicode_FromString (_pyisolate_array_kind_name (self->kind)) : NULL;
+  gboolean done = name != NULL && PyObject_SetAttrString (root, KIND_ATTRIBUTE, name) == 0
+                  && PyObject_SetAttrString (root, READ_ONLY_ATTRIBUTE, readonly) == 0;
 
   Py_XDECREF (root);
   Py_XDECREF (name);
@@ -277,19 +281,24 @@ set_torch_kind (PyObject       *tensor,
   return done;
 }
 
-/* As which kind a tensor goes back, or a view of one. */
-CodecArrayKind
-_pyisolate_torch_get_kind (PyObject *tensor)
+/* As what a tensor goes back, or a view of one: its kind, and whether it is read-only. */
+void
+_pyisolate_torch_find_origin (PyObject   *tensor,
+                              CodecArray *array)
 {
   PyObject *root = has_stand_ins ? get_root (tensor) : NULL;
   PyObject *name = root != NULL ? _pyisolate_codec_get (root, KIND_ATTRIBUTE) : NULL;
   const char *utf8 = name != NULL && PyUnicode_Check (name) ? PyUnicode_AsUTF8AndSize (name, NULL) : NULL;
   int kind = utf8 != NULL ? _pyisolate_array_kind_by_name (utf8) : -1;
+  PyObject *readonly = kind >= 0 ? _pyisolate_codec_get (root, READ_ONLY_ATTRIBUTE) : NULL;
 
+  array->kind = kind >= 0 ? kind : ARRAY_TORCH;
+  if (readonly == Py_True)
+    array->flags |= PYISOLATE_TENSOR_READ_ONLY;
   PyErr_Clear ();
   Py_XDECREF (root);
   Py_XDECREF (name);
-  return kind >= 0 ? kind : ARRAY_TORCH;
+  Py_XDECREF (readonly);
 }
 
 static PyObject *
@@ -300,7 +309,7 @@ make_torch (const CodecArray *self,
   PyObject *tensor =
     start != self->data ? import_view (self, store, start) : import_capsule (self, store);
 
-  if (tensor != NULL && self->kind != ARRAY_TORCH && !set_torch_kind (tensor, self->kind))
+  if (tensor != NULL && self->kind != ARRAY_TORCH && !set_torch_origin (tensor, self))
     Py_CLEAR (tensor);
   if (tensor != NULL && (self->flags & PYISOLATE_TENSOR_REQUIRES_GRAD) != 0)
     {

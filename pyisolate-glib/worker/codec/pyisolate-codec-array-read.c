@@ -351,7 +351,7 @@ read_torch (CodecArray  *self,
   gboolean done;
   int requires_grad;
 
-  self->kind = _pyisolate_torch_get_kind (object);
+  _pyisolate_torch_find_origin (object, self);
   capsule = call_to_dlpack (object);
   if (capsule == NULL)
     return explain_refusal (object, problem);

@@ -60,7 +60,8 @@ PyObject   *_pyisolate_array_make       (const CodecArray  *self,
 /* 1: the module is there, imported now if need be; 0: it is not installed; -1: an exception. */
 int         _pyisolate_array_has_numpy  (void);
 int         _pyisolate_array_has_torch  (void);
-CodecArrayKind _pyisolate_torch_get_kind (PyObject         *tensor);
+void        _pyisolate_torch_find_origin (PyObject         *tensor,
+                                          CodecArray       *array);
 gboolean    _pyisolate_numpy_has_dtype  (const PyIsolateDtypeInfo *info);
 
 /* --- The type Tensor (pyisolate-codec-tensor.c) --- */
