@@ -17,5 +17,10 @@ PyIsolateAnswer *_pyisolate_answer_new_progress (guint64            id,
                                                  const char        *text,
                                                  GDestroyNotify     notify,
                                                  gpointer           user_data);
+/* The same. @extension lasts until then. */
+PyIsolateAnswer *_pyisolate_answer_new_event    (PyIsolateFrame     *frame /* transfer full */,
+                                                 PyIsolateExtension *extension,
+                                                 GDestroyNotify      notify,
+                                                 gpointer            user_data);
 
 G_END_DECLS

@@ -4,13 +4,15 @@
 #include "pyisolate-answer-private.h"
 
 #include "pyisolate-alloc-private.h"
+#include "pyisolate-extension-private.h"
 #include "pyisolate-value-private.h"
 
 typedef struct {
   PyIsolateAnswer public;
-  PyIsolateFrame *frame;       /* that has what is returned, or NULL */
-  PyIsolateEndpoint *endpoint; /* by which it came, or NULL */
-  GDestroyNotify notify;       /* of progress */
+  PyIsolateFrame *frame;         /* that has what is returned, or the event; or NULL */
+  PyIsolateEndpoint *endpoint;   /* by which it came, or NULL */
+  PyIsolateExtension *extension; /* of an event */
+  GDestroyNotify notify;         /* of progress or an event */
   gpointer user_data;
 } Answer;
 
@@ -63,6 +65,49 @@ _pyisolate_answer_new_progress (guint64         id,
   self->public.text = g_strdup (text);
 
   return &self->public;
+}
+
+PyIsolateAnswer *
+_pyisolate_answer_new_event (PyIsolateFrame     *frame,
+                             PyIsolateExtension *extension,
+                             GDestroyNotify      notify,
+                             gpointer            user_data)
+{
+  Answer *self = _pyisolate_new0 (Answer);
+
+  self->frame = frame;
+  self->extension = extension;
+  self->notify = notify;
+  self->user_data = user_data;
+  self->public.id = frame->id;
+  self->public.name = frame->name;
+  self->public.body = frame->body;
+
+  return &self->public;
+}
+
+/**
+ * pyisolate_answer_pass_on: (skip)
+ * @self: an answer, that is freed next
+ *
+ * Has an event told by [signal@PyIsolate.Extension::event] after all, as the call that it is of is not there any more: it was
+ * given up meanwhile. Of anything else nothing is to be told then.
+ *
+ * Since: 0.1
+ */
+void
+pyisolate_answer_pass_on (PyIsolateAnswer *self)
+{
+  Answer *answer = (Answer *) self;
+
+  g_return_if_fail (self != NULL);
+
+  if (self->name == NULL)
+    return;
+
+  self->name = NULL;
+  self->body = NULL;
+  _pyisolate_extension_post_event (answer->extension, g_steal_pointer (&answer->frame));
 }
 
 /**

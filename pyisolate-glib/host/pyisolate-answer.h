@@ -11,10 +11,11 @@ typedef struct _PyIsolateAnswer PyIsolateAnswer;
 /**
  * PyIsolateAnswer: (skip)
  * @id: of the call, as [method@PyIsolate.Extension.begin_request] returned it
- * @text: (nullable): what the method tells of its progress; %NULL if this is the end of the call
+ * @name: (nullable): of an event of the method's, whose value is @body
+ * @text: (nullable): what the method tells of its progress; if this and @name are %NULL, it is the end of the call
  * @fraction: how far the method is
  * @error: (nullable): why it has not returned
- * @body: (nullable): what it returned, in the form in which it came: nobody has looked at it yet
+ * @body: (nullable): what it returned, in the form in which it came: nobody has looked at it yet. That of an event is as it must be
  * @fds: the file descriptors that came with it
  * @n_fds: their number
  * @memories: the pieces of shared memory that came with it
@@ -27,6 +28,7 @@ typedef struct _PyIsolateAnswer PyIsolateAnswer;
 struct _PyIsolateAnswer {
   guint64 id;
 
+  const char *name;
   const char *text;
   double fraction;
 
@@ -41,6 +43,8 @@ struct _PyIsolateAnswer {
 PYISOLATE_AVAILABLE_IN_0_1
 gboolean pyisolate_answer_check (PyIsolateAnswer  *self,
                                  GError          **error);
+PYISOLATE_AVAILABLE_IN_0_1
+void     pyisolate_answer_pass_on (PyIsolateAnswer *self);
 PYISOLATE_AVAILABLE_IN_0_1
 void     pyisolate_answer_free  (PyIsolateAnswer  *self);
 

@@ -34,6 +34,7 @@ typedef void (*PyIsolateCallFunc) (PyIsolateExtension  *extension,
  * @timeout: as for [method@PyIsolate.Call.set_timeout]
  * @parent: (nullable): as for [method@PyIsolate.Call.set_parent]
  * @wants_progress: whether to be told of the method's progress
+ * @wants_events: whether to be told of the events that the method emits, in place of [signal@PyIsolate.Extension::event]
  *
  * What to call. This is for language bindings.
  *
@@ -48,6 +49,7 @@ typedef struct {
   gint64 timeout;
   PyIsolateInvocation *parent;
   gboolean wants_progress;
+  gboolean wants_events;
 } PyIsolateRequest;
 
 /**

@@ -7,6 +7,7 @@
 
 #include "pyisolate-error.h"
 #include "pyisolate-invocation-private.h"
+#include "pyisolate-operation-private.h"
 #include "pyisolate-value-private.h"
 
 #include <string.h>
@@ -91,6 +92,21 @@ handle_log (PyIsolateExtension  *self,
   return TRUE;
 }
 
+/* FALSE: too many wait already. */
+static gboolean
+post_event (PyIsolateExtension *self,
+            PyIsolateFrame     *frame_to_take,
+            GVariant           *body)
+{
+  PyIsolateNews *news = _pyisolate_news_new (PYISOLATE_NEWS_EVENT);
+
+  news->name = g_strdup (frame_to_take->name);
+  news->value = g_variant_get_variant (body);
+  news->frame = frame_to_take;
+
+  return _pyisolate_outbox_post (self->outbox, self, news);
+}
+
 static gboolean
 refuse_news (GError **error)
 {
@@ -99,25 +115,47 @@ refuse_news (GError **error)
   return FALSE;
 }
 
+/*< private >
+ * @frame_to_take: an event whose value has been checked
+ */
+void
+_pyisolate_extension_post_event (PyIsolateExtension *self,
+                                 PyIsolateFrame     *frame_to_take)
+{
+  g_autoptr (GVariant) body = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (PYISOLATE_BODY_VALUE),
+                                                                            frame_to_take->body, TRUE));
+  g_autoptr (PyIsolateEndpoint) endpoint = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (post_event (self, frame_to_take, body))
+    return;
+
+  refuse_news (&error);
+  endpoint = _pyisolate_extension_dup_endpoint (self, NULL);
+  if (endpoint != NULL)
+    _pyisolate_endpoint_close (endpoint, error);
+}
+
 static gboolean
 handle_event (PyIsolateExtension  *self,
+              PyIsolateEndpoint   *endpoint,
               PyIsolateFrame      *frame_to_take,
               GError             **error)
 {
   g_autoptr (PyIsolateFrame) frame = frame_to_take;
   g_autoptr (GVariant) body = NULL;
-  PyIsolateNews *news;
 
   if (!_pyisolate_value_check_bytes (frame->body, G_VARIANT_TYPE (PYISOLATE_BODY_VALUE), &body,
                                      error))
     return FALSE;
 
-  news = _pyisolate_news_new (PYISOLATE_NEWS_EVENT);
-  news->name = g_strdup (frame->name);
-  news->value = g_variant_get_variant (body);
-  news->frame = g_steal_pointer (&frame);
+  if (_pyisolate_operation_take_event (endpoint, frame))
+    {
+      frame = NULL;
+      return TRUE;
+    }
 
-  return _pyisolate_outbox_post (self->outbox, self, news) || refuse_news (error);
+  return post_event (self, g_steal_pointer (&frame), body) || refuse_news (error);
 }
 
 void
@@ -196,7 +234,7 @@ _pyisolate_extension_on_worker_frame (PyIsolateWorker   *worker,
       break;
 
     case PYISOLATE_FRAME_EVENT:
-      ok = handle_event (self, g_steal_pointer (&frame), &error);
+      ok = handle_event (self, endpoint, g_steal_pointer (&frame), &error);
       break;
 
     case PYISOLATE_FRAME_RETURN:

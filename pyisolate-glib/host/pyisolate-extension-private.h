@@ -62,6 +62,9 @@ void                _pyisolate_extension_post_progress    (PyIsolateExtension   
                                                            PyIsolateCall                 *call,
                                                            double                         fraction,
                                                            const char                    *text);
+/* An event whose value has been checked (transfer full). */
+void                _pyisolate_extension_post_event       (PyIsolateExtension            *self,
+                                                           PyIsolateFrame                *frame);
 void                _pyisolate_extension_handle_timeout   (PyIsolateExtension            *self);
 /* What a call asks for, or what the configuration says. */
 gint64              _pyisolate_extension_get_call_timeout (PyIsolateExtension            *self,

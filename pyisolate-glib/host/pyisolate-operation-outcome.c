@@ -82,10 +82,11 @@ take_outcome (PyIsolateOperation  *self,
   return result;
 }
 
-/* Of a request, where the reply was read. What is returned is for the caller to look at. */
+/* Of a request, where the reply was read, or behind what came before. What is returned is for the caller to look at. */
 void
-_pyisolate_operation_deliver (PyIsolateOperation *self)
+_pyisolate_operation_deliver (gpointer data)
 {
+  PyIsolateOperation *self = data;
   PyIsolateAnswer *answer;
   GError *error = NULL;
 

@@ -58,6 +58,8 @@ guint64 _pyisolate_operation_start_request (PyIsolateExtension  *extension,
                                             GError             **error);
 /* Nobody waits for it any more. */
 void     _pyisolate_operation_cancel       (guint64              id);
+gboolean _pyisolate_operation_take_event   (PyIsolateEndpoint   *endpoint,
+                                            PyIsolateFrame      *frame);
 
 /* Of the call under way with this id, NULL if there is none (any more): the mailbox of who made it, and the call as an object,
  * which for a request somebody must really want. */

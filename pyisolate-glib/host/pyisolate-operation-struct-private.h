@@ -32,7 +32,8 @@ struct _PyIsolateOperation {
   gboolean entered; /* it is in the book; guarded by its lock */
   PyIsolatePending pending; /* in the endpoint */
   GMutex mutex; /* held until the call is sent: the mailbox may be another thread's */
-  int n_parts;  /* atomic: progress and events in the mailbox */
+  int n_parts;  /* atomic: progress and events that wait */
+  int n_posted; /* atomic: those of them that are in the mailbox */
 
   int settled; /* atomic; who sets it writes one of the next two */
   PyIsolateFrame *reply;
@@ -40,8 +41,9 @@ struct _PyIsolateOperation {
 
   PyIsolateOperationFunc func;
   PyIsolateValueFunc value_func; /* of a plain one */
-  PyIsolateAnswerFunc answer_func; /* of a request, like the next two */
+  PyIsolateAnswerFunc answer_func; /* of a request, like the next three */
   gboolean wants_progress;
+  gboolean wants_events;
   GDestroyNotify destroy;
   gpointer user_data;
 };
@@ -53,8 +55,8 @@ void                _pyisolate_operation_stop_watching (PyIsolateOperation *self
 
 /* pyisolate-operation-outcome.c: once it is settled. In the caller's mailbox: */
 void                _pyisolate_operation_finish        (gpointer            data);
-/* Of a request, where the reply was read: */
-void                _pyisolate_operation_deliver       (PyIsolateOperation *self);
+/* Of a request, where the reply was read, or the same: */
+void                _pyisolate_operation_deliver       (gpointer            data);
 
 /* pyisolate-operation-parts.c: takes progress or an event, where it was read. */
 void                _pyisolate_operation_take_part     (PyIsolateOperation *self,

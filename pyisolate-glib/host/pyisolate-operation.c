@@ -79,13 +79,14 @@ settle (PyIsolateOperation *self,
 
   self->reply = reply;
   self->error = error;
-  if (self->answer_func != NULL)
+  if (self->answer_func != NULL && g_atomic_int_get (&self->n_posted) == 0)
     _pyisolate_operation_deliver (self);
   else if (self->job_kind == PYISOLATE_JOB_CALL && _pyisolate_mailbox_is_at_hand (self->mailbox))
     _pyisolate_operation_finish (self); /* of this very thread, which is reading and has nothing else to do before */
   else
-    _pyisolate_mailbox_post (self->mailbox, self->job_kind, _pyisolate_operation_finish, _pyisolate_operation_ref (self),
-                             _pyisolate_operation_unref);
+    _pyisolate_mailbox_post (self->mailbox, self->job_kind,
+                             self->answer_func != NULL ? _pyisolate_operation_deliver : _pyisolate_operation_finish,
+                             _pyisolate_operation_ref (self), _pyisolate_operation_unref);
 
   return TRUE;
 }
@@ -306,6 +307,7 @@ _pyisolate_operation_start_request (PyIsolateExtension   *extension,
 
   self->body = g_bytes_ref (request->body);
   self->wants_progress = request->wants_progress;
+  self->wants_events = request->wants_events;
   self->answer_func = func;
   self->destroy = destroy;
 

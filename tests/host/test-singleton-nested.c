@@ -240,6 +240,96 @@ test_contexts (void)
   g_main_context_pop_thread_default (context);
 }
 
+static void
+on_event (PyIsolateCall *call,
+          const char    *name,
+          GVariant      *value,
+          GString       *log)
+{
+  g_string_append_printf (log, "e%" G_GINT64_FORMAT " ", g_variant_get_int64 (value));
+}
+
+static void
+on_progress (PyIsolateCall *call,
+             double         fraction,
+             const char    *text,
+             GString       *log)
+{
+  g_string_append_printf (log, "p%.0f ", fraction * 3);
+}
+
+static void
+on_note (PyIsolateProxiedSingleton *singleton,
+         PyIsolateInvocation       *invocation,
+         gpointer                   data)
+{
+  int number;
+
+  g_variant_get (pyisolate_invocation_get_args (invocation), "(i)", &number);
+  g_string_append_printf (data, "s%d ", number);
+  pyisolate_invocation_return_value (invocation, NULL);
+}
+
+static void
+on_answer (GObject      *source,
+           GAsyncResult *result,
+           gpointer      data)
+{
+  g_autoptr (PyIsolateCallResult) answer = NULL;
+  g_autoptr (GError) error = NULL;
+
+  answer = pyisolate_extension_start_call_finish (PYISOLATE_EXTENSION (source), result, &error);
+  g_assert_no_error (error);
+  g_string_append (data, "answer");
+}
+
+static gboolean
+has_answer (gpointer data)
+{
+  return g_str_has_suffix (((GString *) data)->str, "answer");
+}
+
+static PyIsolateCall *
+new_telling_call (GString *log)
+{
+  PyIsolateCall *call = pyisolate_call_new ("tell");
+
+  pyisolate_call_set_args (call, g_variant_new ("(i)", 3));
+  g_signal_connect (call, "event", G_CALLBACK (on_event), log);
+  g_signal_connect (call, "progress", G_CALLBACK (on_progress), log);
+  g_string_truncate (log, 0);
+  return call;
+}
+
+/* All that happens because of a call comes in its order where that was made, if the singleton lives there. */
+static void
+test_order (void)
+{
+  const char *expected = "e0 s0 p0 s0 e1 s1 p1 s1 e2 s2 p2 s2 answer";
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateProxiedSingleton *nest = host_add_singleton (test, "nest");
+  g_autoptr (GString) log = g_string_new (NULL);
+  g_autoptr (PyIsolateCall) call = NULL;
+  g_autoptr (PyIsolateCall) blocking = NULL;
+  g_autoptr (PyIsolateCallResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  PyIsolateExtension *extension;
+
+  host_add_method (nest, "note", "i", on_note, log);
+  extension = host_load_with_api (test, "it", "client", "nest");
+
+  call = new_telling_call (log);
+  pyisolate_extension_start_call_async (extension, call, NULL, on_answer, log);
+  test_util_assert_until (has_answer, log, HOST_TEST_TIMEOUT_MS);
+  g_assert_cmpstr (log->str, ==, expected);
+
+  blocking = new_telling_call (log);
+  result = pyisolate_extension_start_call_sync (extension, blocking, NULL, &error);
+  g_assert_no_error (error);
+  g_string_append (log, "answer");
+  g_assert_cmpstr (log->str, ==, expected);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -256,6 +346,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/singleton/ring", test_ring);
   test_util_add_func ("/pyisolate/singleton/threads", test_threads);
   test_util_add_func ("/pyisolate/singleton/contexts", test_contexts);
+  test_util_add_func ("/pyisolate/singleton/order", test_order);
 
   return host_test_run ();
 }

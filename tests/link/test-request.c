@@ -66,11 +66,12 @@ on_freed (gpointer user_data)
 }
 
 static guint64
-begin (Fixture *fixture,
-       gint64   timeout)
+begin_with (Fixture  *fixture,
+            gint64    timeout,
+            gboolean  wants_events)
 {
   g_autoptr (GBytes) body = g_bytes_new_static ("\0\0\0\0", 1);
-  PyIsolateRequest request = { .method = "add", .body = body, .wants_progress = TRUE };
+  PyIsolateRequest request = { .method = "add", .body = body, .wants_progress = TRUE, .wants_events = wants_events };
   g_autoptr (GError) error = NULL;
   guint64 id;
 
@@ -80,6 +81,13 @@ begin (Fixture *fixture,
   g_assert_no_error (error);
   g_assert_cmpuint (id, !=, 0);
   return id;
+}
+
+static guint64
+begin (Fixture *fixture,
+       gint64   timeout)
+{
+  return begin_with (fixture, timeout, FALSE);
 }
 
 static gboolean
@@ -226,6 +234,116 @@ test_progress (LinkKind kind)
   g_assert_nonnull (end->body);
 }
 
+/* What the extension does with one that its worker sends. */
+static gboolean
+receive_event (Fixture *fixture,
+               guint64  id)
+{
+  PyIsolateFrame *frame;
+
+  played_send (fixture->played, link_frame_event (id, "told", 7));
+  frame = link_box_take (fixture->played->pair->host.box);
+  g_assert_cmpint (frame->kind, ==, PYISOLATE_FRAME_EVENT);
+  if (_pyisolate_operation_take_event (fixture->played->pair->host.endpoint, frame))
+    return TRUE;
+
+  _pyisolate_frame_free (frame);
+  return FALSE;
+}
+
+/* Those that are wanted, in order with all else. */
+static void
+test_events (LinkKind kind)
+{
+  g_autoptr (Fixture) fixture = fixture_new (kind);
+  guint64 id = begin_with (fixture, -1, TRUE);
+  g_autoptr (PyIsolateAnswer) end = NULL;
+
+  take_frame (fixture, PYISOLATE_FRAME_CALL);
+  for (guint i = 0; i < 10; i++)
+    {
+      g_assert_true (receive_event (fixture, id));
+      send_progress (fixture, id, i / 10.0);
+    }
+  played_send (fixture->played, link_frame_return (id, "sum"));
+  for (guint i = 0; i < 10; i++)
+    {
+      g_autoptr (PyIsolateAnswer) event = take_answer (fixture, id);
+      g_autoptr (PyIsolateAnswer) progress = take_answer (fixture, id);
+
+      g_assert_cmpstr (event->name, ==, "told");
+      g_assert_nonnull (event->body);
+      g_assert_null (event->text);
+      g_assert_null (progress->name);
+      g_assert_cmpfloat (progress->fraction, ==, i / 10.0);
+    }
+  end = take_answer (fixture, id);
+  g_assert_null (end->name);
+  g_assert_nonnull (end->body);
+}
+
+/* These are the extension's to tell. */
+static void
+test_other_events (LinkKind kind)
+{
+  g_autoptr (Fixture) fixture = fixture_new (kind);
+  g_autoptr (Fixture) other = fixture_new (kind);
+  guint64 unwanted = begin (fixture, -1);
+  guint64 elsewhere = begin_with (other, -1, TRUE);
+  guint64 cancelled = begin_with (fixture, -1, TRUE);
+
+  take_frame (fixture, PYISOLATE_FRAME_CALL);
+  take_frame (fixture, PYISOLATE_FRAME_CALL);
+  take_frame (other, PYISOLATE_FRAME_CALL);
+  _pyisolate_operation_cancel (cancelled);
+  g_assert_false (receive_event (fixture, 0));
+  g_assert_false (receive_event (fixture, unwanted));
+  g_assert_false (receive_event (fixture, elsewhere));
+  g_assert_false (receive_event (fixture, cancelled));
+  _pyisolate_operation_cancel (unwanted);
+  _pyisolate_operation_cancel (elsewhere);
+}
+
+static void
+on_event (PyIsolateExtension *extension,
+          const char         *name,
+          GVariant           *value,
+          gpointer            user_data)
+{
+  char **told = user_data;
+
+  g_assert_null (*told);
+  *told = g_strdup (name);
+}
+
+static gboolean
+is_set (gpointer data)
+{
+  return *(char **) data != NULL;
+}
+
+/* Who was told of it gave the call up. */
+static void
+test_passed_on (LinkKind kind)
+{
+  g_autoptr (Fixture) fixture = fixture_new (kind);
+  guint64 id = begin_with (fixture, -1, TRUE);
+  g_autoptr (PyIsolateAnswer) event = NULL;
+  g_autofree char *told = NULL;
+
+  g_signal_connect (fixture->played->extension, "event", G_CALLBACK (on_event), &told);
+  take_frame (fixture, PYISOLATE_FRAME_CALL);
+  g_assert_true (receive_event (fixture, id));
+  event = take_answer (fixture, id);
+  _pyisolate_operation_cancel (id);
+  g_assert_null (told);
+  pyisolate_answer_pass_on (event);
+  pyisolate_answer_pass_on (event);
+  test_util_assert_until (is_set, &told, LINK_TIMEOUT_MS);
+  g_assert_cmpstr (told, ==, "told");
+  g_signal_handlers_disconnect_by_data (fixture->played->extension, &told);
+}
+
 static void
 test_deadline (LinkKind kind)
 {
@@ -340,6 +458,9 @@ main (int   argc,
   link_test_add ("request", "malformed", test_malformed);
   link_test_add ("request", "progress", test_progress);
   link_test_add ("request", "bad-fractions", test_bad_fractions);
+  link_test_add ("request", "events", test_events);
+  link_test_add ("request", "other-events", test_other_events);
+  link_test_add ("request", "passed-on", test_passed_on);
   link_test_add ("request", "deadline", test_deadline);
   link_test_add ("request", "cancel", test_cancel);
   link_test_add ("request", "lookup", test_lookup);

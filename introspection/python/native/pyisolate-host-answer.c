@@ -202,6 +202,41 @@ tell_progress (Answer          *self,
   return TRUE;
 }
 
+/* Whether the extension has a handler of it, Python knows. */
+static gboolean
+tell_event (Answer          *self,
+            PyIsolateAnswer *event)
+{
+  PyObject *extension = self->method->extension;
+  gsize size;
+  const char *data = g_bytes_get_data (event->body, &size);
+  PyObject *value = PyBytes_FromStringAndSize (data, (Py_ssize_t) size);
+  PyObject *returned = NULL;
+
+  if (value != NULL)
+    returned = PyObject_CallMethod (extension, "_on_event", "sOO", event->name, value, (PyObject *) self->context);
+  if (returned == NULL)
+    _pyisolate_host_report (extension);
+  Py_XDECREF (returned);
+  Py_XDECREF (value);
+
+  return TRUE;
+}
+
+/* What comes before the end. */
+static gboolean
+tell_part (Answer          *self,
+           PyIsolateAnswer *part)
+{
+  if (part->name == NULL)
+    return tell_progress (self, part);
+  if (self->method->extension != NULL)
+    return tell_event (self, part);
+
+  pyisolate_answer_pass_on (part); /* the call is garbage already */
+  return TRUE;
+}
+
 /* Takes what has come. @at_once: nothing waits for its turn in the loop, before which this would come. FALSE: an exception is
  * set that is none of the waiting task's. */
 gboolean
@@ -213,14 +248,15 @@ _pyisolate_host_answer_take (PyIsolateAnswer *outcome,
 
   if (self == NULL)
     {
+      pyisolate_answer_pass_on (outcome);
       pyisolate_answer_free (outcome);
       return TRUE;
     }
 
   Py_INCREF ((PyObject *) self);
-  if (outcome->text != NULL)
+  if (outcome->text != NULL || outcome->name != NULL)
     {
-      ok = tell_progress (self, outcome);
+      ok = tell_part (self, outcome);
       pyisolate_answer_free (outcome);
     }
   else

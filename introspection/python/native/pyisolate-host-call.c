@@ -230,6 +230,7 @@ begin_encoded (Method               *self,
 
   request->timeout = to_milliseconds (self->timeout);
   request->wants_progress = self->on_progress != NULL;
+  request->wants_events = TRUE;
   id = begin (self, context, request);
   Py_XDECREF (parent);
 

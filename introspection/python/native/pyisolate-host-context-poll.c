@@ -180,8 +180,11 @@ _pyisolate_host_context_answer (Context  *self,
   at_once = at_once && !is_turn_due (self);
   while ((answer = _pyisolate_host_inbox_take (self->inbox)) != NULL)
     {
+      gboolean is_event = answer->name != NULL;
+
       if (!_pyisolate_host_answer_take (answer, at_once))
         return FALSE;
+      at_once = at_once && !(is_event && is_turn_due (self)); /* the handler is a coroutine: it begins before the call goes on */
     }
 
   return TRUE;

@@ -16,6 +16,7 @@ struct _PyIsolateHostInbox {
   guint n_places;
   guint first;
   guint n_answers; /* atomic to read */
+  guint n_parts;   /* the same: of them, those that are not the end of a call */
 };
 
 static _Thread_local PyIsolateHostInbox *read_here;
@@ -35,6 +36,12 @@ grow_locked (PyIsolateHostInbox *self)
   self->first = 0;
 }
 
+static gboolean
+is_part (PyIsolateAnswer *answer)
+{
+  return answer->text != NULL || answer->name != NULL;
+}
+
 static void
 push_locked (PyIsolateHostInbox *self,
              PyIsolateAnswer    *answer)
@@ -43,6 +50,8 @@ push_locked (PyIsolateHostInbox *self,
     grow_locked (self);
   self->answers[(self->first + self->n_answers) % self->n_places] = answer;
   g_atomic_int_set (&self->n_answers, self->n_answers + 1);
+  if (is_part (answer))
+    g_atomic_int_set (&self->n_parts, self->n_parts + 1);
 }
 
 /* NULL: there is none. */
@@ -57,6 +66,8 @@ pop_locked (PyIsolateHostInbox *self)
   answer = self->answers[self->first];
   self->first = (self->first + 1) % self->n_places;
   g_atomic_int_set (&self->n_answers, self->n_answers - 1);
+  if (is_part (answer))
+    g_atomic_int_set (&self->n_parts, self->n_parts - 1);
 
   return answer;
 }
@@ -90,7 +101,12 @@ _pyisolate_host_inbox_unref (gpointer data)
     return;
 
   while (self->n_answers > 0)
-    pyisolate_answer_free (pop_locked (self));
+    {
+      PyIsolateAnswer *answer = pop_locked (self);
+
+      pyisolate_answer_pass_on (answer);
+      pyisolate_answer_free (answer);
+    }
   g_free (self->answers);
   g_main_context_unref (self->context);
   g_mutex_clear (&self->mutex);
@@ -139,4 +155,10 @@ gboolean
 _pyisolate_host_inbox_has_any (PyIsolateHostInbox *self)
 {
   return g_atomic_int_get (&self->n_answers) > 0;
+}
+
+gboolean
+_pyisolate_host_inbox_has_parts (PyIsolateHostInbox *self)
+{
+  return read_here == self && g_atomic_int_get (&self->n_parts) > 0;
 }

@@ -36,6 +36,8 @@ void                _pyisolate_host_inbox_unref (gpointer            self);
 void                _pyisolate_host_inbox_put   (PyIsolateAnswer    *answer,
                                                  gpointer            self);
 gboolean            _pyisolate_host_inbox_has_any (PyIsolateHostInbox *self);
+/* Whether there is progress or an event that has come to this thread, which reads the context. */
+gboolean            _pyisolate_host_inbox_has_parts (PyIsolateHostInbox *self);
 PyIsolateAnswer    *_pyisolate_host_inbox_take  (PyIsolateHostInbox *self);
 /* Whose context this thread reads: it looks into it afterwards, and need not be woken. Returns what it was. */
 PyIsolateHostInbox *_pyisolate_host_inbox_set_read (PyIsolateHostInbox *self);

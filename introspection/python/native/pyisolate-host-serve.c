@@ -363,6 +363,16 @@ host_run (PyObject *module,
   Py_RETURN_NONE;
 }
 
+/* What the call that led to this one told before. */
+static void
+tell_what_came_before (PyObject *bridge)
+{
+  PyIsolateHostContext *self = (PyIsolateHostContext *) bridge;
+
+  if (_pyisolate_host_inbox_has_parts (self->inbox) && !_pyisolate_host_context_answer (self, FALSE))
+    _pyisolate_host_report (bridge);
+}
+
 /* FALSE: Python has to look at it. */
 static gboolean
 serve_led_to (PyObject            *served,
@@ -378,9 +388,14 @@ serve_led_to (PyObject            *served,
   if (manager != NULL && manager != Py_None && _pyisolate_host_origin_of (invocation, &bridge, &context))
     own = PyContext_Copy (context);
   if (own != NULL)
-    *ok = serve (bridge, own, served, manager, object, object);
+    {
+      tell_what_came_before (bridge);
+      *ok = serve (bridge, own, served, manager, object, object);
+    }
   else
-    PyErr_Clear ();
+    {
+      PyErr_Clear ();
+    }
   Py_XDECREF (manager);
   Py_XDECREF (bridge);
   Py_XDECREF (context);

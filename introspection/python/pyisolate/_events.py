@@ -13,32 +13,44 @@ _tasks = set()
 
 
 def on_event(gextension, name, value, this):
-    """In the home thread."""
+    """Of no call, or of one that has ended: in the home thread."""
     manager = this()
-    if manager is not None:
+    extension = None if manager is None else manager._extensions.get(gextension.props.name)
+    if extension is not None:
         boxed = GLib.Variant.new_variant(value).get_data_as_bytes().get_data()
-        deliver(manager, gextension.props.name, name, lambda: native.decode_value(boxed))
+        deliver(extension, name, lambda: native.decode_value(boxed))
 
 
-def deliver(manager, extension_name, name, get_value):
-    """Call the handler of an event on the manager's loop."""
-    extension = manager._extensions.get(extension_name)
-    handler = None if extension is None else extension._handlers.get(name)
+def on_call_event(extension, name, data, bridge):
+    """Of a call: where that was made, by the bridge, in order with its answer."""
+    deliver(extension, name, lambda: native.decode_value(data), bridge)
+
+
+def deliver(extension, name, get_value, here=None):
+    """Call the handler of an event on the manager's loop: at once if that is `here`. For a host
+    without event loops it is called where the call was made that the event is of."""
+    handler = extension._handlers.get(name)
     if handler is None:
         return
+
+    manager = extension._manager
+    bridge = manager._bridge
 
     def run():
         _run(manager, extension, name, handler, get_value)
 
-    bridge = manager._bridge
-    if bridge is None:
+    if bridge is None and here is None:
         manager._run_in_thread(run)
+    elif bridge is None:
+        run()
     elif bridge.closed:
         _logging.own.warning(
             "The event %r of the extension %r has a handler on an event loop that is closed",
             name,
             extension.name,
         )
+    elif bridge is here:
+        manager._context.copy().run(run)
     else:
         bridge.context.invoke(lambda: manager._context.copy().run(run))
 

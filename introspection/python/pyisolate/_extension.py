@@ -8,7 +8,7 @@ import threading
 
 import _pyisolate_host as native
 
-from . import _bridge, _callees, _host_errors, _logging, _objects, _singleton
+from . import _bridge, _callees, _events, _host_errors, _logging, _objects, _singleton
 
 # Of the extension's methods, these are had as `ext.api.x` only.
 HOST_NAMES = frozenset(
@@ -426,9 +426,13 @@ class Extension:
     def register_event_handler(self, name, handler):
         """Have handler(value) called on the manager's loop for events of this name.
 
-        It replaces the one that was registered before.
+        If no loop has used the manager, it is called in the thread that waits for the call that
+        the event is of. It replaces the one that was registered before.
         """
         self._handlers[name] = handler
+
+    def _on_event(self, name, data, bridge):
+        _events.on_call_event(self, name, data, bridge)
 
     def register_callee(self, object_instance, object_id):
         """Let the extension call the object's public methods, by its create_caller()."""

@@ -117,8 +117,14 @@ class Local:
     def emit_event(self, name, value=None):
         """Send an event to the host."""
         manager = self._manager()
-        if manager is not None:
-            _events.deliver(manager, self.name, name, lambda: value)
+        extension = None if manager is None else manager._extensions.get(self.name)
+        call = _local_singleton.current.get()
+        if extension is None:
+            return
+        if call is None or call.local is not self or call.ended:
+            _events.deliver(extension, name, lambda: value)
+        else:
+            call.emit(extension, name, value)
 
     def register_callee(self, instance, object_id):
         _objects.register(self._callees, instance, object_id)

@@ -12,7 +12,7 @@ import contextvars
 import inspect
 import threading
 
-from . import _bridge, _host_errors, _remote
+from . import _bridge, _events, _host_errors, _remote
 from ._local_singleton import current
 
 _lock = threading.Lock()
@@ -38,6 +38,11 @@ class Call:
         """How far it is, as long as somebody waits for it."""
         if self._on_progress is not None and not self.ended:
             self.bridge.context.invoke(lambda: self._on_progress(fraction, text))
+
+    def emit(self, extension, name, value):
+        """An event, in order with the outcome."""
+        bridge = self.bridge
+        bridge.context.invoke(lambda: _events.deliver(extension, name, lambda: value, bridge))
 
     @property
     def ended(self):

@@ -48,6 +48,15 @@ def down(level):
     return 1 + pyisolate.singleton("nest").sync.down(level - 1)
 
 
+def tell(count):
+    """What happens because of a call, of each kind."""
+    for number in range(count):
+        pyisolate.emit_event("told", number)
+        pyisolate.singleton("nest").sync.note(number)
+        pyisolate.progress(number / count)
+        pyisolate.singleton("nest").sync.note(number)
+
+
 def in_threads(name, method, count):
     """The same from threads of the extension's own."""
     results = []
