@@ -10,10 +10,12 @@
 
 #include "pyisolate-env-interpreter-private.h"
 
+#include "pyisolate-env-specifier-private.h"
 #include "pyisolate-env-util-private.h"
 #include "pyisolate-env-uv-private.h"
 #include "pyisolate-error.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -147,6 +149,37 @@ read_found (const char *record)
   return path != NULL && access (path, X_OK) == 0 ? g_strdup (path) : NULL;
 }
 
+static gboolean
+version_fits (const char *version,
+              const char *wanted)
+{
+  gsize length = strlen (wanted);
+
+  return strncmp (version, wanted, length) == 0 &&
+         (version[length] == '\0' || version[length] == '.');
+}
+
+/* What was found may be another version by now, as the system's python3 is after an upgrade. What cannot be told without a process
+ * stays for who may start one. */
+static gboolean
+still_fits (const char    *path,
+            const char    *spec,
+            const char    *cache_directory,
+            gboolean       may_run,
+            GCancellable  *cancellable)
+{
+  g_autofree char *real = realpath (path, NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PyIsolateEnvInterpreter) interpreter =
+    _pyisolate_env_interpreter_query (real != NULL ? real : path, cache_directory, may_run, cancellable, &error);
+
+  if (interpreter == NULL)
+    return error->domain == G_IO_ERROR;
+  if (classify (spec) == SPEC_VERSION)
+    return version_fits (interpreter->version, spec);
+  return _pyisolate_env_specifier_fits (spec, interpreter->version);
+}
+
 static char *
 ask_uv (const PyIsolateEnvironmentRequest  *request,
         const char                         *spec,
@@ -196,8 +229,9 @@ find_with_uv (const PyIsolateEnvironmentRequest  *request,
   g_autoptr (JsonBuilder) builder = NULL;
   char *path = read_found (record);
 
-  if (path != NULL)
+  if (path != NULL && still_fits (path, spec, cache_directory, may_run, cancellable))
     return path;
+  g_free (path);
   if (!may_run)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, "Python %s was not looked for yet",
@@ -216,16 +250,6 @@ find_with_uv (const PyIsolateEnvironmentRequest  *request,
   _pyisolate_env_write_json (record, builder, NULL);
 
   return path;
-}
-
-static gboolean
-version_fits (const char *version,
-              const char *wanted)
-{
-  gsize length = strlen (wanted);
-
-  return strncmp (version, wanted, length) == 0 &&
-         (version[length] == '\0' || version[length] == '.');
 }
 
 /* The first of those called pythonX.Y, pythonX or python that is that version and usable. */

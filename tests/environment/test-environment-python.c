@@ -6,6 +6,7 @@
 
 #include "pyisolate-env-interpreter-private.h"
 #include "pyisolate-env-script-private.h"
+#include "pyisolate-env-specifier-private.h"
 
 #include <glib/gstdio.h>
 #include <stdlib.h>
@@ -204,6 +205,101 @@ test_versions (void)
   g_assert_cmpstr (by_default->path, ==, known->path);
 }
 
+/* A Python of that version, with a uv that finds it. */
+static void
+let_uv_find (EnvFixture *fixture,
+             const char *name,
+             const char *version)
+{
+  g_autofree char *text = g_strdup_printf ("#!/bin/sh\necho '{\"executable\": \"/x/%s\", \"version\": \"%s\", "
+                                           "\"implementation\": \"cpython\", \"abi\": \"any\", \"free_threaded\": false}'\n",
+                                           name, version);
+  g_autofree char *python = env_fixture_script (fixture, name, text);
+  g_autofree char *uv_text = g_strdup_printf ("#!/bin/sh\necho '%s'\n", python);
+
+  g_free (fixture->uv);
+  fixture->uv = env_fixture_script (fixture, "uv", uv_text);
+}
+
+static void
+test_replaced (void)
+{
+  static const char *const specs[] = { ">=3.10,<3.13", "3.10" };
+  g_autoptr (EnvFixture) fixture = env_fixture_new ();
+
+  g_test_summary ("What was found is looked for again when it has become another version, as on an upgrade of the system");
+
+  set_path (fixture, "bin", NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (specs); i++)
+    {
+      g_autoptr (PyIsolateEnvInterpreter) first = NULL;
+      g_autoptr (PyIsolateEnvInterpreter) second = NULL;
+
+      let_uv_find (fixture, "python", "3.10.4");
+      first = resolve (fixture, specs[i], NULL);
+      g_assert_cmpstr (first->version, ==, "3.10.4");
+
+      let_uv_find (fixture, "python", "3.13.0");
+      let_uv_find (fixture, "other", "3.10.7");
+      second = resolve (fixture, specs[i], NULL);
+      g_assert_cmpstr (second->version, ==, "3.10.7");
+    }
+  restore_path ();
+}
+
+static void
+test_specifiers (void)
+{
+  static const struct {
+    const char *specifier;
+    const char *version;
+    gboolean fits;
+  } cases[] = {
+    { ">=3.9", "3.9.0", TRUE },
+    { ">=3.9", "3.10.1", TRUE },
+    { ">=3.10", "3.9.18", FALSE },
+    { ">= 3.10 , < 3.13", "3.12.9", TRUE },
+    { ">=3.10,<3.13", "3.13.0", FALSE },
+    { "<=3.11", "3.11.0", TRUE },
+    { "<=3.11", "3.11.4", FALSE },
+    { ">3.11", "3.11.0", FALSE },
+    { ">3.11", "3.11.1", TRUE },
+    { "<3.13", "3.12.10", TRUE },
+    { "==3.11", "3.11.0", TRUE },
+    { "==3.11", "3.11.7", FALSE },
+    { "==3.11.*", "3.11.7", TRUE },
+    { "==3.1.*", "3.11.7", FALSE },
+    { "==3.*", "3.11.7", TRUE },
+    { "!=3.11.*", "3.11.7", FALSE },
+    { ">=3.8,!=3.11.*", "3.12.1", TRUE },
+    { "!=3.11.7", "3.11.7", FALSE },
+    { "!=3.11.7", "3.11.8", TRUE },
+    { "~=3.10", "3.13.0", TRUE },
+    { "~=3.10", "3.9.9", FALSE },
+    { "~=3.10.2", "3.10.9", TRUE },
+    { "~=3.10.2", "3.10.1", FALSE },
+    { "~=3.10.2", "3.11.0", FALSE },
+    { "~=3", "3.11.0", FALSE },
+    { "===3.11.7", "3.11.7", TRUE },
+    { "===3.11", "3.11.7", FALSE },
+    { ">=3.14.0rc1", "3.14.0", TRUE },
+    { ">=3.9,", "3.9.2", TRUE },
+    { "3.9", "3.9.2", FALSE },
+    { ">=", "3.9.2", FALSE },
+    { ">=three", "3.9.2", FALSE },
+    { "^3.9", "3.9.2", FALSE },
+    { "==4294967299.9.2", "3.9.2", FALSE },
+  };
+
+  g_test_summary ("As Python's packaging understands them; what it would not fits nothing");
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_test_message ("%s of %s", cases[i].specifier, cases[i].version);
+      g_assert_cmpint (_pyisolate_env_specifier_fits (cases[i].specifier, cases[i].version), ==, cases[i].fits);
+    }
+}
+
 static void
 test_remembered (void)
 {
@@ -308,6 +404,8 @@ main (int   argc,
   test_util_add_func ("/pyisolate/environment/python/shims", test_shims);
   test_util_add_func ("/pyisolate/environment/python/versions", test_versions);
   test_util_add_func ("/pyisolate/environment/python/remembered", test_remembered);
+  test_util_add_func ("/pyisolate/environment/python/replaced", test_replaced);
+  test_util_add_func ("/pyisolate/environment/python/specifiers", test_specifiers);
   test_util_add_func ("/pyisolate/environment/python/at-exit", test_at_exit);
   test_util_add_func ("/pyisolate/environment/python/at-once", test_at_once);
 
