@@ -123,7 +123,7 @@ use_own_environment (const PyIsolateEnvironmentRequest  *request,
 
   interpreter = _pyisolate_env_interpreter_query (real != NULL ? real : python, cache, TRUE,
                                                   cancellable, error);
-  if (interpreter == NULL)
+  if (interpreter == NULL || !_pyisolate_env_interpreter_check_required (request, interpreter, error))
     return NULL;
 
   return _pyisolate_env_environment_new (NULL, request->environment, interpreter->version, -1);
@@ -193,7 +193,7 @@ find_or_make (const PyIsolateEnvironmentRequest  *request,
   g_autofree char *key = NULL;
 
   interpreter = _pyisolate_env_interpreter_resolve (request, TRUE, cancellable, error);
-  if (interpreter == NULL ||
+  if (interpreter == NULL || !_pyisolate_env_interpreter_check_required (request, interpreter, error) ||
       !identify (request, interpreter, TRUE, &torch, &key, cancellable, error))
     return NULL;
 

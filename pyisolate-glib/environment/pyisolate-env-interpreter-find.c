@@ -429,3 +429,18 @@ _pyisolate_env_interpreter_resolve (const PyIsolateEnvironmentRequest  *request,
   return _pyisolate_env_interpreter_query (real != NULL ? real : found, cache, may_run, cancellable,
                                            error);
 }
+
+gboolean
+_pyisolate_env_interpreter_check_required (const PyIsolateEnvironmentRequest  *request,
+                                           const PyIsolateEnvInterpreter      *interpreter,
+                                           GError                            **error)
+{
+  if (request->requires_python == NULL ||
+      _pyisolate_env_specifier_fits (request->requires_python, interpreter->version))
+    return TRUE;
+
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
+               "The extension needs Python %s (requires-python), but %s, which was chosen for it, is Python %s",
+               request->requires_python, interpreter->path, interpreter->version);
+  return FALSE;
+}

@@ -36,6 +36,7 @@ _pyisolate_environment_request_copy (const PyIsolateEnvironmentRequest *self)
   copy->launcher_path = g_strdup (self->launcher_path);
   copy->python = g_strdup (self->python);
   copy->default_python = g_strdup (self->default_python);
+  copy->requires_python = g_strdup (self->requires_python);
   copy->dependencies = g_strdupv (self->dependencies);
   copy->find_links = g_strdupv (self->find_links);
   copy->extra_index_urls = g_strdupv (self->extra_index_urls);
@@ -57,6 +58,7 @@ _pyisolate_environment_request_free (PyIsolateEnvironmentRequest *self)
   g_free (self->launcher_path);
   g_free (self->python);
   g_free (self->default_python);
+  g_free (self->requires_python);
   g_strfreev (self->dependencies);
   g_strfreev (self->find_links);
   g_strfreev (self->extra_index_urls);

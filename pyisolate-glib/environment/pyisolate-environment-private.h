@@ -35,6 +35,7 @@ typedef struct {
   /* nullable: default_python; an absolute path, a command, "3.11", or ">=3.10" */
   char *python;
   char *default_python;       /* nullable: `python3` on PATH, the program behind it */
+  char *requires_python;      /* nullable: a specifier; what the extension itself says, whichever is chosen */
   char **dependencies;        /* nullable */
   char **find_links;          /* nullable: directories, or URLs of pages with links */
   char **extra_index_urls;    /* nullable */

@@ -3,7 +3,7 @@
  * comes from. */
 #include "config.h"
 
-#include "pyisolate-extension-config-private.h"
+#include "pyisolate-extension-config-struct-private.h"
 
 #include "pyisolate-error.h"
 
@@ -195,6 +195,7 @@ _pyisolate_extension_config_make_request (PyIsolateExtensionConfig *self,
 
   request->extension_name = g_strdup (pyisolate_extension_config_get_name (self));
   request->python = g_strdup (pyisolate_extension_config_get_python (self));
+  request->requires_python = g_strdup (self->requires_python);
   request->environment = g_strdup (pyisolate_extension_config_get_environment (self));
   request->dependencies = dup_list (pyisolate_extension_config_get_dependencies (self));
   request->find_links = dup_list (pyisolate_extension_config_get_find_links (self));
@@ -292,6 +293,7 @@ pyisolate_extension_config_new_from_directory (const char  *path,
   pyisolate_extension_config_set_python (self,
                                          metadata->python != NULL ? metadata->python
                                          : metadata->requires_python);
+  self->requires_python = g_strdup (metadata->requires_python);
   set_times (self, metadata);
   set_flags (self, metadata);
 

@@ -30,6 +30,8 @@ struct _PyIsolateExtensionConfig {
   gint64 stop_timeout;
   gboolean kill_on_timeout;
   guint64 shared_memory_limit;
+
+  char *requires_python; /* no property: what the extension's own metadata say, which no setting changes */
 };
 
 enum {

@@ -194,6 +194,7 @@ pyisolate_extension_config_finalize (GObject *object)
       else if (properties[i]->value_type == G_TYPE_STRV)
         g_clear_pointer ((char ***) get_field (self, i), g_strfreev);
     }
+  g_clear_pointer (&self->requires_python, g_free);
 
   G_OBJECT_CLASS (pyisolate_extension_config_parent_class)->finalize (object);
 }
@@ -266,6 +267,10 @@ pyisolate_extension_config_class_init (PyIsolateExtensionConfigClass *klass)
    *
    * An absolute path, a command, a version such as `3.11` or a PEP 440 specifier such as `>=3.10`.
    * %NULL: the manager's [property@PyIsolate.ExtensionManager:python].
+   *
+   * Of a configuration that was read from an extension's own metadata it is what these say. Another
+   * one can be set, but to load the extension with a Python that its `requires-python` excludes is
+   * %PYISOLATE_ERROR_PYTHON_NOT_FOUND.
    *
    * Since: 0.1
    */
@@ -493,6 +498,7 @@ pyisolate_extension_config_copy (PyIsolateExtensionConfig *self)
       g_object_get_property (G_OBJECT (self), properties[i]->name, &value);
       g_object_set_property (G_OBJECT (copy), properties[i]->name, &value);
     }
+  copy->requires_python = g_strdup (self->requires_python);
 
   return copy;
 }

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import textwrap
 import unittest
 
@@ -304,6 +305,21 @@ class ExitStatus(CliTest):
 
     def test_no_such_python(self):
         self.fails(3, "", "m", "--python", "/no/such/python", expected="/no/such/python")
+
+    def test_python_that_is_excluded(self):
+        """By the extension itself: what the user says does not change what it can run with."""
+        excluded = "{}.{}.*".format(*sys.version_info[:2])
+        project = f"""
+            [project]
+            name = "sample"
+            version = "1"
+            requires-python = ">=3.9,!={excluded}"
+        """
+        extension = self.extension("def m():\n    return 1\n", pyproject_toml=project)
+        for command in (("call", extension, "m"), ("env create", extension)):
+            done = self.check(3, *command, "--python", sys.executable)
+            self.assertIn("requires-python", done.err)
+            self.assertEqual(b"", done.out)
 
     def test_uv_missing(self):
         self.fails(

@@ -301,6 +301,45 @@ test_specifiers (void)
 }
 
 static void
+test_required (void)
+{
+  g_autoptr (EnvFixture) fixture = env_fixture_new ();
+  g_autoptr (PyIsolateEnvironmentRequest) request = env_fixture_request (fixture, "alpha", NULL);
+  g_autoptr (PyIsolateEnvironment) refused = NULL;
+  g_autoptr (PyIsolateEnvironment) made = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *message = NULL;
+
+  g_test_summary ("What the extension says that it requires holds for a Python that somebody else has chosen, too");
+
+  env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
+  g_free (request->python);
+  request->python = g_strdup (fixture->python);
+  request->requires_python = g_strdup (">=3.99");
+  refused = _pyisolate_environment_ensure (request, NULL, NULL, NULL, &error);
+  g_assert_null (refused);
+  message = env_assert_error (&error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND);
+  g_assert_nonnull (strstr (message, ">=3.99"));
+
+  g_free (request->requires_python);
+  request->requires_python = g_strdup (">=3.9");
+  made = _pyisolate_environment_ensure (request, NULL, NULL, NULL, &error);
+  g_assert_no_error (error);
+
+  /* A user's own environment has a Python as well. */
+  g_clear_pointer (&request->python, g_free);
+  g_clear_pointer (&request->dependencies, g_strfreev);
+  g_clear_pointer (&request->find_links, g_strfreev);
+  g_free (request->requires_python);
+  request->requires_python = g_strdup ("<3.9");
+  request->environment = g_strdup (_pyisolate_environment_get_prefix (made));
+  refused = _pyisolate_environment_ensure (request, NULL, NULL, NULL, &error);
+  g_assert_null (refused);
+  g_clear_pointer (&message, g_free);
+  message = env_assert_error (&error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND);
+}
+
+static void
 test_remembered (void)
 {
   g_autoptr (EnvFixture) fixture = env_fixture_new ();
@@ -406,6 +445,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/environment/python/remembered", test_remembered);
   test_util_add_func ("/pyisolate/environment/python/replaced", test_replaced);
   test_util_add_func ("/pyisolate/environment/python/specifiers", test_specifiers);
+  test_util_add_func ("/pyisolate/environment/python/required", test_required);
   test_util_add_func ("/pyisolate/environment/python/at-exit", test_at_exit);
   test_util_add_func ("/pyisolate/environment/python/at-once", test_at_once);
 
