@@ -64,18 +64,23 @@ dup_lane_of_call_locked (guint64 id)
 
 /*< private >
  * @frame: (transfer full): a RETURN or ERROR
+ *
+ * An answer that cannot be sent becomes an error that says so.
  */
 void
 _pyisolate_in_call_answer (PyIsolateFrame *frame)
 {
   g_autoptr (PyIsolateLane) lane = NULL;
+  g_autoptr (GError) error = NULL;
+  guint64 id = frame->id;
 
   g_mutex_lock (&_pyisolate_runtime.mutex);
-  lane = dup_lane_of_call_locked (frame->id);
-  forget_in_call_locked (frame->id);
+  lane = dup_lane_of_call_locked (id);
+  forget_in_call_locked (id);
   g_mutex_unlock (&_pyisolate_runtime.mutex);
 
-  _pyisolate_runtime_send_by (lane, frame, NULL);
+  if (!_pyisolate_runtime_send_by (lane, frame, &error))
+    _pyisolate_runtime_send_by (lane, _pyisolate_frame_new_error (id, error), NULL);
 }
 
 /*< private >

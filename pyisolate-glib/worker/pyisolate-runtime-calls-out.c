@@ -85,24 +85,20 @@ _pyisolate_out_call_begin (PyIsolateFrame   *frame,
         {
           sent = _pyisolate_runtime_send_by (lane, frame, error);
         }
-      if (!sent)
-        {
-          g_hash_table_remove (runtime->calls_out, &id);
-          if (runner != NULL)
-            runner->n_waits--;
-        }
     }
   g_mutex_unlock (&runtime->mutex);
-
-  if (!sent)
-    {
-      free_out_call (out);
-      return 0;
-    }
   if (lane == NULL)
-    _pyisolate_runtime_send (frame);
+    sent = _pyisolate_runtime_send_by (NULL, frame, error);
+  if (sent)
+    return id;
 
-  return id;
+  g_mutex_lock (&runtime->mutex);
+  g_hash_table_remove (runtime->calls_out, &id);
+  if (runner != NULL)
+    runner->n_waits--;
+  g_mutex_unlock (&runtime->mutex);
+  free_out_call (out);
+  return 0;
 }
 
 /* Where it is still in this process nobody needs to be told. */

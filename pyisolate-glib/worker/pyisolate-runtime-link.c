@@ -199,42 +199,30 @@ _pyisolate_runtime_check_link (void)
   _exit (1);
 }
 
-/* Where the link is closed nobody waits for the frame any more. */
-void
-_pyisolate_runtime_send (PyIsolateFrame *frame)
-{
-  g_autoptr (GError) error = NULL;
-
-  _pyisolate_runtime_check_link ();
-  if (!_pyisolate_transport_send (_pyisolate_runtime.transport, frame, &error))
-    g_debug ("Not sent: %s", error->message);
-}
-
 /*< private >
  * @lane: (nullable): by which; else by D-Bus
  * @frame: (transfer full): what to send
  *
- * What is for a lane that is closed goes nowhere: its context in the host is gone, and waits for nothing.
+ * What is for a lane or a link that is closed goes nowhere: its context in the host is gone, and waits for nothing.
  *
- * Returns: FALSE if too much waits to be sent already
+ * Returns: FALSE if it cannot be sent for another reason
  */
 gboolean
 _pyisolate_runtime_send_by (PyIsolateLane   *lane,
                             PyIsolateFrame  *frame,
                             GError         **error)
 {
+  PyIsolateTransport *transport = lane != NULL ? PYISOLATE_TRANSPORT (lane) : _pyisolate_runtime.transport;
   g_autoptr (GError) problem = NULL;
 
-  if (lane == NULL)
-    {
-      _pyisolate_runtime_send (frame);
-      return TRUE;
-    }
-  _pyisolate_lanes_gather_on (lane, frame->kind);
-  if (_pyisolate_transport_send (PYISOLATE_TRANSPORT (lane), frame, &problem))
+  if (lane != NULL)
+    _pyisolate_lanes_gather_on (lane, frame->kind);
+  else
+    _pyisolate_runtime_check_link ();
+  if (_pyisolate_transport_send (transport, frame, &problem))
     return TRUE;
 
-  if (g_error_matches (problem, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT))
+  if (!g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_CLOSED))
     {
       g_propagate_error (error, g_steal_pointer (&problem));
       return FALSE;
@@ -243,6 +231,16 @@ _pyisolate_runtime_send_by (PyIsolateLane   *lane,
   g_debug ("Not sent: %s", problem->message);
 
   return TRUE;
+}
+
+/* By D-Bus, what nobody waits for. */
+void
+_pyisolate_runtime_send (PyIsolateFrame *frame)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!_pyisolate_runtime_send_by (NULL, frame, &error))
+    g_debug ("Not sent: %s", error->message);
 }
 
 /* Before the end: what came meanwhile by lanes is answered, too. Blocks: not to be called with the

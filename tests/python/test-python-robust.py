@@ -3,6 +3,7 @@
 
 import asyncio
 import ctypes
+import functools
 import gc
 import os
 import pathlib
@@ -48,6 +49,22 @@ def cycle():
     value = []
     value.append(value)
     return value
+
+
+def pieces(n):
+    return [bytes(9000) for _ in range(n)]
+
+
+async def pieces_async(n):
+    return pieces(n)
+
+
+def give_sync(n):
+    return pyisolate.singleton("Taker").sync.take(pieces(n))
+
+
+async def give(n):
+    return await pyisolate.singleton("Taker").take(pieces(n))
 
 
 def tell(value):
@@ -555,6 +572,11 @@ class ErrorsInThisProcess(Errors):
         self.run_async(main())
 
 
+class Taker(pyisolate.ProxiedSingleton):
+    def take(self, value):
+        return len(value)
+
+
 class Values(HostTest):
     def test_places(self):
         """What cannot travel is told with its place, on the way there and back."""
@@ -589,6 +611,22 @@ class Values(HostTest):
                 with self.assertRaisesRegex(ValueError, "nested deeper"):
                     await ext.cycle()
                 self.assertEqual(3, await ext.add(1))
+
+        self.run_async(main())
+
+    def test_too_much_shared_memory(self):
+        """What an extension cannot send is an error of that call: by a lane, and by D-Bus."""
+
+        async def main():
+            async with self.make_manager() as manager:
+                ext = self.load(manager, EXTENSION, apis=[Taker])
+                for name in "pieces", "pieces_async", "give_sync", "give":
+                    by_lane = getattr(ext, name)
+                    by_dbus = functools.partial(asyncio.to_thread, getattr(ext.sync, name))
+                    for call in by_lane, by_dbus:
+                        with self.subTest(name), self.assertRaisesRegex(Exception, "1025 pieces"):
+                            await call(1025)
+                        self.assertIn(await call(2), (2, [bytes(9000)] * 2))
 
         self.run_async(main())
 
