@@ -14,7 +14,6 @@ G_DECLARE_FINAL_TYPE (PyIsolateDBusTransport, _pyisolate_dbus_transport, PYISOLA
 typedef struct {
   gsize max_queued_calls; /* bytes that wait to be written: beyond it a call fails with LIMIT; */
   gsize max_queued;       /* beyond this, with what else is sent, the transport ends with LIMIT */
-  guint max_fds_in;       /* that came with calls which have no answer; beyond it a call is answered with LIMIT */
   int max_asked;          /* calls that GDBus itself answers, and whose answers wait; beyond it the transport ends */
 } PyIsolateDBusLimits;
 

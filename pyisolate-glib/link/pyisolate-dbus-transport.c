@@ -25,14 +25,8 @@
 const PyIsolateDBusLimits _pyisolate_dbus_host_limits = {
   .max_queued_calls = 512 * 1024 * 1024,
   .max_queued = 1024 * 1024 * 1024,
-  .max_fds_in = 512,
   .max_asked = 1024,
 };
-
-typedef struct {
-  guint32 serial;
-  guint n_fds;
-} CallIn;
 
 struct _PyIsolateDBusTransport {
   PyIsolateTransport parent_instance;
@@ -48,8 +42,7 @@ struct _PyIsolateDBusTransport {
 
   GMutex mutex;
   GHashTable *calls_out; /* serial of a message → id of our CALL that has no reply yet */
-  GHashTable *calls_in;  /* id of their CALL that we have not answered yet → CallIn */
-  guint n_fds_in;        /* sum of those in calls_in */
+  GHashTable *calls_in;  /* id of their CALL that we have not answered yet → serial of its message */
   GError *reason;        /* why we closed it, if it was us and for a reason */
 };
 
@@ -121,36 +114,18 @@ note_call (PyIsolateDBusTransport *self,
            GDBusMessage           *message,
            PyIsolateFrame         *frame)
 {
-  g_autoptr (GError) error = NULL;
-  gboolean fresh, too_many_fds;
+  gpointer serial = GUINT_TO_POINTER (g_dbus_message_get_serial (message));
+  gboolean fresh;
 
   g_mutex_lock (&self->mutex);
   fresh = !g_hash_table_contains (self->calls_in, &frame->id);
-  too_many_fds = self->limits != NULL && self->n_fds_in + frame->n_fds > self->limits->max_fds_in;
   if (fresh)
-    {
-      CallIn *call = g_new (CallIn, 1);
-
-      call->serial = g_dbus_message_get_serial (message);
-      call->n_fds = too_many_fds ? 0 : frame->n_fds;
-      self->n_fds_in += call->n_fds;
-      g_hash_table_insert (self->calls_in, g_memdup2 (&frame->id, sizeof frame->id), call);
-    }
+    g_hash_table_insert (self->calls_in, g_memdup2 (&frame->id, sizeof frame->id), serial);
   g_mutex_unlock (&self->mutex);
 
   if (!fresh)
-    {
-      close_with (self, PYISOLATE_ERROR_BAD_MESSAGE, "Two calls in flight have the id %" G_GUINT64_FORMAT, frame->id);
-      return FALSE;
-    }
-  if (!too_many_fds)
-    return TRUE;
-
-  error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
-                       "More than %u file descriptors came with calls that have no answer yet; wait for some of these",
-                       self->limits->max_fds_in);
-  _pyisolate_transport_send (PYISOLATE_TRANSPORT (self), _pyisolate_frame_new_error (frame->id, error), NULL);
-  return FALSE;
+    close_with (self, PYISOLATE_ERROR_BAD_MESSAGE, "Two calls in flight have the id %" G_GUINT64_FORMAT, frame->id);
+  return fresh;
 }
 
 /* Returns: (nullable): what is for the handler */
@@ -271,7 +246,6 @@ on_closed (GDBusConnection *connection,
   reason = g_steal_pointer (&self->reason);
   g_hash_table_remove_all (self->calls_in);
   g_hash_table_remove_all (self->calls_out);
-  self->n_fds_in = 0;
   g_mutex_unlock (&self->mutex);
 
   if (reason == NULL)
@@ -314,13 +288,12 @@ claim_call (PyIsolateDBusTransport *self,
             guint32                *serial)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
-  CallIn *call = g_hash_table_lookup (self->calls_in, &id);
+  gpointer value;
 
-  if (call == NULL)
+  if (!g_hash_table_lookup_extended (self->calls_in, &id, NULL, &value))
     return FALSE;
 
-  *serial = call->serial;
-  self->n_fds_in -= call->n_fds;
+  *serial = GPOINTER_TO_UINT (value);
   g_hash_table_remove (self->calls_in, &id);
 
   return TRUE;
@@ -455,7 +428,7 @@ _pyisolate_dbus_transport_init (PyIsolateDBusTransport *self)
 {
   g_mutex_init (&self->mutex);
   self->calls_out = g_hash_table_new_full (NULL, NULL, NULL, g_free);
-  self->calls_in = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, g_free);
+  self->calls_in = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
 }
 
 /*< private >

@@ -11,6 +11,7 @@ typedef struct {
   guint64 id;
   PyIsolateTransport *transport; /* by which it came */
   GObject *handler; /* what was attached, not referenced */
+  guint n_fds; /* that came with it */
   gboolean cancelled;
 } CallIn;
 
@@ -18,11 +19,14 @@ typedef struct {
 static void
 add_call (PyIsolateEndpoint  *self,
           PyIsolateTransport *transport,
-          guint64             id)
+          guint64             id,
+          guint               n_fds)
 {
   CallIn *call = _pyisolate_new0 (CallIn);
 
   call->id = id;
+  call->n_fds = n_fds;
+  self->n_fds_in += n_fds;
   call->transport = g_object_ref (transport);
   call->cancelled = _pyisolate_early_cancels_take (&self->early_cancels, id);
   _pyisolate_id_table_insert (&self->calls_in, id, call);
@@ -47,15 +51,23 @@ _pyisolate_endpoint_clear_calls_in (PyIsolateEndpoint *self)
     call_in_free (all[i]);
 }
 
-static void
-refuse_call (PyIsolateTransport *transport,
-             guint64             id)
+/* With the lock held. FALSE: more calls, or descriptors with them, would be in flight than may be. */
+static gboolean
+check_room (PyIsolateEndpoint  *self,
+            PyIsolateFrame     *frame,
+            GError            **error)
 {
-  g_autoptr (GError) error = NULL;
+  if (self->calls_in.n_values >= PYISOLATE_MAX_CALLS_IN)
+    g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+                 "More than %d calls to the host are in flight; wait for some of them", PYISOLATE_MAX_CALLS_IN);
+  else if (frame->n_fds > PYISOLATE_MAX_FDS_IN - self->n_fds_in)
+    g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+                 "More than %d file descriptors came with calls that have no answer yet; wait for some of these",
+                 PYISOLATE_MAX_FDS_IN);
+  else
+    return TRUE;
 
-  error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
-                       "More than %d calls to the host are in flight; wait for some of them", PYISOLATE_MAX_CALLS_IN);
-  _pyisolate_transport_send (transport, _pyisolate_frame_new_error (id, error), NULL);
+  return FALSE;
 }
 
 void
@@ -64,8 +76,9 @@ _pyisolate_endpoint_handle_call (PyIsolateEndpoint  *self,
                                  PyIsolateFrame     *frame_to_take)
 {
   g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  g_autoptr (GError) refusal = NULL;
   guint32 link = PYISOLATE_CALL_ID_LINK (frame->id);
-  gboolean too_many, known;
+  gboolean known;
 
   if (link != self->peer_link && link != G_MAXUINT32) /* the latter until it has been told its number */
     {
@@ -76,15 +89,14 @@ _pyisolate_endpoint_handle_call (PyIsolateEndpoint  *self,
 
   g_mutex_lock (&self->mutex);
   known = _pyisolate_id_table_lookup (&self->calls_in, frame->id) != NULL;
-  too_many = self->calls_in.n_values >= PYISOLATE_MAX_CALLS_IN;
-  if (!known && !too_many)
-    add_call (self, transport, frame->id);
+  if (!known && check_room (self, frame, &refusal))
+    add_call (self, transport, frame->id, frame->n_fds);
   g_mutex_unlock (&self->mutex);
 
   if (known)
     _pyisolate_endpoint_bad_message (self, "Two calls in flight have the id %" G_GUINT64_FORMAT, frame->id);
-  else if (too_many)
-    refuse_call (transport, frame->id);
+  else if (refusal != NULL)
+    _pyisolate_transport_send (transport, _pyisolate_frame_new_error (frame->id, refusal), NULL);
   else
     self->handler->incoming (self, g_steal_pointer (&frame), self->user_data);
 }
@@ -145,6 +157,8 @@ _pyisolate_endpoint_respond (PyIsolateEndpoint *self,
 
   g_mutex_lock (&self->mutex);
   call = _pyisolate_id_table_steal (&self->calls_in, id);
+  if (call != NULL)
+    self->n_fds_in -= call->n_fds;
   g_mutex_unlock (&self->mutex);
 
   if (call != NULL)

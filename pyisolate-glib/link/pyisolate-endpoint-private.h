@@ -14,6 +14,9 @@ G_DECLARE_FINAL_TYPE (PyIsolateEndpoint, _pyisolate_endpoint, PYISOLATE, ENDPOIN
 /* More calls of the other side in flight than this are answered with LIMIT. */
 #define PYISOLATE_MAX_CALLS_IN 4096
 
+/* So are calls that would make it more descriptors that came with all of these. */
+#define PYISOLATE_MAX_FDS_IN 512
+
 /* When more than so many bytes have arrived that nobody has taken yet, the link ends with LIMIT. */
 #define PYISOLATE_MAX_BYTES_IN ((gsize) 1 << 30)
 

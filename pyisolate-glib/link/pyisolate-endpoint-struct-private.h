@@ -24,6 +24,7 @@ struct _PyIsolateEndpoint {
   GMutex mutex;
   PyIsolateIdTable calls_out; /* → Pending, ours that have no answer yet */
   PyIsolateIdTable calls_in;  /* → CallIn, theirs that we have not answered */
+  guint n_fds_in;             /* that came with them */
   PyIsolateEarlyCancels early_cancels; /* of calls that have not come */
   GError *failure;      /* after fail(): what every further call gets */
   GPtrArray *lanes;     /* of PyIsolateLane; NULL: there can be none */

@@ -57,11 +57,18 @@ _pyisolate_frame_taken (PyIsolateFrame *frame)
     frame->taken_func (sender, frame->taken_size);
 }
 
+static inline gboolean
+is_in_room (PyIsolateFrame *frame,
+            const char     *text)
+{
+  return text >= frame->text_room && text < frame->text_room + sizeof frame->text_room;
+}
+
 static inline void
 free_text (PyIsolateFrame *frame,
            char           *text)
 {
-  if (text < frame->text_room || text >= frame->text_room + sizeof frame->text_room)
+  if (!is_in_room (frame, text))
     g_free (text);
 }
 
@@ -92,6 +99,13 @@ _pyisolate_frame_free (PyIsolateFrame *frame)
   g_free (frame);
 }
 
+static gsize
+get_cost_of_text (PyIsolateFrame *frame,
+                  const char     *text)
+{
+  return text != NULL && !is_in_room (frame, text) ? strlen (text) : 0;
+}
+
 gsize
 _pyisolate_frame_charge (PyIsolateFrame  *frame,
                          PyIsolateBudget *budget)
@@ -99,7 +113,11 @@ _pyisolate_frame_charge (PyIsolateFrame  *frame,
   g_assert (frame->budget == NULL);
 
   frame->budget = _pyisolate_budget_ref (budget);
-  frame->cost = sizeof *frame + (frame->body != NULL ? g_bytes_get_size (frame->body) : 0);
+  frame->cost = sizeof *frame + frame->n_chain * sizeof (guint64);
+  frame->cost += get_cost_of_text (frame, frame->target) + get_cost_of_text (frame, frame->name) +
+                 get_cost_of_text (frame, frame->message);
+  if (frame->body != NULL)
+    frame->cost += g_bytes_get_size (frame->body);
 
   return (gsize) g_atomic_pointer_add (&budget->bytes, (gssize) frame->cost) + frame->cost;
 }

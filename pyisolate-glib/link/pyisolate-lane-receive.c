@@ -66,17 +66,21 @@ fail (PyIsolateLane  *self,
   return FALSE;
 }
 
-/* The descriptors are this process's now, whatever they came with. */
+/* The descriptors are this process's now, whatever they came with, and come to those of the first part of a frame. */
 static gboolean
 take_control (PyIsolateLane *self,
               struct msghdr *message)
 {
   for (struct cmsghdr *cmsg = CMSG_FIRSTHDR (message); cmsg != NULL; cmsg = CMSG_NXTHDR (message, cmsg))
     {
-      if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS || self->fds != NULL)
+      guint n_fds = (cmsg->cmsg_len - CMSG_LEN (0)) / sizeof (int);
+
+      if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
         return FALSE;
-      self->n_fds = self->n_message_fds = (cmsg->cmsg_len - CMSG_LEN (0)) / sizeof (int);
-      self->fds = g_memdup2 (CMSG_DATA (cmsg), self->n_fds * sizeof (int));
+      self->fds = g_renew (int, self->fds, self->n_fds + n_fds);
+      memcpy (self->fds + self->n_fds, CMSG_DATA (cmsg), n_fds * sizeof (int));
+      self->n_fds += n_fds;
+      self->n_message_fds += n_fds;
     }
 
   return TRUE;

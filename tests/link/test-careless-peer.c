@@ -4,6 +4,7 @@
 
 #include "link-pair.h"
 
+#include "pyisolate-endpoint-struct-private.h"
 #include "pyisolate-error.h"
 
 static PyIsolateFrame *
@@ -163,6 +164,22 @@ test_too_many_calls (LinkPair *pair)
   g_assert_cmpuint (pair->host.box->n_ends, ==, 0);
 }
 
+#define LONG_NAME ((gsize) 1 << 20)
+
+/* The texts of a frame count, too, as long as nobody has taken it. */
+static void
+test_long_names (LinkPair *pair)
+{
+  g_autofree char *name = g_strnfill (LONG_NAME, 'x');
+
+  start_careless (pair);
+  pair->host.endpoint->budget->bytes = PYISOLATE_MAX_BYTES_IN - 3 * LONG_NAME / 2;
+  link_side_send (&pair->worker, link_frame_event (0, name, 1));
+  link_box_wait_frames (pair->host.box, 1);
+  link_side_send (&pair->worker, link_frame_event (0, name, 2));
+  link_side_assert_ended (&pair->host, PYISOLATE_ERROR_LIMIT, "nobody has taken");
+}
+
 static void
 test_many_cancels (LinkPair *pair)
 {
@@ -228,6 +245,7 @@ main (int   argc,
   link_test_add_for_pair ("careless-peer", "host-id", LINK_CARELESS, test_host_id);
   link_test_add_for_pair ("careless-peer", "id-without-number", LINK_CARELESS, test_id_without_number);
   link_test_add_for_pair ("careless-peer", "too-many-calls", LINK_CARELESS, test_too_many_calls);
+  link_test_add_for_pair ("careless-peer", "long-names", LINK_CARELESS, test_long_names);
   link_test_add_for_pair ("careless-peer", "many-cancels", LINK_CARELESS, test_many_cancels);
   link_test_add_for_pair ("careless-peer", "parts-of-nothing", LINK_CARELESS, test_parts_of_nothing);
   link_test_add_for_one ("careless-peer", "unknown-kind", LINK_PLAIN, LINK_CARELESS, test_unknown_kind);

@@ -18,7 +18,6 @@
 static const PyIsolateDBusLimits limits = {
   .max_queued_calls = 8 * MIB,
   .max_queued = 16 * MIB,
-  .max_fds_in = 20,
   .max_asked = 5,
 };
 
@@ -218,53 +217,6 @@ test_asked_and_not_read (void)
   link_side_assert_ended (&pair->host, PYISOLATE_ERROR_LIMIT, "More than 5 calls of D-Bus's own");
 }
 
-static void
-send_call (LinkPair *pair,
-           guint64   id,
-           guint     n_fds)
-{
-  PyIsolateFrame *frame = link_frame_call (id, "call");
-  int *fds = g_new (int, n_fds);
-
-  for (guint i = 0; i < n_fds; i++)
-    fds[i] = open ("/dev/null", O_RDONLY | O_CLOEXEC);
-  _pyisolate_frame_take_fds (frame, fds, n_fds);
-  link_side_send (&pair->worker, frame);
-}
-
-/* Those of all calls that have no answer yet: an answer gives its own back. */
-static void
-test_fds (void)
-{
-  g_autoptr (LinkPair) pair = new_pair (LINK_CAREFUL);
-  g_autoptr (PyIsolateFrame) first = NULL;
-  g_autoptr (PyIsolateFrame) second = NULL;
-  g_autoptr (PyIsolateFrame) third = NULL;
-  g_autoptr (PyIsolateFrame) refusal = NULL;
-  g_autoptr (PyIsolateFrame) answer = NULL;
-
-  link_side_start (&pair->worker);
-  send_call (pair, LINK_ID (1), 12);
-  send_call (pair, LINK_ID (2), 8);
-  first = link_box_take (pair->host.box);
-  second = link_box_take (pair->host.box);
-  g_assert_cmpuint (first->n_fds + second->n_fds, ==, 20);
-
-  send_call (pair, LINK_ID (3), 1);
-  refusal = link_box_take (pair->worker.box);
-  g_assert_cmpint (refusal->kind, ==, PYISOLATE_FRAME_ERROR);
-  g_assert_cmpstr (refusal->name, ==, "org.pyisolate.Error.Limit");
-  g_assert_nonnull (strstr (refusal->message, "More than 20 file descriptors"));
-
-  _pyisolate_endpoint_respond (pair->host.endpoint, link_frame_return (first->id, "done"));
-  answer = link_box_take (pair->worker.box);
-  g_assert_cmpint (answer->kind, ==, PYISOLATE_FRAME_RETURN);
-  send_call (pair, LINK_ID (4), 12);
-  third = link_box_take (pair->host.box);
-  g_assert_cmpuint (third->n_fds, ==, 12);
-  g_assert_cmpuint (pair->host.box->n_ends, ==, 0);
-}
-
 int
 main (int   argc,
       char *argv[])
@@ -276,6 +228,5 @@ main (int   argc,
   test_util_add_func ("/pyisolate/dbus-limits/too-many-answers", test_too_many_answers);
   test_util_add_func ("/pyisolate/dbus-limits/asked-and-read", test_asked_and_read);
   test_util_add_func ("/pyisolate/dbus-limits/asked-and-not-read", test_asked_and_not_read);
-  test_util_add_func ("/pyisolate/dbus-limits/fds", test_fds);
   return g_test_run ();
 }

@@ -165,6 +165,43 @@ test_too_many_fds (LinkPair *pair)
 }
 
 static void
+call_with_fds (LinkPair *pair,
+               guint64   id,
+               guint     n_fds,
+               LinkBox  *box)
+{
+  link_side_call (&pair->worker, add_fds (link_frame_call (id, "x"), n_fds), box);
+}
+
+/* Those of all calls that have no answer yet: an answer gives its own back. */
+static void
+test_fds_in_flight (LinkPair *pair)
+{
+  g_autoptr (LinkBox) box = link_box_new ();
+  g_autoptr (LinkBox) refused = link_box_new ();
+  g_autoptr (PyIsolateFrame) refusal = NULL;
+
+  link_pair_start_both (pair);
+  for (guint i = 1; i <= 4; i++)
+    {
+      call_with_fds (pair, LINK_ID (i), PYISOLATE_MAX_FDS_IN / 4, box);
+      link_box_wait_frames (pair->host.box, i);
+    }
+  call_with_fds (pair, LINK_ID (5), 1, refused);
+  refusal = link_box_take (refused);
+  g_assert_cmpint (refusal->kind, ==, PYISOLATE_FRAME_ERROR);
+  g_assert_cmpstr (refusal->name, ==, "org.pyisolate.Error.Limit");
+
+  /* One without any is welcome, and room comes with an answer. */
+  call_with_fds (pair, LINK_ID (6), 0, box);
+  link_box_wait_frames (pair->host.box, 5);
+  _pyisolate_endpoint_respond (pair->host.endpoint, link_frame_return (LINK_ID (2), "done"));
+  link_box_assert_returned (box, "done");
+  call_with_fds (pair, LINK_ID (7), PYISOLATE_MAX_FDS_IN / 4, box);
+  link_box_wait_frames (pair->host.box, 6);
+}
+
+static void
 test_cancel (LinkPair *pair)
 {
   g_autoptr (LinkBox) box = link_box_new ();
@@ -349,6 +386,7 @@ main (int   argc,
   link_test_add_for_pair ("endpoint", "errors", LINK_CAREFUL, test_errors);
   link_test_add_for_pair ("endpoint", "fds", LINK_CAREFUL, test_fds);
   link_test_add_for_pair ("endpoint", "too-many-fds", LINK_CAREFUL, test_too_many_fds);
+  link_test_add_for_pair ("endpoint", "fds-in-flight", LINK_CAREFUL, test_fds_in_flight);
   link_test_add_for_pair ("endpoint", "cancel", LINK_CAREFUL, test_cancel);
   link_test_add_for_pair ("endpoint", "cancel-ahead", LINK_CAREFUL, test_cancel_ahead);
   link_test_add_for_pair ("endpoint", "cancel-too-late", LINK_CAREFUL, test_cancel_too_late);

@@ -347,6 +347,24 @@ test_parts_with_late_fds (void)
   half_clear (&half);
 }
 
+/* They are closed with those of the first part. */
+static void
+test_parts_with_more_fds (void)
+{
+  const PyIsolateLaneHeader first = { CALL_HEADER, .n_fds = 1, .flags = 1, .part_size = 8 };
+  const PyIsolateLaneHeader rest = { .kind = PYISOLATE_FRAME_CALL, .id = 1, .flags = 2, .part_size = 6 };
+  const int fd = 0;
+  guint n_fds = test_util_count_fds ();
+  Half half;
+
+  half_init (&half);
+  send_raw (&half, &first, CALL_PAYLOAD, 8, &fd, 1);
+  send_raw (&half, &rest, CALL_PAYLOAD, 6, &fd, 1);
+  assert_refused (&half, PYISOLATE_ERROR_BAD_MESSAGE, "numbers of file descriptors");
+  half_clear (&half);
+  g_assert_cmpuint (test_util_count_fds (), ==, n_fds);
+}
+
 static void
 test_parts_interrupted (void)
 {
@@ -511,6 +529,7 @@ main (int   argc,
     { "long-message", test_long_message },
     { "fds-too-many", test_fds_too_many },
     { "parts-with-late-fds", test_parts_with_late_fds },
+    { "parts-with-more-fds", test_parts_with_more_fds },
     { "parts-interrupted", test_parts_interrupted },
     { "parts-of-another", test_parts_of_another },
     { "parts-too-many", test_parts_too_many },
