@@ -71,7 +71,9 @@ def _run(manager, extension, name, handler, get_value):
                 task = manager._bridge.loop.create_task(awaiting)
                 _tasks.add(task)
                 task.add_done_callback(_tasks.discard)
-    except Exception:
+    except KeyboardInterrupt:
+        raise  # it is for whoever waits
+    except BaseException:
         _report(extension, name)
 
 
