@@ -109,24 +109,46 @@ resolve_once (const PyIsolateEnvironmentRequest  *request,
   return g_steal_pointer (&lock);
 }
 
-static PyIsolateEnvironment *
-use_own_environment (const PyIsolateEnvironmentRequest  *request,
-                     GCancellable                       *cancellable,
-                     GError                            **error)
+/* Of the user's own environment. */
+static PyIsolateEnvInterpreter *
+query_own (const PyIsolateEnvironmentRequest  *request,
+           gboolean                            may_run,
+           GCancellable                       *cancellable,
+           GError                            **error)
 {
   g_autofree char *python = _pyisolate_env_find_own_python (request->environment);
   /* Behind the links is its base interpreter; if there are none (conda), -S keeps its packages
    * out of the query. */
   g_autofree char *real = realpath (python, NULL);
   g_autofree char *cache = g_build_filename (request->venv_root, "interpreters", NULL);
-  g_autoptr (PyIsolateEnvInterpreter) interpreter = NULL;
 
-  interpreter = _pyisolate_env_interpreter_query (real != NULL ? real : python, cache, TRUE,
-                                                  cancellable, error);
+  return _pyisolate_env_interpreter_query (real != NULL ? real : python, cache, may_run, cancellable, error);
+}
+
+static PyIsolateEnvironment *
+use_own_environment (const PyIsolateEnvironmentRequest  *request,
+                     GCancellable                       *cancellable,
+                     GError                            **error)
+{
+  g_autoptr (PyIsolateEnvInterpreter) interpreter = query_own (request, TRUE, cancellable, error);
+
   if (interpreter == NULL || !_pyisolate_env_interpreter_check_required (request, interpreter, error))
     return NULL;
 
   return _pyisolate_env_environment_new (NULL, request->environment, interpreter->version, -1);
+}
+
+/* With auto-update it may still have to be made anew. */
+gboolean
+_pyisolate_environment_is_ready (const PyIsolateEnvironmentRequest *request)
+{
+  g_autoptr (PyIsolateEnvInterpreter) own = NULL;
+
+  if (request->environment == NULL)
+    return !request->auto_update && _pyisolate_env_is_warm (request);
+
+  own = query_own (request, FALSE, NULL, NULL);
+  return own != NULL;
 }
 
 /* Says that a local requirement is not what was installed; TRUE if that is to be mended now. */

@@ -81,6 +81,8 @@ _pyisolate_environment_ensure (const PyIsolateEnvironmentRequest  *request,
                                GCancellable                       *cancellable,
                                GError                            **error)
   G_GNUC_WARN_UNUSED_RESULT;
+/* Whether to ensure it is to look at some files; another process may change that at any time. */
+gboolean _pyisolate_environment_is_ready (const PyIsolateEnvironmentRequest *request);
 PyIsolateEnvironment *
 _pyisolate_environment_update (const PyIsolateEnvironmentRequest  *request,
                                PyIsolateEnvironmentProgressFunc    progress,

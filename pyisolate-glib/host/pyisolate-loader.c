@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* From a configuration to a running extension.
  *
- * 1. The environment is made or looked up, in a thread of a pool: these functions block on uv, on
- *    the disk and on other processes that make the same one. The pool's size is the cap on parallel
- *    installs.
+ * 1. The environment is looked up, or made, in a thread of a pool: these functions block on uv, on the disk and on other
+ *    processes that make the same one. The pool's size is the cap on parallel installs. One more thread looks before whether
+ *    there is something to make at all: what is there already does not wait behind downloads.
  * 2. On the service thread the extension waits for its turn to start, and starts.
  * 3. What came of it is told in the home context.
  *
@@ -20,7 +20,7 @@
 #include "pyisolate-mend-private.h"
 #include "pyisolate-service-private.h"
 
-/* Who has a load that waits for the pool: the thread of it that comes to it, or who cancels it
+/* Who has a load that waits for a pool: the thread of it that comes to it, or who cancels it
  * before that. */
 typedef enum {
   CLAIM_NONE,
@@ -32,6 +32,7 @@ struct _PyIsolateLoader {
   gatomicrefcount ref_count;
   PyIsolateMailbox *home;
   GThreadPool *pool;
+  GThreadPool *lookers; /* one thread */
 
   /* Service thread only. */
   GQueue waiting; /* of Load, whose environments are there */
@@ -242,12 +243,12 @@ on_extension_started (PyIsolateExtension *extension,
   start_waiting (loader);
 }
 
-/* On the service thread. */
 static void
-queue_for_pool (Load *load)
+queue_for_pool (Load        *load,
+                GThreadPool *pool)
 {
   g_atomic_int_set (&load->claim, CLAIM_QUEUED);
-  g_thread_pool_push (load->loader->pool, load_ref (load), NULL);
+  g_thread_pool_push (pool, load_ref (load), NULL);
 }
 
 static gboolean
@@ -272,7 +273,7 @@ on_extension_failed (PyIsolateExtension *extension,
   load->mended = TRUE;
   load->error = g_error_copy (error);
   load->starting = FALSE;
-  queue_for_pool (load);
+  queue_for_pool (load, self->pool);
   load_unref (load); /* the extension's */
 
   self->n_starting--;
@@ -411,6 +412,16 @@ mend_environment (Load *load)
     }
 }
 
+/* By who has it. */
+static void
+get_environment (Load *load)
+{
+  if (!g_cancellable_set_error_if_cancelled (load->cancellable, &load->error))
+    load->environment = _pyisolate_environment_ensure (load->request, on_environment_progress, load,
+                                                       load->cancellable, &load->error);
+  _pyisolate_service_invoke (on_environment, load_ref (load), load_unref);
+}
+
 /* In a thread of the pool. */
 static void
 make_environment (gpointer data,
@@ -421,12 +432,36 @@ make_environment (gpointer data,
   if (!claim (load))
     return;
 
-  if (load->environment != NULL)
-    mend_environment (load);
-  else if (!g_cancellable_set_error_if_cancelled (load->cancellable, &load->error))
-    load->environment = _pyisolate_environment_ensure (load->request, on_environment_progress, load,
-                                                       load->cancellable, &load->error);
+  if (load->environment == NULL)
+    {
+      get_environment (load);
+      return;
+    }
+
+  mend_environment (load);
   _pyisolate_service_invoke (on_environment, load_ref (load), load_unref);
+}
+
+/* In the thread that only looks. */
+static void
+look_for_environment (gpointer data,
+                      gpointer user_data)
+{
+  g_autoptr (Load) load = data;
+
+  if (!claim (load))
+    return;
+
+  if (_pyisolate_environment_is_ready (load->request))
+    {
+      get_environment (load);
+      return;
+    }
+
+  queue_for_pool (load, load->loader->pool);
+  /* Who has cancelled it up to here has left it to us. */
+  if (g_cancellable_is_cancelled (load->cancellable) && claim (load))
+    _pyisolate_service_invoke (on_environment, load_ref (load), load_unref);
 }
 
 /* On the service thread, on which the load's end is decided. */
@@ -435,7 +470,7 @@ begin_load (gpointer data)
 {
   Load *load = data;
 
-  queue_for_pool (load);
+  queue_for_pool (load, load->loader->lookers);
   load->cancelled_id = g_cancellable_connect (load->cancellable, G_CALLBACK (on_cancelled),
                                               load_ref (load), load_unref);
 
@@ -450,6 +485,7 @@ _pyisolate_loader_new (PyIsolateMailbox *home)
   g_atomic_ref_count_init (&self->ref_count);
   self->home = _pyisolate_mailbox_ref (home);
   self->pool = g_thread_pool_new (make_environment, NULL, 1, FALSE, NULL);
+  self->lookers = g_thread_pool_new (look_for_environment, NULL, 1, FALSE, NULL);
   g_queue_init (&self->waiting);
 
   return self;
@@ -471,9 +507,10 @@ _pyisolate_loader_unref (PyIsolateLoader *self)
 
   g_assert (g_queue_is_empty (&self->waiting));
 
-  /* Each load holds a reference, so the pool has nothing to do; but a thread of it may be just
+  /* Each load holds a reference, so the pools have nothing to do; but a thread of theirs may be just
    * here. */
   g_thread_pool_free (self->pool, FALSE, FALSE);
+  g_thread_pool_free (self->lookers, FALSE, FALSE);
   _pyisolate_mailbox_unref (self->home);
   g_free (self);
 }

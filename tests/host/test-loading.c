@@ -445,6 +445,30 @@ test_parallel_installs (void)
   g_assert_cmpuint (host_count_uv_calls (uv), ==, G_N_ELEMENTS (results));
 }
 
+/* What needs nothing to be installed does not wait for what does. */
+static void
+test_beside_installs (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *first = host_test_load (test, "basic"); /* makes the environment of the last one */
+  g_autofree char *fifo = host_make_fifo ();
+  g_autofree char *uv = host_make_slow_uv (fifo);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) installing = NULL;
+
+  g_assert_true (pyisolate_extension_stop_sync (first, NULL, NULL));
+  pyisolate_extension_manager_set_max_parallel_installs (test->manager, 1);
+  pyisolate_extension_manager_set_uv_path (test->manager, uv);
+  host_begin_load (test, host_uv_config ("installing"), cancellable, &installing);
+  test_util_assert_until (host_uv_is_called, uv, HOST_TEST_TIMEOUT_MS);
+
+  host_test_load_config (test, host_config ("warm", "basic"));
+  g_assert_null (installing);
+
+  g_cancellable_cancel (cancellable);
+  g_error_free (host_end_failed_load (test, &installing, G_IO_ERROR, G_IO_ERROR_CANCELLED));
+}
+
 static void
 test_stop_all (void)
 {
@@ -510,6 +534,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/loading/parallel-starts", test_parallel_starts);
   test_util_add_func ("/pyisolate/loading/more-starts", test_more_starts);
   test_util_add_func ("/pyisolate/loading/parallel-installs", test_parallel_installs);
+  test_util_add_func ("/pyisolate/loading/beside-installs", test_beside_installs);
   test_util_add_func ("/pyisolate/loading/stop-all", test_stop_all);
 
   return host_test_run ();
