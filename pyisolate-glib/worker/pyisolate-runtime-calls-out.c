@@ -101,18 +101,30 @@ _pyisolate_out_call_begin (PyIsolateFrame   *frame,
   return 0;
 }
 
-/* Where it is still in this process nobody needs to be told. */
-static void
+/* TRUE: it is still in this process; the host needs not be told, and will not answer. */
+static gboolean
 cancel_out_call_locked (PyIsolateOutCall *out)
 {
   if (out->cancelled || out->answered)
-    return;
+    return FALSE;
 
   out->cancelled = TRUE;
   if (out->lane != NULL && _pyisolate_lane_withdraw (out->lane, out->id))
-    return;
+    return TRUE;
 
   _pyisolate_runtime_send (_pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, out->id));
+  return FALSE;
+}
+
+/* As the host answers what is cancelled: who made the call may wait on. */
+static void
+answer_withdrawn_locked (PyIsolateOutCall *out)
+{
+  g_autoptr (GError) error = NULL;
+
+  error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "The caller has cancelled the call");
+  out->answered = TRUE;
+  _pyisolate_inbox_push_locked (out->inbox, _pyisolate_frame_new_error (out->id, error), NULL);
 }
 
 /* Those that the host's call @own has made. */
@@ -125,8 +137,8 @@ _pyisolate_out_calls_cancel_of_locked (guint64 own)
   g_hash_table_iter_init (&iter, _pyisolate_runtime.calls_out);
   while (g_hash_table_iter_next (&iter, NULL, &out))
     {
-      if (((PyIsolateOutCall *) out)->own == own)
-        cancel_out_call_locked (out);
+      if (((PyIsolateOutCall *) out)->own == own && cancel_out_call_locked (out))
+        answer_withdrawn_locked (out);
     }
 }
 

@@ -269,6 +269,46 @@ test_no_descriptor (const char *python)
   worker_finish (worker);
 }
 
+static void
+send_error (PyIsolateLane *lane,
+            guint64        id)
+{
+  g_autoptr (GError) error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "cancelled");
+
+  g_assert_true (_pyisolate_transport_send (PYISOLATE_TRANSPORT (lane), _pyisolate_frame_new_error (id, error), NULL));
+}
+
+/* More of them are large than are under way at a time. */
+#define N_HELD 60
+
+/* A call that is cancelled before it was sent has an answer, too, for who waits for it all the same. */
+static void
+test_withdrawn (const char *python)
+{
+  Worker *worker = worker_new (python, "asynchronous.py");
+  g_autoptr (PyIsolateLane) second = open_lane (worker);
+  g_autoptr (GPtrArray) sent = g_ptr_array_new_with_free_func ((GDestroyNotify) _pyisolate_frame_free);
+  PyIsolateFrame *frame;
+
+  send_call (second, 2001, "insist", "([<int64 " G_STRINGIFY (N_HELD) ">], @a{sv} {})");
+  g_ptr_array_add (sent, take_frame (second));
+  send_call (second, 2002, "add", "([<int64 1>, <int64 2>], @a{sv} {})"); /* begins when all of them were made */
+  while ((frame = take_frame (second))->kind == PYISOLATE_FRAME_CALL)
+    g_ptr_array_add (sent, frame);
+  g_assert_cmpuint (frame->id, ==, 2002);
+  _pyisolate_frame_free (frame);
+  g_assert_cmpuint (sent->len, <, N_HELD);
+
+  worker_cancel (worker, 2001);
+  for (guint i = 0; i < sent->len; i++)
+    _pyisolate_frame_free (worker_wait_kind (worker, PYISOLATE_FRAME_CANCEL));
+  for (guint i = 0; i < sent->len; i++)
+    send_error (second, ((PyIsolateFrame *) sent->pdata[i])->id);
+  assert_answer (second, 2001, G_STRINGIFY (N_HELD));
+
+  worker_finish (worker);
+}
+
 /* More than a ring and a socket take. */
 #define N_ANSWERS 200
 #define N_INTERRUPTIONS 20
@@ -348,6 +388,7 @@ main (int   argc,
   worker_add_test ("lanes/left", test_left);
   worker_add_test ("lanes/limit", test_limit);
   worker_add_test ("lanes/no-descriptor", test_no_descriptor);
+  worker_add_test ("lanes/withdrawn", test_withdrawn);
   worker_add_test ("lanes/interrupted", test_interrupted);
 
   return g_test_run ();
