@@ -118,7 +118,7 @@ must_wait_locked (PyIsolateLane  *self,
 {
   if (self->unlimited || self->broken || g_atomic_int_get (&self->closing))
     return FALSE;
-  if (bulk > 0 && (self->in_flight >= PYISOLATE_LANE_BULK_WINDOW || !g_queue_is_empty (&self->held)))
+  if (bulk > 0 && (self->in_flight >= PYISOLATE_LANE_BULK_WINDOW || g_atomic_int_get (&self->is_holding)))
     return TRUE;
 
   return g_atomic_int_get (&self->is_holding) && frame->kind != PYISOLATE_FRAME_MEMORY &&

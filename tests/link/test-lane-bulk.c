@@ -7,6 +7,7 @@
 
 #include "pyisolate-error.h"
 #include "pyisolate-fd-private.h"
+#include "pyisolate-memory-book-private.h"
 
 #define BULK_SIZE ((gsize) 65536)
 #define N_BULK_AT_ONCE (PYISOLATE_LANE_BULK_WINDOW / BULK_SIZE)
@@ -261,6 +262,41 @@ test_withdraw_gathered (void)
   order_clear (&order);
 }
 
+static Order *racing;
+
+/* Of a worker: it is about to wait for memory for a body. */
+static void
+on_asking (void)
+{
+  Order *order = g_steal_pointer (&racing);
+
+  if (order != NULL)
+    order_send (order, PYISOLATE_FRAME_CALL, N_BULK_AT_ONCE + 2, BULK_SIZE);
+}
+
+/* What is large passes nothing that is large, not even while that is just being sent. */
+static void
+test_large_in_order (void)
+{
+  g_autoptr (PyIsolateMemoryBook) book = _pyisolate_memory_book_new_worker ();
+  Order order;
+
+  _pyisolate_memory_book_set_asking_func (book, on_asking);
+  order_init (&order);
+  _pyisolate_transport_set_memory (PYISOLATE_TRANSPORT (order.half.lane), book);
+  for (guint i = 1; i <= N_BULK_AT_ONCE + 1; i++)
+    order_send (&order, PYISOLATE_FRAME_CALL, i, BULK_SIZE);
+
+  racing = &order;
+  for (guint i = 1; i <= N_BULK_AT_ONCE; i++)
+    order_take (&order, i);
+  g_assert_null (racing); /* the last one has been sent */
+  order_take (&order, N_BULK_AT_ONCE + 1);
+  order_take (&order, N_BULK_AT_ONCE + 2);
+  order_assert_none (&order);
+  order_clear (&order);
+}
+
 /* Who is about to end sends all of it, whether it was taken or not. */
 static void
 test_release_all (void)
@@ -300,6 +336,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/lane-bulk/call-in-order", test_call_in_order);
   test_util_add_func ("/pyisolate/lane-bulk/withdraw", test_withdraw);
   test_util_add_func ("/pyisolate/lane-bulk/withdraw-gathered", test_withdraw_gathered);
+  test_util_add_func ("/pyisolate/lane-bulk/large-in-order", test_large_in_order);
   test_util_add_func ("/pyisolate/lane-bulk/release-all", test_release_all);
 
   return g_test_run ();
