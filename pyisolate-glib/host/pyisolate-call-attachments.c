@@ -84,7 +84,7 @@ pyisolate_call_add_tensor (PyIsolateCall   *self,
                            PyIsolateTensor *tensor)
 {
   g_return_val_if_fail (PYISOLATE_IS_CALL (self), NULL);
-  g_return_val_if_fail (PYISOLATE_IS_TENSOR (tensor), NULL);
+  g_return_val_if_fail (_pyisolate_tensor_is_real (tensor), NULL);
 
   return _pyisolate_attachments_add_tensor (_pyisolate_call_get_attachments (self), tensor);
 }

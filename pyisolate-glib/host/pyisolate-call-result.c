@@ -129,6 +129,9 @@ pyisolate_call_result_get_value (PyIsolateCallResult *self)
 
   g_return_val_if_fail (PYISOLATE_IS_CALL_RESULT (self), NULL);
 
+  if (self->value == NULL) /* as a binding may make it */
+    return NULL;
+
   if (g_atomic_pointer_get (&self->expanded) == NULL)
     {
       expanded = _pyisolate_value_expand (self->value, self->memories);

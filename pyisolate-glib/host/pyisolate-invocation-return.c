@@ -47,7 +47,7 @@ pyisolate_invocation_add_tensor (PyIsolateInvocation *self,
                                  PyIsolateTensor     *tensor)
 {
   g_return_val_if_fail (_pyisolate_invocation_is_real (self), NULL);
-  g_return_val_if_fail (PYISOLATE_IS_TENSOR (tensor), NULL);
+  g_return_val_if_fail (_pyisolate_tensor_is_real (tensor), NULL);
 
   return _pyisolate_attachments_add_tensor (get_attachments (self), tensor);
 }

@@ -32,7 +32,7 @@ pyisolate_tensor_to_dlpack (PyIsolateTensor  *self,
   struct DLManagedTensorVersioned *managed;
   gpointer data;
 
-  g_return_val_if_fail (PYISOLATE_IS_TENSOR (self), NULL);
+  g_return_val_if_fail (_pyisolate_tensor_is_real (self), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
   data = pyisolate_tensor_get_data (self, error);

@@ -25,6 +25,13 @@ struct _PyIsolateTensor {
   GBytes *bytes;
 };
 
+/* Bindings can make one without a constructor. */
+static inline gboolean
+_pyisolate_tensor_is_real (PyIsolateTensor *self)
+{
+  return PYISOLATE_IS_TENSOR (self) && (self->memory != NULL || self->bytes != NULL);
+}
+
 /* @memory or @bytes; both are (transfer none). The numbers may be anybody's. */
 PyIsolateTensor *_pyisolate_tensor_new_checked (PyIsolateMemory  *memory,
                                                 GBytes           *bytes,

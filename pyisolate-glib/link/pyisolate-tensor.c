@@ -453,7 +453,7 @@ pyisolate_tensor_get_data (PyIsolateTensor  *self,
 {
   guint8 *base;
 
-  g_return_val_if_fail (PYISOLATE_IS_TENSOR (self), NULL);
+  g_return_val_if_fail (_pyisolate_tensor_is_real (self), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
   if (self->memory != NULL)
@@ -497,7 +497,7 @@ pyisolate_tensor_get_bytes (PyIsolateTensor  *self,
 {
   gpointer data;
 
-  g_return_val_if_fail (PYISOLATE_IS_TENSOR (self), NULL);
+  g_return_val_if_fail (_pyisolate_tensor_is_real (self), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
   if (!pyisolate_tensor_is_contiguous (self))

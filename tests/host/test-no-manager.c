@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An extension that no manager has made, as a binding can make it: whatever is asked of it says so, or is empty. */
+/* What a binding can make without a constructor, of what only this library makes: whatever is asked of it says so, or is
+ * empty. An extension that no manager has made, a tensor without memory, a result of no call. */
 #include "config.h"
 
 #include "host-fixture.h"
@@ -137,6 +138,51 @@ test_binding (void)
   pyisolate_extension_cancel_request (extension, 1);
 }
 
+static void
+expect_no_tensor (const char *function)
+{
+  g_autofree char *pattern = g_strdup_printf ("*%s*_pyisolate_tensor_is_real*", function);
+
+  test_util_expect_log ("PyIsolate", G_LOG_LEVEL_CRITICAL, pattern);
+}
+
+static void
+test_tensor (void)
+{
+  g_autoptr (PyIsolateTensor) tensor = g_object_new (PYISOLATE_TYPE_TENSOR, NULL);
+  g_autoptr (PyIsolateCall) call = pyisolate_call_new ("add");
+  g_autoptr (GError) error = NULL;
+  gsize n_dims = 1;
+
+  g_assert_null (pyisolate_tensor_get_shape (tensor, &n_dims));
+  g_assert_cmpuint (n_dims, ==, 0);
+  g_assert_null (pyisolate_tensor_get_memory (tensor));
+
+  expect_no_tensor ("call_add_tensor");
+  g_assert_null (pyisolate_call_add_tensor (call, tensor));
+  expect_no_tensor ("tensor_get_data");
+  g_assert_null (pyisolate_tensor_get_data (tensor, &error));
+  expect_no_tensor ("tensor_get_bytes");
+  g_assert_null (pyisolate_tensor_get_bytes (tensor, &error));
+  expect_no_tensor ("tensor_to_dlpack");
+  g_assert_null (pyisolate_tensor_to_dlpack (tensor, &error));
+  g_assert_no_error (error);
+  test_util_assert_logs_seen ();
+}
+
+static void
+test_result (void)
+{
+  g_autoptr (PyIsolateCallResult) result = g_object_new (PYISOLATE_TYPE_CALL_RESULT, NULL);
+  g_autoptr (GVariant) value = NULL;
+
+  g_object_get (result, "value", &value, NULL);
+  g_assert_null (value);
+  g_assert_null (pyisolate_call_result_get_value (result));
+  g_assert_null (pyisolate_call_result_get_body (result));
+  g_assert_cmpuint (pyisolate_call_result_get_n_fds (result), ==, 0);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -147,6 +193,8 @@ main (int   argc,
   test_util_add_func ("/pyisolate/no-manager/sync", test_sync);
   test_util_add_func ("/pyisolate/no-manager/async", test_async);
   test_util_add_func ("/pyisolate/no-manager/binding", test_binding);
+  test_util_add_func ("/pyisolate/no-manager/tensor", test_tensor);
+  test_util_add_func ("/pyisolate/no-manager/result", test_result);
 
   return host_test_run ();
 }
