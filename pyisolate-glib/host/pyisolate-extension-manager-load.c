@@ -107,12 +107,24 @@ check_load (PyIsolateExtensionManager   *self,
   return _pyisolate_environment_check_request (request, error);
 }
 
+/* One name of a directory, and none that leads elsewhere. */
+static char *
+escape_application_id (const char *id)
+{
+  if (g_str_equal (id, "."))
+    return g_strdup ("%2E");
+  if (g_str_equal (id, ".."))
+    return g_strdup ("%2E%2E");
+
+  return g_uri_escape_string (id, NULL, TRUE);
+}
+
 static char *
 make_state_directory (PyIsolateExtensionManager *self,
                       const char                *name,
                       GError                   **error)
 {
-  g_autofree char *application = g_uri_escape_string (self->application_id, NULL, TRUE);
+  g_autofree char *application = escape_application_id (self->application_id);
   g_autofree char *escaped = g_uri_escape_string (name, " ", TRUE);
   /* $XDG_STATE_HOME may be relative, and the worker is in another directory. */
   g_autofree char *home = g_canonicalize_filename (g_get_user_state_dir (), NULL);

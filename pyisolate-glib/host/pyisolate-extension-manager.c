@@ -5,6 +5,8 @@
 
 #include "pyisolate-extension-private.h"
 
+#include <errno.h>
+
 /**
  * PyIsolateExtensionManager:
  *
@@ -138,10 +140,11 @@ choose_application_id (void)
 
   if (application != NULL && g_application_get_application_id (application) != NULL)
     return g_strdup (g_application_get_application_id (application));
-  if (g_get_prgname () != NULL)
+  if (g_get_prgname () != NULL && *g_get_prgname () != '\0')
     return g_strdup (g_get_prgname ());
 
-  return g_strdup ("application");
+  /* GLib knows a program's name only from who has told it. */
+  return g_strdup (program_invocation_short_name);
 }
 
 static void
@@ -158,8 +161,11 @@ pyisolate_extension_manager_constructed (GObject *object)
   g_free (self->venv_root);
   self->venv_root = venv_root;
 
-  if (self->application_id == NULL)
-    self->application_id = choose_application_id ();
+  if (self->application_id == NULL || *self->application_id == '\0')
+    {
+      g_free (self->application_id);
+      self->application_id = choose_application_id ();
+    }
 }
 
 /* Nothing that goes on needs the manager: the loads are told to end, and hold what they need. */
@@ -225,8 +231,9 @@ install_properties (GObjectClass *object_class)
   /**
    * PyIsolateExtensionManager:application-id:
    *
-   * Under which name the extensions keep their state directories. By default the id of the default
-   * [class@Gio.Application], else the name of the program.
+   * Under which name the extensions keep their state directories. By default, or if it is empty, the
+   * id of the default [class@Gio.Application], else the name of the program: as [func@GLib.set_prgname]
+   * was told, else as it was started. A script's is that of its interpreter, so set one there.
    *
    * Since: 0.1
    */

@@ -135,6 +135,53 @@ test_properties (void)
   g_assert_cmpstr (pyisolate_extension_manager_get_venv_root (other), ==, root);
 }
 
+/* In which directory of the state directories an extension of such an application would live. */
+static void
+assert_state (const char *application_id,
+              const char *expected)
+{
+  g_autoptr (PyIsolateExtensionManager) manager = g_object_new (PYISOLATE_TYPE_EXTENSION_MANAGER,
+                                                                "application-id", application_id, NULL);
+  g_autoptr (PyIsolateExtensionConfig) config = host_config ("state", "basic");
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *directory = g_build_filename (g_get_user_state_dir (), "pyisolate-glib", expected, "state", NULL);
+  PyIsolateExtension *extension;
+
+  g_cancellable_cancel (cancellable); /* it gets its row all the same */
+  pyisolate_extension_manager_load_extension_async (manager, config, cancellable, host_store, &result);
+  extension = pyisolate_extension_manager_get_extension (manager, "state");
+  g_assert_cmpstr (pyisolate_extension_get_state_directory (extension), ==, directory);
+  g_assert_true (g_file_test (directory, G_FILE_TEST_IS_DIR));
+
+  host_wait_result (&result);
+  g_assert_null (pyisolate_extension_manager_load_extension_finish (manager, result, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+}
+
+static void
+test_application_id (void)
+{
+  g_autofree char *told = g_strdup (g_get_prgname ());
+  g_autofree char *path = g_file_read_link ("/proc/self/exe", NULL);
+  g_autofree char *program = g_path_get_basename (path);
+
+  assert_state ("org.example.App", "org.example.App");
+  assert_state ("a/b", "a%2Fb");
+  assert_state (".", "%2E");
+  assert_state ("..", "%2E%2E");
+
+  g_set_prgname ("told");
+  assert_state (NULL, "told");
+  assert_state ("", "told");
+
+  /* As in a program that never told GLib its name. */
+  g_set_prgname (NULL);
+  assert_state (NULL, program);
+  g_set_prgname (told);
+}
+
 static void
 test_dispose (void)
 {
@@ -312,6 +359,7 @@ main (int   argc,
   host_test_init (&argc, &argv);
 
   test_util_add_func ("/pyisolate/manager/properties", test_properties);
+  test_util_add_func ("/pyisolate/manager/application-id", test_application_id);
   test_util_add_func ("/pyisolate/manager/dispose", test_dispose);
   test_util_add_func ("/pyisolate/manager/drop-manager", test_drop_manager);
   test_util_add_func ("/pyisolate/manager/rows-at-end", test_rows_at_end);
