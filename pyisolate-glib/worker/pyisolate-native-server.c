@@ -76,6 +76,13 @@ must_turn (Server     *self,
          PyDict_GetItemWithError (self->attributes, names.scheduled) != scheduled || PyList_Size (scheduled) != n_scheduled;
 }
 
+/* The next frame. In a child that the extension has forked just now they are its parent's. */
+static PyIsolateFrame *
+next_frame (Server *self)
+{
+  return _pyisolate_runtime_is_forked () ? NULL : _pyisolate_inbox_pop (self->inbox);
+}
+
 /* What is in the inbox. *@more: there may be more in it. FALSE: an exception is set. */
 static gboolean
 handle_frames (Server  *self,
@@ -87,7 +94,7 @@ handle_frames (Server  *self,
   PyIsolateFrame *frame;
 
   *more = FALSE;
-  while (ok && !*more && (frame = _pyisolate_inbox_pop (self->inbox)) != NULL)
+  while (ok && !*more && (frame = next_frame (self)) != NULL)
     {
       n_bytes += frame->body != NULL ? g_bytes_get_size (frame->body) : 0;
       *more = ++n_frames == FRAMES_PER_TURN || n_bytes >= BYTES_PER_TURN;

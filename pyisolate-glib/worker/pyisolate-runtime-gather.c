@@ -118,11 +118,11 @@ _pyisolate_lanes_gather_on (PyIsolateLane      *lane,
   gathering.n_answers++;
 }
 
-/* What this thread has gathered. */
+/* What this thread has gathered. In a child that was forked meanwhile it is its parent's. */
 void
 _pyisolate_lanes_send_gathered (void)
 {
-  if (!gathering.active)
+  if (!gathering.active || _pyisolate_runtime_is_forked ())
     return;
 
   send_held_back ();

@@ -186,6 +186,26 @@ test_fork_in_coroutine (const char *python)
   worker_finish (worker);
 }
 
+/* What was answered before is the parent's to send, and what was called after it the parent's to answer. */
+static void
+test_fork_between (const char *python)
+{
+  Worker *worker = worker_new (python, "forks_async.py");
+  guint64 calls[3];
+
+  worker_cork (worker);
+  calls[0] = worker_call (worker, "get_zero", "");
+  calls[1] = worker_call (worker, "fork_and_await", "");
+  calls[2] = worker_call (worker, "get_zero", "");
+  worker_uncork (worker);
+  worker_assert_answer (worker, calls[0], "0");
+  worker_assert_answer (worker, calls[2], "0");
+  worker_assert_answer (worker, calls[1], "7");
+  worker_assert_result (worker, "get_zero", "", "0");
+
+  worker_finish (worker);
+}
+
 static void
 test_spawned_children (const char *python)
 {
@@ -210,6 +230,7 @@ main (int   argc,
   worker_add_test ("tell/output", test_output);
   worker_add_test ("children/forks", test_forks);
   worker_add_test ("children/fork-in-coroutine", test_fork_in_coroutine);
+  worker_add_test ("children/fork-between", test_fork_between);
   worker_add_test ("children/spawned", test_spawned_children);
 
   return g_test_run ();

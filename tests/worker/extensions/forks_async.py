@@ -5,6 +5,10 @@ import asyncio
 import os
 
 
+async def get_zero():
+    return 0
+
+
 async def fork_and_await():
     """The loop turns once more in the child, whose coroutine ends it and no call."""
     pid = os.fork()
