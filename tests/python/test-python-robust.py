@@ -349,6 +349,56 @@ FORKS_THAT_END_SAY = [
 ]
 
 
+# A handler that was registered before the first manager was made comes after what ends the
+# library; a module's objects are dropped when all threads stand still.
+ENDS = """
+import atexit
+import sys
+
+
+def tell(name, function):
+    try:
+        function()
+        print(name, "done", flush=True)
+    except (RuntimeError, ConnectionError):  # it is not running, or has just ended
+        print(name, "refused", flush=True)
+
+
+def stop(ext, manager):
+    tell("ping", ext.ping)
+    tell("stop", ext.stop)
+    tell("stop all", manager.stop_all_extensions)
+
+
+class Last:
+    def __init__(self, *objects):
+        self.objects = objects
+
+    def __del__(self):
+        ext, manager = self.objects
+        tell("call", lambda: ext.sync.add(1))
+        stop(ext, manager)
+
+
+path, root, isolated, how = sys.argv[1:]
+if how == "handler":
+    atexit.register(lambda: stop(ext, manager))
+import pyisolate
+
+config = {"name": "sample", "module_path": path, "isolated": isolated == "True"}
+manager = pyisolate.ExtensionManager(None, {"venv_root_path": root})
+ext = manager.load_extension(config)
+print("add", ext.sync.add(1), flush=True)
+if how == "object":
+    last = Last(ext, manager)
+"""
+
+ENDS_SAY = {
+    "handler": "add 3\nping refused\nstop done\nstop all done\n",
+    "object": "add 3\ncall refused\nping refused\nstop done\nstop all done\n",
+}
+
+
 def adopt_orphans():
     """What a host leaves behind becomes a child of this process."""
     PR_SET_CHILD_SUBREAPER = 36
@@ -396,6 +446,16 @@ class Hosts(HostTest):
                     names = [pathlib.Path(f"/proc/{pid}/cmdline").read_text() for pid in children()]
                     self.fail(f"left behind: {names} {context}")
                 time.sleep(0.01)  # nothing tells of another process's children but waiting
+
+    def test_stopped_when_python_ends(self):
+        """However late, it neither waits for ever nor fails."""
+        path = self.write(EXTENSION)
+        for isolated in (True, False):
+            for how, said in ENDS_SAY.items():
+                with self.subTest(isolated=isolated, how=how):
+                    process = self.start(ENDS, path, self.folder / "venvs", isolated, how)
+                    out, err = self.finish(process)
+                    self.assertEqual((said, "", 0), (out, err, process.returncode))
 
     def test_interrupted_at_any_moment(self):
         path = self.write(EXTENSION)

@@ -170,15 +170,12 @@ class _Home:
     def start(self, function):
         """Have function(future) called there; it settles the future, now or later."""
         future = concurrent.futures.Future()
+        if self.ending:
+            error = _host_errors.not_running("Python is ending, and the extensions have ended")
+            future.set_exception(error)
+            return future
 
-        def guarded():
-            try:
-                function(future)
-            except BaseException as error:
-                if not future.done():
-                    future.set_exception(error)
-
-        self.context.invoke(guarded)
+        self.context.invoke(lambda: _begin(function, future))
         return future
 
     def run(self, function):
@@ -208,6 +205,21 @@ def home():
         return _home
 
 
+def begin(function):
+    """The future that function(future), called here, settles now or later."""
+    future = concurrent.futures.Future()
+    _begin(function, future)
+    return future
+
+
+def _begin(function, future):
+    try:
+        function(future)
+    except BaseException as error:
+        if not future.done():
+            future.set_exception(error)
+
+
 def wait_for(future):
     """Block until a future of the home's is settled; singletons are served meanwhile."""
     bridge = current()
@@ -234,6 +246,8 @@ def all_of(futures):
     """One future for all of them: done when they are, with the first exception that there was."""
     whole = concurrent.futures.Future()
     waiting = list(futures)
+    if not waiting:
+        whole.set_result(None)
     lock = threading.Lock()
 
     def one_done(future):

@@ -296,7 +296,7 @@ class Local:
                 self.state = "stopping"
             elif self.state == "starting":
                 self._ending = True
-        if not is_running:
+        if not is_running or sys.is_finalizing():  # then its threads stand still
             future.set_result(None)
             return
         self._fail_calls()
@@ -358,7 +358,7 @@ class Local:
     def _put(self, method, args, kwargs, timeout, done, on_progress):
         call = Call(self, method, args, kwargs, done, on_progress)
         self.calls.add(call)
-        if self.state != "running":
+        if self.state != "running" or sys.is_finalizing():  # then its threads stand still
             self.calls.discard(call)
             raise _host_errors.not_running(f"The extension “{self.name}” does not run")
         if timeout == EXTENSIONS_TIMEOUT:

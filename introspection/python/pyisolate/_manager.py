@@ -333,7 +333,7 @@ class ExtensionManager:
         if self._extensions.get(name) is extension:
             del self._extensions[name]
 
-        return self._pending([extension._begin_stopping])
+        return self._stopping([extension])
 
     def stop_all_extensions(self):
         """Stop all. Without a running loop this waits until they have stopped."""
@@ -346,12 +346,23 @@ class ExtensionManager:
         def stop_isolated(future):
             gmanager.stop_all_async(None, _bridge.settle(future, gmanager.stop_all_finish))
 
-        local = [one._begin_stopping for one in extensions if isinstance(one, LocalExtension)]
-        return self._pending([stop_isolated, *local])
+        return self._stopping(extensions, stop_isolated)
 
-    def _pending(self, starts):
+    def _stopping(self, extensions, stop_isolated=None):
+        """Where Python ends, those that have processes have none any more."""
+        here = [one._begin_stopping for one in extensions if isinstance(one, LocalExtension)]
+        if _bridge.home().ending:
+            return self._pending([], here)
+        if stop_isolated is not None:
+            return self._pending([stop_isolated], here)
+        others = [one for one in extensions if not isinstance(one, LocalExtension)]
+        return self._pending([one._begin_stopping for one in others], here)
+
+    def _pending(self, starts, here=()):
+        """Of what begins in the home, and of what does in any thread."""
         self._adopt_loop()
-        future = _bridge.all_of([_bridge.home().start(start) for start in starts])
+        futures = [_bridge.home().start(start) for start in starts]
+        future = _bridge.all_of([*futures, *map(_bridge.begin, here)])
         if asyncio._get_running_loop() is None:
             _bridge.wait_for(future)
         return Pending(future)
