@@ -122,6 +122,43 @@ native_inbox_get (PyObject *self,
     }
 }
 
+/* serve(): takes the next frame and does what it asks for. No line of Python is between the two, where what a handler of signals
+ * raises would lose it; and what was pending is raised when the frame has been seen to, as it is none of that call's. */
+static PyObject *
+native_inbox_serve (PyObject *self,
+                    PyObject *unused)
+{
+  PyObject *no_arguments = PyTuple_New (0);
+  PyObject *type = NULL;
+  PyObject *value = NULL;
+  PyObject *traceback = NULL;
+  PyObject *frame;
+  gboolean ok;
+
+  if (no_arguments == NULL)
+    return NULL;
+  frame = native_inbox_get (self, no_arguments);
+  Py_DECREF (no_arguments);
+  if (frame == NULL)
+    return NULL;
+
+  if (PyErr_CheckSignals () < 0)
+    PyErr_Fetch (&type, &value, &traceback);
+  ok = _pyisolate_native_frame_get (frame)->kind != PYISOLATE_FRAME_CALL || _pyisolate_native_keep_stop (frame) ||
+       _pyisolate_native_serve (frame);
+  Py_DECREF (frame);
+  if (type != NULL)
+    {
+      if (!ok)
+        PyErr_WriteUnraisable (self);
+      PyErr_Restore (type, value, traceback);
+    }
+  if (!ok || type != NULL)
+    return NULL;
+
+  Py_RETURN_NONE;
+}
+
 /* For an event loop that leaves frames for its next turn. */
 static PyObject *
 native_inbox_wake (PyObject *self,
@@ -162,6 +199,7 @@ static PyMethodDef native_inbox_methods[] = {
   { "fileno", native_inbox_fileno, METH_NOARGS, "Readable when something arrived." },
   { "get", native_inbox_get, METH_VARARGS,
    "Take the next Frame; with a time-out in seconds: or None." },
+  { "serve", native_inbox_serve, METH_NOARGS, "Take the next Frame, and do what it asks for." },
   { "wake", native_inbox_wake, METH_NOARGS, "Make it readable once more." },
   { NULL, NULL, 0, NULL },
 };

@@ -72,6 +72,9 @@ PyIsolateFrame *_pyisolate_native_get_current  (PyObject      **frame);
 gboolean        _pyisolate_native_serve_def    (PyObject       *frame,
                                                 PyObject       *function);
 gboolean        _pyisolate_native_serve_other  (PyObject       *frame);
+gboolean        _pyisolate_native_serve        (PyObject       *frame);
+gboolean        _pyisolate_native_keep_stop    (PyObject       *frame);
+gboolean        _pyisolate_native_answer_interrupted (PyObject *frame);
 gboolean        _pyisolate_native_answer       (PyObject       *frame,
                                                 PyObject       *value);
 gboolean        _pyisolate_native_answer_raised (PyObject      *frame);

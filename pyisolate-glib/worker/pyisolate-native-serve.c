@@ -17,6 +17,7 @@ static struct {
   PyObject *answer_exception;
   PyObject *error_of;
   PyObject *call_elsewhere;
+  PyObject *stop;      /* the host's wish that the extension stops */
 } python;
 
 const NativeMethod *
@@ -175,29 +176,53 @@ _pyisolate_native_call_elsewhere (PyObject *args)
   return PyObject_CallObject (python.call_elsewhere, args);
 }
 
-/* serve(frame): of a thread without a running loop. */
-static PyObject *
-native_serve (PyObject *module,
-              PyObject *frame)
+/* Whether it is the host's wish that the extension stops, which is kept: what a handler of signals raises must not lose it. */
+gboolean
+_pyisolate_native_keep_stop (PyObject *frame)
 {
-  const NativeMethod *method;
-  PyIsolateFrame *call;
+  if (_pyisolate_native_frame_get (frame)->target[0] == '\0')
+    return FALSE;
 
-  if (!_pyisolate_native_check_process ())
-    return NULL;
-  if (!_pyisolate_native_frame_is (frame))
+  if (python.stop == NULL)
     {
-      PyErr_SetString (PyExc_TypeError, "a Frame is wanted");
-      return NULL;
+      Py_INCREF (frame);
+      python.stop = frame;
     }
 
-  call = _pyisolate_native_frame_get (frame);
-  method = _pyisolate_native_find_method (call);
-  if (method != NULL && method->kind == NATIVE_METHOD_DEF ? !_pyisolate_native_serve_def (frame, method->function)
-                                                          : !_pyisolate_native_serve_other (frame))
-    return NULL;
+  return TRUE;
+}
 
-  Py_RETURN_NONE;
+/* What was raised in the runtime's own Python, on the way to a method or from it, would leave the call without an answer. */
+gboolean
+_pyisolate_native_answer_interrupted (PyObject *frame)
+{
+  PyIsolateFrame *call = _pyisolate_native_frame_get (frame);
+
+  return call->kind == PYISOLATE_FRAME_CALL && call->target[0] == '\0' && _pyisolate_in_call_is_open (call->id) &&
+         _pyisolate_native_answer_raised (frame);
+}
+
+/* Run what a call asks for, in a thread without a running loop. FALSE: an exception is set that is none of the call's. */
+gboolean
+_pyisolate_native_serve (PyObject *frame)
+{
+  const NativeMethod *method = _pyisolate_native_find_method (_pyisolate_native_frame_get (frame));
+
+  if (method != NULL && method->kind == NATIVE_METHOD_DEF)
+    return _pyisolate_native_serve_def (frame, method->function);
+
+  return _pyisolate_native_serve_other (frame) || _pyisolate_native_answer_interrupted (frame);
+}
+
+/* stop(): what has been kept, or None. */
+static PyObject *
+native_stop (PyObject *module,
+             PyObject *unused)
+{
+  PyObject *stop = python.stop != NULL ? python.stop : Py_None;
+
+  Py_INCREF (stop);
+  return stop;
 }
 
 /* serve_def(frame, function) */
@@ -284,7 +309,7 @@ native_set_methods (PyObject *module,
 }
 
 PyMethodDef _pyisolate_native_serve_methods[] = {
-  { "serve", native_serve, METH_O, "Run what a call asks for, and answer." },
+  { "stop", native_stop, METH_NOARGS, "The host's wish that the extension stops, or None." },
   { "serve_def", native_serve_def, METH_VARARGS, "Run a def for a call, and answer." },
   { "set_helpers", native_set_helpers, METH_VARARGS, "What serving a call needs of Python." },
   { "set_call_helpers", native_set_call_helpers, METH_VARARGS, "What calling needs of it." },

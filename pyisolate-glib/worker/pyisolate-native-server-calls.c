@@ -188,10 +188,25 @@ static gboolean
 call_other (Server   *self,
             PyObject *frame)
 {
+  gboolean is_stop = _pyisolate_native_keep_stop (frame);
   PyObject *result = PyObject_CallFunctionObjArgs (self->on_other, frame, NULL);
+  PyObject *type;
+  PyObject *value;
+  PyObject *traceback;
 
+  if (result == NULL && is_stop)
+    {
+      /* By a handler of signals, before it stopped the loop. */
+      PyErr_Fetch (&type, &value, &traceback);
+      result = PyObject_CallFunctionObjArgs (self->on_other, frame, NULL);
+      if (result == NULL)
+        PyErr_WriteUnraisable (self->on_other);
+      Py_CLEAR (result);
+      PyErr_Restore (type, value, traceback);
+    }
   Py_XDECREF (result);
-  return result != NULL;
+
+  return result != NULL || _pyisolate_native_answer_interrupted (frame);
 }
 
 static gboolean

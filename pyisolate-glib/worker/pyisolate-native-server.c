@@ -199,7 +199,8 @@ server_select (PyObject *object,
       waited = _pyisolate_lanes_wait (self->set, self->inbox, milliseconds, &n_events, &others);
       Py_END_ALLOW_THREADS
 
-      if (!waited && PyErr_CheckSignals () < 0)
+      /* What a handler raises is none of the calls' that have come, which stay in the inbox. */
+      if (PyErr_CheckSignals () < 0)
         return NULL;
       if (!handle_frames (self, &more))
         return NULL;

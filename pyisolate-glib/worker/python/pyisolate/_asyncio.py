@@ -6,11 +6,10 @@ Imported only where the extension has a coroutine or awaits one of ours.
 
 import asyncio
 import selectors
-import sys
 
 import _pyisolate_native as native
 
-from ._dispatch import answer_exception, current, methods, serve
+from ._dispatch import answer_exception, current, methods, report, serve
 
 # One turn of the loop handles so many frames before it looks at anything else.
 FRAMES_PER_TURN = 64
@@ -84,7 +83,6 @@ class MainLoop:
     """The loop on which the extension's coroutines run."""
 
     def __init__(self, inbox):
-        self.stop_frame = None
         self.closed = False
         self.loop = _main_thread_loop()
         selector = _usual_selector(self.loop)
@@ -106,7 +104,6 @@ class MainLoop:
     def _on_other(self, frame):
         method = methods.get(frame.name)
         if frame.target:
-            self.stop_frame = frame
             self.loop.stop()
         elif method is not None and method.kind == "coroutine":
             self._start(frame, method)
@@ -139,14 +136,14 @@ class MainLoop:
 
     def serve(self):
         """Serve calls until the host's Stop, which is returned, or the link's end: None."""
-        while self.stop_frame is None and not self.closed:
+        while native.stop() is None and not self.closed:
             try:
                 self.loop.run_forever()
             except BaseException as error:
                 # A worker does not end by a SystemExit: that of a call is its answer.
                 if not self._is_of_call(error):
-                    sys.excepthook(type(error), error, error.__traceback__)
-        return self.stop_frame
+                    report(error)
+        return native.stop()
 
     def _is_of_call(self, error):
         return any(

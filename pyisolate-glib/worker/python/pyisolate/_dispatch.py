@@ -120,6 +120,14 @@ def answer_exception(frame, error):
     native.reply_error(frame, "RemoteException", summary, {"exception": described})
 
 
+def report(error):
+    """What was raised beside the calls; a worker does not end by it, nor by what a hook raises."""
+    try:
+        sys.excepthook(type(error), error, error.__traceback__)
+    except BaseException as problem:
+        sys.__excepthook__(type(problem), problem, problem.__traceback__)
+
+
 native.set_helpers(current, serve, answer, answer_exception)
 
 

@@ -2,12 +2,11 @@
 """The second thread, the pool, and the thread that raises CallCancelled in others."""
 
 import os
-import sys
 import threading
 
 import _pyisolate_native as native
 
-from ._dispatch import serve
+from ._dispatch import report, serve
 
 _lock = threading.Lock()
 _pool_size = 0
@@ -81,7 +80,7 @@ def _serve(frame):
     try:
         serve(frame)
     except BaseException as error:
-        sys.excepthook(type(error), error, error.__traceback__)
+        report(error)
 
 
 def _run_interrupter():

@@ -146,20 +146,16 @@ class Worker:
 
     def serve(self):
         """Until the host wants the extension to stop: that call, or None at the link's end."""
-        while True:
+        while native.stop() is None:
             if self.loop is not None:  # perhaps since the last call
                 return self.loop.serve()
             try:
-                frame = self.inbox.get()
-                if frame.kind == native.CALL:
-                    if frame.target:
-                        return frame
-                    native.serve(frame)
+                self.inbox.serve()
             except EOFError:
                 return None
-            except BaseException as error:
-                # From a signal handler of the extension's own: a worker does not end by that.
-                sys.excepthook(type(error), error, error.__traceback__)
+            except BaseException as error:  # from a signal handler of the extension's own
+                _dispatch.report(error)
+        return native.stop()
 
     def finish(self, stop):
         """The calls were cancelled when the host's wish arrived; now the extension's own end."""
