@@ -2,7 +2,7 @@
 // A host in gjs: load, call, listen, stop, by the typelib alone.
 imports.gi.versions.PyIsolate = '1';
 imports.gi.versions.Gdk = '4.0';
-const {Gio, GLib, PyIsolate} = imports.gi;
+const {Gio, GLib, GObject, PyIsolate} = imports.gi;
 
 Gio._promisify(PyIsolate.ExtensionManager.prototype, 'load_extension_async', 'load_extension_finish');
 Gio._promisify(PyIsolate.ExtensionManager.prototype, 'stop_all_async', 'stop_all_finish');
@@ -23,6 +23,12 @@ def remember(text):
     pyisolate.singleton("memory").sync.keep(text)
     return pyisolate.extension_name
 
+def ask(name, *args):
+    try:
+        return getattr(pyisolate.singleton("service").sync, name)(*args)
+    except pyisolate.RemoteError as error:
+        return str(error)
+
 def refuse(tensor):
     pyisolate.emit_event("seen", [tensor])
     raise ValueError(tensor)
@@ -33,6 +39,30 @@ def invert(tensor):
     return {"tensor": tensor}
 `;
 const DEADLINE_SECONDS = 300;
+
+// What answers by itself, and leaves the rest to its parent.
+const Service = GObject.registerClass(class Service extends PyIsolate.ProxiedSingleton {
+  vfunc_handle_call(invocation) {
+    switch (invocation.method) {
+    case 'double':
+      invocation.return_value(new GLib.Variant('x', invocation.args.recursiveUnpack()[0] * 2));
+      break;
+    case 'later':
+      GLib.idle_add(GLib.PRIORITY_DEFAULT, () => {
+        invocation.return_value(new GLib.Variant('s', 'late'));
+        return GLib.SOURCE_REMOVE;
+      });
+      break;
+    case 'refuse':
+      invocation.return_error_literal(PyIsolate.error_quark(), PyIsolate.Error.BAD_VALUE, 'refused');
+      break;
+    case 'forget':
+      break;
+    default:
+      super.vfunc_handle_call(invocation);
+    }
+  }
+});
 
 function assertEqual(actual, expected) {
   const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
@@ -65,9 +95,10 @@ async function withExtension(folder, test) {
     invocation.return_value(null);
   });
   manager.add_singleton('memory', memory);
+  manager.add_singleton('service', new Service());
 
   const config = PyIsolate.ExtensionConfig.new('script', module);
-  config.apis = ['memory'];
+  config.apis = ['memory', 'service'];
   const extension = await manager.load_extension_async(config, null);
   try {
     await test(extension, kept);
@@ -98,6 +129,29 @@ const tests = {
     const name = await extension.call_async('remember', new GLib.Variant('(s)', ['this']), null, null);
     assertEqual(name.recursiveUnpack(), 'script');
     assertEqual(kept, ['this']);
+  },
+
+  async subclass(extension) {
+    const ask = async name => {
+      const args = name === 'double' ? new GLib.Variant('(sx)', [name, 21]) : new GLib.Variant('(s)', [name]);
+      return (await extension.call_async('ask', args, null, null)).recursiveUnpack();
+    };
+    assertEqual(await ask('double'), 42);
+    assertEqual(await ask('later'), 'late');
+    assertEqual(await ask('refuse'), 'refused');
+    assertEqual(await ask('unknown'), 'The singleton has no method “unknown”');
+
+    // It is answered when the collector has dropped it.
+    let answer = null;
+    ask('forget').then(text => (answer = text), error => (answer = error.message));
+    while (answer === null) {
+      imports.system.gc();
+      await new Promise(resolve => GLib.timeout_add(GLib.PRIORITY_DEFAULT, 10, () => {
+        resolve();
+        return GLib.SOURCE_REMOVE;
+      }));
+    }
+    assertEqual(answer, '“forget” of the singleton “service” gave no answer');
   },
 
   // The typed array is the memory that the extension writes to.
