@@ -13,8 +13,8 @@ G_BEGIN_DECLS
  * @PYISOLATE_EXTENSION_STATE_RUNNING: it can be called
  * @PYISOLATE_EXTENSION_STATE_STOPPING: it was asked to end
  * @PYISOLATE_EXTENSION_STATE_STOPPED: it ended as it was asked to
- * @PYISOLATE_EXTENSION_STATE_FAILED: it could not be loaded, or ended unasked; see
- *   [method@PyIsolate.Extension.dup_last_error]
+ * @PYISOLATE_EXTENSION_STATE_FAILED: it could not be loaded, or ended otherwise than by being stopped: it crashed or was
+ *   killed, also by [method@PyIsolate.Extension.kill]; see [method@PyIsolate.Extension.dup_last_error]
  *
  * Where an extension is in its life.
  *

@@ -28,7 +28,8 @@ pyisolate_extension_get_name (PyIsolateExtension *self)
  *
  * Gets what the extension was loaded with.
  *
- * Returns: (transfer none): a copy of the configuration, whose changes have no effect
+ * Returns: (transfer none) (nullable): a copy of the configuration, whose changes have no effect; %NULL if no manager has
+ *   made the extension
  *
  * Since: 0.1
  */
@@ -162,7 +163,7 @@ pyisolate_extension_get_memory_usage (PyIsolateExtension *self)
  *
  * Gets the directory that is the extension's own from one start to the next.
  *
- * Returns: (type filename): an absolute path
+ * Returns: (type filename) (nullable): an absolute path, or %NULL if no manager has made the extension
  *
  * Since: 0.1
  */
@@ -178,7 +179,7 @@ pyisolate_extension_get_state_directory (PyIsolateExtension *self)
  * pyisolate_extension_dup_last_error:
  * @self: an extension
  *
- * Gets why the extension could not be loaded, or why it ended unasked.
+ * Gets why the extension could not be loaded, or why it ended without being stopped.
  *
  * Returns: (transfer full) (nullable): the error, or %NULL if there was none
  *

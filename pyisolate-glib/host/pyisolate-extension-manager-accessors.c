@@ -113,7 +113,7 @@ pyisolate_extension_manager_get_uv_path (PyIsolateExtensionManager *self)
 /**
  * pyisolate_extension_manager_set_uv_path: (set-property uv-path)
  * @self: a manager
- * @uv_path: (type filename) (nullable): a path, or %NULL to look for it
+ * @uv_path: (type filename) (nullable): an absolute path, or %NULL to look for it
  *
  * Sets the program `uv`.
  *

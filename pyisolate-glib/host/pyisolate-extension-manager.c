@@ -250,7 +250,7 @@ install_properties (GObjectClass *object_class)
   /**
    * PyIsolateExtensionManager:uv-path:
    *
-   * The program `uv`; %NULL to look for it.
+   * The program `uv`, by its absolute path; %NULL to look for it.
    *
    * Since: 0.1
    */
@@ -353,8 +353,9 @@ pyisolate_extension_manager_class_init (PyIsolateExtensionManagerClass *klass)
    * @fraction: how much of its loading is done, from 0 to 1
    * @text: a line for people; may be empty
    *
-   * Emitted while an extension is being loaded: once at least for each stage, but not for each
-   * step within one.
+   * Emitted while an extension is being loaded: once at least for each stage that it comes to, but
+   * not for each step within one. One whose environment is there already begins with
+   * %PYISOLATE_LOAD_STAGE_STARTING.
    *
    * Since: 0.1
    */

@@ -152,7 +152,7 @@ _pyisolate_extension_stop (PyIsolateExtension *self,
  * @self: an extension
  *
  * Ends the extension's process, and all that it started, at once. Calls that have no answer yet get
- * %PYISOLATE_ERROR_KILLED. May be called from any thread.
+ * %PYISOLATE_ERROR_KILLED, and its state becomes %PYISOLATE_EXTENSION_STATE_FAILED. May be called from any thread.
  *
  * Since: 0.1
  */

@@ -279,7 +279,8 @@ pyisolate_extension_class_init (PyIsolateExtensionClass *klass)
    * @fraction: how much of it is done, from 0 to 1
    * @text: what is being done; may be empty
    *
-   * Emitted when a method reports progress.
+   * Emitted when a method reports progress. It comes by way of the context in which the call was made,
+   * so it may be later than the call's result; [signal@PyIsolate.Call::progress] never is.
    *
    * Since: 0.1
    */

@@ -15,7 +15,8 @@
  * A call that an extension made to a singleton of the host.
  *
  * It is answered once, now or later, from any thread. Dropping the last reference without an answer answers with an error,
- * so that nobody waits for ever.
+ * so that nobody waits for ever. Where a garbage collector drops it, as in gjs, or a traceback keeps it, as in PyGObject, that
+ * may be very late: there a method that can raise should catch what it raises, and answer with it.
  *
  * Since: 0.1
  */
