@@ -387,6 +387,7 @@ close_locked (PyIsolateMemoryBook  *self,
       close_entry_locked (value, garbage);
     }
   g_array_set_size (self->forgotten, 0);
+  g_atomic_int_set (&self->has_news, FALSE);
   g_cond_broadcast (&self->answered);
 }
 

@@ -346,6 +346,19 @@ test_death (void)
   books_free (books);
 }
 
+/* What waited to be told nobody hears any more: whoever tells it does not go on for ever. */
+static void
+test_close_with_news (void)
+{
+  g_autoptr (Books) books = books_new ();
+  g_autoptr (PyIsolateMemory) given = books_allocate (books->host, 8192, PYISOLATE_MEMORY_NONE);
+
+  pyisolate_memory_unref (books_pass (books->host, books->worker, given));
+  g_assert_true (_pyisolate_memory_book_has_news (books->worker));
+  _pyisolate_memory_book_close (books->worker);
+  g_assert_false (_pyisolate_memory_book_has_news (books->worker));
+}
+
 /* Every way that frames of two sides can take, and at the end all is as it was. */
 static void
 test_many_passes (void)
@@ -589,6 +602,7 @@ main (int   argc,
   test_util_add_func ("/memory/two-links", test_two_links);
   test_util_add_func ("/memory/death", test_death);
   test_util_add_func ("/memory/many-passes", test_many_passes);
+  test_util_add_func ("/memory/close-with-news", test_close_with_news);
   test_util_add_func ("/memory/fork", test_fork);
   test_util_add_func ("/memory/answer-alone", test_answer_alone);
   test_util_add_func ("/memory/warm", test_warm);
