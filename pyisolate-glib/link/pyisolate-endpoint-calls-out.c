@@ -106,6 +106,7 @@ _pyisolate_endpoint_call_by (PyIsolateEndpoint   *self,
   guint64 id = frame->id;
 
   g_atomic_ref_count_init (&pending->ref_count);
+  pending->id = id;
   pending->transport = lane != NULL ? PYISOLATE_TRANSPORT (lane) : self->transport;
   pending->func = func;
   pending->user_data = user_data;
@@ -134,14 +135,29 @@ _pyisolate_endpoint_call_by (PyIsolateEndpoint   *self,
   return TRUE;
 }
 
-/* With the lock held. TRUE: the call had not been sent yet, and will not be. */
+/* With the lock held. */
 static gboolean
-withdraw (PyIsolateEndpoint *self,
-          Pending           *pending,
-          guint64            id)
+went_by_lane (PyIsolateEndpoint *self,
+              Pending           *pending)
 {
-  return self->lanes != NULL && g_ptr_array_find (self->lanes, pending->transport, NULL) &&
-         _pyisolate_lane_withdraw (PYISOLATE_LANE (pending->transport), id);
+  return self->lanes != NULL && g_ptr_array_find (self->lanes, pending->transport, NULL);
+}
+
+/* With the lock held: in place of one that was cancelled, until its answer comes. From a lane that is gone none will. */
+static void
+add_forgotten (PyIsolateEndpoint *self,
+               Pending           *pending)
+{
+  Pending *forgotten;
+
+  if (pending->transport != self->transport && !went_by_lane (self, pending))
+    return;
+
+  forgotten = pending_new ();
+  g_atomic_ref_count_init (&forgotten->ref_count);
+  forgotten->id = pending->id;
+  forgotten->transport = pending->transport;
+  _pyisolate_id_table_insert (&self->calls_out, forgotten->id, forgotten);
 }
 
 /* Tells the other side, and forgets who waited. */
@@ -150,20 +166,14 @@ _pyisolate_endpoint_cancel (PyIsolateEndpoint *self,
                             guint64            id)
 {
   Pending *pending;
-  gboolean withdrawn = FALSE;
+  gboolean withdrawn = FALSE; /* it had not been sent yet, and will not be */
 
   g_mutex_lock (&self->mutex);
   pending = _pyisolate_id_table_steal (&self->calls_out, id);
-  if (pending != NULL)
-    withdrawn = withdraw (self, pending, id);
+  if (pending != NULL && went_by_lane (self, pending))
+    withdrawn = _pyisolate_lane_withdraw (PYISOLATE_LANE (pending->transport), id);
   if (pending != NULL && !withdrawn)
-    {
-      Pending *forgotten = pending_new ();
-
-      g_atomic_ref_count_init (&forgotten->ref_count);
-      forgotten->transport = pending->transport;
-      _pyisolate_id_table_insert (&self->calls_out, id, forgotten);
-    }
+    add_forgotten (self, pending);
   g_mutex_unlock (&self->mutex);
 
   if (pending == NULL)
@@ -173,6 +183,23 @@ _pyisolate_endpoint_cancel (PyIsolateEndpoint *self,
   if (withdrawn)
     return;
   _pyisolate_transport_send (self->transport, _pyisolate_frame_new (PYISOLATE_FRAME_CANCEL, id), NULL);
+}
+
+void
+_pyisolate_endpoint_forget_cancelled (PyIsolateEndpoint  *self,
+                                      PyIsolateTransport *transport)
+{
+  g_autofree gpointer *all = NULL;
+  guint n_all;
+
+  all = _pyisolate_id_table_dup_values (&self->calls_out, &n_all);
+  for (guint i = 0; i < n_all; i++)
+    {
+      Pending *pending = all[i];
+
+      if (pending->transport == transport && pending->func == NULL && pending->is_own)
+        pending_unref (_pyisolate_id_table_steal (&self->calls_out, pending->id));
+    }
 }
 
 void

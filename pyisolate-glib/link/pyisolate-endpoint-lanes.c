@@ -25,6 +25,7 @@ on_lane_closed (PyIsolateTransport *transport,
 
   g_mutex_lock (&self->mutex);
   forget_lane (self, PYISOLATE_LANE (transport));
+  _pyisolate_endpoint_forget_cancelled (self, transport);
   g_mutex_unlock (&self->mutex);
 
   if (error != NULL)

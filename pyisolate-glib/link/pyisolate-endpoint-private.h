@@ -46,6 +46,7 @@ typedef void (*PyIsolateReplyFunc) (PyIsolateFrame *frame /* transfer full, null
 typedef struct {
   gatomicrefcount ref_count;
   gboolean is_own; /* the endpoint's */
+  guint64 id;
   PyIsolateTransport *transport; /* by which it went; only to be compared, or while its lane is in the book */
   PyIsolateReplyFunc func; /* NULL: cancelled */
   gpointer user_data;

@@ -48,6 +48,9 @@ void _pyisolate_endpoint_handle_part     (PyIsolateEndpoint  *self,
 void _pyisolate_endpoint_fail_calls_out  (PyIsolateEndpoint  *self,
                                           const GError       *error);
 void _pyisolate_endpoint_clear_calls_out (PyIsolateEndpoint  *self);
+/* With the lock held: by that way nothing will come any more. */
+void _pyisolate_endpoint_forget_cancelled (PyIsolateEndpoint  *self,
+                                           PyIsolateTransport *transport);
 
 /* pyisolate-endpoint-calls-in.c: the table of those that are handled here, and what comes of them. */
 void _pyisolate_endpoint_handle_call     (PyIsolateEndpoint  *self,

@@ -5,6 +5,7 @@
 
 #include "link-pair.h"
 
+#include "pyisolate-endpoint-struct-private.h"
 #include "pyisolate-error.h"
 #include "pyisolate-fd-private.h"
 #include "pyisolate-mailbox-private.h"
@@ -343,6 +344,32 @@ test_contexts (void)
   g_assert_cmpuint (link->n_lost, ==, 0);
 }
 
+static guint
+count_calls (Link *link)
+{
+  return link->pair->host.endpoint->calls_out.n_values;
+}
+
+/* A call that was cancelled is kept for its answer, and goes with the lane by which that would come. */
+static void
+test_cancelled_goes (void)
+{
+  g_autoptr (Link) link = link_new ();
+  GMainContext *context = g_main_context_new ();
+  g_autoptr (PyIsolateLane) lane = NULL;
+  g_autoptr (LinkBox) box = link_box_new ();
+
+  push_and_call (link, context, &lane);
+  call_by (link, lane, CALL_ID, box);
+  call_by (link, lane, CALL_ID + 1, box);
+  _pyisolate_endpoint_cancel (link->pair->host.endpoint, CALL_ID);
+  g_assert_cmpuint (count_calls (link), ==, 2);
+  g_main_context_unref (context);
+  g_assert_cmpuint (count_calls (link), ==, 1);
+  _pyisolate_endpoint_cancel (link->pair->host.endpoint, CALL_ID + 1);
+  g_assert_cmpuint (count_calls (link), ==, 0);
+}
+
 /* A thread without a context has none. */
 static gpointer
 wait_without_context (gpointer data)
@@ -403,6 +430,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/endpoint-lanes/cancel", test_cancel);
   test_util_add_func ("/pyisolate/endpoint-lanes/answer-before-end", test_answer_before_end);
   test_util_add_func ("/pyisolate/endpoint-lanes/contexts", test_contexts);
+  test_util_add_func ("/pyisolate/endpoint-lanes/cancelled-goes", test_cancelled_goes);
   test_util_add_func ("/pyisolate/endpoint-lanes/no-context", test_no_context);
   test_util_add_func ("/pyisolate/endpoint-lanes/endless", test_endless);
 
