@@ -263,6 +263,41 @@ class Singletons(HostTest):
 
         self.with_extension(main)
 
+    def test_children_of_an_extension(self):
+        """They import its module anew, and with it what it imports of the host's."""
+        source = """
+            import multiprocessing
+            import pyisolate
+            import shared_api
+            from shared_api import HostAPI
+
+            API = HostAPI()
+            HOME = pyisolate.state_directory
+
+            def about(_):
+                try:
+                    API.sync.get("key")
+                except RuntimeError as error:
+                    return [HOME, repr(API), hasattr(API, "get"), hasattr(API, "n"), str(error)]
+
+            def in_child(method):
+                with multiprocessing.get_context(method).Pool(1) as pool:
+                    return pool.map_async(about, [1]).get(timeout=60)[0]
+
+            def here():
+                return [HOME, repr(API), hasattr(API, "get")]
+        """
+        many = type(
+            "Many", (pyisolate.ProxiedSingleton,), {"m" * 1000 + str(i): print for i in range(200)}
+        )
+        for name, apis in (("few", [HostAPI]), ("many", [HostAPI, many])):
+            with pyisolate.ExtensionManager() as manager:
+                ext = self.load(manager, source, name, apis=apis)
+                for method in ("spawn", "forkserver"):
+                    *about, error = ext.sync.in_child(method)
+                    self.assertEqual(ext.sync.here()[:3], about[:3])
+                    self.assertIn("no link to a host", error)
+
     def test_source_paths(self):
         async def main(ext):
             pid = await ext.local()

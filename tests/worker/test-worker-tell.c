@@ -212,6 +212,8 @@ test_spawned_children (const char *python)
   Worker *worker = worker_new (python, "forks.py");
 
   worker_assert_result (worker, "pool", "<'spawn'>", "[<[int64 1, 4, 9]>, <true>]");
+  worker_assert_result (worker, "about_child", "<'spawn'>", "[true, true]");
+  worker_assert_result (worker, "about_child", "<'forkserver'>", "[true, true]");
 
   worker_finish (worker);
 }

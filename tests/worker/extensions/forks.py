@@ -98,5 +98,24 @@ def pool(method):
         return [pool.map(_square, [1, 2, 3]), pool.map(_name_of_module, [1])[0] == __name__]
 
 
+host = pyisolate.singleton("host")  # in each child as well, which imports this anew
+
+
+def _about(_):
+    try:
+        host.sync.echo(1)
+    except RuntimeError as error:
+        message = str(error)
+    return [pyisolate.extension_name, pyisolate.state_directory, dir(host), message]
+
+
+def about_child(method):
+    """What a child is told, and what it is told of the host's singleton when it calls it."""
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        *about, message = pool.map_async(_about, [1]).get(timeout=60)[0]
+    own = [pyisolate.extension_name, pyisolate.state_directory, dir(host)]
+    return [about == own, "no link" in message]
+
+
 def main_name():
     return sys.modules["__main__"].__name__

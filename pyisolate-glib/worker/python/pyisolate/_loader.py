@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Imports the extension."""
 
-import os
 import sys
 from _frozen_importlib import module_from_spec
 
 import _pyisolate_native as native
 
-from . import _contents, _describe, _dispatch, _lazy
+from . import _contents, _describe, _dispatch, _lazy, _settings
 
 
 class Loaded:
@@ -19,10 +18,10 @@ class Loaded:
         self.methods = methods
 
 
-def load(path, run):
-    """Load the extension at this path. run(awaitable) runs what is async on the event loop."""
+def load(settings, run):
+    """Load the extension at their path. run(awaitable) runs what is async on the event loop."""
     stage, run_hook = _contents.stage, _contents.run_hook
-    module = stage("import", import_extension, path)
+    module = stage("import", import_extension, settings)
     instance = stage("entrypoint", _contents.make_instance, module, run)
     if instance is not None:
         stage("before_module_loaded", run_hook, run, instance.before_module_loaded)
@@ -42,11 +41,11 @@ class _Finder:
         return _contents.find_extension(self.path, name) if name == self.name else None
 
 
-def import_extension(path):
+def import_extension(settings):
+    path = settings["module_path"]
     spec = _contents.find_extension(path)
     make_findable(path, spec.name)
-    # So that a child process of multiprocessing's finds it too.
-    os.environ["PYISOLATE_MODULE"] = f"{spec.name}:{path}"
+    _settings.tell_children(settings, spec.name)
     _lazy.install()
     module = module_from_spec(spec)
     sys.modules[spec.name] = module

@@ -7,9 +7,7 @@ from _signal import signal
 
 import _pyisolate_native as native
 
-import pyisolate
-
-from . import _contents, _describe, _dispatch, _loader, _logging, _shared, _singleton
+from . import _contents, _describe, _dispatch, _loader, _logging, _settings
 from ._calls import call_sync
 
 HOST = "org.pyisolate.Host"
@@ -51,9 +49,9 @@ def leave(code):
 
 def prepare_spawned_child():
     """A child of multiprocessing's finds the extension's module, and no host."""
-    name, _, path = os.environ.get("PYISOLATE_MODULE", "").partition(":")
-    if path:
-        _loader.make_findable(path, name)
+    module = _settings.adopt_as_child()
+    if module is not None:
+        _loader.make_findable(*module)
 
 
 class Worker:
@@ -74,12 +72,12 @@ class Worker:
             about["lanes"] = 1
         settings = call_sync(HOST, "Hello", (), about)
         native.set_link_number(settings["link"])
-        pyisolate.extension_name = settings["name"]
-        pyisolate.state_directory = settings["state_directory"]
-        _singleton.apis.update(
-            (name, about.get("methods")) for name, about in settings["apis"].items()
+        _settings.adopt(
+            settings["name"],
+            settings["state_directory"],
+            settings["apis"],
+            settings["source_paths"],
         )
-        _shared.install(settings["apis"], settings["source_paths"])
         return settings
 
     def load(self, settings):
@@ -88,7 +86,7 @@ class Worker:
         _logging.watch()
         self._warn_of_namesake()
         try:
-            self.loaded = _loader.load(settings["module_path"], self._run)
+            self.loaded = _loader.load(settings, self._run)
             described = self._describe()
         except _contents.LoadError as failure:
             from . import _errors
