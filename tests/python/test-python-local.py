@@ -13,7 +13,7 @@ import weakref
 
 import pyisolate
 import shared_api
-from host_helper import DEADLINE, HostTest
+from host_helper import DEADLINE, HostTest, wait_until
 from shared_api import HostAPI
 
 MIXED = '''
@@ -491,6 +491,58 @@ class Local(HostTest):
             self.assertEqual("stopped", again.state)
 
         self.run_async(main())
+
+    def test_stop_that_raises(self):
+        source = """
+            import pyisolate
+
+            class Sample(pyisolate.ExtensionBase):
+                def add(self, a):
+                    return a + 1
+
+                {how} stop(self):
+                    raise {error}("not in order")
+        """
+        for how, error in (("def", "ValueError"), ("async def", "SystemExit")):
+            for isolated in (False, True):
+                name = f"{error}_{isolated}"
+                manager = self.make_manager()
+                text = source.format(how=how, error=error)
+                ext = self.load(manager, text, name, isolated=isolated)
+                self.assertEqual(2, ext.sync.add(1))
+                with self.assertLogs(name, "ERROR") as logs:
+                    manager.stop_extension(name)
+                    wait_until(lambda logs=logs: logs.records)  # a worker's comes on its own
+                (record,) = logs.records
+                self.assertIn(f"{error}: not in order", record.getMessage())
+                self.assertEqual(name, record.extension)
+                self.assertEqual("stopped", ext.state)
+
+    def test_state_directory(self):
+        source = """
+            import os
+            import pyisolate
+
+            def visit():
+                with open(os.path.join(pyisolate.state_directory, "visits"), "a+") as file:
+                    file.write("1")
+                    file.seek(0)
+                    return [pyisolate.state_directory, len(file.read())]
+        """
+        application_id = f"of/{self.folder.name}"
+        here, own = (
+            self.load(
+                self.make_manager(application_id=application_id), source, name, **config
+            ).sync.visit()
+            for name, config in (("sam ple", {}), ("other", {"isolated": False}))
+        )
+        self.assertEqual(1, own[1])
+        self.assertEqual(os.path.dirname(here[0]), os.path.dirname(own[0]))
+        manager = self.make_manager(application_id=application_id)
+        again = manager.load_extension(
+            {"name": "sam ple", "module_path": self.folder / "sam ple", "isolated": False}
+        )
+        self.assertEqual([here[0], 2], again.sync.visit())
 
     def test_dropped(self):
         manager = pyisolate.ExtensionManager(None, {"venv_root_path": str(self.folder / "venvs")})

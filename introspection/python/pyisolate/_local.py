@@ -4,6 +4,7 @@
 import asyncio
 import concurrent.futures
 import contextlib
+import logging
 import os
 import sys
 import threading
@@ -45,8 +46,9 @@ class Method:
 class Local:
     """One extension in this process: its module, its object, its threads."""
 
-    def __init__(self, manager, config, apis, host_objects):
+    def __init__(self, manager, config, apis, host_objects, state_directory):
         self.name = config.name
+        self.state_directory = state_directory
         self.config = config
         self.state = "new"
         self.methods = {}
@@ -55,7 +57,6 @@ class Local:
         self._lock = threading.RLock()  # a manager may be dropped in any thread, at any place
         self._ending = False
         self._stopping = None
-        self._outcome = None
         self._manager = weakref.ref(manager)
         self._served = {
             _singleton.name_of(type(instance)): _singleton.Served(instance, self._manager)
@@ -96,7 +97,7 @@ class Local:
             "inline": _contents.inline,
             "progress": _progress,
             "singleton": self.singleton,
-            "state_directory": "",
+            "state_directory": self.state_directory,
             "threaded": _contents.threaded,
         }
 
@@ -317,9 +318,17 @@ class Local:
             if hasattr(result, "__await__"):
                 await result
         except BaseException as error:
-            self._outcome = error
+            self._log_failed_stop(error)
         self._ending = True
         self._loop.stop()
+
+    def _log_failed_stop(self, error):
+        """As in a worker: who stops an extension is told that it has stopped, however that went."""
+        from . import _errors
+
+        text = _errors.format_traceback(error).rstrip("\n")
+        log = logging.getLogger(self.name)
+        log.error("stop() of the extension raised:\n%s", text, extra={"extension": self.name})
 
     def _finish(self):
         future, timer = self._stopping
@@ -328,10 +337,7 @@ class Local:
         self.state = "stopped"
         self._fail_calls()
         with contextlib.suppress(concurrent.futures.InvalidStateError):
-            if self._outcome is None:
-                future.set_result(None)
-            else:
-                future.set_exception(self._outcome)
+            future.set_result(None)
 
     def _give_up(self, future):
         own.warning("The extension %r does not end; its threads are left behind", self.name)

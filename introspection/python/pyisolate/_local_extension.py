@@ -5,6 +5,8 @@ import os
 import sys
 import weakref
 
+from gi.repository import GLib
+
 from . import _host_errors, _local
 from ._extension import Doc, Extension
 
@@ -72,6 +74,21 @@ def _requirement_class():
     return None
 
 
+def make_state_directory(application_id, name):
+    """The one that it has in a process of its own, too."""
+    home = os.path.abspath(GLib.get_user_state_dir())
+    application = GLib.Uri.escape_string(application_id, None, True)
+    escaped = GLib.Uri.escape_string(name, " ", True)
+    directory = os.path.join(home, "pyisolate-glib", application, escaped)
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise _host_errors.bad_config(
+            f"The state directory of the extension {name!r} cannot be made: {error}"
+        ) from None
+    return directory
+
+
 class LocalExtension(Extension):
     __doc__ = Doc("An extension in this process.")
 
@@ -79,7 +96,9 @@ class LocalExtension(Extension):
 
     def __init__(self, manager, config, apis):
         super().__init__(manager, config)
-        self._local = _local.Local(manager, config, apis, self._registered)
+        application_id = manager._gmanager.props.application_id
+        directory = make_state_directory(application_id, config.name)
+        self._local = _local.Local(manager, config, apis, self._registered, directory)
 
     def _begin_loading(self):
         this = weakref.ref(self)
