@@ -187,6 +187,12 @@ _pyisolate_env_requirement_parse (const char  *text,
   reference = find_reference (stripped);
   length = reference_length (reference);
   target = g_strndup (reference, length);
+  /* uv takes such a line for one of a file, and does not say which. */
+  if (!g_ascii_isalnum (*stripped) && (reference != stripped || !looks_local (target)))
+    {
+      refuse (text, "it begins with neither the name of a package nor a path or URL", error);
+      return NULL;
+    }
   if (reference == stripped && !looks_local (target) && strstr (target, "://") == NULL)
     {
       self->line = g_steal_pointer (&stripped);
