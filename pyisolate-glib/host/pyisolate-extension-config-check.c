@@ -259,8 +259,9 @@ set_flags (PyIsolateExtensionConfig *self,
  * @error: return location for an error
  *
  * Creates a configuration from what the extension says of itself: its `pyproject.toml` (name,
- * dependencies, `requires-python`, and the table `[tool.pyisolate]`, whose keys are the properties
- * of this class), or its `requirements.txt`, or the inline script metadata of a single file.
+ * dependencies, `requires-python`, and the table `[tool.pyisolate]`, whose keys are named as the
+ * properties of this class that an extension may set for itself, with times in seconds;
+ * docs/extension-authors.md lists them), or its `requirements.txt`, or the inline script metadata of a single file.
  *
  * It reads TOML by Python, so it blocks for some milliseconds.
  *

@@ -328,9 +328,9 @@ set_elsewhere_error (GError **error)
  * Loads an extension: makes its environment if there is none yet, starts its process and imports
  * its module.
  *
- * An extension whose configuration cannot work (%PYISOLATE_ERROR_BAD_CONFIG,
- * %PYISOLATE_ERROR_BAD_REQUIREMENT, %PYISOLATE_ERROR_UV_MISSING, …) gets no row in the list. Any
- * other has one when this function returns; when loading fails, its state becomes
+ * An extension whose configuration cannot work, as far as that can be told before anything is started
+ * (%PYISOLATE_ERROR_BAD_CONFIG, %PYISOLATE_ERROR_UV_MISSING, …), gets no row in the list. Any other has
+ * one when this function returns; when loading fails, its state becomes
  * %PYISOLATE_EXTENSION_STATE_FAILED.
  *
  * From another thread than that of the main context to which the manager belongs nothing is loaded:
