@@ -8,9 +8,6 @@
 
 #include "pyisolate-memory-book-private.h"
 
-/* As many frames as a ring has room for, and a socket. A worker that sends more meanwhile has its memory pinned. */
-#define MAX_LAST_FRAMES 8192
-
 void
 _pyisolate_lane_take_back_records (PyIsolateLane               *self,
                                    const PyIsolateMemoryRecord *records,
@@ -74,15 +71,17 @@ take_last_frame (PyIsolateLane  *self,
 }
 
 /*< private >
- * Closes it. Nobody is there any more for what has come, but for what that says of shared memory. The handler is told.
+ * Closes it. Nobody is there any more for what has come, but for what that says of shared memory. The handler is told. A worker
+ * that sends meanwhile more than there is room for has its memory pinned.
  */
 void
 _pyisolate_lane_end (PyIsolateLane *self)
 {
+  gsize n_frames = _pyisolate_lane_get_capacity (self) / sizeof (PyIsolateLaneHeader);
   PyIsolateFrameView view;
 
   _pyisolate_lane_lock (self);
-  for (guint i = 0; i < MAX_LAST_FRAMES && _pyisolate_lane_next (self, &view); i++)
+  while (n_frames-- > 0 && _pyisolate_lane_next (self, &view))
     take_last_frame (self, _pyisolate_lane_steal_frame (self));
   /* In this order: who hears of the end knows that nothing more is read. */
   _pyisolate_transport_close (PYISOLATE_TRANSPORT (self), NULL);

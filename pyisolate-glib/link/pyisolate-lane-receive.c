@@ -535,8 +535,8 @@ _pyisolate_lane_receive (PyIsolateLane *self,
 
 /* More cannot be under way. The other end of the socket is as large as this one, and takes one message more than it has room
  * for. */
-static gsize
-get_capacity (PyIsolateLane *self)
+gsize
+_pyisolate_lane_get_capacity (PyIsolateLane *self)
 {
   int socket_size = 0;
   socklen_t length = sizeof socket_size;
@@ -550,7 +550,7 @@ get_capacity (PyIsolateLane *self)
 void
 _pyisolate_lane_drain (PyIsolateLane *self)
 {
-  gsize n_turns = get_capacity (self) / sizeof (PyIsolateLaneHeader) / DRAINED_AT_ONCE;
+  gsize n_turns = _pyisolate_lane_get_capacity (self) / sizeof (PyIsolateLaneHeader) / DRAINED_AT_ONCE;
 
   /* Those that end because of what is large. */
   n_turns += PYISOLATE_LANE_BULK_WINDOW / BYTES_AT_ONCE + 2;

@@ -74,6 +74,8 @@ void _pyisolate_lane_take_back    (PyIsolateLane *self);
 gboolean _pyisolate_lane_take_rings (PyIsolateLane *self);
 void _pyisolate_lane_send_clear   (PyIsolateLane *self);
 void _pyisolate_lane_receive_clear (PyIsolateLane *self);
+/* So many bytes may have been sent to this side that it has not read. */
+gsize _pyisolate_lane_get_capacity (PyIsolateLane *self);
 gboolean _pyisolate_lane_send_frame (PyIsolateLane  *self,
                                      PyIsolateFrame *frame /* transfer full */,
                                      GError        **error);

@@ -6,6 +6,7 @@
 
 #include "pyisolate-lane-private.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 typedef struct {
@@ -106,8 +107,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Ends, ends_free)
 
 /* FALSE: the lane is closed. */
 static gboolean
-send (PyIsolateLane   *lane,
-      PyIsolateMemory *memory)
+send_return (PyIsolateLane   *lane,
+             PyIsolateMemory *memory)
 {
   PyIsolateFrame *frame = _pyisolate_frame_new (PYISOLATE_FRAME_RETURN, 1);
   g_autoptr (GError) error = NULL;
@@ -128,11 +129,52 @@ test_unread (gconstpointer with_rings)
 {
   g_autoptr (Ends) ends = ends_new (with_rings != NULL);
 
-  g_assert_true (send (ends->worker, ends->theirs));
-  g_assert_true (send (ends->worker, ends->theirs));
+  g_assert_true (send_return (ends->worker, ends->theirs));
+  g_assert_true (send_return (ends->worker, ends->theirs));
   books_assert_level (ends->books->worker, 0, 2);
   _pyisolate_lane_end (ends->host);
   g_assert_cmpuint (ends->n_closed, ==, 1);
+}
+
+#define N_UNREAD 10000
+#define LARGE_SOCKET (2 * 1024 * 1024)
+
+/* FALSE: the kernel does not let this user. */
+static gboolean
+enlarge_socket (PyIsolateLane *lane)
+{
+  const int wanted = LARGE_SOCKET;
+  int fd = _pyisolate_lane_get_socket (lane);
+  int size = 0;
+  socklen_t length = sizeof size;
+
+  if (setsockopt (fd, SOL_SOCKET, SO_SNDBUFFORCE, &wanted, sizeof wanted) < 0)
+    setsockopt (fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof wanted);
+  g_assert_no_errno (getsockopt (fd, SOL_SOCKET, SO_SNDBUF, &size, &length));
+
+  return size >= LARGE_SOCKET;
+}
+
+/* One behind as many as a large socket takes. */
+static void
+test_many_unread (gconstpointer with_rings)
+{
+  g_autoptr (Ends) ends = ends_new (with_rings != NULL);
+
+  if (enlarge_socket (ends->host) && enlarge_socket (ends->worker))
+    {
+      _pyisolate_lane_cork (ends->worker);
+      for (guint i = 0; i < N_UNREAD; i++)
+        g_assert_true (send_return (ends->worker, NULL));
+      g_assert_true (send_return (ends->worker, ends->theirs));
+      _pyisolate_lane_uncork (ends->worker);
+      g_assert_false (_pyisolate_lane_wants_write (ends->worker));
+    }
+  else
+    {
+      g_test_skip ("the kernel lets this user have no large sockets");
+    }
+  _pyisolate_lane_end (ends->host);
 }
 
 /* One that comes before the worker knows that. */
@@ -142,13 +184,13 @@ test_late (gconstpointer with_rings)
   g_autoptr (Ends) ends = ends_new (with_rings != NULL);
 
   _pyisolate_lane_end (ends->host);
-  g_assert_cmpint (send (ends->worker, ends->theirs), ==, with_rings != NULL);
+  g_assert_cmpint (send_return (ends->worker, ends->theirs), ==, with_rings != NULL);
   /* Two, so that what is given back is told by one that does not arrive. */
   g_clear_pointer (&ends->theirs, pyisolate_memory_unref);
-  send (ends->worker, NULL);
+  send_return (ends->worker, NULL);
   _pyisolate_lane_receive (ends->worker, 1);
   books_assert_level (ends->books->worker, 0, 0);
-  g_assert_false (send (ends->worker, NULL));
+  g_assert_false (send_return (ends->worker, NULL));
 }
 
 /* A call that waits to be sent, and what it tells. */
@@ -160,8 +202,8 @@ test_waiting (gconstpointer with_rings)
   PyIsolateMemoryStatus status;
 
   _pyisolate_lane_cork (ends->host);
-  g_assert_true (send (ends->host, ends->memory)); /* with the acknowledgement */
-  g_assert_true (send (ends->host, ends->memory));
+  g_assert_true (send_return (ends->host, ends->memory)); /* with the acknowledgement */
+  g_assert_true (send_return (ends->host, ends->memory));
   books_assert_level (ends->books->host, 3, 0);
   _pyisolate_lane_end (ends->host);
   _pyisolate_memory_book_get_status (ends->books->host, &status);
@@ -178,10 +220,12 @@ main (int   argc,
     {
       const char *kind = i == 0 ? "socket" : "rings";
       g_autofree char *unread = g_strdup_printf ("/pyisolate/lane-memory/%s/unread", kind);
+      g_autofree char *many_unread = g_strdup_printf ("/pyisolate/lane-memory/%s/many-unread", kind);
       g_autofree char *late = g_strdup_printf ("/pyisolate/lane-memory/%s/late", kind);
       g_autofree char *waiting = g_strdup_printf ("/pyisolate/lane-memory/%s/waiting", kind);
 
       test_util_add_data_func (unread, GUINT_TO_POINTER (i), test_unread);
+      test_util_add_data_func (many_unread, GUINT_TO_POINTER (i), test_many_unread);
       test_util_add_data_func (late, GUINT_TO_POINTER (i), test_late);
       test_util_add_data_func (waiting, GUINT_TO_POINTER (i), test_waiting);
     }
