@@ -58,6 +58,17 @@ verify_one (CliProgram *program,
   return TRUE;
 }
 
+/* Of those that were in the list, one may have been removed by now; and one that is being made, or was left half-made, has
+ * nothing yet that could be damaged. */
+static gboolean
+has_something (CliProgram *program,
+               const char *key)
+{
+  g_autoptr (PyIsolateEnvironmentInfo) info = env_read_one (program, key, NULL);
+
+  return info != NULL && info->n_generations > 0;
+}
+
 static GPtrArray *
 verify (CliProgram *program,
         const char *which,
@@ -74,10 +85,16 @@ verify (CliProgram *program,
   for (guint i = 0; i < list->len; i++)
     {
       const PyIsolateEnvironmentInfo *info = list->pdata[i];
+      g_autoptr (GError) local_error = NULL;
 
       cli_terminal_progress ((double) i / list->len, info->key);
-      if (!verify_one (program, info->key, verdicts, error))
-        return NULL;
+      if (verify_one (program, info->key, verdicts, &local_error))
+        continue;
+      if (g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_CANCELLED) || has_something (program, info->key))
+        {
+          g_propagate_error (error, g_steal_pointer (&local_error));
+          return NULL;
+        }
     }
   return g_steal_pointer (&verdicts);
 }

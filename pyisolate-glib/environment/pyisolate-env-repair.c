@@ -33,10 +33,15 @@ find_generation (const char         *venv_root,
   if (*stamp != NULL)
     return g_steal_pointer (&generation);
 
-  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
-               "The environment %s is not whole and does not say what it was made from; remove "
-               "it, and the extension's next "
-               "start makes it anew", key);
+  if (generations->len == 0)
+    g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
+                 "The environment %s has nothing in it: it is being made now, or somebody was ended who made it; an "
+                 "extension's next start makes it", key);
+  else
+    g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
+                 "The environment %s is not whole and does not say what it was made from; remove "
+                 "it, and the extension's next "
+                 "start makes it anew", key);
   return NULL;
 }
 

@@ -357,6 +357,20 @@ class Care(EnvTest):
         self.check(0, "env verify", "sample")
         self.assertEqual(["alpha 1.0"], self.show("sample")["packages"])
 
+    def test_verify_beside_a_maker(self):
+        """What is not made yet is no damage, and nothing to remove."""
+        self.make_wheels("alpha==1.0")
+        key = self.create(self.sample("alpha"))["key"]
+        for other in ("0" * 32, "f" * 32):  # one before it in the list, and one behind
+            (self.venv_root / "environments" / other / ".new-000000").mkdir(parents=True)
+        self.assertEqual(
+            [key], [v["environment"] for v in self.check(0, "env verify", "--json").value]
+        )
+        for command in ("env verify", "env repair"):
+            err = self.check(3, command, "f" * 32).err
+            self.assertIn("is being made", err)
+            self.assertNotIn("remove it", err)
+
     def test_remove(self):
         self.make_wheels("alpha==1.0")
         made = self.create(self.sample("alpha"))
