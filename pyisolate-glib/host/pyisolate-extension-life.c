@@ -83,6 +83,15 @@ _pyisolate_extension_is_stopping (PyIsolateExtension *self)
   return self->stop_requested;
 }
 
+/* Somebody has killed it. */
+gboolean
+_pyisolate_extension_is_killed (PyIsolateExtension *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+
+  return self->kill_requested;
+}
+
 static void
 on_worker_started (PyIsolateWorker *worker,
                    int              pid,

@@ -173,7 +173,7 @@ static void
 abandon (PyIsolateExtension *extension)
 {
   g_cancellable_cancel (_pyisolate_extension_get_load_cancellable (extension));
-  pyisolate_extension_kill (extension);
+  _pyisolate_extension_end_now (extension);
 }
 
 static void

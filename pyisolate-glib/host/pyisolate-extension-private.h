@@ -29,6 +29,9 @@ PyIsolateExtension *_pyisolate_extension_new              (PyIsolateExtensionCon
 GCancellable       *_pyisolate_extension_get_load_cancellable (PyIsolateExtension        *self);
 gboolean            _pyisolate_extension_is_active        (PyIsolateExtension            *self);
 gboolean            _pyisolate_extension_is_stopping      (PyIsolateExtension            *self);
+gboolean            _pyisolate_extension_is_killed        (PyIsolateExtension            *self);
+/* Ends its process, if there is one, as a kill does; what becomes of its loading is the caller's to say. */
+void                _pyisolate_extension_end_now          (PyIsolateExtension            *self);
 void                _pyisolate_extension_set_state        (PyIsolateExtension            *self,
                                                            PyIsolateExtensionState        state);
 void                _pyisolate_extension_start            (PyIsolateExtension            *self,

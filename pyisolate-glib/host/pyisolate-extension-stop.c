@@ -147,20 +147,32 @@ _pyisolate_extension_stop (PyIsolateExtension *self,
     }
 }
 
+static GError *
+new_killed_error (PyIsolateExtension *self)
+{
+  return g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED, "The extension “%s” was killed by the host",
+                      pyisolate_extension_get_name (self));
+}
+
+void
+_pyisolate_extension_end_now (PyIsolateExtension *self)
+{
+  _pyisolate_extension_end (self, new_killed_error (self));
+}
+
 /**
  * pyisolate_extension_kill:
  * @self: an extension
  *
  * Ends the extension's process, and all that it started, at once. Calls that have no answer yet get
- * %PYISOLATE_ERROR_KILLED, and its state becomes %PYISOLATE_EXTENSION_STATE_FAILED. May be called from any thread.
+ * %PYISOLATE_ERROR_KILLED, and so does its loading, if that is not over; its state becomes
+ * %PYISOLATE_EXTENSION_STATE_FAILED. May be called from any thread.
  *
  * Since: 0.1
  */
 void
 pyisolate_extension_kill (PyIsolateExtension *self)
 {
-  GError *why;
-
   g_return_if_fail (PYISOLATE_IS_EXTENSION (self));
 
   /* Its process may have ended just now, and be about to be followed by another one. */
@@ -168,9 +180,7 @@ pyisolate_extension_kill (PyIsolateExtension *self)
   self->kill_requested = TRUE;
   g_mutex_unlock (&self->mutex);
 
-  why = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED, "The extension “%s” was killed by the host",
-                     pyisolate_extension_get_name (self));
   /* If there is no process yet, there will be none: should it begin to start just now, the loader kills it. */
-  if (!_pyisolate_extension_end (self, why))
+  if (!_pyisolate_extension_end (self, new_killed_error (self)))
     g_cancellable_cancel (self->load_cancellable);
 }

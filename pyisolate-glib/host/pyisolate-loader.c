@@ -187,7 +187,7 @@ settle (Load         *load,
                            load_unref);
 }
 
-/* Stopping an extension cancels its loading, and says so. */
+/* Stopping or killing an extension cancels its loading, and says so. */
 static gboolean
 set_error_if_cancelled (Load    *load,
                         GError **error)
@@ -198,6 +198,10 @@ set_error_if_cancelled (Load    *load,
   if (_pyisolate_extension_is_stopping (load->extension))
     g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING,
                  "The extension “%s” was stopped while it was loaded",
+                 pyisolate_extension_get_name (load->extension));
+  else if (_pyisolate_extension_is_killed (load->extension))
+    g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED,
+                 "The extension “%s” was killed by the host while it was loaded",
                  pyisolate_extension_get_name (load->extension));
   else
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED,
@@ -300,7 +304,7 @@ on_cancelled_in_service (gpointer data)
     }
   else if (load->starting)
     {
-      pyisolate_extension_kill (load->extension);
+      _pyisolate_extension_end_now (load->extension);
     }
   /* else a thread of the pool has it, which looks at the cancellable itself */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Loading that is cancelled, at every stage and from any thread. */
+/* Loading that is cancelled, or killed, at every stage and from any thread. */
 #include "config.h"
 
 #include "slow-load.h"
@@ -13,18 +13,23 @@ typedef enum {
   CANCEL_IN_IMPORT,
 } CancelWhen;
 
+/* @cancellable: (nullable): NULL kills the extension */
 static void
-assert_cancelled (HostTest      *test,
-                  const char    *name,
-                  GCancellable  *cancellable,
-                  GAsyncResult **result)
+assert_ended (HostTest      *test,
+              const char    *name,
+              GCancellable  *cancellable,
+              GAsyncResult **result)
 {
   PyIsolateExtension *extension = pyisolate_extension_manager_get_extension (test->manager, name);
   g_autoptr (GError) error = NULL;
   g_autoptr (GError) last_error = NULL;
 
-  g_cancellable_cancel (cancellable);
-  error = host_end_failed_load (test, result, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  if (cancellable != NULL)
+    g_cancellable_cancel (cancellable);
+  else
+    pyisolate_extension_kill (extension);
+  error = cancellable != NULL ? host_end_failed_load (test, result, G_IO_ERROR, G_IO_ERROR_CANCELLED)
+                              : host_end_failed_load (test, result, PYISOLATE_ERROR, PYISOLATE_ERROR_KILLED);
   g_assert_cmpint (pyisolate_extension_get_state (extension), ==, PYISOLATE_EXTENSION_STATE_FAILED);
   g_assert_cmpint (pyisolate_extension_get_pid (extension), ==, 0);
   last_error = pyisolate_extension_dup_last_error (extension);
@@ -32,6 +37,16 @@ assert_cancelled (HostTest      *test,
   /* One that waited for its turn is over before the one that has it. */
   if (g_list_model_get_n_items (G_LIST_MODEL (test->manager)) == 1)
     g_assert_cmpfloat (pyisolate_extension_manager_get_progress (test->manager), ==, 1);
+}
+
+static void
+assert_cancelled (HostTest      *test,
+                  const char    *name,
+                  GCancellable  *cancellable,
+                  GAsyncResult **result)
+{
+  g_assert_nonnull (cancellable);
+  assert_ended (test, name, cancellable, result);
 }
 
 static void
@@ -44,9 +59,9 @@ wait_importing (HostTest   *test,
 }
 
 static void
-test_cancel (gconstpointer data)
+end_load (CancelWhen when,
+          gboolean   kills)
 {
-  CancelWhen when = (CancelWhen) GPOINTER_TO_INT (data);
   g_autoptr (HostTest) test = host_test_new ();
   g_autofree char *fifo = host_make_fifo ();
   g_autofree char *uv = host_make_slow_uv (fifo);
@@ -80,14 +95,27 @@ test_cancel (gconstpointer data)
     wait_importing (test, "it");
 
   /* The other one still has the turn that it waits for. */
-  assert_cancelled (test, "it", cancellable, &result);
+  assert_ended (test, "it", kills ? NULL : cancellable, &result);
   g_assert_null (other);
   if (when == CANCEL_IN_QUEUE || when == CANCEL_FOR_UV)
-    assert_cancelled (test, "other", other_cancellable, &other);
+    assert_ended (test, "other", kills ? NULL : other_cancellable, &other);
 
   /* Nothing of it is in the way of another try. */
   pyisolate_extension_manager_set_uv_path (test->manager, NULL);
   host_test_load_config (test, host_config ("it", "basic"));
+}
+
+static void
+test_cancel (gconstpointer data)
+{
+  end_load ((CancelWhen) GPOINTER_TO_INT (data), FALSE);
+}
+
+/* Which says so: who waits for it has cancelled nothing. */
+static void
+test_kill (gconstpointer data)
+{
+  end_load ((CancelWhen) GPOINTER_TO_INT (data), TRUE);
 }
 
 /* At moments from the pool's to those in the queue behind one that starts: no such load outlives
@@ -221,6 +249,11 @@ main (int   argc,
   test_util_add_data_func ("/pyisolate/loading-cancel/for-uv", GINT_TO_POINTER (CANCEL_FOR_UV), test_cancel);
   test_util_add_data_func ("/pyisolate/loading-cancel/in-queue", GINT_TO_POINTER (CANCEL_IN_QUEUE), test_cancel);
   test_util_add_data_func ("/pyisolate/loading-cancel/in-import", GINT_TO_POINTER (CANCEL_IN_IMPORT), test_cancel);
+  test_util_add_data_func ("/pyisolate/loading-cancel/kill/at-once", GINT_TO_POINTER (CANCEL_AT_ONCE), test_kill);
+  test_util_add_data_func ("/pyisolate/loading-cancel/kill/in-uv", GINT_TO_POINTER (CANCEL_IN_UV), test_kill);
+  test_util_add_data_func ("/pyisolate/loading-cancel/kill/for-uv", GINT_TO_POINTER (CANCEL_FOR_UV), test_kill);
+  test_util_add_data_func ("/pyisolate/loading-cancel/kill/in-queue", GINT_TO_POINTER (CANCEL_IN_QUEUE), test_kill);
+  test_util_add_data_func ("/pyisolate/loading-cancel/kill/in-import", GINT_TO_POINTER (CANCEL_IN_IMPORT), test_kill);
   test_util_add_func ("/pyisolate/loading-cancel/around-queue", test_cancel_around_queue);
   test_util_add_func ("/pyisolate/loading-cancel/cancellable-goes", test_cancellable_goes);
   test_util_add_func ("/pyisolate/loading-cancel/late", test_cancel_late);
