@@ -544,6 +544,50 @@ class Local(HostTest):
         )
         self.assertEqual([here[0], 2], again.sync.visit())
 
+    def test_what_cannot_be_described(self):
+        source = """
+            class Odd:
+                def __repr__(self):
+                    raise SystemExit("odd")
+
+            def add(a=Odd()):
+                pass
+        """
+        other = "__all__ = 5\ndef add():\n    pass\n"
+        for name, isolated in (("own", True), ("here", False)):
+            for text, error in ((source, "SystemExit: odd"), (other, "TypeError: .*int")):
+                ext = self.load(self.make_manager(), text, name + error[:4], isolated=isolated)
+                with self.assertRaisesRegex(pyisolate.LoadError, f"describe.*{error}"):
+                    ext.sync.add()
+
+    def test_telling(self):
+        """What is told, and what cannot be, is the same as in a worker."""
+        source = """
+            import pyisolate
+
+            def tell(fractions):
+                for fraction in fractions:
+                    pyisolate.progress(fraction, "text")
+                raised = []
+                for function, *args in (
+                    (pyisolate.progress, "0.5"),
+                    (pyisolate.progress, 0.5, 5),
+                    (pyisolate.emit_event, 5),
+                ):
+                    try:
+                        function(*args)
+                    except TypeError:
+                        raised.append(args)
+                return raised
+        """
+        fractions = [0.5, 5, -1, float("nan"), True]
+        for name, isolated in (("own", True), ("here", False)):
+            ext = self.load(self.make_manager(), source, name, isolated=isolated)
+            told = []
+            calls = ext.options(on_progress=lambda fraction, text, told=told: told.append(fraction))
+            self.assertEqual([["0.5"], [0.5, 5], [5]], calls.sync.tell(fractions))
+            self.assertEqual([0.5, 1, 0, 0, 1], told)
+
     def test_dropped(self):
         manager = pyisolate.ExtensionManager(None, {"venv_root_path": str(self.folder / "venvs")})
         ext = self.load(manager, PLAIN, isolated=False)

@@ -68,7 +68,10 @@ test_signatures (const char *python)
   g_autoptr (GVariant) bad_default = worker_dup_method (worker, "bad_default");
   g_autoptr (GVariant) coroutine = worker_dup_method (worker, "coroutine_method");
 
-  worker_assert_result (worker, "compare", "", "[<int64 26>, <@av []>]");
+  worker_assert_result (worker, "compare", "", "[<int64 28>, <@av []>]");
+  worker_assert_result (worker, "dispatched", "<1.5>", "[<'any'>, <int64 1>]");
+  worker_assert_result (worker, "dispatched", "<int64 1>", "[<'int'>, <int64 2>]");
+  worker_assert_result (worker, "preset", "", "[<'any'>, <int64 1>]");
   assert_field (bad_default, "signature", "'(a=...)'");
   assert_field (coroutine, "async", "true");
 
@@ -84,6 +87,18 @@ test_chosen_methods (const char *python)
   worker_assert_result (worker, "sqrt", "<9.0>", "3.0");
   worker_assert_result (worker, "join", "<'a'>, <'b'>", "'a/b'");
   worker_assert_result (worker, "mine", "", "1");
+
+  worker_finish (worker);
+}
+
+static void
+test_made_methods (const char *python)
+{
+  Worker *worker = worker_new (python, "made.py");
+
+  g_assert_cmpuint (g_variant_n_children (worker_get_methods (worker)), ==, 3);
+  worker_assert_result (worker, "add_one", "<int64 2>", "3");
+  worker_assert_result (worker, "add_two", "<int64 2>", "4");
 
   worker_finish (worker);
 }
@@ -477,6 +492,7 @@ main (int   argc,
   worker_add_test ("life/methods", test_methods);
   worker_add_test ("life/signatures", test_signatures);
   worker_add_test ("life/chosen-methods", test_chosen_methods);
+  worker_add_test ("methods/made", test_made_methods);
   worker_add_test ("life/tensor-descriptor", test_tensor_descriptor);
   worker_add_test ("life/no-such-method", test_no_such_method);
   worker_add_test ("life/wrong-arguments", test_wrong_arguments);

@@ -5,6 +5,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import logging
+import math
 import os
 import sys
 import threading
@@ -117,6 +118,8 @@ class Local:
 
     def emit_event(self, name, value=None):
         """Send an event to the host."""
+        if not isinstance(name, str):
+            raise TypeError(f"The name of an event is a string, not {type(name).__name__}")
         manager = self._manager()
         extension = None if manager is None else manager._extensions.get(self.name)
         call = _local_singleton.current.get()
@@ -241,7 +244,7 @@ class Local:
             stage("on_module_loaded", run_hook, run, self.instance.on_module_loaded, module)
         functions = stage("describe", _contents.functions_of, module, self.instance)
         self._open({name: Method(name, function) for name, function in functions.items()})
-        return [_describe.describe(method) for method in self.methods.values()]
+        return stage("describe", lambda: list(map(_describe.describe, self.methods.values())))
 
     async def _sit_on_loop(self):
         self._main.sit()
@@ -451,4 +454,6 @@ def _progress(fraction, text=""):
     call = _local_singleton.current.get()
     if call is None:
         raise RuntimeError("pyisolate.progress() tells of a call, and no call is running here")
-    call.tell(float(fraction), text)
+    if not isinstance(text, str):
+        raise TypeError(f"The text of progress is a string, not {type(text).__name__}")
+    call.tell(0.0 if math.isnan(fraction) else min(max(float(fraction), 0.0), 1.0), text)

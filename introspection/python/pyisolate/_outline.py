@@ -26,7 +26,7 @@ def outline(module_path):
         with open(path, "rb") as file:
             body = ast.parse(file.read()).body
         return [_describe(function, bound) for function, bound in _find(body)]
-    except (OSError, SyntaxError, ValueError, RecursionError):
+    except (OSError, SyntaxError, ValueError, TypeError, RecursionError):
         return []
 
 

@@ -4,7 +4,7 @@
 from math import sqrt
 from os.path import join
 
-__all__ = ["LIMIT", "join", "mine", "sqrt"]
+__all__ = ["LIMIT", "_private", "join", "mine", "sqrt"]
 LIMIT = 1
 
 
@@ -14,3 +14,7 @@ def mine():
 
 def not_listed():
     return 2
+
+
+def _private():
+    return 3

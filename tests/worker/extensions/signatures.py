@@ -120,6 +120,16 @@ class WithMethods(pyisolate.ExtensionBase):
     async def coroutine_method(self, a, *, b):
         pass
 
+    @functools.singledispatchmethod
+    def dispatched(self, a, *, b=1):
+        return ["any", b]
+
+    @dispatched.register
+    def _(self, a: int, *, b=2):
+        return ["int", b]
+
+    preset = functools.partialmethod(dispatched, "text")
+
     def bad_default(self, a=BadRepr()):  # noqa: B008
         pass
 

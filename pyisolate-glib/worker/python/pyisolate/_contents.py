@@ -143,11 +143,21 @@ def _functions_of(module):
     listed = getattr(module, "__all__", None)
     functions = {}
     for name, value in vars(module).items():
-        chosen = name in listed if listed is not None else not name.startswith("_")
-        own = listed is not None or getattr(value, "__module__", None) == module.__name__
-        if chosen and own and _is_function(value):
+        chosen = _module_of(value) == module.__name__ if listed is None else name in listed
+        if chosen and not name.startswith("_") and _is_function(value):
             functions[name] = value
     return functions
+
+
+def _module_of(value):
+    """Where it was written; a partial where its function was."""
+    while _is_of_functools(value, "partial") and "__module__" not in value.__dict__:
+        value = value.func
+    return getattr(value, "__module__", None)
+
+
+def _is_of_functools(value, *names):
+    return type(value).__module__ == "functools" and type(value).__name__ in names
 
 
 def _methods_of(instance):
@@ -160,9 +170,28 @@ def _methods_of(instance):
             if name in seen or name.startswith("_"):
                 continue
             seen.add(name)
-            if isinstance(value, (staticmethod, classmethod)) or _is_function(value):
+            if _is_of_functools(value, "singledispatchmethod"):
+                functions[name] = _dispatched(value, instance, name)
+            elif _is_method(value) or _is_function(value):
                 functions[name] = getattr(instance, name)
     return functions
+
+
+def _is_method(value):
+    kinds = staticmethod, classmethod
+    return isinstance(value, kinds) or _is_of_functools(value, "partialmethod")
+
+
+def _dispatched(method, instance, name):
+    """What it wraps takes no object any more, but that is not what it says."""
+    first = method.func.__get__(instance)
+
+    def dispatched(*args, **kwargs):
+        return getattr(instance, name)(*args, **kwargs)
+
+    dispatched.__wrapped__ = first
+    dispatched.__doc__ = first.__doc__
+    return dispatched
 
 
 def _mark(function, runs_on):
