@@ -67,12 +67,14 @@ _pyisolate_extension_config_set_string (PyIsolateExtensionConfig *self,
                                         const char               *value)
 {
   char **field = get_field (self, prop_id);
+  char *copy;
 
   if (g_strcmp0 (*field, value) == 0)
     return;
 
+  copy = g_strdup (value); /* it may be a part of the former one */
   g_free (*field);
-  *field = g_strdup (value);
+  *field = copy;
   notify (self, prop_id);
 }
 

@@ -65,11 +65,14 @@ set_string (PyIsolateExtensionManager *self,
             const char                *value,
             guint                      prop_id)
 {
+  char *copy;
+
   if (g_strcmp0 (*field, value) == 0)
     return;
 
+  copy = g_strdup (value); /* it may be a part of the former one */
   g_free (*field);
-  *field = g_strdup (value);
+  *field = copy;
   _pyisolate_extension_manager_notify (self, prop_id);
 }
 

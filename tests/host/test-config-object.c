@@ -123,6 +123,20 @@ test_properties (void)
   g_assert_finalize_object (copy);
 }
 
+static void
+test_part_of_itself (void)
+{
+  g_autoptr (PyIsolateExtensionConfig) config = pyisolate_extension_config_new ("subject", "file:///a/path");
+  g_autoptr (PyIsolateExtensionManager) manager = pyisolate_extension_manager_new (NULL);
+
+  pyisolate_extension_config_set_module_path (config, pyisolate_extension_config_get_module_path (config) + strlen ("file://"));
+  g_assert_cmpstr (pyisolate_extension_config_get_module_path (config), ==, "/a/path");
+
+  pyisolate_extension_manager_set_python (manager, "which python3");
+  pyisolate_extension_manager_set_python (manager, pyisolate_extension_manager_get_python (manager) + strlen ("which "));
+  g_assert_cmpstr (pyisolate_extension_manager_get_python (manager), ==, "python3");
+}
+
 /* What is loaded is a copy, and what one is given of it is another one: changes that come later mean nothing. */
 static void
 test_frozen (void)
@@ -250,6 +264,7 @@ main (int   argc,
   host_test_init (&argc, &argv);
 
   test_util_add_func ("/pyisolate/config-object/properties", test_properties);
+  test_util_add_func ("/pyisolate/config-object/part-of-itself", test_part_of_itself);
   test_util_add_func ("/pyisolate/config-object/frozen", test_frozen);
   test_util_add_func ("/pyisolate/config-object/from-directory", test_from_directory);
   test_util_add_func ("/pyisolate/config-object/from-others", test_from_others);
