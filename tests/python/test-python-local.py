@@ -6,6 +6,7 @@ import contextvars
 import dataclasses
 import gc
 import os
+import shutil
 import sys
 import threading
 import unittest
@@ -214,6 +215,30 @@ def add(a, b=2):
 def where():
     return threading.current_thread().name
 '''
+
+
+BAD_TASK = """
+import asyncio
+
+import pyisolate
+
+
+async def end_badly():
+    try:
+        await asyncio.sleep(1000)
+    except asyncio.CancelledError:
+        raise SystemExit(3) from None
+
+
+class Sample(pyisolate.ExtensionBase):
+    async def on_module_loaded(self, module):
+        self.task = asyncio.create_task(end_badly())
+        await asyncio.sleep(0)
+        pass
+
+    async def one(self):
+        return 1
+"""
 
 
 class Local(HostTest):
@@ -517,6 +542,38 @@ class Local(HostTest):
                 self.assertIn(f"{error}: not in order", record.getMessage())
                 self.assertEqual(name, record.extension)
                 self.assertEqual("stopped", ext.state)
+
+    def test_what_tasks_raise_at_the_end(self):
+        """An extension ends, and one that cannot be loaded is told of, whatever its tasks do."""
+        told = []
+        hook = sys.excepthook
+        sys.excepthook = lambda *args: told.append(args[0])
+        self.addCleanup(setattr, sys, "excepthook", hook)
+        manager = self.make_manager()
+        config = {"isolated": False, "stop_timeout": DEADLINE}
+        ext = self.load(manager, BAD_TASK, **config)
+        self.assertEqual(1, ext.sync.one())
+        ext.stop()
+        self.assertEqual("stopped", ext.state)
+        self.assertEqual([SystemExit], told)
+        bad = self.load(manager, BAD_TASK.replace("pass", "raise ValueError"), "bad", **config)
+        with self.assertRaises(pyisolate.LoadError):
+            bad.sync.one()
+        self.assertEqual([SystemExit] * 2, told)
+
+    def test_state_directory_of_dots(self):
+        """The name of an application leads nowhere else."""
+        source = "import pyisolate\n\n\ndef where():\n    return pyisolate.state_directory\n"
+        path = self.write(source, f"of {self.folder.name}")
+        for application in (".", ".."):
+            found = []
+            for isolated in (True, False):
+                manager = self.make_manager(application_id=application)
+                config = {"name": path.name, "module_path": path, "isolated": isolated}
+                found.append(manager.load_extension(config).sync.where())
+                manager.stop_all_extensions()
+            self.assertEqual(found[0], found[1])
+            shutil.rmtree(found[1])
 
     def test_state_directory(self):
         source = """

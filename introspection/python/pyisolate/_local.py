@@ -218,7 +218,7 @@ class Local:
             try:
                 self._loop.run_forever()
             except BaseException as error:  # from a callback of the extension's own
-                sys.excepthook(type(error), error, error.__traceback__)
+                _report(error)
         self._finish()
 
     def _begin_running(self):
@@ -354,13 +354,20 @@ class Local:
         for task in tasks:
             task.cancel()
         if tasks:
-            loop.run_until_complete(asyncio.wait(tasks, timeout=END_SECONDS))
-        loop.run_until_complete(loop.shutdown_asyncgens())
+            self._let_end(asyncio.wait(tasks, timeout=END_SECONDS))
+        self._let_end(loop.shutdown_asyncgens())
         loop.close()
         if self._second is not None:
             self._second.leave()
             self._second_thread.join(END_SECONDS)
         self._imports.unload()
+
+    def _let_end(self, ending):
+        """What is raised beside it, as SystemExit by a task, keeps nothing from ending."""
+        try:
+            self._loop.run_until_complete(ending)
+        except BaseException as error:
+            _report(error)
 
     # ---- calls ----
 
@@ -390,6 +397,14 @@ class Local:
                 f"There is no method {name!r}; there are: {known}",
             )
         return method
+
+
+def _report(error):
+    """As for what nobody catches. The hook is the application's own and may raise."""
+    try:
+        sys.excepthook(type(error), error, error.__traceback__)
+    except BaseException as problem:
+        sys.__excepthook__(type(problem), problem, problem.__traceback__)
 
 
 def _name_fits(served, cls):

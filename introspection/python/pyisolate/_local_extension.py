@@ -77,7 +77,8 @@ def _requirement_class():
 def make_state_directory(application_id, name):
     """The one that it has in a process of its own, too."""
     home = os.path.abspath(GLib.get_user_state_dir())
-    application = GLib.Uri.escape_string(application_id, None, True)
+    dots = {".": "%2E", "..": "%2E%2E"}  # a name of a directory, and none that leads elsewhere
+    application = dots.get(application_id) or GLib.Uri.escape_string(application_id, None, True)
     escaped = GLib.Uri.escape_string(name, " ", True)
     directory = os.path.join(home, "pyisolate-glib", application, escaped)
     try:
