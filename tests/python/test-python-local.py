@@ -645,6 +645,18 @@ class Local(HostTest):
             self.assertEqual([["0.5"], [0.5, 5], [5]], calls.sync.tell(fractions))
             self.assertEqual([0.5, 1, 0, 0, 1], told)
 
+    def test_tuples_of_singletons(self):
+        """A value that C could take for its arguments."""
+
+        async def main():
+            ext = self.load_mixed(self.make_manager())
+            for value in ((), ("one",), (1, (2,)), None):
+                HostAPI().data["key"] = value
+                self.assertEqual(value, await ext.get("key"))
+                self.assertEqual(value, await ext.get_sync("key"))
+
+        self.run_async(main())
+
     def test_dropped(self):
         manager = pyisolate.ExtensionManager(None, {"venv_root_path": str(self.folder / "venvs")})
         ext = self.load(manager, PLAIN, isolated=False)

@@ -72,7 +72,7 @@ answer (PyObject *bridge,
     return _pyisolate_host_invocation_answer (_pyisolate_host_invocation_get (invocation), value) ||
            answer_raised (bridge, invocation);
 
-  returned = PyObject_CallMethod (invocation, "return_value", "O", value);
+  returned = PyObject_CallMethod (invocation, "return_value", "(O)", value);
   Py_XDECREF (returned);
   return returned != NULL || answer_raised (bridge, invocation);
 }
