@@ -43,14 +43,27 @@ _pyisolate_lane_get_bulk (const PyIsolateFrameView *view)
 }
 
 static gsize
-get_bulk_of_frame (PyIsolateFrame *frame)
+get_size_of_frame (PyIsolateFrame *frame)
 {
   gsize size = frame->body != NULL ? g_bytes_get_size (frame->body) : 0;
 
   for (guint i = 0; frame->memories != NULL && i < frame->memories->len; i++)
     size += MIN (pyisolate_memory_get_size (frame->memories->pdata[i]), MOST_OF_A_PIECE);
 
-  return get_bulk (size);
+  return size;
+}
+
+static gsize
+get_bulk_of_frame (PyIsolateFrame *frame)
+{
+  return get_bulk (get_size_of_frame (frame));
+}
+
+/* What it counts as while it is held. */
+static gsize
+get_held_size (PyIsolateFrame *frame)
+{
+  return sizeof *frame + get_size_of_frame (frame);
 }
 
 static void
@@ -151,13 +164,14 @@ _pyisolate_lane_hold (PyIsolateTransport *transport,
 {
   PyIsolateLane *self = PYISOLATE_LANE (transport);
   gsize bulk = get_bulk_of_frame (*frame);
-  gsize size = sizeof **frame + bulk;
   PyIsolateFrameKind kind = (*frame)->kind;
   g_autoptr (GError) own_error = NULL;
+  gsize size;
 
   if (bulk == 0 && !g_atomic_int_get (&self->is_holding))
     return TRUE;
 
+  size = get_held_size (*frame);
   g_mutex_lock (&self->send_mutex);
   if (must_wait_locked (self, *frame, bulk) && has_room_locked (self, kind, size, &own_error))
     {
@@ -196,7 +210,7 @@ begin_release_locked (PyIsolateLane *self)
     return NULL;
 
   frame = g_queue_pop_head (&self->held);
-  self->held_bytes -= sizeof *frame + get_bulk_of_frame (frame);
+  self->held_bytes -= get_held_size (frame);
   g_array_append_val (self->releasing, frame->id);
   g_array_append_vals (self->releasing, frame->chain, frame->n_chain);
 
@@ -324,7 +338,7 @@ _pyisolate_lane_withdraw_held_locked (PyIsolateLane *self,
         continue;
 
       frame = l->data;
-      self->held_bytes -= sizeof *frame + get_bulk_of_frame (frame);
+      self->held_bytes -= get_held_size (frame);
       g_queue_delete_link (&self->held, l);
       update_is_holding_locked (self);
       return TRUE;

@@ -70,6 +70,35 @@ test_limits (void)
   half_clear (&half);
 }
 
+#define SMALL_SIZE ((gsize) 4000)
+
+/* What is small and waits behind what is large counts by its size, too. */
+static void
+test_small_limits (void)
+{
+  static const guint8 zeros[SMALL_SIZE];
+  const guint64 id = N_BULK_AT_ONCE + 1;
+  const guint n_most = PYISOLATE_LANE_MAX_HELD / SMALL_SIZE;
+  g_autoptr (GError) error = NULL;
+  guint n_events = 0;
+  Half half;
+
+  half_init (&half);
+  for (guint i = 1; i <= id; i++)
+    g_assert_true (try_send (&half, make_call (i, BULK_SIZE, 0), NULL));
+  while (error == NULL && n_events <= n_most)
+    {
+      PyIsolateFrame *event = _pyisolate_frame_new (PYISOLATE_FRAME_EVENT, id);
+
+      _pyisolate_frame_set_name (event, "event");
+      event->body = g_bytes_new_static (zeros, sizeof zeros);
+      n_events += try_send (&half, event, &error);
+    }
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
+  g_assert_cmpuint (n_events, >, n_most / 2);
+  half_clear (&half);
+}
+
 /* What is small passes what is large and waits, but not what belongs to the same call. */
 typedef struct {
   Half half;
@@ -332,6 +361,7 @@ main (int   argc,
   test_util_init (&argc, &argv);
 
   test_util_add_func ("/pyisolate/lane-bulk/limits", test_limits);
+  test_util_add_func ("/pyisolate/lane-bulk/small-limits", test_small_limits);
   test_util_add_func ("/pyisolate/lane-bulk/small-passes", test_small_passes);
   test_util_add_func ("/pyisolate/lane-bulk/call-in-order", test_call_in_order);
   test_util_add_func ("/pyisolate/lane-bulk/withdraw", test_withdraw);
