@@ -263,6 +263,38 @@ class Singletons(HostTest):
 
         self.with_extension(main)
 
+    def test_copies(self):
+        """An extension may keep a proxy in what it copies, or gives to its children."""
+        source = """
+            import copy
+            import pickle
+            import pyisolate
+            from shared_api import HostAPI
+
+            class Sample(pyisolate.ExtensionBase):
+                def copies(self):
+                    api = HostAPI()
+                    named = pyisolate.singleton("HostAPI")
+                    caller = self.create_caller(None, "an object")
+                    kept = [api, api.sync, named, named.sync, caller]
+                    copied = [*map(copy.copy, kept), *copy.deepcopy(kept)]
+                    shown = [*map(repr, kept * 2)] == [*map(repr, copied)]
+                    return [api is copied[0] is copied[5], shown]
+
+                def pickled(self):
+                    api = HostAPI()
+                    kept = [api, api.sync, pyisolate.singleton("HostAPI")]
+                    same, sync, named = pickle.loads(pickle.dumps(kept))
+                    return [same is api, sync.get("key"), named.sync.get("key")]
+        """
+        HostAPI().data["key"] = "value"
+        manager = self.make_manager()
+        for isolated in (True, False):
+            ext = self.load(manager, source, f"x{isolated}", apis=[HostAPI], isolated=isolated)
+            self.assertEqual([True, True], ext.sync.copies())
+            if isolated:
+                self.assertEqual([True, "value", "value"], ext.sync.pickled())
+
     def test_children_of_an_extension(self):
         """They import its module anew, and with it what it imports of the host's."""
         source = """

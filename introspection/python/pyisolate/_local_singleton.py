@@ -107,6 +107,12 @@ class _Methods:
         self._pyisolate_local = local
         self._pyisolate_served = served
 
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
     def _pyisolate_find(self, name, call):
         served = self._pyisolate_served
         if name.startswith("_") or name not in served.methods:

@@ -34,6 +34,12 @@ class Caller:
     def __init__(self, call, call_sync, object_type, object_id):
         self._pyisolate = call, call_sync, object_type, object_id
 
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
     def _pyisolate_check(self, name):
         _, _, object_type, object_id = self._pyisolate
         known = object_type is None or callable(getattr(object_type, name, None))

@@ -59,6 +59,9 @@ class ProxiedSingleton(metaclass=_Meta):
         nested = (about.get("attributes") or {}).get(name)
         return getattr(proxy, name) if nested is None else _singleton.singleton(nested)
 
+    def __reduce__(self):
+        return type(self), ()
+
     def __dir__(self):
         return sorted({*super().__dir__(), *dir(self._pyisolate_proxy)})
 

@@ -34,6 +34,10 @@ class _Methods:
         self.__dict__[method] = function  # found there the next time
         return function
 
+    def __reduce__(self):
+        """For copy and pickle, also of children: a name says all."""
+        return type(self)._pyisolate_again, (self._pyisolate_name,)
+
     def __dir__(self):
         return sorted({*super().__dir__(), *(apis.get(self._pyisolate_name) or ())})
 
@@ -53,6 +57,10 @@ class SyncProxy(_Methods):
 
         return self._pyisolate_finish(call, method)
 
+    @staticmethod
+    def _pyisolate_again(name):
+        return singleton(name).sync
+
 
 class Proxy(_Methods):
     """Stands for a singleton of the host: `await proxy.method()`, or `proxy.sync.method()`."""
@@ -69,6 +77,10 @@ class Proxy(_Methods):
             return await call_async(name, method, args, kwargs)
 
         return self._pyisolate_finish(call, method)
+
+    @staticmethod
+    def _pyisolate_again(name):
+        return singleton(name)
 
 
 def singleton(name: str) -> Proxy:
