@@ -162,6 +162,7 @@ test_forks (const char *python)
   Worker *worker = worker_new (python, "forks.py");
 
   worker_assert_result (worker, "fork_and_return", "", "0");
+  worker_assert_result (worker, "fork_and_close", "", "0");
   worker_assert_result (worker, "fork_and_raise", "", "1");
   worker_wait_output (worker, "ValueError: in the child");
   worker_assert_result (worker, "fork_and_use_link", "",

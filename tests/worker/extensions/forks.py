@@ -29,6 +29,15 @@ def fork_and_return():
     return os.waitpid(pid, 0)[1]
 
 
+def fork_and_close():
+    """As those do that become daemons."""
+    pid = os.fork()
+    if pid == 0:
+        sys.stdout.close()
+        return None
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
 def fork_and_raise():
     pid = os.fork()
     if pid == 0:

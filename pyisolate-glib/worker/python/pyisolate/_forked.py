@@ -14,7 +14,16 @@ def leave(code, error=None):
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
     elif error is not None:
         sys.excepthook(type(error), error, error.__traceback__)
+    try:
+        flush()
+    finally:
+        os._exit(code)
+
+
+def flush():
+    """What the extension has closed, or replaced by what is none, has nothing to say."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
+        try:
             stream.flush()
-    os._exit(code)
+        except Exception:
+            continue

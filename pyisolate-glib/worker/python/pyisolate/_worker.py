@@ -40,10 +40,11 @@ def _on_unraisable(unraisable):
 
 def leave(code):
     """Without waiting for anything of the extension's."""
+    from . import _forked
+
     native.leave()
     native.flush()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+    _forked.flush()
     os._exit(code)
 
 
