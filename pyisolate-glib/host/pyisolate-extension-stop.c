@@ -180,7 +180,11 @@ pyisolate_extension_kill (PyIsolateExtension *self)
   self->kill_requested = TRUE;
   g_mutex_unlock (&self->mutex);
 
-  /* If there is no process yet, there will be none: should it begin to start just now, the loader kills it. */
+  /* If there is no process yet, there will be none: should it begin to start just now, the loader kills it, or it is there
+   * now. */
   if (!_pyisolate_extension_end (self, new_killed_error (self)))
-    g_cancellable_cancel (self->load_cancellable);
+    {
+      g_cancellable_cancel (self->load_cancellable);
+      _pyisolate_extension_end (self, new_killed_error (self));
+    }
 }
