@@ -12,11 +12,13 @@ import select
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 import unittest
+import zipfile
 
 import pyisolate
-from host_helper import DEADLINE, HostTest, wait_until
+from host_helper import DEADLINE, HostTest, run_program, wait_until
 
 EXTENSION = '''
 import asyncio
@@ -309,6 +311,41 @@ class Manager(HostTest):
         with self.assertLogs("pyisolate", "ERROR") as logs:
             self.run_async(tell_on_loop(logs))
         self.assertRegex(logs.output[0], "(?s)'told' of 'on-loop'.*test.Unknown")
+
+    def test_name_of_program(self):
+        """Below it extensions have their state directories: a script's is not its interpreter's."""
+        extension = self.folder / "where.py"
+        extension.write_text(
+            "import pyisolate\n\n\ndef where():\n    return pyisolate.state_directory\n"
+        )
+        package = self.folder / "my_module"
+        package.mkdir()
+        source = textwrap.dedent(f"""
+            import sys
+            import pyisolate
+
+            config = {{"name": "where", "module_path": {str(extension)!r}, "isolated": False}}
+            with pyisolate.ExtensionManager() as manager:
+                print(manager.load_extension(config).sync.where())
+        """)
+        for path in (self.folder / "my-app.py", package / "__main__.py"):
+            path.write_text(source)
+        with zipfile.ZipFile(self.folder / "packed.pyz", "w") as archive:
+            archive.writestr("__main__.py", source)
+        programs = {
+            "my-app": ["my-app.py"],
+            "my_module": ["-m", "my_module"],
+            "packed": ["packed.pyz"],
+            os.path.basename(sys.executable): ["-c", source],
+        }
+        for name, arguments in programs.items():
+            environ = {"XDG_STATE_HOME": str(self.folder)}
+            done = run_program(*arguments, cwd=self.folder, env=environ)
+            self.assertEqual(
+                str(self.folder / "pyisolate-glib" / name / "where"),
+                done.stdout.strip(),
+                done.stderr,
+            )
 
     def test_progress(self):
         stages = []

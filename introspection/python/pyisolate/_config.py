@@ -3,6 +3,7 @@
 
 import enum
 import os
+import pathlib
 import sys
 import typing
 
@@ -117,6 +118,8 @@ class ExtensionManagerConfig(_Config):
     """What a manager is made with.
 
     venv_root_path: the directory of the extensions' environments; None: one in the user's cache.
+    application_id: the name below which extensions have their state directories; None: that of the
+    Gio.Application, or of the program, which is the script or module that runs.
     python, uv_path: the interpreter of the extensions and the program uv; None: this one's, and
     that of this virtual environment, or else the one on PATH. torch_environment: whose torch
     extensions with `share_torch` use, a virtual environment or the directory that torch is in;
@@ -264,3 +267,13 @@ def _strings(key, values):
     ):
         raise TypeError(f"{key!r} of an ExtensionConfig is a list of strings, not {values!r}")
     return [os.fspath(value) for value in values]
+
+
+def name_of_program():
+    """What runs: the module of `python -m`, or the script; None: neither."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if spec is not None and spec.name != "__main__":
+        return spec.name.removesuffix(".__main__")
+    path = pathlib.Path(sys.argv[0] if sys.argv else "")
+    name = path.resolve().parent.name if path.name == "__main__.py" else path.stem
+    return None if path.name in ("", "-c") else name

@@ -30,7 +30,7 @@ from ._local_extension import LocalExtension
 from ._progress import Progress, Reporter
 
 gi.require_version("PyIsolate", "1")
-from gi.repository import GLib, PyIsolate  # noqa: E402
+from gi.repository import Gio, GLib, PyIsolate  # noqa: E402
 
 FINAL = ("stopped", "failed")
 
@@ -89,6 +89,8 @@ class ExtensionManager:
         properties = {"venv_root": None if root is None else os.path.abspath(root)}
         if config.application_id is not None:
             properties["application_id"] = config.application_id
+        elif Gio.Application.get_default() is None and GLib.get_prgname() is None:
+            properties["application_id"] = _config.name_of_program()
         gmanager = PyIsolate.ExtensionManager(**properties)
         gmanager.props.python = config.python or getattr(sys, "_base_executable", sys.executable)
         if config.torch_environment is not None:
