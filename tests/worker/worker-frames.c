@@ -43,13 +43,15 @@ worker_send (Worker         *worker,
 void
 worker_cork (Worker *worker)
 {
-  _pyisolate_lane_cork (worker->lane);
+  if (worker->lane != NULL) /* D-Bus gathers nothing */
+    _pyisolate_lane_cork (worker->lane);
 }
 
 void
 worker_uncork (Worker *worker)
 {
-  _pyisolate_lane_uncork (worker->lane);
+  if (worker->lane != NULL)
+    _pyisolate_lane_uncork (worker->lane);
 }
 
 void
