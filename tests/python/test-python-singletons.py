@@ -299,10 +299,12 @@ class Singletons(HostTest):
         """They import its module anew, and with it what it imports of the host's."""
         source = """
             import multiprocessing
+            import tempfile
             import pyisolate
             import shared_api
             from shared_api import HostAPI
 
+            tempfile.tempdir = "/tmp"  # the name of forkserver's socket may not be long
             API = HostAPI()
             HOME = pyisolate.state_directory
 
