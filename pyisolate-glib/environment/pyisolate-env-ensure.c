@@ -132,7 +132,7 @@ use_own_environment (const PyIsolateEnvironmentRequest  *request,
 {
   g_autoptr (PyIsolateEnvInterpreter) interpreter = query_own (request, TRUE, cancellable, error);
 
-  if (interpreter == NULL || !_pyisolate_env_interpreter_check_required (request, interpreter, error))
+  if (interpreter == NULL)
     return NULL;
 
   return _pyisolate_env_environment_new (NULL, request->environment, interpreter->version, -1);
@@ -215,7 +215,7 @@ find_or_make (const PyIsolateEnvironmentRequest  *request,
   g_autofree char *key = NULL;
 
   interpreter = _pyisolate_env_interpreter_resolve (request, TRUE, cancellable, error);
-  if (interpreter == NULL || !_pyisolate_env_interpreter_check_required (request, interpreter, error) ||
+  if (interpreter == NULL || !_pyisolate_env_interpreter_check_required (request, interpreter, cancellable, error) ||
       !identify (request, interpreter, TRUE, &torch, &key, cancellable, error))
     return NULL;
 

@@ -10,7 +10,6 @@
 
 #include "pyisolate-env-interpreter-private.h"
 
-#include "pyisolate-env-specifier-private.h"
 #include "pyisolate-env-util-private.h"
 #include "pyisolate-env-uv-private.h"
 #include "pyisolate-error.h"
@@ -139,45 +138,61 @@ build_search_path (const char *default_python)
   return g_strjoinv (":", all);
 }
 
-/* The path in a record that was made for the same question and still names a program. */
+static PyIsolateEnvInterpreter *
+query_found (const char    *path,
+             const char    *cache_directory,
+             gboolean       may_run,
+             GCancellable  *cancellable,
+             GError       **error)
+{
+  g_autofree char *real = realpath (path, NULL);
+
+  return _pyisolate_env_interpreter_query (real != NULL ? real : path, cache_directory, may_run, cancellable, error);
+}
+
+/* The path in a record that was made for the same question and still names a program, and that of the same version: the system's
+ * python3 is another one after an upgrade. What cannot be told without a process stays for who may start one. */
 static char *
-read_found (const char *record)
-{
-  g_autoptr (JsonObject) object = _pyisolate_env_read_json (record);
-  const char *path = object != NULL ? _pyisolate_env_json_string (object, "path") : NULL;
-
-  return path != NULL && access (path, X_OK) == 0 ? g_strdup (path) : NULL;
-}
-
-static gboolean
-version_fits (const char *version,
-              const char *wanted)
-{
-  gsize length = strlen (wanted);
-
-  return strncmp (version, wanted, length) == 0 &&
-         (version[length] == '\0' || version[length] == '.');
-}
-
-/* What was found may be another version by now, as the system's python3 is after an upgrade. What cannot be told without a process
- * stays for who may start one. */
-static gboolean
-still_fits (const char    *path,
-            const char    *spec,
+read_found (const char    *record,
             const char    *cache_directory,
             gboolean       may_run,
             GCancellable  *cancellable)
 {
-  g_autofree char *real = realpath (path, NULL);
+  g_autoptr (JsonObject) object = _pyisolate_env_read_json (record);
+  const char *path = object != NULL ? _pyisolate_env_json_string (object, "path") : NULL;
+  const char *version = object != NULL ? _pyisolate_env_json_string (object, "version") : NULL;
+  g_autoptr (PyIsolateEnvInterpreter) interpreter = NULL;
   g_autoptr (GError) error = NULL;
-  g_autoptr (PyIsolateEnvInterpreter) interpreter =
-    _pyisolate_env_interpreter_query (real != NULL ? real : path, cache_directory, may_run, cancellable, &error);
 
-  if (interpreter == NULL)
-    return error->domain == G_IO_ERROR;
-  if (classify (spec) == SPEC_VERSION)
-    return version_fits (interpreter->version, spec);
-  return _pyisolate_env_specifier_fits (spec, interpreter->version);
+  if (path == NULL || version == NULL || access (path, X_OK) != 0)
+    return NULL;
+
+  interpreter = query_found (path, cache_directory, may_run, cancellable, &error);
+  if (interpreter == NULL ? error->domain != G_IO_ERROR : !g_str_equal (interpreter->version, version))
+    return NULL;
+
+  return g_strdup (path);
+}
+
+/* So that nobody has to look for it again. */
+static void
+write_found (const char    *record,
+             const char    *path,
+             const char    *cache_directory,
+             GCancellable  *cancellable)
+{
+  g_autoptr (PyIsolateEnvInterpreter) interpreter = query_found (path, cache_directory, TRUE, cancellable, NULL);
+  g_autoptr (JsonBuilder) builder = NULL;
+
+  if (interpreter == NULL) /* who uses it is told why */
+    return;
+
+  builder = json_builder_new ();
+  json_builder_begin_object (builder);
+  _pyisolate_env_json_add_string (builder, "path", path);
+  _pyisolate_env_json_add_string (builder, "version", interpreter->version);
+  json_builder_end_object (builder);
+  _pyisolate_env_write_json (record, builder, NULL);
 }
 
 static char *
@@ -222,16 +237,14 @@ find_with_uv (const PyIsolateEnvironmentRequest  *request,
               GError                            **error)
 {
   g_autofree char *search_path = build_search_path (default_python);
-  g_autofree char *question = g_strdup_printf ("find 1\n%s\n%s", spec, search_path);
+  g_autofree char *question = g_strdup_printf ("find 2\n%s\n%s", spec, search_path);
   g_autofree char *digest = g_compute_checksum_for_string (G_CHECKSUM_SHA256, question, -1);
   g_autofree char *name = g_strdup_printf ("found-%.32s.json", digest);
   g_autofree char *record = g_build_filename (cache_directory, name, NULL);
-  g_autoptr (JsonBuilder) builder = NULL;
-  char *path = read_found (record);
+  char *path = read_found (record, cache_directory, may_run, cancellable);
 
-  if (path != NULL && still_fits (path, spec, cache_directory, may_run, cancellable))
+  if (path != NULL)
     return path;
-  g_free (path);
   if (!may_run)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, "Python %s was not looked for yet",
@@ -240,16 +253,20 @@ find_with_uv (const PyIsolateEnvironmentRequest  *request,
     }
 
   path = ask_uv (request, spec, search_path, cancellable, error);
-  if (path == NULL)
-    return NULL;
-
-  builder = json_builder_new ();
-  json_builder_begin_object (builder);
-  _pyisolate_env_json_add_string (builder, "path", path);
-  json_builder_end_object (builder);
-  _pyisolate_env_write_json (record, builder, NULL);
+  if (path != NULL)
+    write_found (record, path, cache_directory, cancellable);
 
   return path;
+}
+
+static gboolean
+version_fits (const char *version,
+              const char *wanted)
+{
+  gsize length = strlen (wanted);
+
+  return strncmp (version, wanted, length) == 0 &&
+         (version[length] == '\0' || version[length] == '.');
 }
 
 /* The first of those called pythonX.Y, pythonX or python that is that version and usable. */
@@ -428,19 +445,4 @@ _pyisolate_env_interpreter_resolve (const PyIsolateEnvironmentRequest  *request,
   real = realpath (found, NULL);
   return _pyisolate_env_interpreter_query (real != NULL ? real : found, cache, may_run, cancellable,
                                            error);
-}
-
-gboolean
-_pyisolate_env_interpreter_check_required (const PyIsolateEnvironmentRequest  *request,
-                                           const PyIsolateEnvInterpreter      *interpreter,
-                                           GError                            **error)
-{
-  if (request->requires_python == NULL ||
-      _pyisolate_env_specifier_fits (request->requires_python, interpreter->version))
-    return TRUE;
-
-  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
-               "The extension needs Python %s (requires-python), but %s, which was chosen for it, is Python %s",
-               request->requires_python, interpreter->path, interpreter->version);
-  return FALSE;
 }

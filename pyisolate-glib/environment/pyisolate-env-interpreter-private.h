@@ -32,10 +32,11 @@ _pyisolate_env_interpreter_query (const char    *path,
                                   gboolean       may_run,
                                   GCancellable  *cancellable,
                                   GError       **error);
-/* Whether it is one that the extension itself says that it can run with. */
+/* pyisolate-env-specifier.c: whether it is one that the extension itself says that it can run with. */
 gboolean
 _pyisolate_env_interpreter_check_required (const PyIsolateEnvironmentRequest  *request,
                                            const PyIsolateEnvInterpreter      *interpreter,
+                                           GCancellable                       *cancellable,
                                            GError                            **error);
 /* What can be told by looking at files. */
 gboolean

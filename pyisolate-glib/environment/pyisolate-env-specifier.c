@@ -1,109 +1,101 @@
 /* SPDX-License-Identifier: MIT */
-/* The version specifiers of PEP 440, for versions of interpreters: numbers and nothing else. What a specifier has behind its
- * numbers ("rc1") says nothing about these, so a candidate counts as what it becomes. */
+/* Whether an interpreter that somebody else has chosen is one that the extension itself says that it can run with.
+ *
+ * What a version specifier (PEP 440) means is uv's to say: it refuses to lock a project that has the same requires-python, of
+ * which it needs no network and nothing else. What fitted once is remembered, so that a warm start runs no uv. */
 #include "config.h"
 
-#include "pyisolate-env-specifier-private.h"
+#include "pyisolate-env-interpreter-private.h"
 
-#include <string.h>
+#include "pyisolate-env-util-private.h"
+#include "pyisolate-env-uv-private.h"
+#include "pyisolate-error.h"
 
-#define MAX_NUMBERS 6
+#include <glib/gstdio.h>
 
-typedef struct {
-  guint numbers[MAX_NUMBERS]; /* those behind the last are 0 */
-  guint n_numbers;
-  gboolean is_prefix;         /* ends in ".*" */
-} Release;
-
-static gboolean
-parse_release (const char *text,
-               Release    *release)
+static char *
+get_record (const PyIsolateEnvironmentRequest *request,
+            const PyIsolateEnvInterpreter     *interpreter)
 {
-  const char *p = text;
+  g_autofree char *question = g_strdup_printf ("fits 1\n%s\n%s", request->requires_python, interpreter->version);
+  g_autofree char *digest = g_compute_checksum_for_string (G_CHECKSUM_SHA256, question, -1);
+  g_autofree char *name = g_strdup_printf ("fits-%.32s.json", digest);
 
-  *release = (Release) { { 0 } };
-  while (release->n_numbers < MAX_NUMBERS && g_ascii_isdigit (*p))
-    {
-      char *end;
-      guint64 number = g_ascii_strtoull (p, &end, 10);
-
-      release->numbers[release->n_numbers++] = (guint) MIN (number, G_MAXUINT);
-      if (*end != '.')
-        return TRUE;
-      p = end + 1;
-    }
-
-  release->is_prefix = release->n_numbers > 0 && g_str_equal (p, "*");
-  return release->is_prefix;
+  return g_build_filename (request->venv_root, "interpreters", name, NULL);
 }
 
-/* Of the first @n numbers. */
-static int
-compare (const Release *a,
-         const Release *b,
-         guint          n)
+/* A string of JSON is one of TOML. */
+static char *
+make_project (const char *requires_python)
 {
-  for (guint i = 0; i < n; i++)
-    {
-      if (a->numbers[i] != b->numbers[i])
-        return a->numbers[i] < b->numbers[i] ? -1 : 1;
-    }
+  g_autoptr (JsonNode) node = json_node_init_string (json_node_alloc (), requires_python);
+  g_autofree char *quoted = json_to_string (node, FALSE);
 
-  return 0;
+  return g_strdup_printf ("[project]\nname = \"extension\"\nversion = \"0\"\nrequires-python = %s\n", quoted);
 }
 
+/* In a directory with a project of nothing else. */
 static gboolean
-clause_fits (const char    *clause,
-             const char    *version,
-             const Release *have)
+ask_uv (const PyIsolateEnvironmentRequest  *request,
+        const PyIsolateEnvInterpreter      *interpreter,
+        const char                         *directory,
+        GCancellable                       *cancellable,
+        GError                            **error)
 {
-  static const char *const operators[] = { "===", "~=", "==", "!=", "<=", ">=", "<", ">" };
-  const char *operator = NULL;
-  g_autofree char *text = NULL;
-  Release wanted;
-  int order;
+  const char *const argv[] = { "lock", "--dry-run", "--offline", "--python", interpreter->path, NULL };
+  g_autoptr (PyIsolateEnvUv) uv = _pyisolate_env_uv_new (request, error);
+  g_autofree char *path = g_build_filename (directory, "pyproject.toml", NULL);
+  g_autofree char *text = make_project (request->requires_python);
+  g_autoptr (GError) local_error = NULL;
+  gboolean fits = FALSE;
 
-  for (guint i = 0; i < G_N_ELEMENTS (operators) && operator == NULL; i++)
-    {
-      if (g_str_has_prefix (clause, operators[i]))
-        operator = operators[i];
-    }
-  if (operator == NULL)
+  if (uv == NULL || !g_file_set_contents (path, text, -1, error))
     return FALSE;
 
-  text = g_strstrip (g_strdup (clause + strlen (operator)));
-  if (g_str_equal (operator, "==="))
-    return g_str_equal (text, version);
-  if (!parse_release (text, &wanted))
-    return FALSE;
+  uv->project = directory;
+  fits = _pyisolate_env_uv_run (uv, argv, NULL, -1, NULL, NULL, cancellable, &local_error);
+  g_unlink (path);
+  if (g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    g_propagate_error (error, g_steal_pointer (&local_error));
+  else if (!fits)
+    g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
+                 "The extension needs Python %s (requires-python), and %s, which was chosen for it, is Python %s: %s",
+                 request->requires_python, interpreter->path, interpreter->version, local_error->message);
 
-  order = compare (have, &wanted, wanted.is_prefix ? wanted.n_numbers : MAX_NUMBERS);
-  if (g_str_equal (operator, "~="))
-    return wanted.n_numbers > 1 && order >= 0 && compare (have, &wanted, wanted.n_numbers - 1) == 0;
-  if (g_str_equal (operator, "=="))
-    return order == 0;
-  if (g_str_equal (operator, "!="))
-    return order != 0;
-  if (*operator == '<')
-    return order < 0 || (order == 0 && operator[1] == '=');
-  return order > 0 || (order == 0 && operator[1] == '=');
+  return fits;
 }
 
 gboolean
-_pyisolate_env_specifier_fits (const char *specifier,
-                               const char *version)
+_pyisolate_env_interpreter_check_required (const PyIsolateEnvironmentRequest  *request,
+                                           const PyIsolateEnvInterpreter      *interpreter,
+                                           GCancellable                       *cancellable,
+                                           GError                            **error)
 {
-  g_auto (GStrv) clauses = g_strsplit (specifier, ",", -1);
-  Release have;
+  g_autofree char *record = NULL;
+  g_autofree char *directory = NULL;
+  g_autoptr (JsonBuilder) builder = NULL;
+  gboolean fits;
 
-  if (!parse_release (version, &have))
+  if (request->requires_python == NULL || g_strcmp0 (request->python, request->requires_python) == 0)
+    return TRUE; /* that is how it was found */
+  record = get_record (request, interpreter);
+  if (g_file_test (record, G_FILE_TEST_EXISTS))
+    return TRUE;
+
+  directory = g_dir_make_tmp ("pyisolate-XXXXXX", error);
+  if (directory == NULL)
+    return FALSE;
+  fits = ask_uv (request, interpreter, directory, cancellable, error);
+  g_rmdir (directory);
+  if (!fits)
     return FALSE;
 
-  for (guint i = 0; clauses[i] != NULL; i++)
-    {
-      if (*g_strstrip (clauses[i]) != '\0' && !clause_fits (clauses[i], version, &have))
-        return FALSE;
-    }
+  builder = json_builder_new ();
+  json_builder_begin_object (builder);
+  _pyisolate_env_json_add_string (builder, "requires-python", request->requires_python);
+  _pyisolate_env_json_add_string (builder, "version", interpreter->version);
+  json_builder_end_object (builder);
+  _pyisolate_env_write_json (record, builder, NULL);
 
   return TRUE;
 }

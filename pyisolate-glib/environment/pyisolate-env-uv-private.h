@@ -34,6 +34,7 @@ typedef struct {
   const char *launcher_path;
   char **environment;         /* cleaned, with what the request says in it */
   char **secrets;             /* URLs whose credentials must not show */
+  const char *project;        /* nullable: the directory of one that it is about; else it is about none */
 } PyIsolateEnvUv;
 
 PyIsolateEnvUv *_pyisolate_env_uv_new   (const PyIsolateEnvironmentRequest  *request,

@@ -199,7 +199,7 @@ _pyisolate_env_uv_run (PyIsolateEnvUv        *self,
   g_ptr_array_add (full, self->path);
   /* Settings of a project that happens to be in the current directory are not the extension's. */
   g_ptr_array_add (full, (char *) "--project");
-  g_ptr_array_add (full, (char *) "/");
+  g_ptr_array_add (full, (char *) (self->project != NULL ? self->project : "/"));
   for (guint i = 0; argv[i] != NULL; i++)
     g_ptr_array_add (full, (char *) argv[i]);
   g_ptr_array_add (full, NULL);
