@@ -111,7 +111,6 @@ tell_part (gpointer data)
   g_autoptr (GVariant) body = NULL;
   g_autoptr (GError) error = NULL;
 
-  g_atomic_int_add (&self->n_posted, -1);
   if (self->answer_func != NULL && !is_progress)
     {
       hand_on_event (self, g_steal_pointer (&part->frame));
@@ -130,6 +129,7 @@ tell_part (gpointer data)
       drop_part (_pyisolate_operation_ref (self));
       emit_part (self, part->frame, body);
     }
+  g_atomic_int_add (&self->n_posted, -1); /* now it cannot be overtaken by an answer that is just being read */
 }
 
 /* Nothing is dropped in silence, and nothing grows without bound. */
