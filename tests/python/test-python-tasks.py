@@ -5,6 +5,7 @@ import asyncio
 import contextvars
 import gc
 import os
+import signal
 import socket
 import threading
 import unittest
@@ -26,6 +27,18 @@ async def call(method, *args):
 async def call_both(one, other):
     api = pyisolate.singleton("API")
     return list(await asyncio.gather(getattr(api, one)(), getattr(api, other)()))
+
+
+async def call_three(*methods):
+    api = pyisolate.singleton("API")
+    await asyncio.gather(*(getattr(api, method)() for method in methods))
+
+
+async def call_for(seconds, method):
+    try:
+        await asyncio.wait_for(call(method), seconds)
+    except asyncio.TimeoutError:
+        return "gave up"
 
 
 async def fail(method, *args):
@@ -120,6 +133,21 @@ class API(pyisolate.ProxiedSingleton):
     async def look(self, seconds):
         await asyncio.sleep(seconds)
         return len(asyncio.all_tasks())
+
+    async def wait_for_ever(self):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            left.append("ended")
+
+    async def wait_for_other(self):
+        while "told" not in left:
+            await asyncio.sleep(0.001)
+        return asyncio.get_running_loop().is_running()
+
+    def tell(self):
+        left.append("told")
+        return asyncio.run(asyncio.sleep(0, "ran"))  # no loop is in the way
 
 
 left = []
@@ -280,6 +308,44 @@ class Tasks(HostTest):
             thread.join()
         gc.collect()
         wait_until(lambda: len(os.listdir("/proc/self/fd")) < before + 3)
+
+    def each_without_a_loop(self):
+        for config in ({"name": "own"}, {"name": "here", "isolated": False}):
+            with self.subTest(config["name"]):
+                yield self.load(self.make_manager(), EXTENSION, apis=[API], **config)
+                left.clear()
+
+    def test_given_up_without_a_loop(self):
+        """The thread that runs the coroutine is the one that waits for the call."""
+        for ext in self.each_without_a_loop():
+            with self.assertRaises(pyisolate.CallTimeoutError):
+                ext.options(timeout=0.2).sync.call("wait_for_ever")
+            self.assertEqual(["ended"], left)
+            self.assertEqual("gave up", ext.sync.call_for(0.2, "wait_for_ever"))
+            self.assertEqual(["ended"] * 2, left)
+            self.assertEqual([0, 1, 2], ext.sync.call("gather"))
+
+    def test_others_without_a_loop(self):
+        """Those that are no coroutines are not kept waiting, the others run one after the other."""
+        for ext in self.each_without_a_loop():
+            self.assertEqual([True, "ran"], ext.sync.call_both("wait_for_other", "tell"))
+            both = ext.sync.call_both("change", "change")
+            self.assertEqual([["none", "changed"]] * 2, both)
+
+    def test_interrupted_without_a_loop(self):
+        """Ctrl-C ends what runs, and what waits for it; the thread goes on."""
+        for ext in self.each_without_a_loop():
+
+            def interrupt():
+                wait_until(lambda: "told" in left)
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+            thread = threading.Thread(target=interrupt)
+            thread.start()
+            with self.assertRaises(KeyboardInterrupt):
+                ext.sync.call_three("wait_for_ever", "wait_for_ever", "tell")
+            thread.join()
+            self.assertEqual([0, 1, 2], ext.sync.call("gather"))
 
     def with_extension_kept(self, function):
         """Without the manager's end, for which nobody waits who is told to leave."""

@@ -15,7 +15,8 @@ static struct {
   PyObject *find;               /* find(served, name): raises what is wrong */
   PyObject *fail;               /* fail(bridge, invocation, error) */
   PyObject *follow;             /* follow(bridge, task, invocation): it is not done yet */
-  PyObject *wait;               /* wait(bridge, context, awaitable, invocation): anything that is awaited */
+  PyObject *wait;               /* wait(bridge, context, awaitable, invocation): anything that is awaited; returns what is to be
+                                 * raised elsewhere, or None */
 } python;
 
 static struct {
@@ -85,9 +86,15 @@ leave_to_python (PyObject *bridge,
                  PyObject *invocation)
 {
   PyObject *returned = PyObject_CallFunctionObjArgs (python.wait, bridge, context, awaitable, invocation, NULL);
+  gboolean ok = returned == Py_None;
 
+  if (returned == NULL)
+    ok = answer_raised (bridge, invocation);
+  else if (!ok) /* an exception, of which the caller knows */
+    PyErr_SetObject ((PyObject *) Py_TYPE (returned), returned);
   Py_XDECREF (returned);
-  return returned != NULL || answer_raised (bridge, invocation);
+
+  return ok;
 }
 
 static gboolean

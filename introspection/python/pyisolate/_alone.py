@@ -6,6 +6,7 @@ something is left in it that asyncio.run() would end.
 """
 
 import asyncio
+import collections
 import threading
 
 _here = threading.local()
@@ -23,8 +24,44 @@ class _Kept:
         self.loop.close()
 
 
-def run(coroutine, context):
-    """To its end, in this context."""
+class _Running:
+    """A coroutine that runs in this thread, and those that came for it meanwhile: one at a time."""
+
+    def __init__(self, bridge):
+        self.bridge = bridge
+        self.waiting = bridge.waiting
+        self.later = collections.deque()
+
+    def is_at(self, bridge):
+        """Not below a .sync call, which waits for what this one cannot do until that returns."""
+        return self.bridge is bridge and self.waiting == bridge.waiting
+
+
+def run(coroutine, context, bridge, give_up):
+    """To its end, in this context, or after that which runs already. What is raised by one of them
+    ends the others, too; give_up(error) is called for each that it has kept from its end."""
+    stack = _here.__dict__.setdefault("stack", [])
+    this = coroutine, context, give_up
+    if stack and stack[-1].is_at(bridge):
+        stack[-1].later.append(this)
+        return
+    running = _Running(bridge)
+    stack.append(running)
+    try:
+        _run(coroutine, context)
+        while running.later:
+            this = running.later.popleft()
+            _run(*this[:2])
+    except BaseException as error:
+        for coroutine, _, give_up in [this, *running.later]:
+            coroutine.close()
+            give_up(error)
+        raise
+    finally:
+        stack.remove(running)
+
+
+def _run(coroutine, context):
     if not hasattr(asyncio, "Runner") or asyncio._get_running_loop() is not None:
         context.run(asyncio.run, coroutine)
         return
@@ -39,6 +76,31 @@ def run(coroutine, context):
         kept.runner.close()
     else:
         _here.kept = kept
+
+
+class Serving:
+    """Of what comes for the thread while its loop runs: the end of the call that it waits for, the
+    cancellation of one that runs, methods of singletons that do not need a loop."""
+
+    def __init__(self, bridge, after):
+        self._bridge = bridge
+        self._after = after
+        self._loop = asyncio.get_running_loop()
+
+    def __enter__(self):
+        self._loop.add_reader(self._bridge.fileno(), self._serve)
+        self._bridge.wakeup()  # of what is left in the turn that led here no descriptor tells
+
+    def __exit__(self, *exception):
+        self._loop.remove_reader(self._bridge.fileno())
+
+    def _serve(self):
+        asyncio._set_running_loop(None)  # what is called is not of this loop
+        try:
+            self._bridge.serve()
+        finally:
+            asyncio._set_running_loop(self._loop)
+        self._after()
 
 
 def _has_left(loop):

@@ -211,8 +211,7 @@ def _raise_later(bridge, error):
 
 def _await(bridge, context, awaitable, invocation):
     if bridge.loop is None:
-        _alone.run(_finish(awaitable, invocation), context)
-        return
+        return _await_alone(bridge, context, awaitable, invocation)
     if bridge.waiting:
         close = getattr(awaitable, "close", None)
         if close is not None:
@@ -223,22 +222,54 @@ def _await(bridge, context, awaitable, invocation):
         )
     task = bridge.tasks.start(_awaited(awaitable), context)
     _follow(bridge, task, invocation)
+    return None
 
 
 async def _awaited(awaitable):
     return await awaitable
 
 
-async def _finish(awaitable, invocation):
-    """All of it, on a loop of its own."""
+def _await_alone(bridge, context, awaitable, invocation):
+    """On a loop of the thread's own. What is the host's, too, is returned, to be raised later."""
+    is_part = getattr(invocation, "origin", None) is not None
+    number = next(_numbers)
+    unanswered = [invocation]
+
+    async def finish():
+        task = asyncio.current_task()
+        _tasks[number] = bridge, task
+        invocation.watch(number)
+
+        def end_with_caller():
+            if is_part and invocation.origin is None:
+                task.cancel()
+
+        try:
+            with _alone.Serving(bridge, end_with_caller):
+                result = await awaitable
+        except BaseException as error:
+            give_up(error)
+            if isinstance(error, (KeyboardInterrupt, SystemExit, asyncio.CancelledError)):
+                raise
+        else:
+            unanswered.clear()
+            _answer(invocation, result)
+        finally:
+            _tasks.pop(number, None)
+
+    def give_up(error):
+        if unanswered:
+            _fail(unanswered.pop(), error)
+        close = getattr(awaitable, "close", None)
+        if close is not None:
+            close()
+
     try:
-        result = await awaitable
-    except BaseException as error:
-        _fail(invocation, error)
-        if isinstance(error, (KeyboardInterrupt, SystemExit, asyncio.CancelledError)):
-            raise
-    else:
-        _answer(invocation, result)
+        _alone.run(finish(), context, bridge, give_up)
+    except (KeyboardInterrupt, SystemExit):
+        return KeyboardInterrupt()
+    except BaseException:
+        return None  # it has been answered with it
 
 
 def _follow(bridge, task, invocation):
@@ -267,9 +298,9 @@ def end_tasks(bridge):
 
 def cancel(number):
     """Nobody waits for the answer any more."""
-    bridge, task = _tasks.get(number, (None, None))
-    if task is not None and not bridge.loop.is_closed():
-        bridge.loop.call_soon_threadsafe(task.cancel)
+    _, task = _tasks.get(number, (None, None))
+    if task is not None and not task.get_loop().is_closed():
+        task.get_loop().call_soon_threadsafe(task.cancel)
 
 
 def _answer(invocation, result):
