@@ -158,7 +158,9 @@ decode_text (const char *data,
 {
   g_autofree char *copy = g_try_malloc (size);
 
-  if (copy == NULL && size > 0)
+  if (size == 0)
+    return PyUnicode_FromStringAndSize (NULL, 0);
+  if (copy == NULL)
     return PyErr_NoMemory ();
   memcpy (copy, data, size);
   return PyUnicode_DecodeUTF8 (copy, size, "surrogatepass");
