@@ -22,6 +22,7 @@
 #define ANSWER_MS 1000
 #define ENDING_MS 10000
 #define SWEEP_INTERVAL_MS 5
+#define EMPTY_SWEEPS 3
 #define SWEEP_MS 2000
 #define MAX_RECORDS_PER_DISPATCH 16
 
@@ -162,6 +163,8 @@ begin_ending (PyIsolateProcess *self)
   await_answer (self);
 }
 
+/* One look without anybody is not enough: the names in /proc are read before the processes are looked at, and who was there then may
+ * have forked and ended by its turn. */
 static gboolean
 on_sweep (gpointer user_data)
 {
@@ -169,7 +172,8 @@ on_sweep (gpointer user_data)
   guint n_unknown;
 
   self->n_left = _pyisolate_sweep_kill (PYISOLATE_WORKER_TOKEN_VARIABLE, self->token, &n_unknown);
-  if (self->n_left + n_unknown > 0 && g_get_monotonic_time () < self->deadline)
+  self->n_empty_sweeps = self->n_left + n_unknown == 0 ? self->n_empty_sweeps + 1 : 0;
+  if (self->n_empty_sweeps < EMPTY_SWEEPS && g_get_monotonic_time () < self->deadline)
     return G_SOURCE_CONTINUE;
   if (self->n_left > 0)
     g_warning ("%u processes of “%s” were killed, but did not end", self->n_left, self->tag);

@@ -42,6 +42,7 @@ struct _PyIsolateProcess {
   int exec_error;             /* an errno */
   gboolean tree_gone;
   guint n_left;               /* processes that nothing could end */
+  guint n_empty_sweeps;       /* in a row */
 };
 
 void _pyisolate_process_clear_source (GSource          **source);

@@ -138,8 +138,8 @@ kill_if_matching (const char *name,
  *
  * Kills every process that was started with this in its environment.
  *
- * Returns: how many there were. What is being killed may have forked meanwhile: that none is left says another time, with
- *   nobody in it, and none unknown.
+ * Returns: how many there were. What is being killed, or ends by itself, may have forked meanwhile: that none is left say two other
+ *   times in a row, with nobody in them, and none unknown.
  */
 guint
 _pyisolate_sweep_kill (const char *variable,
