@@ -22,7 +22,7 @@
 #define ANSWER_MS 1000
 #define ENDING_MS 10000
 #define SWEEP_INTERVAL_MS 5
-#define EMPTY_SWEEPS 3
+#define EMPTY_SWEEPS 2
 #define SWEEP_MS 2000
 #define MAX_RECORDS_PER_DISPATCH 16
 
@@ -163,8 +163,7 @@ begin_ending (PyIsolateProcess *self)
   await_answer (self);
 }
 
-/* One look without anybody is not enough: the names in /proc are read before the processes are looked at, and who was there then may
- * have forked and ended by its turn. */
+/* Two looks without anybody: during one, the numbers of processes may have begun again from below, where it had been already. */
 static gboolean
 on_sweep (gpointer user_data)
 {

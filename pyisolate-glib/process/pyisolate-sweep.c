@@ -4,6 +4,7 @@
 
 #include "pyisolate-sweep-private.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -17,6 +18,9 @@
 
 #define N_LOOKS 8
 
+/* For one process or two. */
+#define NAMES_SIZE 64
+
 /* No program can be started with more than 6 MiB, arguments included. */
 #define MAX_ENVIRONMENT (8 * 1024 * 1024)
 
@@ -25,6 +29,15 @@ typedef enum {
   MATCH,
   UNKNOWN, /* not yet */
 } Verdict;
+
+typedef struct {
+  int fd;               /* of /proc */
+  struct dirent64 names;
+  pid_t last;           /* the highest that was looked at */
+  const char *entry;
+  guint n_found;
+  guint n_unknown;
+} Look;
 
 /* A process that executes a program has no environment from when its memory is new until the strings are in it, and if the
  * memory has changed since the file was opened, that says there is none. In proc(5) the first has an env_end of 0; who was started
@@ -108,10 +121,10 @@ was_started_with (const char *pid,
 /* The descriptor is taken before the look, so that the signal goes to the process that was
  * looked at, or to none. */
 static Verdict
-kill_if_matching (const char *name,
+kill_if_matching (pid_t       pid,
+                  const char *name,
                   const char *entry)
 {
-  pid_t pid = (pid_t) g_ascii_strtoll (name, NULL, 10);
   int fd = (int) syscall (SYS_pidfd_open, pid, 0);
   Verdict verdict = UNKNOWN;
 
@@ -131,6 +144,52 @@ kill_if_matching (const char *name,
   return verdict;
 }
 
+/* Returns whether there were any. */
+static gboolean
+read_names (Look *self)
+{
+  gssize n = getdents64 (self->fd, &self->names, NAMES_SIZE);
+
+  /* What the kernel has there beside processes may be longer. */
+  if (n < 0 && errno == EINVAL)
+    n = getdents64 (self->fd, &self->names, sizeof self->names);
+
+  for (gssize at = 0; at < n;)
+    {
+      const struct dirent64 *name = (const struct dirent64 *) ((const char *) &self->names + at);
+      pid_t pid = (pid_t) g_ascii_strtoll (name->d_name, NULL, 10);
+
+      if (pid > self->last)
+        {
+          Verdict verdict = kill_if_matching (pid, name->d_name, self->entry);
+
+          self->n_found += verdict == MATCH;
+          self->n_unknown += verdict == UNKNOWN;
+          self->last = pid;
+        }
+      at += name->d_reclen;
+    }
+
+  return n > 0;
+}
+
+static void
+look_at_all (Look *self)
+{
+  off64_t end = 0; /* where the last names were read */
+  off64_t here;
+  pid_t last;
+
+  do
+    {
+      last = self->last;
+      lseek64 (self->fd, end, SEEK_SET);
+      for (here = end; read_names (self); here = lseek64 (self->fd, 0, SEEK_CUR))
+        end = here;
+    }
+  while (self->last > last);
+}
+
 /*< private >
  * @variable: the name of a variable
  * @value: its value
@@ -138,34 +197,34 @@ kill_if_matching (const char *name,
  *
  * Kills every process that was started with this in its environment.
  *
- * Returns: how many there were. What is being killed, or ends by itself, may have forked meanwhile: that none is left say two other
- *   times in a row, with nobody in them, and none unknown.
+ * Who forks and ends before it is looked at leaves a child with a higher number, until numbers begin again from below. /proc is in
+ * the order of numbers, so that the child's turn is still to come, unless its name should have been read by then: so names are not
+ * read all at once, as readdir(3) does, and where they end is looked at again until nobody is new there.
+ *
+ * Returns: how many there were. What is being killed may just have forked: that none is left says another time, with nobody in it,
+ *   and none unknown.
  */
 guint
 _pyisolate_sweep_kill (const char *variable,
                        const char *value,
                        guint      *n_unknown)
 {
-  g_autoptr (GDir) dir = g_dir_open ("/proc", 0, NULL);
+  Look look = { .fd = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
   g_autofree char *entry = NULL;
-  guint n_found = 0;
-  const char *name;
 
   g_assert (variable != NULL);
   g_assert (value != NULL);
 
-  entry = g_strconcat (variable, "=", value, NULL);
+  look.entry = entry = g_strconcat (variable, "=", value, NULL);
 
-  *n_unknown = 0;
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+  if (look.fd >= 0)
     {
-      Verdict verdict = g_ascii_isdigit (*name) ? kill_if_matching (name, entry) : NO_MATCH;
-
-      n_found += verdict == MATCH;
-      *n_unknown += verdict == UNKNOWN;
+      look_at_all (&look);
+      close (look.fd);
     }
 
-  return n_found;
+  *n_unknown = look.n_unknown;
+  return look.n_found;
 }
 
 /* In bytes: memory of its own, and its share of what it shares. 0: cannot be told. */

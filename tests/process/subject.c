@@ -95,7 +95,9 @@ now_s (void)
   return now.tv_sec;
 }
 
-/* Is never the same process for long: the pid that was looked at is gone when it is signalled. */
+static int tail_fd = -1; /* a comet's */
+
+/* Is never the same process for long: the pid that was looked at is gone when it is signalled. Each leaves a byte. */
 static void
 be_comet (void)
 {
@@ -106,6 +108,8 @@ be_comet (void)
     {
       if (fork () > 0)
         _exit (0);
+      if (tail_fd >= 0 && write (tail_fd, "*", 1) != 1)
+        _exit (99);
       usleep (2000);
     }
 }
@@ -301,6 +305,8 @@ do_command (const char *command,
     start_orphan (strcmp (argument, "subreaper") == 0 ? be_subreaper : wait_for_signals);
   else if (strcmp (command, "supervisors") == 0)
     start_many (be_supervisor);
+  else if (strcmp (command, "tail-fd") == 0)
+    tail_fd = atoi (argument);
   else if (strcmp (command, "comets") == 0)
     start_many (be_comet);
   else if (strcmp (command, "chameleon") == 0)

@@ -4,6 +4,9 @@
 
 #include "process-test.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,10 +22,11 @@ static const char *trees[][2] = {
 #define N_TREES G_N_ELEMENTS (trees)
 /* So often one is looked for that may have no environment at the moment: one of the first few would be missed. */
 #define N_EXECUTIONS 60
+#define N_COMET_SHOWERS 10
 /* Half of an environment that is large. */
 #define MUCH_KIB (16 * 1024)
-/* By looking through /proc, a comet is not found before it is another. */
-#define N_TREES_TO_BE_FOUND (N_TREES - 1)
+/* A count does not find comets, which are others by then. */
+#define N_TREES_TO_BE_COUNTED (N_TREES - 1)
 
 static guint
 count_processes (ProcessTest *test)
@@ -63,7 +67,7 @@ test_kill (void)
 
       start_tree (test, i, "wait");
       /* The launcher, its child, and more. */
-      if (i < N_TREES_TO_BE_FOUND)
+      if (i < N_TREES_TO_BE_COUNTED)
         g_assert_cmpuint (count_processes (test), >, 2);
       start = g_get_monotonic_time ();
       _pyisolate_process_kill (test->process);
@@ -141,7 +145,7 @@ assert_ended_with_launcher (ProcessTest *test)
 static void
 test_launcher_is_killed (void)
 {
-  for (guint i = 0; i < N_TREES_TO_BE_FOUND; i++)
+  for (guint i = 0; i < N_TREES; i++)
     {
       g_autoptr (ProcessTest) test = process_test_new ();
 
@@ -149,6 +153,50 @@ test_launcher_is_killed (void)
       kill (process_test_get_launcher_pid (test), SIGKILL);
       assert_ended_with_launcher (test);
       g_assert_false (pyisolate_exit_reason_get_expected (test->reason));
+    }
+}
+
+/* In bytes, until nobody is left who could write. */
+static gsize
+read_rest (int fd)
+{
+  gsize n_read = 0;
+  char buffer[512];
+  gssize n;
+
+  while ((n = read (fd, buffer, sizeof buffer)) > 0)
+    n_read += (gsize) n;
+  g_assert_true (n == 0 || errno == EAGAIN);
+
+  return n_read;
+}
+
+/* Each of them forks the next and ends, while they are looked for. */
+static void
+test_launcher_is_killed_beside_comets (void)
+{
+  for (guint i = 0; i < N_COMET_SHOWERS; i++)
+    {
+      g_autofree char *subject = process_test_dup_subject ();
+      const char *argv[] = { subject, "tail-fd", "3", "comets", "", "ready", "", "wait", "", NULL };
+      g_autoptr (ProcessTest) test = process_test_new ();
+      PyIsolateProcessFd tail = { .target = 3 };
+      g_autoptr (GError) error = NULL;
+      int fds[2];
+
+      g_unix_open_pipe (fds, FD_CLOEXEC, &error);
+      g_assert_no_error (error);
+      tail.fd = fds[1];
+      process_test_start_program (test, argv, &tail, 1);
+      process_test_wait_line (test, "ready");
+      kill (process_test_get_launcher_pid (test), SIGKILL);
+      assert_ended_with_launcher (test);
+
+      g_unix_set_fd_nonblocking (fds[0], TRUE, NULL);
+      g_assert_cmpuint (read_rest (fds[0]), >, 0);
+      g_unix_set_fd_nonblocking (fds[0], FALSE, NULL);
+      g_assert_cmpuint (read_rest (fds[0]), ==, 0);
+      close (fds[0]);
     }
 }
 
@@ -333,6 +381,8 @@ main (int   argc,
   test_util_add_func ("/pyisolate/process/tree/launcher-ignores-the-terminal",
                       test_launcher_ignores_the_terminal);
   test_util_add_func ("/pyisolate/process/tree/launcher-is-killed", test_launcher_is_killed);
+  test_util_add_func ("/pyisolate/process/tree/launcher-is-killed-beside-comets",
+                      test_launcher_is_killed_beside_comets);
   test_util_add_func ("/pyisolate/process/tree/launcher-is-killed-while-one-executes",
                       test_launcher_is_killed_while_one_executes);
   test_util_add_func ("/pyisolate/process/tree/launcher-is-killed-beside-a-large-environment",
