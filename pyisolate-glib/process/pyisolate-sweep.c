@@ -21,6 +21,9 @@
 /* For one process or two. */
 #define NAMES_SIZE 64
 
+/* In one look: who forks faster than that is killed does not keep us in it for ever. */
+#define MAX_FOUND 4096
+
 /* No program can be started with more than 6 MiB, arguments included. */
 #define MAX_ENVIRONMENT (8 * 1024 * 1024)
 
@@ -184,10 +187,10 @@ look_at_all (Look *self)
     {
       last = self->last;
       lseek64 (self->fd, end, SEEK_SET);
-      for (here = end; read_names (self); here = lseek64 (self->fd, 0, SEEK_CUR))
+      for (here = end; self->n_found < MAX_FOUND && read_names (self); here = lseek64 (self->fd, 0, SEEK_CUR))
         end = here;
     }
-  while (self->last > last);
+  while (self->n_found < MAX_FOUND && self->last > last);
 }
 
 /*< private >
