@@ -24,14 +24,16 @@ get_record (const PyIsolateEnvironmentRequest *request,
   return g_build_filename (request->venv_root, "interpreters", name, NULL);
 }
 
-/* A string of JSON is one of TOML. */
+/* A string of JSON is one of TOML. With a table of its own for a workspace it is part of none: there may be one around the directory
+ * for temporary files. */
 static char *
 make_project (const char *requires_python)
 {
   g_autoptr (JsonNode) node = json_node_init_string (json_node_alloc (), requires_python);
   g_autofree char *quoted = json_to_string (node, FALSE);
 
-  return g_strdup_printf ("[project]\nname = \"extension\"\nversion = \"0\"\nrequires-python = %s\n", quoted);
+  return g_strdup_printf ("[project]\nname = \"extension\"\nversion = \"0\"\nrequires-python = %s\n"
+                          "[tool.uv.workspace]\n", quoted);
 }
 
 /* In a directory with a project of nothing else. */

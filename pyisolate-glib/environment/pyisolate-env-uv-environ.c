@@ -30,6 +30,7 @@ static const char *const unwanted[] = {
   "FORCE_COLOR", "CLICOLOR_FORCE", "UV_INTERNAL__PARENT_INTERPRETER", "UV_REQUIRE_HASHES",
   "UV_NO_VERIFY_HASHES",
   "UV_RUN_RECURSION_DEPTH", "__PYVENV_LAUNCHER__",
+  "UV_FROZEN", "UV_LOCKED", /* of the lock file of a project: ours have none */
 };
 
 /* These decide what is resolved. */

@@ -321,6 +321,33 @@ class ExitStatus(CliTest):
             self.assertIn("requires-python", done.err)
             self.assertEqual(b"", done.out)
 
+    def test_python_that_is_allowed(self):
+        """Also where uv was told of a project of the user's, or temporary files lie in one."""
+        workspace = """
+            [project]
+            name = "around"
+            version = "1"
+            requires-python = ">=3.99"
+
+            [tool.uv.workspace]
+            members = ["*"]
+        """
+        project = """
+            [project]
+            name = "sample"
+            version = "1"
+            requires-python = ">=3.9"
+        """
+        extension = self.extension("def m():\n    return 1\n", pyproject_toml=project)
+        around = self.folder / "around"
+        around.mkdir()
+        (around / "pyproject.toml").write_text(textwrap.dedent(workspace))
+        for env in ({"UV_FROZEN": "1"}, {"UV_LOCKED": "1"}, {"TMPDIR": str(around)}):
+            with self.subTest(**env):
+                root = self.folder / "-".join(env)
+                more = ("--python", sys.executable, "--venv-root", root)
+                self.assertEqual(1, self.call(extension, "m", *more, env=env))
+
     def test_uv_missing(self):
         self.fails(
             3,
