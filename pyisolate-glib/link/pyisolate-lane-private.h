@@ -70,11 +70,8 @@ void           _pyisolate_lane_get_fds       (PyIsolateLane            *self,
 /* The socket has hung up: what is there is read, and then the lane has ended. */
 void           _pyisolate_lane_note_gone     (PyIsolateLane            *self);
 
-/* Sending. From any thread; it never blocks. What the socket does not take waits in the lane, in order. */
-gboolean       _pyisolate_lane_send_view     (PyIsolateLane            *self,
-                                              const PyIsolateFrameView *view,
-                                              GError                  **error);
-/* Between the two, what is sent is gathered and goes together. They nest. */
+/* Sending, as transports do. From any thread; it never blocks. What the socket does not take waits in the lane, in order.
+ * Between the two, what is sent is gathered and goes together. They nest. */
 void           _pyisolate_lane_cork          (PyIsolateLane            *self);
 void           _pyisolate_lane_uncork        (PyIsolateLane            *self);
 /* The turns of an event loop, or of a main context. The first small frame of a turn is sent at once, those after it are

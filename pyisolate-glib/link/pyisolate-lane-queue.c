@@ -6,7 +6,6 @@
 #include "pyisolate-lane-send-private.h"
 
 #include "pyisolate-error.h"
-#include "pyisolate-fd-private.h"
 
 #include <string.h>
 
@@ -208,55 +207,20 @@ _pyisolate_lane_queue_small (PyIsolateLane            *self,
   push_small (self, header, view);
 }
 
-/* A copy that owns what it has. NULL: a descriptor cannot be duplicated. */
-static PyIsolateFrame *
-copy_view (const PyIsolateFrameView *view,
-           GError                  **error)
+void
+_pyisolate_lane_queue_large (PyIsolateLane  *self,
+                             PyIsolateFrame *frame_to_take,
+                             gsize           sent,
+                             gboolean        begun)
 {
-  g_autoptr (PyIsolateFrame) frame = _pyisolate_frame_new (view->kind, view->id);
+  PyIsolateFrameView view = _pyisolate_lane_view_of_frame (frame_to_take);
+  Item *item = g_new0 (Item, 1);
 
-  _pyisolate_frame_set_chain (frame, view->chain, view->n_chain);
-  frame->records = g_memdup2 (view->records, view->n_records * sizeof *view->records);
-  frame->n_records = view->n_records;
-  _pyisolate_frame_set_target (frame, view->target);
-  _pyisolate_frame_set_name (frame, view->name);
-  frame->message = g_strdup (view->message);
-  frame->body = g_bytes_new (view->body, view->body_size);
-  frame->fds = g_new (int, view->n_fds);
-  for (; frame->n_fds < view->n_fds; frame->n_fds++)
-    {
-      int fd = _pyisolate_dup_fd (view->fds[frame->n_fds], error);
-
-      if (fd < 0)
-        return NULL;
-      frame->fds[frame->n_fds] = fd;
-    }
-
-  return g_steal_pointer (&frame);
-}
-
-gboolean
-_pyisolate_lane_queue_large (PyIsolateLane            *self,
-                             const PyIsolateFrameView *view,
-                             PyIsolateFrame          **frame,
-                             gsize                     sent,
-                             gboolean                  begun,
-                             GError                  **error)
-{
-  PyIsolateFrame *owned = frame != NULL ? g_steal_pointer (frame) : copy_view (view, error);
-  Item *item;
-
-  if (owned == NULL)
-    return FALSE;
-
-  item = g_new0 (Item, 1);
-  item->frame = owned;
+  item->frame = frame_to_take;
   item->sent = sent;
   item->begun = begun;
-  item->cost = sizeof *owned + view->body_size;
+  item->cost = sizeof *frame_to_take + view.body_size;
   push_item (self, item);
-
-  return TRUE;
 }
 
 /* Of a small frame, as it stands in its message. */

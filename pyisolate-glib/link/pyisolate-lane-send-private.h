@@ -46,13 +46,11 @@ gboolean           _pyisolate_lane_check_room  (PyIsolateLane             *self,
 void               _pyisolate_lane_queue_small (PyIsolateLane             *self,
                                                 PyIsolateLaneHeader       *header,
                                                 const PyIsolateFrameView  *view);
-/* @frame: (nullable): what owns what is in the view, stolen; FALSE: a descriptor cannot be duplicated. */
-gboolean           _pyisolate_lane_queue_large (PyIsolateLane             *self,
-                                                const PyIsolateFrameView  *view,
-                                                PyIsolateFrame           **frame,
+/* @sent and @begun are what _pyisolate_lane_send_parts() said. */
+void               _pyisolate_lane_queue_large (PyIsolateLane             *self,
+                                                PyIsolateFrame            *frame_to_take,
                                                 gsize                      sent,
-                                                gboolean                   begun,
-                                                GError                   **error);
+                                                gboolean                   begun);
 void               _pyisolate_lane_flush_locked (PyIsolateLane            *self);
 void               _pyisolate_lane_update_wants_write_locked (PyIsolateLane *self);
 

@@ -108,7 +108,7 @@ gather_locked (PyIsolateLane *self,
     _pyisolate_lane_flush_locked (self);
 }
 
-/* With the lock held. @frame: (nullable): what owns what is in the view, stolen if it must wait. */
+/* With the lock held. @frame: what owns what is in the view, stolen if it must wait; NULL if it is small. */
 static gboolean
 send_or_queue_locked (PyIsolateLane            *self,
                       const PyIsolateFrameView *view,
@@ -145,8 +145,8 @@ send_or_queue_locked (PyIsolateLane            *self,
     return FALSE;
   if (small)
     _pyisolate_lane_queue_small (self, &header, view);
-  else if (!_pyisolate_lane_queue_large (self, view, frame, sent, begun, error))
-    return FALSE;
+  else
+    _pyisolate_lane_queue_large (self, g_steal_pointer (frame), sent, begun);
   if (gathers)
     gather_locked (self, small);
   else if (self->n_corks == 0)
@@ -202,21 +202,22 @@ check_frame (const PyIsolateFrameView *view,
   return TRUE;
 }
 
-static gboolean
-send_view (PyIsolateLane            *self,
-           const PyIsolateFrameView *view,
-           PyIsolateFrame          **frame,
-           GError                  **error)
+gboolean
+_pyisolate_lane_send_frame (PyIsolateLane   *self,
+                            PyIsolateFrame  *frame_to_take,
+                            GError         **error)
 {
+  g_autoptr (PyIsolateFrame) frame = frame_to_take;
+  PyIsolateFrameView view = _pyisolate_lane_view_of_frame (frame);
   g_autoptr (GError) own_error = NULL;
   gboolean waited, ok, is_full;
 
-  if (!check_frame (view, error))
+  if (!check_frame (&view, error))
     return FALSE;
 
   g_mutex_lock (&self->send_mutex);
   waited = g_atomic_int_get (&self->wants_write);
-  ok = send_locked (self, view, frame, &own_error);
+  ok = send_locked (self, &view, &frame, &own_error);
   is_full = self->queued_bytes > 0;
   g_mutex_unlock (&self->send_mutex);
 
@@ -226,29 +227,10 @@ send_view (PyIsolateLane            *self,
     return TRUE;
 
   /* An answer that cannot even wait is none that anybody gets. */
-  if (_pyisolate_lane_is_answer (view->kind) && g_error_matches (own_error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT) && is_full)
+  if (_pyisolate_lane_is_answer (view.kind) && g_error_matches (own_error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT) && is_full)
     _pyisolate_lane_fail (self, g_error_copy (own_error));
   g_propagate_error (error, g_steal_pointer (&own_error));
   return FALSE;
-}
-
-gboolean
-_pyisolate_lane_send_view (PyIsolateLane            *self,
-                           const PyIsolateFrameView *view,
-                           GError                  **error)
-{
-  return send_view (self, view, NULL, error);
-}
-
-gboolean
-_pyisolate_lane_send_frame (PyIsolateLane   *self,
-                            PyIsolateFrame  *frame_to_take,
-                            GError         **error)
-{
-  g_autoptr (PyIsolateFrame) frame = frame_to_take;
-  PyIsolateFrameView view = _pyisolate_lane_view_of_frame (frame);
-
-  return send_view (self, &view, &frame, error);
 }
 
 void

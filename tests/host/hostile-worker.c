@@ -115,18 +115,14 @@ send_on_lane (PyIsolateLane      *lane,
 {
   g_autoptr (GVariant) value = g_variant_ref_sink (body != NULL ? g_variant_new_bytestring (body)
                                                                 : g_variant_new_variant (g_variant_new_boolean (TRUE)));
-  PyIsolateFrameView view = {
-    .kind = kind,
-    .id = id,
-    .target = kind == PYISOLATE_FRAME_CALL ? "listed" : NULL,
-    .name = name,
-    .body = g_variant_get_data (value),
-    .body_size = g_variant_get_size (value),
-  };
+  PyIsolateFrame *frame = _pyisolate_frame_new (kind, id);
 
-  if (kind == PYISOLATE_FRAME_CANCEL)
-    view.body_size = 0;
-  _pyisolate_lane_send_view (lane, &view, NULL);
+  if (kind == PYISOLATE_FRAME_CALL)
+    _pyisolate_frame_set_target (frame, "listed");
+  _pyisolate_frame_set_name (frame, name);
+  if (kind != PYISOLATE_FRAME_CANCEL)
+    frame->body = g_variant_get_data_as_bytes (value);
+  _pyisolate_lane_send_frame (lane, frame, NULL);
 }
 
 static void
