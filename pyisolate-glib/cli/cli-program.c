@@ -268,8 +268,8 @@ cli_program_usage_error (const char *format,
   return CLI_EXIT_USAGE;
 }
 
-int
-cli_exit_for_error (const GError *error)
+static int
+get_exit_for_error (const GError *error)
 {
   if (error->domain == G_OPTION_ERROR)
     return CLI_EXIT_USAGE;
@@ -329,5 +329,5 @@ cli_program_fail (CliProgram   *self,
         cli_terminal_print ("", traceback);
     }
   cli_terminal_error ("%s", error->message);
-  return cli_exit_for_error (error);
+  return get_exit_for_error (error);
 }

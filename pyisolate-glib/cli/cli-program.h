@@ -89,6 +89,5 @@ int cli_program_usage_error (const char   *format,
 /* Tells the error, with the remote traceback if it has one, and returns the exit code. */
 int cli_program_fail        (CliProgram   *self,
                              const GError *error);
-int cli_exit_for_error      (const GError *error);
 
 G_END_DECLS

@@ -12,6 +12,5 @@ char     *_pyisolate_env_find_key            (const char  *venv_root,
                                               const char  *which,
                                               GError     **error);
 char    **_pyisolate_env_list_keys           (const char  *venv_root);
-gboolean  _pyisolate_env_generation_is_used  (const char  *generation);
 
 G_END_DECLS

@@ -27,8 +27,8 @@ _pyisolate_environment_info_free (PyIsolateEnvironmentInfo *self)
   g_free (self);
 }
 
-gboolean
-_pyisolate_env_generation_is_used (const char *generation)
+static gboolean
+is_used (const char *generation)
 {
   g_autofree char *lock = _pyisolate_env_generation_file (generation, "lock");
   g_autoptr (GError) error = NULL;
@@ -105,7 +105,7 @@ describe (const char *venv_root,
       g_autofree char *path =
         _pyisolate_env_store_generation (environment, g_array_index (generations, guint, i));
 
-      self->in_use = _pyisolate_env_generation_is_used (path);
+      self->in_use = is_used (path);
     }
 
   _pyisolate_env_tree_measure (environment, &size);

@@ -27,8 +27,8 @@ typedef struct {
   GHashTable *seen;           /* paths with a problem */
 } Check;
 
-void
-_pyisolate_environment_problem_free (PyIsolateEnvironmentProblem *self)
+static void
+problem_free (PyIsolateEnvironmentProblem *self)
 {
   g_free (self->path);
   g_free (self);
@@ -249,7 +249,7 @@ _pyisolate_env_manifest_verify (const char    *generation,
                                 GError       **error)
 {
   g_autoptr (GPtrArray) problems =
-    g_ptr_array_new_with_free_func ((GDestroyNotify) _pyisolate_environment_problem_free);
+    g_ptr_array_new_with_free_func ((GDestroyNotify) problem_free);
   g_autoptr (GHashTable) digests = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_autofree char *path = _pyisolate_env_generation_file (generation, "manifest");

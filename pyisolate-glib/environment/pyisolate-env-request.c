@@ -25,8 +25,8 @@ _pyisolate_environment_request_new (const char *venv_root)
   return self;
 }
 
-PyIsolateEnvironmentRequest *
-_pyisolate_environment_request_copy (const PyIsolateEnvironmentRequest *self)
+static PyIsolateEnvironmentRequest *
+copy_request (const PyIsolateEnvironmentRequest *self)
 {
   PyIsolateEnvironmentRequest *copy = g_memdup2 (self, sizeof *self);
 
@@ -73,7 +73,7 @@ _pyisolate_environment_request_free (PyIsolateEnvironmentRequest *self)
 PyIsolateEnvironmentRequest *
 _pyisolate_env_request_normalize (const PyIsolateEnvironmentRequest *request)
 {
-  PyIsolateEnvironmentRequest *self = _pyisolate_environment_request_copy (request);
+  PyIsolateEnvironmentRequest *self = copy_request (request);
 
   if (self->base_directory == NULL)
     self->base_directory = g_get_current_dir ();

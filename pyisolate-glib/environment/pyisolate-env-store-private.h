@@ -84,7 +84,6 @@ typedef struct {
   char *environment_key;
 } PyIsolateEnvIndexEntry;
 
-void       _pyisolate_env_index_entry_free (PyIsolateEnvIndexEntry *self);
 GPtrArray *_pyisolate_env_index_list       (const char *venv_root);
 
 G_END_DECLS

@@ -293,8 +293,8 @@ _pyisolate_env_store_sweep (const char *environment)
   return n_removed;
 }
 
-void
-_pyisolate_env_index_entry_free (PyIsolateEnvIndexEntry *self)
+static void
+index_entry_free (PyIsolateEnvIndexEntry *self)
 {
   g_free (self->name);
   g_free (self->request_key);
@@ -316,7 +316,7 @@ read_index_entry (const char *path)
   self->request_key = g_strdup (_pyisolate_env_json_string (object, "request"));
   self->environment_key = g_strdup (_pyisolate_env_json_string (object, "environment"));
   if (self->name == NULL || self->request_key == NULL || self->environment_key == NULL)
-    g_clear_pointer (&self, _pyisolate_env_index_entry_free);
+    g_clear_pointer (&self, index_entry_free);
 
   return self;
 }
@@ -334,7 +334,7 @@ _pyisolate_env_index_matches (const char *venv_root,
   matches = entry != NULL && g_str_equal (entry->name, extension_name) &&
             g_str_equal (entry->request_key, request_key) &&
             g_str_equal (entry->environment_key, environment_key);
-  g_clear_pointer (&entry, _pyisolate_env_index_entry_free);
+  g_clear_pointer (&entry, index_entry_free);
 
   return matches;
 }
@@ -362,7 +362,7 @@ GPtrArray *
 _pyisolate_env_index_list (const char *venv_root)
 {
   GPtrArray *entries =
-    g_ptr_array_new_with_free_func ((GDestroyNotify) _pyisolate_env_index_entry_free);
+    g_ptr_array_new_with_free_func ((GDestroyNotify) index_entry_free);
   g_autofree char *directory = g_build_filename (venv_root, "index", NULL);
   g_auto (GStrv) names = _pyisolate_env_store_list_names (directory, "");
 

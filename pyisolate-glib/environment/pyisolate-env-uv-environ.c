@@ -61,8 +61,9 @@ _pyisolate_env_is_program (const char *path)
          memcmp (magic, "\177ELF", sizeof magic) == 0;
 }
 
-char *
-_pyisolate_env_find_program (const char *name)
+/* On PATH; scripts do not count. */
+static char *
+find_program (const char *name)
 {
   const char *path = g_getenv ("PATH");
   g_auto (GStrv) directories = g_strsplit (path != NULL ? path : "/usr/local/bin:/usr/bin:/bin",
@@ -110,7 +111,7 @@ _pyisolate_environment_find_uv (const char  *uv_path,
   beside = _pyisolate_get_runtime_path ("uv");
   if (is_executable (beside))
     return g_steal_pointer (&beside);
-  found = _pyisolate_env_find_program ("uv");
+  found = find_program ("uv");
   if (found != NULL)
     return found;
 

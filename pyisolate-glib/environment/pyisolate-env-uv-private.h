@@ -62,8 +62,6 @@ char          **_pyisolate_env_uv_build_environ   (const PyIsolateEnvironmentReq
 char           *_pyisolate_env_uv_dup_identity    (void);
 /* Our own environment without what makes a Python something else than it is. */
 char          **_pyisolate_env_clean_environ      (void);
-/* On PATH; scripts do not count. */
-char           *_pyisolate_env_find_program       (const char *name);
 gboolean        _pyisolate_env_is_program         (const char *path);
 
 G_END_DECLS

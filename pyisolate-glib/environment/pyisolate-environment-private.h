@@ -52,8 +52,6 @@ typedef struct {
 
 PyIsolateEnvironmentRequest *
 _pyisolate_environment_request_new (const char *venv_root);
-PyIsolateEnvironmentRequest *
-_pyisolate_environment_request_copy (const PyIsolateEnvironmentRequest *self);
 void
 _pyisolate_environment_request_free (PyIsolateEnvironmentRequest *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PyIsolateEnvironmentRequest, _pyisolate_environment_request_free)
@@ -135,7 +133,6 @@ typedef struct {
   char *path;                 /* below the prefix */
 } PyIsolateEnvironmentProblem;
 
-void _pyisolate_environment_problem_free (PyIsolateEnvironmentProblem *self);
 const char *_pyisolate_environment_problem_kind_to_string (PyIsolateEnvironmentProblemKind kind);
 
 /* Reads every file. An empty array: nothing is wrong. */

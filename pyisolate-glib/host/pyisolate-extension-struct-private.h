@@ -63,10 +63,6 @@ enum {
   N_PROPS
 };
 
-/* In the home context: emits the signal, or notify. */
-void     _pyisolate_extension_tell_news          (PyIsolateExtension      *self,
-                                                  const PyIsolateNews     *news);
-
 /* With the lock held; TRUE: it has changed, so notify has to be posted. */
 gboolean _pyisolate_extension_change_state       (PyIsolateExtension      *self,
                                                   PyIsolateExtensionState  state);

@@ -33,10 +33,10 @@ static guint signals[N_SIGNALS];
 
 G_DEFINE_FINAL_TYPE (PyIsolateExtension, pyisolate_extension, G_TYPE_OBJECT)
 
-/* In the home context. */
-void
-_pyisolate_extension_tell_news (PyIsolateExtension  *self,
-                                const PyIsolateNews *news)
+/* In the home context: emits the signal, or notify. */
+static void
+tell_news (PyIsolateExtension  *self,
+           const PyIsolateNews *news)
 {
   switch (news->kind)
     {
@@ -331,7 +331,7 @@ _pyisolate_extension_new (PyIsolateExtensionConfig *config,
   self->config_copy = pyisolate_extension_config_copy (config);
   self->state_directory = g_strdup (state_directory);
   self->singletons = singletons;
-  self->outbox = _pyisolate_outbox_new (home, _pyisolate_extension_tell_news);
+  self->outbox = _pyisolate_outbox_new (home, tell_news);
 
   return self;
 }

@@ -63,8 +63,6 @@ void     _pyisolate_mailbox_do_jobs          (PyIsolateMailbox *self);
  * it lets go meanwhile. FALSE: there is no lane to sleep on. */
 gboolean _pyisolate_mailbox_read_lanes       (PyIsolateMailbox *self);
 /* pyisolate-mailbox-turn.c */
-/* From any thread: what was gathered goes. */
-void     _pyisolate_mailbox_send_gathered   (PyIsolateMailbox *self);
 /* The turns of the context end no more: whoever serves it says when its own do, or nothing is gathered. */
 void     _pyisolate_mailbox_leave_turns     (PyIsolateMailbox *self);
 /* A PyIsolateTurn's: the end of the turn may be far away. */

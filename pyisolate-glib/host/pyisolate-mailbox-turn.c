@@ -36,8 +36,9 @@ _pyisolate_mailbox_take_gathered (PyIsolateMailbox *self,
     g_ptr_array_add (lanes, g_object_ref (((PyIsolateLaneSource *) self->lanes->pdata[i])->lane));
 }
 
-void
-_pyisolate_mailbox_send_gathered (PyIsolateMailbox *self)
+/* From any thread: what was gathered goes. */
+static void
+send_gathered (PyIsolateMailbox *self)
 {
   g_autoptr (GPtrArray) lanes = g_ptr_array_new_with_free_func (g_object_unref);
 
@@ -53,7 +54,7 @@ _pyisolate_mailbox_end_turn (PyIsolateMailbox *self)
   g_atomic_int_set (&self->turn.number, g_atomic_int_get (&self->turn.number) + 1);
 
   if (g_atomic_int_get (&self->turn.has_gathered))
-    _pyisolate_mailbox_send_gathered (self);
+    send_gathered (self);
 }
 
 void
@@ -65,7 +66,7 @@ _pyisolate_mailbox_leave_turns (PyIsolateMailbox *self)
   g_atomic_int_set (&self->is_served, TRUE);
   g_atomic_pointer_set (&self->turn.thread, NULL);
   if (g_atomic_int_get (&self->turn.has_gathered))
-    _pyisolate_mailbox_send_gathered (self);
+    send_gathered (self);
 }
 
 /* In the service thread. */

@@ -102,6 +102,28 @@ may_open_lane (PyIsolateEndpoint  *self,
   return *spare != NULL || self->lanes->len < PYISOLATE_MAX_LANES;
 }
 
+/* Both sides' reference goes when it tells that it is closed, which it does to its reader. */
+static void
+close_lane (PyIsolateLane *lane)
+{
+  _pyisolate_transport_close (PYISOLATE_TRANSPORT (lane), NULL);
+  _pyisolate_lane_receive (lane, 1);
+}
+
+/* Nobody will read it any more. */
+static void
+drop_lane (PyIsolateEndpoint *self,
+           PyIsolateLane     *lane)
+{
+  g_autoptr (PyIsolateLane) keep_alive = g_object_ref (lane);
+
+  g_mutex_lock (&self->mutex);
+  forget_lane (self, lane);
+  g_mutex_unlock (&self->mutex);
+
+  close_lane (lane);
+}
+
 /*< private >
  * May be called from any thread. Its end can be sent on at once: what is sent waits in the socket until the other side has
  * learned of it.
@@ -131,30 +153,9 @@ _pyisolate_endpoint_open_lane (PyIsolateEndpoint *self)
   g_mutex_unlock (&self->mutex);
   send_lane (self, peer_fd);
   if (failed)
-    _pyisolate_endpoint_drop_lane (self, lane);
+    drop_lane (self, lane);
 
   return lane;
-}
-
-/* Both sides' reference goes when it tells that it is closed, which it does to its reader. */
-static void
-close_lane (PyIsolateLane *lane)
-{
-  _pyisolate_transport_close (PYISOLATE_TRANSPORT (lane), NULL);
-  _pyisolate_lane_receive (lane, 1);
-}
-
-void
-_pyisolate_endpoint_drop_lane (PyIsolateEndpoint *self,
-                               PyIsolateLane     *lane)
-{
-  g_autoptr (PyIsolateLane) keep_alive = g_object_ref (lane);
-
-  g_mutex_lock (&self->mutex);
-  forget_lane (self, lane);
-  g_mutex_unlock (&self->mutex);
-
-  close_lane (lane);
 }
 
 static GPtrArray *
@@ -180,5 +181,5 @@ _pyisolate_endpoint_drop_lanes (PyIsolateEndpoint *self)
   g_autoptr (GPtrArray) lanes = dup_lanes (self);
 
   for (guint i = 0; lanes != NULL && i < lanes->len; i++)
-    _pyisolate_endpoint_drop_lane (self, lanes->pdata[i]);
+    drop_lane (self, lanes->pdata[i]);
 }

@@ -66,9 +66,6 @@ void               _pyisolate_endpoint_allow_lanes (PyIsolateEndpoint          *
                                                     PyIsolateLane              *lane);
 /* A lane for somebody who will read it; NULL: there is none to be had. */
 PyIsolateLane     *_pyisolate_endpoint_open_lane   (PyIsolateEndpoint          *self);
-/* Nobody will read it any more. */
-void               _pyisolate_endpoint_drop_lane   (PyIsolateEndpoint          *self,
-                                                    PyIsolateLane              *lane);
 /* Handles in this thread what is there on all lanes. */
 void               _pyisolate_endpoint_drain       (PyIsolateEndpoint          *self);
 guint64            _pyisolate_endpoint_new_id  (void);

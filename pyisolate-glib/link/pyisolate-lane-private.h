@@ -115,15 +115,10 @@ void           _pyisolate_lane_lock          (PyIsolateLane            *self);
 gboolean       _pyisolate_lane_next          (PyIsolateLane            *self,
                                               PyIsolateFrameView       *view);
 void           _pyisolate_lane_unlock        (PyIsolateLane            *self);
-/* The descriptors of the last frame: an array and what is in it are the caller's. */
-int           *_pyisolate_lane_steal_fds     (PyIsolateLane            *self,
-                                              guint                    *n_fds);
 /* The last frame for longer, with its descriptors; a large body without a copy. */
 PyIsolateFrame *_pyisolate_lane_steal_frame  (PyIsolateLane            *self);
 /* Whether something is here of which nobody will tell, for who stops reading; with the lock held. */
 gboolean       _pyisolate_lane_is_left       (PyIsolateLane            *self);
-/* Whether more frames of the last message are here; with the lock held. */
-gboolean       _pyisolate_lane_has_buffered  (PyIsolateLane            *self);
 /* Whether somebody has stopped reading before the end of what is there, and will come back, or anybody else. */
 gboolean       _pyisolate_lane_has_more      (PyIsolateLane            *self);
 /* Closes it, and takes what is there for what it says of shared memory alone: its reader is gone. */

@@ -187,6 +187,18 @@ receive_message (PyIsolateLane *self)
   return state == PYISOLATE_RING_HAS;
 }
 
+/* The descriptors of the last frame, with their array. */
+static int *
+steal_fds (PyIsolateLane *self,
+           guint         *n_fds)
+{
+  *n_fds = self->n_fds;
+  self->n_fds = 0;
+  self->view.n_fds = 0;
+
+  return g_steal_pointer (&self->fds);
+}
+
 gboolean
 _pyisolate_lane_take_rings (PyIsolateLane *self)
 {
@@ -202,7 +214,7 @@ _pyisolate_lane_take_rings (PyIsolateLane *self)
     return TRUE; /* it is read, or found to be nonsense, later */
 
   self->size = 0;
-  fds = _pyisolate_lane_steal_fds (self, &n_fds);
+  fds = steal_fds (self, &n_fds);
   self->out = _pyisolate_ring_new_of_peer (PYISOLATE_RING_WRITER, fds);
   self->in = _pyisolate_ring_new_of_peer (PYISOLATE_RING_READER, fds + PYISOLATE_RING_N_FDS);
 
@@ -386,17 +398,6 @@ _pyisolate_lane_unlock (PyIsolateLane *self)
   _pyisolate_transport_emit_closed (PYISOLATE_TRANSPORT (self), reason);
 }
 
-int *
-_pyisolate_lane_steal_fds (PyIsolateLane *self,
-                           guint         *n_fds)
-{
-  *n_fds = self->n_fds;
-  self->n_fds = 0;
-  self->view.n_fds = 0;
-
-  return g_steal_pointer (&self->fds);
-}
-
 /* The memory that @data is in goes with the bytes. */
 static GBytes *
 steal_body (PyIsolateLane *self)
@@ -417,7 +418,7 @@ _pyisolate_lane_steal_frame (PyIsolateLane *self)
   const PyIsolateFrameView *view = &self->view;
   PyIsolateFrame *frame = _pyisolate_frame_new (view->kind, view->id);
   guint n_fds;
-  int *fds = _pyisolate_lane_steal_fds (self, &n_fds);
+  int *fds = steal_fds (self, &n_fds);
 
   frame->taken_size = _pyisolate_lane_get_bulk (view);
   if (frame->taken_size > 0)
@@ -441,8 +442,9 @@ _pyisolate_lane_steal_frame (PyIsolateLane *self)
   return frame;
 }
 
-gboolean
-_pyisolate_lane_has_buffered (PyIsolateLane *self)
+/* Whether more frames of the last message are here; with the lock held. */
+static gboolean
+has_buffered (PyIsolateLane *self)
 {
   return self->at < self->size;
 }
@@ -450,7 +452,7 @@ _pyisolate_lane_has_buffered (PyIsolateLane *self)
 gboolean
 _pyisolate_lane_is_left (PyIsolateLane *self)
 {
-  if (_pyisolate_lane_has_buffered (self))
+  if (has_buffered (self))
     return TRUE;
   if (self->in == NULL || g_atomic_int_get (&self->ended))
     return FALSE;
@@ -501,7 +503,7 @@ emit_message (PyIsolateLane *self,
       turn->n_bytes += _pyisolate_lane_get_bulk (&view);
       _pyisolate_transport_emit_frame (PYISOLATE_TRANSPORT (self), _pyisolate_lane_steal_frame (self));
     }
-  while (!is_over (turn, max_frames) && _pyisolate_lane_has_buffered (self) && _pyisolate_lane_next (self, &view));
+  while (!is_over (turn, max_frames) && has_buffered (self) && _pyisolate_lane_next (self, &view));
 
   return TRUE;
 }
@@ -510,7 +512,7 @@ emit_message (PyIsolateLane *self,
 static void
 look_ahead (PyIsolateLane *self)
 {
-  if (self->in != NULL && !_pyisolate_lane_has_buffered (self) && _pyisolate_ring_is_empty (self->in) && !is_peer_done (self))
+  if (self->in != NULL && !has_buffered (self) && _pyisolate_ring_is_empty (self->in) && !is_peer_done (self))
     g_atomic_int_set (&self->has_more, FALSE);
 }
 

@@ -84,7 +84,6 @@ struct _PyIsolateMemoryBook {
 PyIsolateMemoryEntry *_pyisolate_memory_book_add_locked    (PyIsolateMemoryBook  *self,
                                                             PyIsolateMemory      *memory,
                                                             guint64               number);
-void                  _pyisolate_memory_book_remove_locked (PyIsolateMemoryEntry *entry);
 PyIsolateMemoryEntry *_pyisolate_memory_book_find_locked   (PyIsolateMemoryBook  *self,
                                                             PyIsolateMemory      *memory);
 void                  _pyisolate_memory_book_set_granted_locked (PyIsolateMemoryEntry *entry,

@@ -119,8 +119,8 @@ _pyisolate_memory_book_add_locked (PyIsolateMemoryBook *self,
   return entry;
 }
 
-void
-_pyisolate_memory_book_remove_locked (PyIsolateMemoryEntry *entry)
+static void
+remove_locked (PyIsolateMemoryEntry *entry)
 {
   PyIsolateMemoryEntry **link = &entry->memory->entries;
 
@@ -250,7 +250,7 @@ _pyisolate_memory_book_forget_locked (PyIsolateMemory *memory)
 
       if (book->is_host && !book->is_closed)
         _pyisolate_memory_book_forget_number_locked (book, entry->number);
-      _pyisolate_memory_book_remove_locked (entry);
+      remove_locked (entry);
     }
 }
 
@@ -351,7 +351,7 @@ close_entry_locked (PyIsolateMemoryEntry  *entry,
 
   if (memory->home == entry->book)
     memory->home = NULL;
-  _pyisolate_memory_book_remove_locked (entry);
+  remove_locked (entry);
 
   if (was_passed)
     _pyisolate_memory_unref_locked (memory, garbage);

@@ -71,7 +71,6 @@ PyObject       *_pyisolate_native_new_context  (PyObject       *frame);
 PyIsolateFrame *_pyisolate_native_get_current  (PyObject      **frame);
 gboolean        _pyisolate_native_serve_def    (PyObject       *frame,
                                                 PyObject       *function);
-gboolean        _pyisolate_native_serve_other  (PyObject       *frame);
 gboolean        _pyisolate_native_serve        (PyObject       *frame);
 gboolean        _pyisolate_native_keep_stop    (PyObject       *frame);
 gboolean        _pyisolate_native_answer_interrupted (PyObject *frame);
@@ -92,7 +91,6 @@ gboolean        _pyisolate_native_answers_fail (void);
 /* pyisolate-native-server.c: the main thread's event loop */
 extern PyMethodDef _pyisolate_native_server_methods[];
 gboolean        _pyisolate_native_server_init  (PyObject       *module);
-PyObject       *_pyisolate_native_server_get_running_loop (void);
 PyObject       *_pyisolate_native_server_get_waker (PyObject  *callback);
 
 /* pyisolate-native-module.c */

@@ -150,8 +150,8 @@ _pyisolate_native_serve_def (PyObject *frame,
   return answered;
 }
 
-gboolean
-_pyisolate_native_serve_other (PyObject *frame)
+static gboolean
+serve_other (PyObject *frame)
 {
   return call_python (python.serve, frame, NULL);
 }
@@ -211,7 +211,7 @@ _pyisolate_native_serve (PyObject *frame)
   if (method != NULL && method->kind == NATIVE_METHOD_DEF)
     return _pyisolate_native_serve_def (frame, method->function);
 
-  return _pyisolate_native_serve_other (frame) || _pyisolate_native_answer_interrupted (frame);
+  return serve_other (frame) || _pyisolate_native_answer_interrupted (frame);
 }
 
 /* stop(): what has been kept, or None. */

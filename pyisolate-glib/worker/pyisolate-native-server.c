@@ -25,8 +25,8 @@ static struct {
   PyObject *scheduled;
 } names;
 
-PyObject *
-_pyisolate_native_server_get_running_loop (void)
+static PyObject *
+get_running_loop (void)
 {
   PyObject *running, *loop;
 
@@ -368,7 +368,7 @@ static PyObject *
 native_call_host (PyObject *module,
                   PyObject *call_args)
 {
-  PyObject *loop = _pyisolate_native_server_get_running_loop ();
+  PyObject *loop = get_running_loop ();
   g_autoptr (GError) error = NULL;
   PyIsolateFrame *frame;
   PyIsolateFrame *parent;
