@@ -212,12 +212,11 @@ pyisolate_extension_manager_finalize (GObject *object)
   G_OBJECT_CLASS (pyisolate_extension_manager_parent_class)->finalize (object);
 }
 
+/* What stays as it was made. */
 static void
-install_properties (GObjectClass *object_class)
+describe_identity (void)
 {
-  const GParamFlags read = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
   const GParamFlags construct = G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS;
-  const GParamFlags read_write = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
 
   /**
    * PyIsolateExtensionManager:venv-root:
@@ -239,6 +238,14 @@ install_properties (GObjectClass *object_class)
    */
   properties[PROP_APPLICATION_ID] = g_param_spec_string ("application-id", NULL, NULL, NULL,
                                                          construct);
+}
+
+/* What extensions that are loaded later go by. */
+static void
+describe_settings (void)
+{
+  const GParamFlags read_write = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
+
   /**
    * PyIsolateExtensionManager:python:
    *
@@ -289,6 +296,13 @@ install_properties (GObjectClass *object_class)
    */
   properties[PROP_MAX_PARALLEL_STARTS] =
     g_param_spec_uint ("max-parallel-starts", NULL, NULL, 1, 64, 4, read_write | G_PARAM_CONSTRUCT);
+}
+
+static void
+describe_contents (void)
+{
+  const GParamFlags read = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
+
   /**
    * PyIsolateExtensionManager:progress:
    *
@@ -305,8 +319,6 @@ install_properties (GObjectClass *object_class)
    * Since: 0.1
    */
   properties[PROP_N_ITEMS] = g_param_spec_uint ("n-items", NULL, NULL, 0, G_MAXUINT, 0, read);
-
-  g_object_class_install_properties (object_class, N_PROPS, properties);
 }
 
 static void
@@ -319,7 +331,11 @@ pyisolate_extension_manager_class_init (PyIsolateExtensionManagerClass *klass)
   object_class->constructed = pyisolate_extension_manager_constructed;
   object_class->dispose = pyisolate_extension_manager_dispose;
   object_class->finalize = pyisolate_extension_manager_finalize;
-  install_properties (object_class);
+
+  describe_identity ();
+  describe_settings ();
+  describe_contents ();
+  g_object_class_install_properties (object_class, N_PROPS, properties);
 
   /**
    * PyIsolateExtensionManager::extension-added:
