@@ -3,10 +3,8 @@
 
 import asyncio
 import gc
-import inspect
 import logging
 import os
-import pty
 import queue
 import select
 import signal
@@ -18,7 +16,7 @@ import unittest
 import zipfile
 
 import pyisolate
-from host_helper import DEADLINE, HostTest, run_program, wait_until
+from host_helper import DEADLINE, HostTest, run_program
 
 EXTENSION = '''
 import asyncio
@@ -88,33 +86,6 @@ with open({begun!r}, "a") as file:
     file.write("+")
 with open({gate!r}, "rb", 0) as file:
     file.read(1)
-"""
-
-EVERY_STAGE = ["resolving", "downloading", "installing", "starting", "ready"]
-
-ON_TERMINAL = """
-import asyncio, logging, sys
-import pyisolate
-
-path, root, what = sys.argv[1:]
-config = {"venv_root_path": root}
-if what == "never":
-    config["show_progress"] = False
-if what == "logging":
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout)
-manager = pyisolate.ExtensionManager(None, config)
-if what == "handler":
-    manager.on_progress(lambda progress: None)
-
-
-async def main():
-    await manager.load_extension({"name": "sample", "module_path": path})
-    await manager.stop_all_extensions()
-    await manager.load_extension({"name": "sample", "module_path": path})
-    await manager.stop_all_extensions()
-
-
-asyncio.run(main())
 """
 
 
@@ -346,228 +317,6 @@ class Manager(HostTest):
                 done.stdout.strip(),
                 done.stderr,
             )
-
-    def test_progress(self):
-        stages = []
-
-        async def main():
-            async with self.make_manager() as manager:
-                manager.on_progress(lambda progress: stages.append(progress.stage))
-                await self.load(manager, EXTENSION)
-
-        self.run_async(main())
-        self.assertEqual("starting", stages[-2])
-        self.assertEqual("ready", stages[-1])
-
-    def test_progress_of_every_stage(self):
-        """Each is told, also if the thread that tells it comes to it late."""
-        stages = []
-
-        async def main():
-            async with self.make_manager() as manager:
-                ext = self.load(manager, EXTENSION)
-
-                def handler(progress):
-                    stages.append(progress.stage)
-                    wait_until(lambda: ext.state == "running")
-
-                manager.on_progress(handler)
-                await ext
-
-        self.run_async(main())
-        self.assertEqual(EVERY_STAGE, stages)
-
-    def test_progress_of_what_fails(self):
-        """Nothing is being loaded any more, whatever was told last."""
-        told = []
-        manager = self.make_manager()
-        manager.on_progress(lambda progress: told.append(progress.overall))
-        ext = self.load(manager, "1 / 0")
-        with self.assertRaises(pyisolate.LoadError):
-            ext.sync.anything()
-        self.assertLess(told[-1], 1)
-        self.assertEqual(1, manager.progress)
-
-    def test_progress_is_logged(self):
-        async def main():
-            async with self.make_manager() as manager:
-                await self.load(manager, EXTENSION)
-
-        with self.assertLogs("pyisolate", "INFO") as logs:
-            self.run_async(main())
-        self.assertRegex(logs.output[0], "INFO:pyisolate:sample: resolving 0%")
-        self.assertRegex(logs.output[-1], "INFO:pyisolate:sample: ready 100%")
-
-    def test_progress_handler_fails(self):
-        async def main():
-            async with self.make_manager() as manager:
-                manager.on_progress(lambda progress: 1 / 0)
-                self.assertEqual(3, await self.load(manager, EXTENSION).add(1))
-
-        with self.assertLogs("pyisolate", "ERROR") as logs:
-            self.run_async(main())
-        self.assertRegex(logs.output[0], "handler of progress failed\n(?s:.*)ZeroDivisionError")
-
-    def on_a_terminal(self, config):
-        """What a program that loads an extension twice writes to a terminal."""
-        path = self.write(EXTENSION, config)
-        main, other = pty.openpty()
-        with open(main, "rb", 0) as terminal:
-            process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    ON_TERMINAL,
-                    path,
-                    str(self.folder / f"venvs-{config}"),
-                    config,
-                ],
-                stdout=subprocess.DEVNULL,
-                stderr=other,
-            )
-            os.close(other)
-            written = b""
-            try:
-                while chunk := terminal.read(4096):
-                    written += chunk
-            except OSError:  # nobody has the other side any more
-                pass
-        self.assertEqual(0, process.wait(), written.decode())
-        return written.decode()
-
-    def test_bar(self):
-        written = self.on_a_terminal("bar")
-        lines = written.split("\r")
-        self.assertEqual("", lines[0])
-        self.assertRegex(lines[1], r"^\[\.+\] +0% sample: resolving\x1b\[K$")
-        self.assertTrue(any("#" in line for line in lines), lines)
-        # It is gone in the end, and the second time there was nothing to make.
-        self.assertEqual(1, lines.count("\x1b[K"))
-        self.assertEqual("\x1b[K", lines[-1])
-
-    def test_no_bar(self):
-        for config in ("handler", "logging", "never"):
-            with self.subTest(config=config):
-                self.assertNotIn("\x1b", self.on_a_terminal(config))
-
-    def test_discovery(self):
-        """What a REPL looks at starts nothing, and does not wait."""
-        import pydoc
-        import rlcompleter
-
-        manager = self.make_manager()
-        ext = self.load(manager, EXTENSION)
-
-        def look():
-            complete = rlcompleter.Completer({"ext": ext}).complete
-            found = [complete("ext.", n) for n in range(100)]
-            return pydoc.render_doc(ext, renderer=pydoc.plaintext), found, repr(ext)
-
-        text, found, shown = look()
-        self.assertIn("once it is loaded", text)
-        self.assertIn("add(a, b=2)\n        Add.", text)
-        names = {str(name).partition("(")[0] for name in found}
-        self.assertTrue({"ext.stop", "ext.add"} <= names, names)
-        self.assertIn("new", shown)
-        self.assertEqual("(a, b=2)", str(inspect.signature(ext.add)))
-        self.assertEqual("Add.", inspect.getdoc(ext.sync.add))
-        self.assertEqual("new", ext.state)
-        self.assertIsNone(ext.pid)
-        self.assertEqual("(*args, **kwargs)", str(inspect.signature(ext.anything)))
-        self.assertEqual(3, ext.sync.add(1))
-        text, found, shown = look()
-        self.assertIn("add(a, b=2)\n        Add.", text)
-        self.assertIn("async sleep()", text)
-        names = {str(name).partition("(")[0] for name in found}
-        self.assertTrue({"ext.add", "ext.sleep", "ext.stop"} <= names, names)
-        self.assertIn("running", shown)
-        self.assertEqual("<method sample.add(a, b=2)>", repr(ext.add))
-        self.assertIn("Add.", pydoc.render_doc(ext.add, renderer=pydoc.plaintext))
-        ext.kill()
-
-    def test_outline_is_what_is_loaded(self):
-        """What the source says before it is loaded is what the extension says then."""
-        sources = {
-            "functions": """
-                from os.path import join
-                def plain(a, /, b: int, *rest: str, c=1, d: "list[int]" = [], **more) -> dict: ...
-                async def later(*, key): "Later."
-                def _private(): ...
-                class Other: ...
-            """,
-            "listed": """
-                __all__ = ["one", "three"]
-                def one(x=(1, 2)): ...
-                def two(): ...
-                three = 3
-            """,
-            "class": """
-                from pyisolate import ExtensionBase
-                class _Base(ExtensionBase):
-                    def inherited(self, a=1): ...
-                    def both(self): ...
-                class Mine(_Base):
-                    '''Mine.'''
-                    def on_module_loaded(self, module): ...
-                    async def both(self, /, x, *, y=2):
-                        '''Both.
-
-                            Indented.
-                        '''
-                    @staticmethod
-                    def static(a, b): ...
-                    @classmethod
-                    def of_class(cls, a): ...
-                    @property
-                    def value(self): ...
-            """,
-        }
-
-        def shown(ext):
-            return [
-                (
-                    name,
-                    str(inspect.signature(getattr(ext, name))),
-                    inspect.getdoc(getattr(ext, name)),
-                )
-                for name in dir(ext.api)
-            ]
-
-        manager = self.make_manager()
-        for name, source in sources.items():
-            with self.subTest(name=name):
-                ext = self.load(manager, source, name)
-                before = shown(ext)
-                self.assertEqual("new", ext.state)
-                self.assertTrue(before)
-                self.run_async(manager._extensions[name]._ensure_loaded())
-                self.assertEqual(sorted(shown(ext)), sorted(before))
-        for name, source in {"broken": "def (", "entry": "def extension_entrypoint(): ..."}.items():
-            self.assertEqual([], dir(self.load(manager, source, name).api))
-
-    def test_names_of_the_host(self):
-        """ext.api.x is always the extension's; ext.x is the host's where it has such a name."""
-        source = "def stop():\n    return 'mine'\n\ndef sync():\n    return 'mine'\n"
-        ext = self.load(self.make_manager(), source, "stopper")
-
-        async def main():
-            self.assertEqual("mine", await ext.api.stop())
-            self.assertEqual("mine", await ext.api.sync())
-            self.assertEqual("mine", ext.sync.stop())
-            self.assertIn("stop", dir(ext.api))
-            await ext.stop()
-            self.assertEqual("stopped", ext.state)
-
-        self.run_async(main())
-
-    def test_signature(self):
-        async def main():
-            async with self.make_manager() as manager:
-                ext = await self.load(manager, EXTENSION)
-                self.assertEqual("(a, b=2)", str(inspect.signature(ext.add)))
-                self.assertEqual("Add.", inspect.getdoc(ext.api.add))
-
-        self.run_async(main())
 
     def test_dropped(self):
         """A manager that nobody has any more takes its processes with it."""

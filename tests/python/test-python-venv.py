@@ -10,8 +10,10 @@ import unittest
 HERE = pathlib.Path(__file__).parent
 REQUIREMENT = "PyGObject==3.50.2"
 # All that depends on Python's version with the oldest, what depends on PyGObject's with both.
-OLDEST = ("loops", "calls", "singletons", "tasks", "local", "names", "manager")
-NEWEST = ("loops", "calls", "tasks", "local")
+LOCAL = ("local", "local-life", "local-readonly", "local-singletons")
+MANAGER = ("manager", "discovery", "progress")
+OLDEST = ("loops", "calls", "singletons", "tasks", "names", *LOCAL, *MANAGER)
+NEWEST = ("loops", "calls", "tasks", *LOCAL)
 # What builds it; none that is newer than what this was tried with.
 BUILDERS = ("meson-python<=0.22.1", "meson<=1.12.1", "ninja<=1.13.2", "packaging<=26.4")
 # Without cairo, which hosts do not need.
