@@ -18,6 +18,7 @@
 #include "pyisolate-error.h"
 #include "pyisolate-extension-private.h"
 #include "pyisolate-mend-private.h"
+#include "pyisolate-pool-private.h"
 #include "pyisolate-service-private.h"
 
 /* Who has a load that waits for a pool: the thread of it that comes to it, or who cancels it
@@ -247,18 +248,33 @@ on_extension_started (PyIsolateExtension *extension,
   start_waiting (loader);
 }
 
-static void
-queue_for_pool (Load        *load,
-                GThreadPool *pool)
-{
-  g_atomic_int_set (&load->claim, CLAIM_QUEUED);
-  g_thread_pool_push (pool, load_ref (load), NULL);
-}
-
 static gboolean
 claim (Load *load)
 {
   return g_atomic_int_compare_and_exchange (&load->claim, CLAIM_QUEUED, CLAIM_TAKEN);
+}
+
+static gboolean on_environment (gpointer data);
+
+static void
+queue_for_pool (Load        *load,
+                GThreadPool *pool)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_atomic_int_set (&load->claim, CLAIM_QUEUED);
+  if (_pyisolate_pool_push (pool, load_ref (load), &error))
+    return;
+
+  if (claim (load))
+    {
+      if (load->error == NULL)
+        g_set_error (&load->error, PYISOLATE_ERROR, PYISOLATE_ERROR_SPAWN,
+                     "The extension “%s” cannot be loaded, for there is no thread to do it: %s",
+                     pyisolate_extension_get_name (load->extension), error->message);
+      _pyisolate_service_invoke (on_environment, load_ref (load), load_unref);
+    }
+  load_unref (load);
 }
 
 static gboolean
@@ -428,8 +444,7 @@ get_environment (Load *load)
 
 /* In a thread of the pool. */
 static void
-make_environment (gpointer data,
-                  gpointer user_data)
+make_environment (gpointer data)
 {
   g_autoptr (Load) load = data;
 
@@ -448,8 +463,7 @@ make_environment (gpointer data,
 
 /* In the thread that only looks. */
 static void
-look_for_environment (gpointer data,
-                      gpointer user_data)
+look_for_environment (gpointer data)
 {
   g_autoptr (Load) load = data;
 
@@ -488,8 +502,8 @@ _pyisolate_loader_new (PyIsolateMailbox *home)
 
   g_atomic_ref_count_init (&self->ref_count);
   self->home = _pyisolate_mailbox_ref (home);
-  self->pool = g_thread_pool_new (make_environment, NULL, 1, FALSE, NULL);
-  self->lookers = g_thread_pool_new (look_for_environment, NULL, 1, FALSE, NULL);
+  self->pool = _pyisolate_pool_new (make_environment, 1);
+  self->lookers = _pyisolate_pool_new (look_for_environment, 1);
   g_queue_init (&self->waiting);
 
   return self;
@@ -511,10 +525,10 @@ _pyisolate_loader_unref (PyIsolateLoader *self)
 
   g_assert (g_queue_is_empty (&self->waiting));
 
-  /* Each load holds a reference, so the pools have nothing to do; but a thread of theirs may be just
-   * here. */
-  g_thread_pool_free (self->pool, FALSE, FALSE);
-  g_thread_pool_free (self->lookers, FALSE, FALSE);
+  /* Each load holds a reference, so the pools have nothing to do but what they gave back; but a thread of theirs may be
+   * just here. */
+  g_thread_pool_free (self->pool, TRUE, FALSE);
+  g_thread_pool_free (self->lookers, TRUE, FALSE);
   _pyisolate_mailbox_unref (self->home);
   g_free (self);
 }

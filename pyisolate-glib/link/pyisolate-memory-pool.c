@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "pyisolate-memory-book-struct-private.h"
+#include "pyisolate-pool-private.h"
 
 #include <unistd.h>
 
@@ -252,8 +253,7 @@ answer_request (PyIsolateMemoryBook *self,
 }
 
 static void
-serve (gpointer data,
-       gpointer unused)
+serve (gpointer data)
 {
   Service *service = data;
   g_autoptr (PyIsolateMemoryBook) book = service->book;
@@ -271,7 +271,7 @@ get_thread_pool (void)
 
   if (g_once_init_enter (&is_made))
     {
-      pool = g_thread_pool_new (serve, NULL, 1, FALSE, NULL);
+      pool = _pyisolate_pool_new (serve, 1);
       g_once_init_leave (&is_made, 1);
     }
 
@@ -326,7 +326,9 @@ _pyisolate_memory_pool_serve (PyIsolateMemoryBook  *self,
       service->book = _pyisolate_memory_book_ref (self);
       service->request = request;
       service->size = get_class (size);
-      g_thread_pool_push (get_thread_pool (), service, NULL);
+      /* Whoever reads the link does it, where there is no thread for it: late is better than never. */
+      if (!_pyisolate_pool_push (get_thread_pool (), service, NULL))
+        serve (service);
     }
 
   return TRUE;
