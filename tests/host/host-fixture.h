@@ -37,7 +37,7 @@
  *   BAD_MESSAGE       hostile/messages, hostile/handshake
  *   NOT_RUNNING       calls/not-running
  *   BAD_TENSOR        hostile-memory/tensors/…
- *   LIMIT             tensors/limit, singleton/chain-limit, singleton/calls-limit, hostile/flood
+ *   LIMIT             tensor-faults/limit, singleton/chain-limit, singleton/calls-limit, hostile/flood
  *   G_IO_ERROR_CANCELLED  calls/cancel, loading-cancel
  */
 #pragma once
