@@ -8,28 +8,8 @@
 #include "pyisolate-error.h"
 #include "pyisolate-invocation-private.h"
 #include "pyisolate-operation-private.h"
+#include "pyisolate-text-private.h"
 #include "pyisolate-value-private.h"
-
-#include <string.h>
-
-/* Bytes of a log record, or of the text of a report of progress. */
-#define MAX_TEXT (8 * 1024)
-
-/* What is for people to read is cut: a worker may send as much of it as it likes. */
-static char *
-dup_bounded (const char *text)
-{
-  gsize length = strlen (text);
-  g_autofree char *start = NULL;
-  g_autofree char *valid = NULL;
-
-  if (length <= MAX_TEXT)
-    return g_strdup (text);
-
-  start = g_strndup (text, MAX_TEXT);
-  valid = g_utf8_make_valid (start, -1);
-  return g_strdup_printf ("%s… (%" G_GSIZE_FORMAT " bytes more)", valid, length - MAX_TEXT);
-}
 
 static void
 post_log (PyIsolateExtension *self,
@@ -45,15 +25,15 @@ post_log (PyIsolateExtension *self,
   _pyisolate_outbox_post (self->outbox, self, news);
 }
 
-/* Of a logger, that is; what was printed comes by another way. */
+/* Of a logger, that is; what was printed comes by another way. A worker may send as much of it as it likes. */
 void
 _pyisolate_extension_log (PyIsolateExtension *self,
                           PyIsolateLogLevel   level,
                           const char         *logger,
                           const char         *text)
 {
-  g_autofree char *bounded_logger = dup_bounded (logger);
-  g_autofree char *bounded_text = dup_bounded (text);
+  g_autofree char *bounded_logger = _pyisolate_text_dup_bounded (logger, PYISOLATE_MAX_LOG_TEXT);
+  g_autofree char *bounded_text = _pyisolate_text_dup_bounded (text, PYISOLATE_MAX_LOG_TEXT);
   g_autofree char *line = g_strdup_printf ("%s: %s", bounded_logger, bounded_text);
 
   _pyisolate_log_tail_append (self->log_tail, line);
@@ -168,7 +148,7 @@ _pyisolate_extension_post_progress (PyIsolateExtension *self,
 
   news->call = g_object_ref (call);
   news->fraction = fraction;
-  news->text = dup_bounded (text);
+  news->text = _pyisolate_text_dup_bounded (text, PYISOLATE_MAX_LOG_TEXT);
   /* Should too many wait, the call itself has been refused for it. */
   _pyisolate_outbox_post (self->outbox, self, news);
 }

@@ -71,6 +71,9 @@ typedef struct {
 /* The kernel takes no more with one message (SCM_MAX_FD). */
 #define PYISOLATE_MAX_FDS 253
 
+/* Bytes of the texts of a frame that is sent; with the largest body it is a message of D-Bus's then. */
+#define PYISOLATE_FRAME_MAX_TEXT ((gsize) 16 << 20)
+
 /* How many bytes of one link's frames this side holds: from their arrival until whoever they are for has done with them. */
 typedef struct {
   gatomicrefcount ref_count;
@@ -137,6 +140,8 @@ void            _pyisolate_frame_add_memory  (PyIsolateFrame    *frame,
                                              PyIsolateMemory    *memory /* transfer full */);
 void            _pyisolate_frame_set_variant (PyIsolateFrame    *frame,
                                              GVariant           *body);
+/* Of what is not in the frame's own room. */
+gsize           _pyisolate_frame_get_text_size (PyIsolateFrame  *frame);
 /* Counts the frame until it is freed, and returns how many bytes are counted now. */
 gsize           _pyisolate_frame_charge     (PyIsolateFrame     *frame,
                                              PyIsolateBudget    *budget);

@@ -100,10 +100,17 @@ _pyisolate_frame_free (PyIsolateFrame *frame)
 }
 
 static gsize
-get_cost_of_text (PyIsolateFrame *frame,
+get_size_of_text (PyIsolateFrame *frame,
                   const char     *text)
 {
   return text != NULL && !is_in_room (frame, text) ? strlen (text) : 0;
+}
+
+gsize
+_pyisolate_frame_get_text_size (PyIsolateFrame *frame)
+{
+  return get_size_of_text (frame, frame->target) + get_size_of_text (frame, frame->name) +
+         get_size_of_text (frame, frame->message);
 }
 
 gsize
@@ -113,9 +120,7 @@ _pyisolate_frame_charge (PyIsolateFrame  *frame,
   g_assert (frame->budget == NULL);
 
   frame->budget = _pyisolate_budget_ref (budget);
-  frame->cost = sizeof *frame + frame->n_chain * sizeof (guint64);
-  frame->cost += get_cost_of_text (frame, frame->target) + get_cost_of_text (frame, frame->name) +
-                 get_cost_of_text (frame, frame->message);
+  frame->cost = sizeof *frame + frame->n_chain * sizeof (guint64) + _pyisolate_frame_get_text_size (frame);
   if (frame->body != NULL)
     frame->cost += g_bytes_get_size (frame->body);
 

@@ -5,6 +5,7 @@
 
 #include "pyisolate-error.h"
 #include "pyisolate-memory-book-private.h"
+#include "pyisolate-value-layout-private.h"
 
 typedef struct {
   const PyIsolateTransportHandler *handler; /* set once, before the start */
@@ -162,14 +163,40 @@ _pyisolate_transport_send_now (PyIsolateTransport  *self,
   return FALSE;
 }
 
+/* What the other side would not take, and end the link for. */
+static gboolean
+check_size (PyIsolateFrame  *frame,
+            GError         **error)
+{
+  gsize size = frame->body != NULL ? g_bytes_get_size (frame->body) : 0;
+  gsize text_size;
+
+  if (size > PYISOLATE_VALUE_MAX_SIZE)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_VALUE, "A body of %" G_GSIZE_FORMAT " bytes cannot travel", size);
+      return FALSE;
+    }
+
+  text_size = _pyisolate_frame_get_text_size (frame);
+  if (text_size > PYISOLATE_FRAME_MAX_TEXT)
+    {
+      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_VALUE, "A name or message of %" G_GSIZE_FORMAT " bytes cannot travel",
+                   text_size);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
 /*< private >
  * @frame: (transfer full): what to send, consumed also on failure
  *
  * May be called from any thread. Frames sent by one thread arrive in the order in which they were sent, but for what is large
  * and waits on a lane: see docs/protocol.md.
  *
- * Fails with %G_IO_ERROR_CLOSED when the transport is closed, and with %PYISOLATE_ERROR_LIMIT for more file descriptors than
- * can travel: the kernel would refuse them when it is too late to tell who sent them.
+ * Fails with %G_IO_ERROR_CLOSED when the transport is closed, with %PYISOLATE_ERROR_BAD_VALUE for what is too large to travel,
+ * and with %PYISOLATE_ERROR_LIMIT for more file descriptors than can: the kernel would refuse them when it is too late to tell
+ * who sent them.
  */
 gboolean
 _pyisolate_transport_send (PyIsolateTransport  *self,
@@ -181,7 +208,7 @@ _pyisolate_transport_send (PyIsolateTransport  *self,
   g_assert (PYISOLATE_IS_TRANSPORT (self));
   g_assert (frame != NULL);
 
-  if (klass->hold != NULL && !klass->hold (self, &frame, error))
+  if (!check_size (frame, error) || (klass->hold != NULL && !klass->hold (self, &frame, error)))
     {
       _pyisolate_frame_free (frame);
       return FALSE;

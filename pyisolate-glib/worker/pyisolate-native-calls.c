@@ -7,6 +7,7 @@
 
 #include "pyisolate-error-private.h"
 #include "pyisolate-memory-book-private.h"
+#include "pyisolate-text-private.h"
 
 /* A PyIsolateAllocateFunc. */
 PyIsolateMemory *
@@ -459,14 +460,9 @@ native_event (PyObject *module,
     return NULL;
   event->name = g_strdup (name);
 
-  if (call == NULL)
-    {
-      _pyisolate_runtime_send (g_steal_pointer (&event));
-      Py_RETURN_NONE;
-    }
-
-  event->id = call->id;
-  if (!_pyisolate_in_call_tell (g_steal_pointer (&event), &error))
+  event->id = call != NULL ? call->id : 0;
+  if (call != NULL ? !_pyisolate_in_call_tell (g_steal_pointer (&event), &error)
+                   : !_pyisolate_runtime_send_by (NULL, g_steal_pointer (&event), &error))
     {
       _pyisolate_native_set_error (error);
       return NULL;
@@ -507,6 +503,15 @@ native_progress (PyObject *module,
   Py_RETURN_NONE;
 }
 
+/* Nobody shows more of it, and there is more than can travel. */
+static char *
+dup_log_text (PyObject *text)
+{
+  g_autofree char *whole = _pyisolate_native_dup_text (text);
+
+  return whole != NULL ? _pyisolate_text_dup_bounded (whole, PYISOLATE_MAX_LOG_TEXT) : NULL;
+}
+
 /* log(level, logger, message): whether it could be sent; a child of the worker has no link. */
 static PyObject *
 native_log (PyObject *module,
@@ -525,8 +530,8 @@ native_log (PyObject *module,
   if (_pyisolate_runtime_is_forked () || _pyisolate_runtime.transport == NULL)
     Py_RETURN_FALSE;
 
-  valid_logger = _pyisolate_native_dup_text (logger);
-  valid_message = _pyisolate_native_dup_text (message);
+  valid_logger = dup_log_text (logger);
+  valid_message = dup_log_text (message);
   if (valid_logger == NULL || valid_message == NULL)
     return NULL;
 

@@ -44,6 +44,7 @@ _pyisolate_native_dup_text (PyObject *text)
 {
   PyObject *bytes = PyUnicode_AsEncodedString (text, "utf-8", "backslashreplace");
   GString *result;
+  const char *nul;
   Py_ssize_t size;
   char *data;
 
@@ -55,19 +56,16 @@ _pyisolate_native_dup_text (PyObject *text)
       return NULL;
     }
 
-  result = g_string_new_len (data, size);
-  Py_DECREF (bytes);
-  if (memchr (result->str, 0, result->len) != NULL)
+  result = g_string_sized_new (size);
+  while ((nul = memchr (data, 0, size)) != NULL)
     {
-      for (gsize i = 0; i < result->len; i++)
-        {
-          if (result->str[i] == 0)
-            {
-              g_string_erase (result, i, 1);
-              g_string_insert (result, i, "\\x00");
-            }
-        }
+      g_string_append_len (result, data, nul - data);
+      g_string_append (result, "\\x00");
+      size -= nul + 1 - data;
+      data = (char *) nul + 1;
     }
+  g_string_append_len (result, data, size);
+  Py_DECREF (bytes);
 
   return g_string_free (result, FALSE);
 }

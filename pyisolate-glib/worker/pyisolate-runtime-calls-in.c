@@ -118,9 +118,8 @@ _pyisolate_in_call_tell (PyIsolateFrame  *frame,
     }
   if (!open)
     frame->id = 0;
-  _pyisolate_runtime_send (frame);
 
-  return TRUE;
+  return _pyisolate_runtime_send_by (NULL, frame, error);
 }
 
 /* Nothing of it has run. */

@@ -134,7 +134,7 @@ test_methods (void)
   GListModel *parameters;
 
   g_assert_true (g_list_model_get_item_type (methods) == PYISOLATE_TYPE_METHOD_INFO);
-  g_assert_cmpuint (g_list_model_get_n_items (methods), ==, 12);
+  g_assert_cmpuint (g_list_model_get_n_items (methods), ==, 14);
   g_assert_null (pyisolate_extension_find_method (extension, "_hidden"));
   g_assert_null (pyisolate_extension_find_method (extension, "stop"));
   g_assert_null (pyisolate_extension_find_method (extension, "emit_event"));
@@ -204,6 +204,34 @@ test_log (void)
   all = g_strjoinv ("\n", tail);
   g_assert_nonnull (strstr (all, "hello\nGRÜSSE\noh\n"));
   g_assert_nonnull (strstr (all, "talker: beyond!"));
+}
+
+/* What is too long to travel is cut where it comes from. */
+static void
+test_log_much (void)
+{
+  static const struct {
+    const char *method;
+    const char *args;
+    const char *line;
+  } cases[] = {
+    { "log_much", "('x', 8192)", "talker|30|xxx*xxx" },
+    { "log_much", "('ü', 10000)", "talker|30|üüü*üüü… (11856 bytes more)" },
+    { "log_much", "('x', 70000000)", "talker|30|xxx*xxx… (69991856 bytes more)" },
+    { "log_much", "('x', 200000000)", "talker|30|xxx*xxx… (199991856 bytes more)" },
+    { "log_nuls", "(2000000,)", "talker|30|\\x00\\x00*\\x00… (7991856 bytes more)" },
+  };
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "talker");
+  g_autoptr (HostNews) news = host_news_new (extension);
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_variant_unref (host_call (extension, cases[i].method, cases[i].args));
+      host_news_wait_line (news, cases[i].line);
+    }
+  for (guint i = 0; i < news->lines->len; i++)
+    g_assert_cmpuint (strlen (news->lines->pdata[i]), <=, strlen ("talker|30|") + 8192);
 }
 
 /* Nobody iterates the main context: the lines wait, the oldest give way, and the tail has the last
@@ -546,6 +574,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/extension/states", test_states);
   test_util_add_func ("/pyisolate/extension/methods", test_methods);
   test_util_add_func ("/pyisolate/extension/log", test_log);
+  test_util_add_func ("/pyisolate/extension/log-much", test_log_much);
   test_util_add_func ("/pyisolate/extension/log-flood", test_log_flood);
   test_util_add_func ("/pyisolate/extension/crash", test_crash);
   test_util_add_func ("/pyisolate/extension/events", test_events);

@@ -6,6 +6,7 @@
 
 #include "pyisolate-error.h"
 #include "pyisolate-fd-private.h"
+#include "pyisolate-value-layout-private.h"
 
 #include <fcntl.h>
 #include <glib-unix.h>
@@ -347,6 +348,45 @@ test_late_start (LinkPair *pair)
   g_assert_cmpuint (link_frame_get_number (second), ==, 2);
 }
 
+static PyIsolateFrame *
+make_event (gsize name_size,
+            gsize body_size)
+{
+  PyIsolateFrame *event = _pyisolate_frame_new (PYISOLATE_FRAME_EVENT, 0);
+
+  event->name = g_strnfill (name_size, 'n');
+  event->body = g_bytes_new_take (g_malloc0 (body_size), body_size);
+  return event;
+}
+
+/* Refused by the side that sends it, as the other would end the link. */
+static void
+test_too_large (LinkPair *pair)
+{
+  static const struct {
+    gsize name_size;
+    gsize body_size;
+  } too_large[] = { { PYISOLATE_FRAME_MAX_TEXT + 1, 1 }, { 1, PYISOLATE_VALUE_MAX_SIZE + 1 }, { 200 << 20, 1 } };
+  g_autoptr (PyIsolateFrame) arrived = NULL;
+
+  link_side_start (&pair->host);
+  link_side_start (&pair->worker);
+
+  for (guint i = 0; i < G_N_ELEMENTS (too_large); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      PyIsolateFrame *event = make_event (too_large[i].name_size, too_large[i].body_size);
+
+      g_assert_false (_pyisolate_transport_send (pair->worker.transport, event, &error));
+      g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_VALUE);
+    }
+
+  link_side_send (&pair->worker, make_event (PYISOLATE_FRAME_MAX_TEXT, PYISOLATE_VALUE_MAX_SIZE));
+  arrived = link_box_take (pair->host.box);
+  g_assert_cmpuint (strlen (arrived->name), ==, PYISOLATE_FRAME_MAX_TEXT);
+  g_assert_cmpuint (g_bytes_get_size (arrived->body), ==, PYISOLATE_VALUE_MAX_SIZE);
+}
+
 static void
 test_never_started (LinkPair *pair)
 {
@@ -370,6 +410,7 @@ run_case (gconstpointer data)
   { { kind, test_send_after_close }, "/pyisolate/transport/" name "/send-after-close" }, \
   { { kind, test_dropped_on_the_way }, "/pyisolate/transport/" name "/dropped-on-the-way" }, \
   { { kind, test_late_start }, "/pyisolate/transport/" name "/late-start" }, \
+  { { kind, test_too_large }, "/pyisolate/transport/" name "/too-large" }, \
   { { kind, test_never_started }, "/pyisolate/transport/" name "/never-started" }
 
 int

@@ -74,6 +74,9 @@ test_outside_of_calls (const char *python)
   worker_assert_result (worker, "progress_from_thread", "",
                         "['pyisolate.progress() tells of a call, and no call is running here']");
   bad = worker_assert_raises (worker, "bad_event", "", "TypeError", "*object*");
+  worker_assert_result (worker, "long_event_names", "",
+                        "['A name or message of 70000000 bytes cannot travel', "
+                        "'A name or message of 70000000 bytes cannot travel']");
 
   worker_finish (worker);
 }

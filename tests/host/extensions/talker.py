@@ -42,6 +42,12 @@ class Talker(pyisolate.ExtensionBase):
     def log(self, number, text):
         logger.log(number, "%s!", text)
 
+    def log_much(self, text, count):
+        logger.warning(text * count)
+
+    def log_nuls(self, count):
+        logger.warning("\0" * count)
+
     def emit(self, name, value):
         self.emit_event(name, value)
 

@@ -39,6 +39,23 @@ def event_beside_answer(size):
     begun.wait()
 
 
+def long_event_names():
+    """Of a call, and of none."""
+    errors = []
+
+    def emit():
+        try:
+            pyisolate.emit_event("n" * 70_000_000)
+        except OSError as error:
+            errors.append(str(error))
+
+    emit()
+    thread = threading.Thread(target=emit)
+    thread.start()
+    thread.join()
+    return errors
+
+
 def bad_event():
     pyisolate.emit_event("bad", object())
 
