@@ -8,7 +8,7 @@
 
 #include "pyisolate-native-server-private.h"
 
-#include <math.h>
+#include "pyisolate-deadline-private.h"
 
 /* So many frames, or so many bytes in them, are handled before anything else is looked at: what else has come, by other
  * lanes too, and what is there for the loop to do. */
@@ -137,20 +137,8 @@ get_timeout (PyObject *timeout,
   if (seconds == -1 && PyErr_Occurred ())
     return -1;
 
-  *deadline = seconds <= 0 ? 0 : g_get_monotonic_time () + (gint64) ceil (seconds * G_USEC_PER_SEC);
+  *deadline = _pyisolate_deadline_in (seconds);
   return 0;
-}
-
-static int
-milliseconds_until (gint64 deadline)
-{
-  gint64 left;
-
-  if (deadline <= 0)
-    return (int) deadline;
-
-  left = deadline - g_get_monotonic_time ();
-  return left <= 0 ? 0 : (int) MIN ((left + 999) / 1000, G_MAXINT);
 }
 
 /* Whether the loop is to look at what its selector has. */
@@ -187,7 +175,7 @@ server_select (PyObject *object,
 
   for (;;)
     {
-      int milliseconds = milliseconds_until (deadline);
+      int milliseconds = _pyisolate_deadline_get_milliseconds (deadline);
       gboolean others = FALSE;
       gboolean more;
       gboolean waited;

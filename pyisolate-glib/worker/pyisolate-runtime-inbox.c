@@ -3,6 +3,8 @@
 
 #include "pyisolate-runtime-private.h"
 
+#include "pyisolate-deadline-private.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -370,18 +372,6 @@ take_by_cond (PyIsolateInbox  *inbox,
   return result;
 }
 
-static int
-milliseconds_until (gint64 deadline)
-{
-  gint64 left;
-
-  if (deadline < 0)
-    return -1;
-
-  left = deadline - g_get_monotonic_time ();
-  return left <= 0 ? 0 : (int) MIN ((left + 999) / 1000, G_MAXINT);
-}
-
 /* Reads the lanes itself. A signal ends the wait: the main thread's Python handlers must run. */
 static PyIsolateTake
 take_by_poll (PyIsolateInbox  *inbox,
@@ -405,7 +395,7 @@ take_by_poll (PyIsolateInbox  *inbox,
       if (closed)
         return PYISOLATE_TAKE_CLOSED;
 
-      timeout = milliseconds_until (deadline);
+      timeout = _pyisolate_deadline_get_milliseconds (deadline);
       if (!_pyisolate_lanes_wait (inbox->wait_fd, inbox, timeout, &n_events, NULL))
         return PYISOLATE_TAKE_INTERRUPTED;
       if (n_events == 0 && timeout == 0)

@@ -5,7 +5,7 @@
  * on inside of it, as long as nothing has been left for the loop to do. */
 #include "pyisolate-host-private.h"
 
-#include <math.h>
+#include "pyisolate-deadline-private.h"
 
 typedef PyIsolateHostContext Context;
 
@@ -39,20 +39,8 @@ get_deadline (PyObject *timeout,
   if (seconds == -1 && PyErr_Occurred () != NULL)
     return -1;
 
-  *deadline = seconds <= 0 ? 0 : g_get_monotonic_time () + (gint64) ceil (MIN (seconds, 1e9) * G_USEC_PER_SEC);
+  *deadline = _pyisolate_deadline_in (seconds);
   return 0;
-}
-
-static int
-milliseconds_until (gint64 deadline)
-{
-  gint64 left;
-
-  if (deadline <= 0)
-    return (int) deadline;
-
-  left = deadline - g_get_monotonic_time ();
-  return left <= 0 ? 0 : (int) MIN ((left + 999) / 1000, G_MAXINT);
 }
 
 /* How many timers the loop has: -1 if it has no such list. *@list: borrowed, to be compared. */
@@ -83,7 +71,7 @@ static PyObject *
 wait_and_answer (Context *self,
                  gint64   deadline)
 {
-  int milliseconds = milliseconds_until (deadline);
+  int milliseconds = _pyisolate_deadline_get_milliseconds (deadline);
   gboolean waited, anything, others;
 
   if (PyErr_CheckSignals () < 0)
