@@ -10,7 +10,8 @@
  *
  * Nothing of it is looked up or created by name on this side: type, message and traceback are text. The exceptions that
  * it was raised from ([property@PyIsolate.RemoteException:cause]) or while handling
- * ([property@PyIsolate.RemoteException:context]) are objects of the same kind.
+ * ([property@PyIsolate.RemoteException:context]), and those of a group ([property@PyIsolate.RemoteException:exceptions]), are objects of
+ * the same kind.
  *
  * Since: 0.1
  */
@@ -22,9 +23,11 @@ struct _PyIsolateRemoteException {
   char *message;
   char *traceback;
   GVariant *args;
+  GVariant *attributes;
   char **notes;
   PyIsolateRemoteException *cause;
   PyIsolateRemoteException *context;
+  GPtrArray *exceptions;
 };
 
 enum {
@@ -33,13 +36,15 @@ enum {
   PROP_MESSAGE,
   PROP_TRACEBACK,
   PROP_ARGS,
+  PROP_ATTRIBUTES,
   PROP_NOTES,
   PROP_CAUSE,
   PROP_CONTEXT,
+  PROP_EXCEPTIONS,
   N_PROPS
 };
 
-/* A worker may send a chain as long as it likes; what a person reads is not. */
+/* A worker may send a chain, or groups of groups, as long as it likes; what a person reads is not. */
 #define MAX_CHAIN 32
 
 static GParamSpec *properties[N_PROPS];
@@ -72,6 +77,10 @@ pyisolate_remote_exception_get_property (GObject    *object,
       g_value_set_variant (value, self->args);
       break;
 
+    case PROP_ATTRIBUTES:
+      g_value_set_variant (value, self->attributes);
+      break;
+
     case PROP_NOTES:
       g_value_set_boxed (value, self->notes);
       break;
@@ -82,6 +91,10 @@ pyisolate_remote_exception_get_property (GObject    *object,
 
     case PROP_CONTEXT:
       g_value_set_object (value, self->context);
+      break;
+
+    case PROP_EXCEPTIONS:
+      g_value_set_boxed (value, self->exceptions);
       break;
 
     default:
@@ -98,9 +111,11 @@ pyisolate_remote_exception_finalize (GObject *object)
   g_clear_pointer (&self->message, g_free);
   g_clear_pointer (&self->traceback, g_free);
   g_clear_pointer (&self->args, g_variant_unref);
+  g_clear_pointer (&self->attributes, g_variant_unref);
   g_clear_pointer (&self->notes, g_strfreev);
   g_clear_object (&self->cause);
   g_clear_object (&self->context);
+  g_clear_pointer (&self->exceptions, g_ptr_array_unref);
 
   G_OBJECT_CLASS (pyisolate_remote_exception_parent_class)->finalize (object);
 }
@@ -148,6 +163,17 @@ pyisolate_remote_exception_class_init (PyIsolateRemoteExceptionClass *klass)
   properties[PROP_ARGS] =
     g_param_spec_variant ("args", NULL, NULL, G_VARIANT_TYPE ("av"), NULL, flags);
   /**
+   * PyIsolateRemoteException:attributes:
+   *
+   * The exception's attributes, of type `a{sv}`: those that its class or its raiser has set, but for names that begin with an
+   * underscore, and `name` and `path` of an `ImportError`, `name` of a `NameError` or `AttributeError`. Those that cannot travel are
+   * given by their `repr()`.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_ATTRIBUTES] =
+    g_param_spec_variant ("attributes", NULL, NULL, G_VARIANT_TYPE_VARDICT, NULL, flags);
+  /**
    * PyIsolateRemoteException:notes:
    *
    * The notes added to the exception (PEP 678).
@@ -173,6 +199,14 @@ pyisolate_remote_exception_class_init (PyIsolateRemoteExceptionClass *klass)
    */
   properties[PROP_CONTEXT] =
     g_param_spec_object ("context", NULL, NULL, PYISOLATE_TYPE_REMOTE_EXCEPTION, flags);
+  /**
+   * PyIsolateRemoteException:exceptions: (type GLib.PtrArray(PyIsolateRemoteException))
+   *
+   * The exceptions of an exception group (PEP 654); none of any other.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_EXCEPTIONS] = g_param_spec_boxed ("exceptions", NULL, NULL, G_TYPE_PTR_ARRAY, flags);
 
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
@@ -196,14 +230,15 @@ lookup_string (GVariant   *dict,
 
 /* A list of equal types may have come as an array of that type. */
 static GVariant *
-lookup_args (GVariant *dict)
+lookup_list (GVariant   *dict,
+             const char *key)
 {
-  g_autoptr (GVariant) args = g_variant_lookup_value (dict, "args", G_VARIANT_TYPE_ARRAY);
+  g_autoptr (GVariant) list = g_variant_lookup_value (dict, key, G_VARIANT_TYPE_ARRAY);
   g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("av"));
 
-  for (gsize i = 0; args != NULL && i < g_variant_n_children (args); i++)
+  for (gsize i = 0; list != NULL && i < g_variant_n_children (list); i++)
     {
-      g_autoptr (GVariant) child = g_variant_get_child_value (args, i);
+      g_autoptr (GVariant) child = g_variant_get_child_value (list, i);
 
       if (g_variant_is_of_type (child, G_VARIANT_TYPE_VARIANT))
         g_variant_builder_add_value (&builder, child);
@@ -214,13 +249,67 @@ lookup_args (GVariant *dict)
   return g_variant_ref_sink (g_variant_builder_end (&builder));
 }
 
+/* And a dictionary with values of one type, as one of that type. */
+static GVariant *
+lookup_dict (GVariant   *dict,
+             const char *key)
+{
+  g_autoptr (GVariant) found = g_variant_lookup_value (dict, key, G_VARIANT_TYPE ("a{s*}"));
+  g_auto (GVariantDict) copy = G_VARIANT_DICT_INIT (NULL);
+
+  for (gsize i = 0; found != NULL && i < g_variant_n_children (found); i++)
+    {
+      g_autoptr (GVariant) entry = g_variant_get_child_value (found, i);
+      g_autoptr (GVariant) name = g_variant_get_child_value (entry, 0);
+      g_autoptr (GVariant) value = g_variant_get_child_value (entry, 1);
+      g_autoptr (GVariant) inner = g_variant_is_of_type (value, G_VARIANT_TYPE_VARIANT) ? g_variant_get_variant (value) : NULL;
+
+      g_variant_dict_insert_value (&copy, g_variant_get_string (name, NULL), inner != NULL ? inner : value);
+    }
+
+  return g_variant_ref_sink (g_variant_dict_end (&copy));
+}
+
+static PyIsolateRemoteException *new_from_variant (GVariant *dict,
+                                                   guint     depth);
+
+static PyIsolateRemoteException *
+lookup_exception (GVariant   *dict,
+                  const char *key,
+                  guint       depth)
+{
+  g_autoptr (GVariant) found = g_variant_lookup_value (dict, key, G_VARIANT_TYPE_VARDICT);
+
+  return found != NULL ? new_from_variant (found, depth) : NULL;
+}
+
+static GPtrArray *
+lookup_exceptions (GVariant *dict,
+                   guint     depth)
+{
+  g_autoptr (GVariant) list = lookup_list (dict, "exceptions");
+  GPtrArray *exceptions = g_ptr_array_new_with_free_func (g_object_unref);
+
+  for (gsize i = 0; i < g_variant_n_children (list); i++)
+    {
+      g_autoptr (GVariant) child = g_variant_get_child_value (list, i);
+      g_autoptr (GVariant) described = g_variant_get_variant (child);
+      PyIsolateRemoteException *exception = NULL;
+
+      if (g_variant_is_of_type (described, G_VARIANT_TYPE_VARDICT))
+        exception = new_from_variant (described, depth);
+      if (exception != NULL)
+        g_ptr_array_add (exceptions, exception);
+    }
+
+  return exceptions;
+}
+
 static PyIsolateRemoteException *
 new_from_variant (GVariant *dict,
                   guint     depth)
 {
   g_autoptr (PyIsolateRemoteException) self = NULL;
-  g_autoptr (GVariant) cause = NULL;
-  g_autoptr (GVariant) context = NULL;
 
   if (depth >= MAX_CHAIN)
     return NULL;
@@ -229,19 +318,13 @@ new_from_variant (GVariant *dict,
   self->type_name = lookup_string (dict, "type");
   self->message = lookup_string (dict, "message");
   self->traceback = lookup_string (dict, "traceback");
-
-  self->args = lookup_args (dict);
-
+  self->args = lookup_list (dict, "args");
+  self->attributes = lookup_dict (dict, "attributes");
   if (!g_variant_lookup (dict, "notes", "^as", &self->notes))
     self->notes = g_new0 (char *, 1);
-
-  cause = g_variant_lookup_value (dict, "cause", G_VARIANT_TYPE_VARDICT);
-  if (cause != NULL)
-    self->cause = new_from_variant (cause, depth + 1);
-
-  context = g_variant_lookup_value (dict, "context", G_VARIANT_TYPE_VARDICT);
-  if (context != NULL)
-    self->context = new_from_variant (context, depth + 1);
+  self->cause = lookup_exception (dict, "cause", depth + 1);
+  self->context = lookup_exception (dict, "context", depth + 1);
+  self->exceptions = lookup_exceptions (dict, depth + 1);
 
   return g_steal_pointer (&self);
 }
@@ -330,6 +413,24 @@ pyisolate_remote_exception_get_args (PyIsolateRemoteException *self)
 }
 
 /**
+ * pyisolate_remote_exception_get_attributes: (get-property attributes)
+ * @self: a remote exception
+ *
+ * Gets the exception's attributes by their names.
+ *
+ * Returns: (transfer none): a dictionary of type `a{sv}`
+ *
+ * Since: 0.1
+ */
+GVariant *
+pyisolate_remote_exception_get_attributes (PyIsolateRemoteException *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_REMOTE_EXCEPTION (self), NULL);
+
+  return self->attributes;
+}
+
+/**
  * pyisolate_remote_exception_get_notes: (get-property notes)
  * @self: a remote exception
  *
@@ -381,4 +482,22 @@ pyisolate_remote_exception_get_context (PyIsolateRemoteException *self)
   g_return_val_if_fail (PYISOLATE_IS_REMOTE_EXCEPTION (self), NULL);
 
   return self->context;
+}
+
+/**
+ * pyisolate_remote_exception_get_exceptions: (get-property exceptions)
+ * @self: a remote exception
+ *
+ * Gets the exceptions of an exception group (PEP 654).
+ *
+ * Returns: (transfer none) (element-type PyIsolateRemoteException): the exceptions; none of what is no group
+ *
+ * Since: 0.1
+ */
+GPtrArray *
+pyisolate_remote_exception_get_exceptions (PyIsolateRemoteException *self)
+{
+  g_return_val_if_fail (PYISOLATE_IS_REMOTE_EXCEPTION (self), NULL);
+
+  return self->exceptions;
 }

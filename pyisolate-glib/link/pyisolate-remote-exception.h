@@ -11,18 +11,22 @@ PYISOLATE_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (PyIsolateRemoteException, pyisolate_remote_exception, PYISOLATE, REMOTE_EXCEPTION, GObject)
 
 PYISOLATE_AVAILABLE_IN_0_1
-const char               *pyisolate_remote_exception_get_type_name (PyIsolateRemoteException *self);
+const char               *pyisolate_remote_exception_get_type_name  (PyIsolateRemoteException *self);
 PYISOLATE_AVAILABLE_IN_0_1
-const char               *pyisolate_remote_exception_get_message   (PyIsolateRemoteException *self);
+const char               *pyisolate_remote_exception_get_message    (PyIsolateRemoteException *self);
 PYISOLATE_AVAILABLE_IN_0_1
-const char               *pyisolate_remote_exception_get_traceback (PyIsolateRemoteException *self);
+const char               *pyisolate_remote_exception_get_traceback  (PyIsolateRemoteException *self);
 PYISOLATE_AVAILABLE_IN_0_1
-GVariant                 *pyisolate_remote_exception_get_args      (PyIsolateRemoteException *self);
+GVariant                 *pyisolate_remote_exception_get_args       (PyIsolateRemoteException *self);
 PYISOLATE_AVAILABLE_IN_0_1
-const char * const       *pyisolate_remote_exception_get_notes     (PyIsolateRemoteException *self);
+GVariant                 *pyisolate_remote_exception_get_attributes (PyIsolateRemoteException *self);
 PYISOLATE_AVAILABLE_IN_0_1
-PyIsolateRemoteException *pyisolate_remote_exception_get_cause     (PyIsolateRemoteException *self);
+const char * const       *pyisolate_remote_exception_get_notes      (PyIsolateRemoteException *self);
 PYISOLATE_AVAILABLE_IN_0_1
-PyIsolateRemoteException *pyisolate_remote_exception_get_context   (PyIsolateRemoteException *self);
+PyIsolateRemoteException *pyisolate_remote_exception_get_cause      (PyIsolateRemoteException *self);
+PYISOLATE_AVAILABLE_IN_0_1
+PyIsolateRemoteException *pyisolate_remote_exception_get_context    (PyIsolateRemoteException *self);
+PYISOLATE_AVAILABLE_IN_0_1
+GPtrArray                *pyisolate_remote_exception_get_exceptions (PyIsolateRemoteException *self);
 
 G_END_DECLS

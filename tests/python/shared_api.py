@@ -56,6 +56,10 @@ class HostAPI(pyisolate.ProxiedSingleton):
     def fail(self, what):
         if what == "own":
             raise OwnError("own", 1)
+        if what == "group":
+            error = RuntimeError("with a code")
+            error.code = 7
+            raise ExceptionGroup("of the host's", [ValueError("a", 1), error])  # noqa: F821 - from 3.11
         raise KeyError(what)
 
     def first(self, items):

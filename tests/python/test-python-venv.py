@@ -12,7 +12,7 @@ REQUIREMENT = "PyGObject==3.50.2"
 # All that depends on Python's version with the oldest, what depends on PyGObject's with both.
 LOCAL = ("local", "local-life", "local-readonly", "local-singletons")
 MANAGER = ("manager", "discovery", "progress")
-OLDEST = ("loops", "calls", "singletons", "tasks", "names", *LOCAL, *MANAGER)
+OLDEST = ("loops", "calls", "exceptions", "singletons", "tasks", "names", *LOCAL, *MANAGER)
 NEWEST = ("loops", "calls", "tasks", *LOCAL)
 # What builds it; none that is newer than what this was tried with.
 BUILDERS = ("meson-python<=0.22.1", "meson<=1.12.1", "ninja<=1.13.2", "packaging<=26.4")

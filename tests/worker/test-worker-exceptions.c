@@ -46,6 +46,28 @@ check_plain (Worker *worker)
   g_assert_null (*pyisolate_remote_exception_get_notes (exception));
   g_assert_null (pyisolate_remote_exception_get_cause (exception));
   g_assert_null (pyisolate_remote_exception_get_context (exception));
+  g_assert_cmpuint (pyisolate_remote_exception_get_exceptions (exception)->len, ==, 0);
+  g_assert_cmpuint (g_variant_n_children (pyisolate_remote_exception_get_attributes (exception)), ==, 0);
+}
+
+static char *
+print_attributes (Worker     *worker,
+                  const char *method,
+                  const char *type)
+{
+  g_autoptr (PyIsolateRemoteException) exception = worker_assert_raises (worker, method, "", type, "*");
+
+  return g_variant_print (pyisolate_remote_exception_get_attributes (exception), FALSE);
+}
+
+static void
+check_attributes (Worker *worker)
+{
+  g_autofree char *missing = print_attributes (worker, "raising_module", "ModuleNotFoundError");
+  g_autofree char *own = print_attributes (worker, "attributes", "ValueError");
+
+  g_assert_cmpstr (missing, ==, "{'name': <'missing_module_of_this_test'>}");
+  g_assert_cmpstr (own, ==, "{'code': <int64 404>, 'where': <{'line': <int64 3>, 'text': <'x'>}>}");
 }
 
 static void
@@ -165,6 +187,7 @@ test_exceptions (const char *python)
       check_chains (worker);
       check_odd_ones (worker, i == 0 ? "errors" : "errors_async");
       check_parts (worker);
+      check_attributes (worker);
       check_huge (worker);
       worker_assert_result (worker, "alive", "", "true");
       worker_finish (worker);
@@ -198,9 +221,13 @@ test_group (const char *python)
       g_autoptr (PyIsolateRemoteException) exception =
         worker_assert_raises (worker, "group", "", "ExceptionGroup", "several*");
       const char *traceback = pyisolate_remote_exception_get_traceback (exception);
+      GPtrArray *exceptions = pyisolate_remote_exception_get_exceptions (exception);
 
       assert_contains (traceback, "ValueError: one");
       assert_contains (traceback, "TypeError: two");
+      g_assert_cmpuint (exceptions->len, ==, 2);
+      g_assert_cmpstr (pyisolate_remote_exception_get_type_name (exceptions->pdata[0]), ==, "ValueError");
+      g_assert_cmpstr (pyisolate_remote_exception_get_message (exceptions->pdata[1]), ==, "two");
     }
   else
     {

@@ -54,14 +54,49 @@ _pyisolate_host_report (PyObject *callback)
 }
 
 static PyObject *
-decode_args (PyIsolateRemoteException *exception)
+decode_variant (GVariant *value)
 {
-  g_autoptr (GVariant) boxed = g_variant_ref_sink (g_variant_new_variant (pyisolate_remote_exception_get_args (exception)));
+  g_autoptr (GVariant) boxed = g_variant_ref_sink (g_variant_new_variant (value));
   g_autoptr (GBytes) bytes = g_variant_get_data_as_bytes (boxed);
   gsize size;
   const guint8 *data = g_bytes_get_data (bytes, &size);
 
   return _pyisolate_codec_decode_value (data, size, NULL);
+}
+
+/* Of types that this side does not know: the message says it, too. */
+static PyObject *
+decode_args (PyIsolateRemoteException *exception)
+{
+  PyObject *args = decode_variant (pyisolate_remote_exception_get_args (exception));
+
+  if (args != NULL)
+    return args;
+
+  PyErr_Clear ();
+  return Py_BuildValue ("[s]", pyisolate_remote_exception_get_message (exception));
+}
+
+/* One of a type that this side does not know does not keep the others from being had. */
+static PyObject *
+decode_attributes (PyIsolateRemoteException *exception)
+{
+  PyObject *attributes = PyDict_New ();
+  GVariantIter iter;
+  const char *name;
+  GVariant *value;
+
+  g_variant_iter_init (&iter, pyisolate_remote_exception_get_attributes (exception));
+  while (attributes != NULL && g_variant_iter_loop (&iter, "{&sv}", &name, &value))
+    {
+      PyObject *decoded = decode_variant (value);
+
+      if (decoded == NULL || PyDict_SetItemString (attributes, name, decoded) < 0)
+        PyErr_Clear ();
+      Py_XDECREF (decoded);
+    }
+
+  return attributes;
 }
 
 static PyObject *
@@ -82,27 +117,41 @@ new_notes (PyIsolateRemoteException *exception)
   return list;
 }
 
+static PyObject *
+describe_exceptions (PyIsolateRemoteException *exception)
+{
+  GPtrArray *exceptions = pyisolate_remote_exception_get_exceptions (exception);
+  PyObject *list = PyList_New (0);
+
+  for (guint i = 0; list != NULL && i < exceptions->len; i++)
+    {
+      PyObject *described = _pyisolate_host_describe_exception (exceptions->pdata[i]);
+
+      if (described == NULL || PyList_Append (list, described) < 0)
+        Py_CLEAR (list);
+      Py_XDECREF (described);
+    }
+
+  return list;
+}
+
+/* As the worker's _errors.describe(), or None. */
 PyObject *
 _pyisolate_host_describe_exception (PyIsolateRemoteException *exception)
 {
-  PyObject *args, *notes, *cause, *context;
-
   if (exception == NULL)
     Py_RETURN_NONE;
 
-  args = decode_args (exception);
-  if (args == NULL) /* of types that this side does not know: the message says it, too */
-    {
-      PyErr_Clear ();
-      args = Py_BuildValue ("[s]", pyisolate_remote_exception_get_message (exception));
-    }
-  notes = new_notes (exception);
-  cause = _pyisolate_host_describe_exception (pyisolate_remote_exception_get_cause (exception));
-  context = _pyisolate_host_describe_exception (pyisolate_remote_exception_get_context (exception));
-
-  return Py_BuildValue ("(sssNNNN)", pyisolate_remote_exception_get_type_name (exception),
-                        pyisolate_remote_exception_get_message (exception),
-                        pyisolate_remote_exception_get_traceback (exception), args, notes, cause, context);
+  return Py_BuildValue ("{sssssssNsNsNsNsNsN}",
+                        "type", pyisolate_remote_exception_get_type_name (exception),
+                        "message", pyisolate_remote_exception_get_message (exception),
+                        "traceback", pyisolate_remote_exception_get_traceback (exception),
+                        "args", decode_args (exception),
+                        "attributes", decode_attributes (exception),
+                        "notes", new_notes (exception),
+                        "cause", _pyisolate_host_describe_exception (pyisolate_remote_exception_get_cause (exception)),
+                        "context", _pyisolate_host_describe_exception (pyisolate_remote_exception_get_context (exception)),
+                        "exceptions", describe_exceptions (exception));
 }
 
 /* encoded_size(value): how many bytes it takes, or why it cannot travel. */

@@ -342,6 +342,7 @@ class RemoteError(Exception):
     code: int
     message: str
     remote_traceback: str | None
+    exceptions: tuple[BaseException, ...]
     def __init__(self, domain: str, code: int, message: str) -> None: ...
 
 class Error(RemoteError): ...

@@ -121,26 +121,11 @@ def of_load(error, described):
     """From the GLib.Error of a load, with the exception that was raised in the extension."""
     raised = of_glib(error)
     if described is not None:
-        raised.__cause__ = _restore(described)
-        raised.remote_traceback = described[2]
+        raised.__cause__ = restore(described)
+        raised.remote_traceback = described["traceback"]
     return raised
 
 
 def of_failure(domain, code, message, described):
     """From what the native module tells of a call that failed."""
-    return of_gerror(domain, code, message) if described is None else _restore(described)
-
-
-def _restore(described, shown=True):
-    type_name, message, traceback, args, notes, cause, context = described
-    inner_shown = shown and not traceback
-    return restore(
-        type_name,
-        message,
-        traceback,
-        args,
-        notes,
-        None if cause is None else _restore(cause, inner_shown),
-        None if context is None else _restore(context, inner_shown),
-        shown,
-    )
+    return of_gerror(domain, code, message) if described is None else restore(described)

@@ -92,7 +92,7 @@ def _raisable(error):
     from . import _errors
 
     described = _errors.describe(error)
-    return _remote.restore_described(described)
+    return _remote.restore(described)
 
 
 class Seat:

@@ -107,6 +107,14 @@ def notes():
     raise error
 
 
+def attributes():
+    error = ValueError("with attributes")
+    error.code = 404
+    error.where = {"line": 3, "text": "x"}
+    error._hidden = 1
+    raise error
+
+
 def group():
     raise ExceptionGroup("several", [ValueError("one"), TypeError("two")])  # noqa: F821 - from 3.11
 

@@ -4,7 +4,7 @@
 import _pyisolate_native as native
 
 from ._dispatch import current, serve
-from ._remote import RemoteError, restore_described
+from ._remote import RemoteError, restore
 
 
 def result_of(answer):
@@ -19,7 +19,7 @@ def error_of(answer):
     details = answer.details()
     described = details.get("exception")
     if isinstance(described, dict):
-        return restore_described(described)
+        return restore(described)
     return RemoteError(details.get("domain", answer.name), details.get("code", -1), answer.message)
 
 

@@ -7,13 +7,15 @@ Imported when the first one is needed.
 import traceback
 
 from ._native import OURS, encoded_size
-from ._remote import note_of
+from ._remote import grouped, note_of
 
 MAX_TRACEBACK = 256 * 1024
 MAX_TEXT = 64 * 1024
+MAX_NAME = 256
 MAX_ARGS = 64
-# Causes and contexts: each is some levels deep in the value, of which there are 64 at most.
+# Causes, contexts and groups: each is some levels deep in the value, of which there are 64 at most.
 MAX_CHAIN = 8
+MAX_GROUP = 64
 
 
 def summary(error):
@@ -39,8 +41,15 @@ def _describe(error, depth, seen):
         "message": _text_of(error),
         "traceback": format_traceback(error),
         "args": _args_of(error),
+        "attributes": _attributes_of(error),
         "notes": _notes_of(error),
     }
+    members = grouped(error)
+    if members and depth > 1:
+        new = [one for one in members[:MAX_GROUP] if id(one) not in seen]
+        described["exceptions"] = [_describe(one, depth - 1, seen) for one in new]
+        if len(members) > MAX_GROUP:
+            described["notes"].append(f"[… {len(members) - MAX_GROUP} exceptions left out …]")
     cause = error.__cause__
     context = None if error.__suppress_context__ else error.__context__
     for name, other in (("cause", cause), ("context", context)):
@@ -88,6 +97,39 @@ def _made_of(error):
     return error.args
 
 
+# What built-in classes keep where vars() does not find it, and their args do not say.
+_KEPT = ((ImportError, ("name", "path")), (NameError, ("name",)), (AttributeError, ("name",)))
+
+# Attributes that this library sets, and says anew.
+_SAID = ("domain", "message", "remote_traceback", "exceptions")
+
+
+def _attributes_of(error):
+    found = {}
+    for kind, names in _KEPT:
+        if isinstance(error, kind):
+            found.update((name, getattr(error, name, None)) for name in names)
+    try:
+        found.update(vars(error))
+        names = [name for name in found if _is_public(name) and found[name] is not None]
+    except BaseException:
+        return {}
+    return {
+        name: found[name] if _can_travel(found[name]) else _repr_of(found[name])
+        for name in names[:MAX_ARGS]
+    }
+
+
+def _is_public(name):
+    return (
+        type(name) is str
+        and name.isidentifier()
+        and not name.startswith("_")
+        and len(name) <= MAX_NAME
+        and name not in _SAID
+    )
+
+
 def _can_travel(value):
     try:
         return encoded_size(value) <= MAX_TEXT
@@ -118,9 +160,12 @@ def _remote_note_of(error):
 
 def _make_args_plain(described):
     described["args"] = [_repr_of(arg) for arg in described["args"]]
-    for name in ("cause", "context"):
-        if name in described:
-            _make_args_plain(described[name])
+    described["attributes"] = {
+        name: _repr_of(value) for name, value in described["attributes"].items()
+    }
+    others = [described[name] for name in ("cause", "context") if name in described]
+    for other in [*others, *described.get("exceptions", ())]:
+        _make_args_plain(other)
 
 
 def format_traceback(error):

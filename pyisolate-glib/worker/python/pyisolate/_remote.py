@@ -17,6 +17,7 @@ class RemoteError(Exception):
     code = -1
     message = ""
     remote_traceback = None
+    exceptions = ()
 
     def __init__(self, domain: str, code: int, message: str):
         self.args = domain, code, message  # an OSError would make an errno and a file of them
@@ -37,49 +38,57 @@ MAX_CLASSES = 1000
 NOT_RAISED = ("KeyboardInterrupt", "SystemExit", "GeneratorExit", "CancelledError")
 
 
-def restore(type_name, message, traceback, args, notes, cause=None, context=None, shown=True):
-    """The exception: of the built-in class of that name, or of a class derived from RemoteError.
+# And these are made of the exceptions that they hold. The module is for Python before 3.11.
+GROUPS = {
+    f"{module}{name}"
+    for module in ("", "exceptiongroup.")
+    for name in ("ExceptionGroup", "BaseExceptionGroup")
+}
 
+
+def grouped(error):
+    """The exceptions of an exception group, of whichever class; () of any other exception."""
+    if all(kind.__name__ != "BaseExceptionGroup" for kind in type(error).__mro__):
+        return ()
+    members = getattr(error, "exceptions", ())
+    if type(members) is not tuple:
+        return ()
+    return tuple(one for one in members if isinstance(one, BaseException))
+
+
+def restore(described, shown=True):
+    """The exception of which _errors.describe() made a dict.
+
+    It is of the built-in class of that name, or of a class derived from RemoteError.
     shown: its traceback is a note of it, too. That of a cause is a part of what it has caused.
     """
-    error = _new(type_name, message, args)
-    _attach(error, traceback, notes, shown)
-    error.__cause__ = cause
-    error.__context__ = context
-    error.__suppress_context__ = cause is not None
+    traceback = described.get("traceback")
+    inner_shown = shown and not traceback
+
+    def others(found):
+        return [restore(one, inner_shown) for one in found or () if isinstance(one, dict)]
+
+    cause = others([described.get("cause")])
+    context = others([described.get("context")])
+    error = _new(
+        str(described.get("type", "Exception")),
+        str(described.get("message", "")),
+        described.get("args", ()),
+        others(described.get("exceptions")),
+    )
+    _set_attributes(error, described.get("attributes") or {})
+    _attach(error, traceback, described.get("notes"), shown)
+    error.__cause__ = cause[0] if cause else None
+    error.__context__ = context[0] if context else None
+    error.__suppress_context__ = bool(cause)
     return error
 
 
-def restore_described(described, shown=True):
-    """The same from the dict that _errors.describe() makes."""
-    traceback = described.get("traceback")
-
-    def other(name):
-        inner = described.get(name)
-        if not isinstance(inner, dict):
-            return None
-        return restore_described(inner, shown and not traceback)
-
-    return restore(
-        str(described.get("type", "Exception")),
-        str(described.get("message", "")),
-        traceback,
-        described.get("args", ()),
-        described.get("notes", ()),
-        other("cause"),
-        other("context"),
-        shown,
-    )
-
-
-def _new(type_name, message, args):
+def _new(type_name, message, args, exceptions):
+    if type_name in GROUPS:
+        return _new_group(type_name, message, args, exceptions)
     cls = getattr(builtins, type_name, None)
-    if (
-        isinstance(cls, type)
-        and issubclass(cls, BaseException)
-        and type_name not in NOT_RAISED
-        and not type_name.endswith("ExceptionGroup")
-    ):
+    if isinstance(cls, type) and issubclass(cls, BaseException) and type_name not in NOT_RAISED:
         try:
             return cls(*args)
         except Exception:
@@ -87,12 +96,35 @@ def _new(type_name, message, args):
             error = cls.__new__(cls)
             error.args = tuple(args)
             return error
+    return _new_remote(type_name, message, args, exceptions)
+
+
+def _new_group(type_name, message, args, exceptions):
+    cls = getattr(builtins, "BaseExceptionGroup", None)
+    if cls is None or not exceptions:
+        return _new_remote(type_name, message, args, exceptions)
+    # Python itself makes an ExceptionGroup of it if nothing else is in it.
+    return cls(args[0] if args and isinstance(args[0], str) else message, exceptions)
+
+
+def _new_remote(type_name, message, args, exceptions):
     error = _new_class(type_name).__new__(_new_class(type_name), *args)
     error.args = tuple(args)
     error.message = message
     error.code = REMOTE_EXCEPTION
     error.domain = DOMAIN
+    error.exceptions = tuple(exceptions)
     return error
+
+
+# What a class has already stays, but for these.
+_SETTABLE = ("code", "name", "path")
+
+
+def _set_attributes(error, attributes):
+    for name, value in attributes.items():
+        if not name.startswith("_") and (name in _SETTABLE or not hasattr(type(error), name)):
+            setattr(error, name, value)
 
 
 DOMAIN = "PyIsolateError"
