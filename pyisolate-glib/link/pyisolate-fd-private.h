@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 G_BEGIN_DECLS
@@ -30,6 +31,22 @@ _pyisolate_steal_fd (int *fd)
 
   *fd = -1;
   return stolen;
+}
+
+/* ftruncate(), which ends a process by SIGXFSZ where that has a limit for the size of files: a memfd is one. */
+static inline int
+_pyisolate_set_file_size (int   fd,
+                          gsize size)
+{
+  struct rlimit limit;
+
+  if (getrlimit (RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && size > limit.rlim_cur)
+    {
+      errno = EFBIG;
+      return -1;
+    }
+
+  return ftruncate (fd, (off_t) size);
 }
 
 static inline int

@@ -123,7 +123,7 @@ _pyisolate_memory_new_file (gsize                  size,
     }
 
   self = new_memory (fd, size, flags);
-  if (ftruncate (fd, (off_t) size) < 0)
+  if (_pyisolate_set_file_size (fd, size) < 0)
     {
       _pyisolate_memory_set_error (error, errno, "had", size);
       return NULL;

@@ -74,7 +74,7 @@ make_memory (void)
   const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
   int fd = memfd_create ("lane-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-  if (fd >= 0 && (ftruncate (fd, SHARED_SIZE) < 0 || fcntl (fd, F_ADD_SEALS, seals) < 0))
+  if (fd >= 0 && (_pyisolate_set_file_size (fd, SHARED_SIZE) < 0 || fcntl (fd, F_ADD_SEALS, seals) < 0))
     _pyisolate_clear_fd (&fd);
 
   return fd;

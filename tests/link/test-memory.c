@@ -128,6 +128,28 @@ test_no_descriptors (void)
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
 }
 
+/* Nobody is sent SIGXFSZ for it, which ends who does not expect it. */
+static void
+test_file_size (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PyIsolateMemory) small = NULL;
+  g_autoptr (PyIsolateMemory) large = NULL;
+  struct rlimit limit, few;
+
+  g_assert_no_errno (getrlimit (RLIMIT_FSIZE, &limit));
+  few = limit;
+  few.rlim_cur = 100000;
+  g_assert_no_errno (setrlimit (RLIMIT_FSIZE, &few));
+  large = pyisolate_memory_new (100001, PYISOLATE_MEMORY_NONE, &error);
+  small = pyisolate_memory_new (100000, PYISOLATE_MEMORY_NONE, NULL);
+  g_assert_no_errno (setrlimit (RLIMIT_FSIZE, &limit));
+
+  g_assert_null (large);
+  g_assert_nonnull (strstr (error->message, g_strerror (EFBIG)));
+  g_assert_nonnull (small);
+}
+
 static void
 test_no_memory (void)
 {
@@ -346,6 +368,7 @@ main (int   argc,
   test_util_add_func ("/memory/read-only", test_read_only);
   test_util_add_func ("/memory/bad-fd", test_bad_fd);
   test_util_add_func ("/memory/no-descriptors", test_no_descriptors);
+  test_util_add_func ("/memory/file-size", test_file_size);
   test_util_add_func ("/memory/no-memory", test_no_memory);
   test_util_add_func ("/memory/large", test_large);
   test_util_add_func ("/memory/large-of-small-pages", test_large_of_small_pages);

@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -519,6 +520,24 @@ test_no_ring (gconstpointer data)
 }
 
 /* Whoever has made it. */
+/* A lane goes without, and nobody is sent SIGXFSZ. */
+static void
+test_file_size (void)
+{
+  int fds[PYISOLATE_RING_N_FDS];
+  struct rlimit limit, few;
+  PyIsolateRing *ring;
+
+  g_assert_no_errno (getrlimit (RLIMIT_FSIZE, &limit));
+  few = limit;
+  few.rlim_cur = 1000;
+  g_assert_no_errno (setrlimit (RLIMIT_FSIZE, &few));
+  ring = _pyisolate_ring_new (PYISOLATE_RING_WRITER, fds);
+  g_assert_no_errno (setrlimit (RLIMIT_FSIZE, &limit));
+
+  g_assert_null (ring);
+}
+
 static void
 add_for_both (const char       *name,
               GTestDataFunc     test)
@@ -551,6 +570,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/ring/lying-reader", test_lying_reader);
   test_util_add_func ("/pyisolate/ring/scribbling-reader", test_scribbling_reader);
   test_util_add_func ("/pyisolate/ring/held-bell", test_held_bell);
+  test_util_add_func ("/pyisolate/ring/file-size", test_file_size);
   add_for_both ("wake", test_wake);
   add_for_both ("edges", test_edges);
   add_for_both ("threads", test_threads);
