@@ -109,7 +109,7 @@ check_other_pythons (GPtrArray    *checks,
   for (int minor = 9; minor < 20; minor++)
     {
       g_autofree char *name = g_strdup_printf ("python3.%d", minor);
-      g_autoptr (GPtrArray) paths = _pyisolate_env_interpreter_find (name);
+      g_autoptr (GPtrArray) paths = _pyisolate_env_interpreter_find (name, NULL);
 
       for (guint i = 0; i < paths->len; i++)
         {

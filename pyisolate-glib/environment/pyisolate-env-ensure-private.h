@@ -12,10 +12,11 @@ _pyisolate_env_request_normalize (const PyIsolateEnvironmentRequest *request);
 /* Whether ensure would run no process. */
 gboolean              _pyisolate_env_is_warm          (const PyIsolateEnvironmentRequest *request);
 
-/* Whether it is there, and was made with this interpreter. */
+/* Whether it is there, and was made with this interpreter. FALSE with an error: nobody can tell. */
 gboolean
-_pyisolate_env_generation_is_whole (const char                    *generation,
-                                    const PyIsolateEnvInterpreter *interpreter);
+_pyisolate_env_generation_is_whole (const char                     *generation,
+                                    const PyIsolateEnvInterpreter  *interpreter,
+                                    GError                        **error);
 
 /* Takes the current generation into use: NULL without an error where there is none that is
  * whole. */

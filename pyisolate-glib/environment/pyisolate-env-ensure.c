@@ -28,7 +28,7 @@ look_up (const PyIsolateEnvironmentRequest  *request,
 {
   g_autofree char *key = NULL;
 
-  *lock = _pyisolate_env_lock_load (request->venv_root, request_key);
+  *lock = _pyisolate_env_lock_load (request->venv_root, request_key, error);
   if (*lock == NULL)
     return NULL;
 
@@ -69,7 +69,7 @@ _pyisolate_env_is_warm (const PyIsolateEnvironmentRequest *request)
 
   if (interpreter != NULL)
     identify (normal, interpreter, FALSE, &torch, &key, NULL, NULL);
-  lock = key != NULL ? _pyisolate_env_lock_load (normal->venv_root, key) : NULL;
+  lock = key != NULL ? _pyisolate_env_lock_load (normal->venv_root, key, NULL) : NULL;
   if (lock == NULL)
     return FALSE;
 
@@ -77,7 +77,7 @@ _pyisolate_env_is_warm (const PyIsolateEnvironmentRequest *request)
   environment = _pyisolate_env_store_environment (normal->venv_root, environment_key);
   generation =
     _pyisolate_env_store_generation (environment, _pyisolate_env_store_get_current (environment));
-  return _pyisolate_env_generation_is_whole (generation, interpreter);
+  return _pyisolate_env_generation_is_whole (generation, interpreter, NULL);
 }
 
 /* The lock of a request: resolved by one, if it is not there. @again: resolved in any case. */
@@ -94,13 +94,19 @@ resolve_once (const PyIsolateEnvironmentRequest  *request,
   PYISOLATE_ENV_AUTOGUARD int guard =
     _pyisolate_env_store_guard (request->venv_root, request_key, TRUE, cancellable, error);
   g_autoptr (PyIsolateEnvLock) lock = NULL;
+  g_autoptr (GError) local_error = NULL;
 
   if (guard < 0)
     return NULL;
 
-  lock = again ? NULL : _pyisolate_env_lock_load (request->venv_root, request_key);
+  lock = again ? NULL : _pyisolate_env_lock_load (request->venv_root, request_key, &local_error);
   if (lock != NULL)
     return g_steal_pointer (&lock);
+  if (local_error != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&local_error));
+      return NULL;
+    }
 
   lock = _pyisolate_env_lock_resolve (request, interpreter, torch, progress, cancellable, error);
   if (lock == NULL || !_pyisolate_env_lock_save (lock, request->venv_root, request_key, error))
@@ -183,6 +189,7 @@ record_use (const PyIsolateEnvironmentRequest  *request,
             GError                            **error)
 {
   g_autoptr (PyIsolateEnvLock) kept = NULL;
+  g_autoptr (GError) local_error = NULL;
   PYISOLATE_ENV_AUTOGUARD int guard = -1;
 
   if (request->extension_name == NULL ||
@@ -196,8 +203,13 @@ record_use (const PyIsolateEnvironmentRequest  *request,
                                     environment_key, error))
     return FALSE;
 
-  kept = _pyisolate_env_lock_load (request->venv_root, request_key);
-  return kept != NULL || _pyisolate_env_lock_save (lock, request->venv_root, request_key, error);
+  kept = _pyisolate_env_lock_load (request->venv_root, request_key, &local_error);
+  if (local_error != NULL)
+    g_propagate_error (error, g_steal_pointer (&local_error));
+  else if (kept == NULL)
+    return _pyisolate_env_lock_save (lock, request->venv_root, request_key, error);
+
+  return kept != NULL;
 }
 
 static PyIsolateEnvironment *

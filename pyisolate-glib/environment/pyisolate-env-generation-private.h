@@ -22,7 +22,9 @@ void               _pyisolate_env_stamp_free (PyIsolateEnvStamp *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PyIsolateEnvStamp, _pyisolate_env_stamp_free)
 
 /* NULL: the generation is not whole, or not one of this version. */
-PyIsolateEnvStamp *_pyisolate_env_stamp_load (const char *generation);
+/* NULL without an error: there is none. */
+PyIsolateEnvStamp *_pyisolate_env_stamp_load (const char  *generation,
+                                              GError     **error);
 /* The name of the file that says what is installed. */
 const char        *_pyisolate_env_lock_file_name (gboolean is_pylock);
 

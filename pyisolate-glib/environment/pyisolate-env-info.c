@@ -61,7 +61,7 @@ users_of (GPtrArray  *index,
 static void
 fill_from_stamp (PyIsolateEnvironmentInfo *self)
 {
-  g_autoptr (PyIsolateEnvStamp) stamp = _pyisolate_env_stamp_load (self->prefix);
+  g_autoptr (PyIsolateEnvStamp) stamp = _pyisolate_env_stamp_load (self->prefix, NULL);
 
   if (stamp == NULL)
     {

@@ -52,7 +52,8 @@ compare_versions_descending (gconstpointer a,
 static void
 add_behind_shim (GPtrArray  *found,
                  const char *shims,
-                 const char *name)
+                 const char *name,
+                 int        *problem)
 {
   g_autofree char *parent = g_path_get_dirname (shims);
   g_autofree char *versions = g_build_filename (parent, "versions", NULL);
@@ -64,7 +65,7 @@ add_behind_shim (GPtrArray  *found,
     {
       g_autofree char *file = g_build_filename (versions, version, "bin", name, NULL);
 
-      if (_pyisolate_env_is_program (file))
+      if (_pyisolate_env_is_program (file, problem))
         g_ptr_array_add (programs, g_steal_pointer (&file));
     }
   g_ptr_array_sort (programs, compare_versions_descending);
@@ -80,7 +81,8 @@ is_shims_directory (const char *directory)
 }
 
 GPtrArray *
-_pyisolate_env_interpreter_find (const char *name)
+_pyisolate_env_interpreter_find (const char *name,
+                                 int        *problem)
 {
   GPtrArray *found = g_ptr_array_new_with_free_func (g_free);
   const char *path = g_getenv ("PATH");
@@ -91,7 +93,7 @@ _pyisolate_env_interpreter_find (const char *name)
     {
       g_autofree char *file = g_build_filename (directories[i], name, NULL);
 
-      if (g_path_is_absolute (file) && _pyisolate_env_is_program (file))
+      if (g_path_is_absolute (file) && _pyisolate_env_is_program (file, problem))
         g_ptr_array_add (found, g_steal_pointer (&file));
     }
   /* The shims' own choice depends on the directory that one is in; so real programs on PATH come
@@ -99,7 +101,7 @@ _pyisolate_env_interpreter_find (const char *name)
   for (guint i = 0; directories[i] != NULL; i++)
     {
       if (is_shims_directory (directories[i]))
-        add_behind_shim (found, directories[i], name);
+        add_behind_shim (found, directories[i], name, problem);
     }
 
   return found;
@@ -113,7 +115,7 @@ build_search_path (const char *default_python)
   g_auto (GStrv) directories = g_strsplit (path != NULL ? path : "/usr/local/bin:/usr/bin:/bin",
                                            ":", -1);
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
-  g_autoptr (GPtrArray) behind = _pyisolate_env_interpreter_find ("python3");
+  g_autoptr (GPtrArray) behind = _pyisolate_env_interpreter_find ("python3", NULL);
   g_auto (GStrv) all = NULL;
 
   if (default_python != NULL)
@@ -151,14 +153,16 @@ query_found (const char    *path,
 }
 
 /* The path in a record that was made for the same question and still names a program, and that of the same version: the system's
- * python3 is another one after an upgrade. What cannot be told without a process stays for who may start one. */
+ * python3 is another one after an upgrade. What cannot be told without a process stays for who may start one. NULL without an
+ * error: it has to be looked for. */
 static char *
 read_found (const char    *record,
             const char    *cache_directory,
             gboolean       may_run,
-            GCancellable  *cancellable)
+            GCancellable  *cancellable,
+            GError       **error_of_record)
 {
-  g_autoptr (JsonObject) object = _pyisolate_env_read_json (record);
+  g_autoptr (JsonObject) object = _pyisolate_env_read_json (record, error_of_record);
   const char *path = object != NULL ? _pyisolate_env_json_string (object, "path") : NULL;
   const char *version = object != NULL ? _pyisolate_env_json_string (object, "version") : NULL;
   g_autoptr (PyIsolateEnvInterpreter) interpreter = NULL;
@@ -241,10 +245,16 @@ find_with_uv (const PyIsolateEnvironmentRequest  *request,
   g_autofree char *digest = g_compute_checksum_for_string (G_CHECKSUM_SHA256, question, -1);
   g_autofree char *name = g_strdup_printf ("found-%.32s.json", digest);
   g_autofree char *record = g_build_filename (cache_directory, name, NULL);
-  char *path = read_found (record, cache_directory, may_run, cancellable);
+  g_autoptr (GError) local_error = NULL;
+  char *path = read_found (record, cache_directory, may_run, cancellable, &local_error);
 
   if (path != NULL)
     return path;
+  if (local_error != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&local_error));
+      return NULL;
+    }
   if (!may_run)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, "Python %s was not looked for yet",
@@ -291,8 +301,14 @@ find_version (const char    *wanted,
 
   for (guint i = 0; names[i] != NULL; i++)
     {
-      g_autoptr (GPtrArray) programs = _pyisolate_env_interpreter_find (names[i]);
+      int problem = 0;
+      g_autoptr (GPtrArray) programs = _pyisolate_env_interpreter_find (names[i], &problem);
 
+      if (problem != 0)
+        {
+          _pyisolate_env_set_errno (error, problem, "Cannot look for", names[i]);
+          return NULL;
+        }
       for (guint j = 0; j < programs->len; j++)
         {
           g_autoptr (GError) local_error = NULL;
@@ -318,8 +334,14 @@ static char *
 find_command (const char  *name,
               GError     **error)
 {
-  g_autoptr (GPtrArray) programs = _pyisolate_env_interpreter_find (name);
+  int problem = 0;
+  g_autoptr (GPtrArray) programs = _pyisolate_env_interpreter_find (name, &problem);
 
+  if (problem != 0)
+    {
+      _pyisolate_env_set_errno (error, problem, "Cannot look for", name);
+      return NULL;
+    }
   if (programs->len > 0)
     return g_strdup (g_ptr_array_index (programs, 0));
 

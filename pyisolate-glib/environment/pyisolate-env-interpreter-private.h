@@ -42,7 +42,9 @@ _pyisolate_env_interpreter_check_required (const PyIsolateEnvironmentRequest  *r
 gboolean
 _pyisolate_env_interpreter_check (const PyIsolateEnvironmentRequest  *request,
                                   GError                            **error);
-/* The programs that `name` may mean: on PATH, and behind a version manager's shims there. */
-GPtrArray               *_pyisolate_env_interpreter_find    (const char *name);
+/* The programs that `name` may mean: on PATH, and behind a version manager's shims there. @problem: (inout) (nullable): the
+ * errno, if there may be more, or others first. */
+GPtrArray               *_pyisolate_env_interpreter_find    (const char *name,
+                                                             int        *problem);
 
 G_END_DECLS

@@ -131,7 +131,7 @@ _pyisolate_env_interpreter_query (const char    *path,
   name = g_strdup_printf ("%.32s.json", digest);
   record = cache_directory != NULL ? g_build_filename (cache_directory, name, NULL) : NULL;
 
-  object = record != NULL ? _pyisolate_env_read_json (record) : NULL;
+  object = record != NULL ? _pyisolate_env_read_json (record, NULL) : NULL;
   if (object != NULL)
     self = interpreter_from_json (object, path, NULL);
   if (self != NULL)
@@ -150,7 +150,7 @@ _pyisolate_env_interpreter_query (const char    *path,
   self = interpreter_from_json (object, path, error);
   /* Only a program is known by its file; what a script runs can change any time. A refusal is
    * not worth remembering. */
-  if (self != NULL && record != NULL && _pyisolate_env_is_program (path))
+  if (self != NULL && record != NULL && _pyisolate_env_is_program (path, NULL))
     remember (record, object);
 
   return g_steal_pointer (&self);

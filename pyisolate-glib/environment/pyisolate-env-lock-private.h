@@ -42,8 +42,10 @@ PyIsolateEnvLock *_pyisolate_env_lock_from_json (JsonObject                     
 void              _pyisolate_env_lock_to_json (PyIsolateEnvLock                   *self,
                                                JsonBuilder                        *builder);
 /* NULL without an error: there is none yet. */
+/* NULL without an error: there is none. */
 PyIsolateEnvLock *_pyisolate_env_lock_load    (const char                         *venv_root,
-                                               const char                         *request_key);
+                                               const char                         *request_key,
+                                               GError                            **error);
 gboolean          _pyisolate_env_lock_save    (PyIsolateEnvLock                   *self,
                                                const char                         *venv_root,
                                                const char                         *request_key,

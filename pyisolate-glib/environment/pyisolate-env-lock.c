@@ -212,11 +212,12 @@ _pyisolate_env_lock_to_json (PyIsolateEnvLock *self,
 }
 
 PyIsolateEnvLock *
-_pyisolate_env_lock_load (const char *venv_root,
-                          const char *request_key)
+_pyisolate_env_lock_load (const char  *venv_root,
+                          const char  *request_key,
+                          GError     **error)
 {
   g_autofree char *path = lock_path (venv_root, request_key);
-  g_autoptr (JsonObject) object = _pyisolate_env_read_json (path);
+  g_autoptr (JsonObject) object = _pyisolate_env_read_json (path, error);
   g_autoptr (PyIsolateEnvLock) self = NULL;
 
   if (object == NULL || json_object_get_int_member_with_default (object, "format", 0) != 1)

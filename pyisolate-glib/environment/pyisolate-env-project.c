@@ -172,7 +172,7 @@ candidates (const char *default_python)
   if (default_python != NULL && g_path_is_absolute (default_python))
     g_ptr_array_add (found, g_strdup (default_python));
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
-    g_ptr_array_extend_and_steal (found, _pyisolate_env_interpreter_find (names[i]));
+    g_ptr_array_extend_and_steal (found, _pyisolate_env_interpreter_find (names[i], NULL));
 
   return found;
 }

@@ -25,15 +25,18 @@ find_generation (const char         *venv_root,
   g_autoptr (GArray) generations = _pyisolate_env_store_list (environment);
   guint current = _pyisolate_env_store_get_current (environment);
   g_autofree char *generation = NULL;
+  g_autoptr (GError) local_error = NULL;
 
   if (current == 0 && generations->len > 0)
     current = g_array_index (generations, guint, 0);
   generation = _pyisolate_env_store_generation (environment, current);
-  *stamp = current > 0 ? _pyisolate_env_stamp_load (generation) : NULL;
+  *stamp = current > 0 ? _pyisolate_env_stamp_load (generation, &local_error) : NULL;
   if (*stamp != NULL)
     return g_steal_pointer (&generation);
 
-  if (generations->len == 0)
+  if (local_error != NULL)
+    g_propagate_error (error, g_steal_pointer (&local_error));
+  else if (generations->len == 0)
     g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT,
                  "The environment %s has nothing in it: it is being made now, or somebody was ended who made it; an "
                  "extension's next start makes it", key);

@@ -21,11 +21,12 @@ _pyisolate_env_stamp_free (PyIsolateEnvStamp *self)
 }
 
 PyIsolateEnvStamp *
-_pyisolate_env_stamp_load (const char *generation)
+_pyisolate_env_stamp_load (const char  *generation,
+                           GError     **error)
 {
   g_autoptr (PyIsolateEnvStamp) self = g_new0 (PyIsolateEnvStamp, 1);
   g_autofree char *path = _pyisolate_env_generation_file (generation, "stamp.json");
-  g_autoptr (JsonObject) object = _pyisolate_env_read_json (path);
+  g_autoptr (JsonObject) object = _pyisolate_env_read_json (path, error);
 
   if (object == NULL || json_object_get_int_member_with_default (object, "format", 0) != 1)
     return NULL;

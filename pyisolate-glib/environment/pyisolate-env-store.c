@@ -305,7 +305,7 @@ index_entry_free (PyIsolateEnvIndexEntry *self)
 static PyIsolateEnvIndexEntry *
 read_index_entry (const char *path)
 {
-  g_autoptr (JsonObject) object = _pyisolate_env_read_json (path);
+  g_autoptr (JsonObject) object = _pyisolate_env_read_json (path, NULL);
   PyIsolateEnvIndexEntry *self;
 
   if (object == NULL)

@@ -117,7 +117,7 @@ load (const char *folder,
       const char *site)
 {
   g_autofree char *path = g_build_filename (folder, "torch.json", NULL);
-  g_autoptr (JsonObject) object = _pyisolate_env_read_json (path);
+  g_autoptr (JsonObject) object = _pyisolate_env_read_json (path, NULL);
   g_autoptr (PyIsolateEnvTorch) self = g_new0 (PyIsolateEnvTorch, 1);
 
   if (object == NULL)

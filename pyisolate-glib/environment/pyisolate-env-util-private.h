@@ -49,7 +49,9 @@ gboolean    _pyisolate_env_write_json        (const char   *path,
                                               GError      **error);
 /* NULL without an error where there is no such file, or where it is not one of ours: it is then
  * made again. */
-JsonObject *_pyisolate_env_read_json         (const char *path);
+/* NULL without an error: there is none, or it is something else. What is there and cannot be read is not missing. */
+JsonObject *_pyisolate_env_read_json         (const char *path,
+                                              GError    **error);
 /* NULL where it is not a JSON object. */
 JsonObject *_pyisolate_env_json_parse        (const char *text,
                                               gssize      length);

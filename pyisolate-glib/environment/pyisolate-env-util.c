@@ -104,13 +104,20 @@ _pyisolate_env_json_parse (const char *text,
 }
 
 JsonObject *
-_pyisolate_env_read_json (const char *path)
+_pyisolate_env_read_json (const char  *path,
+                          GError     **error)
 {
+  g_autoptr (GError) local_error = NULL;
   g_autofree char *text = NULL;
   gsize length;
 
-  if (!g_file_get_contents (path, &text, &length, NULL))
-    return NULL;
+  if (!g_file_get_contents (path, &text, &length, &local_error))
+    {
+      if (!g_error_matches (local_error, G_FILE_ERROR, G_FILE_ERROR_NOENT) &&
+          !g_error_matches (local_error, G_FILE_ERROR, G_FILE_ERROR_NOTDIR))
+        g_set_error_literal (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT, local_error->message);
+      return NULL;
+    }
 
   return _pyisolate_env_json_parse (text, length);
 }

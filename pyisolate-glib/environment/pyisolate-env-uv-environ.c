@@ -47,7 +47,8 @@ static const char *const relevant[] = {
 /* A real program: scripts such as a version manager's shims run something that depends on the
  * directory. */
 gboolean
-_pyisolate_env_is_program (const char *path)
+_pyisolate_env_is_program (const char *path,
+                           int        *problem)
 {
   PYISOLATE_ENV_AUTOFD int fd = -1;
   char magic[4];
@@ -57,13 +58,17 @@ _pyisolate_env_is_program (const char *path)
     return FALSE;
 
   fd = open (path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && problem != NULL && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+    *problem = errno;
+
   return fd >= 0 && read (fd, magic, sizeof magic) == sizeof magic &&
          memcmp (magic, "\177ELF", sizeof magic) == 0;
 }
 
 /* On PATH; scripts do not count. */
 static char *
-find_program (const char *name)
+find_program (const char *name,
+              int        *problem)
 {
   const char *path = g_getenv ("PATH");
   g_auto (GStrv) directories = g_strsplit (path != NULL ? path : "/usr/local/bin:/usr/bin:/bin",
@@ -73,7 +78,7 @@ find_program (const char *name)
     {
       g_autofree char *file = g_build_filename (directories[i], name, NULL);
 
-      if (g_path_is_absolute (file) && _pyisolate_env_is_program (file))
+      if (g_path_is_absolute (file) && _pyisolate_env_is_program (file, problem))
         return g_steal_pointer (&file);
     }
 
@@ -94,6 +99,7 @@ _pyisolate_environment_find_uv (const char  *uv_path,
 {
   g_autofree char *beside = NULL, *local = NULL, *cargo = NULL;
   const char *candidates[3];
+  int problem = 0;
   char *found;
 
   if (uv_path == NULL || *uv_path == '\0')
@@ -111,7 +117,7 @@ _pyisolate_environment_find_uv (const char  *uv_path,
   beside = _pyisolate_get_runtime_path ("uv");
   if (is_executable (beside))
     return g_steal_pointer (&beside);
-  found = find_program ("uv");
+  found = find_program ("uv", &problem);
   if (found != NULL)
     return found;
 
@@ -122,10 +128,15 @@ _pyisolate_environment_find_uv (const char  *uv_path,
   candidates[2] = NULL;
   for (guint i = 0; candidates[i] != NULL; i++)
     {
-      if (_pyisolate_env_is_program (candidates[i]))
+      if (_pyisolate_env_is_program (candidates[i], &problem))
         return g_strdup (candidates[i]);
     }
 
+  if (problem != 0)
+    {
+      _pyisolate_env_set_errno (error, problem, "Cannot look for", "uv");
+      return NULL;
+    }
   g_set_error_literal (error, PYISOLATE_ERROR, PYISOLATE_ERROR_UV_MISSING,
                        "The program uv is neither on PATH nor in ~/.local/bin; install it (“pipx "
                        "install uv”, or "

@@ -62,6 +62,8 @@ char          **_pyisolate_env_uv_build_environ   (const PyIsolateEnvironmentReq
 char           *_pyisolate_env_uv_dup_identity    (void);
 /* Our own environment without what makes a Python something else than it is. */
 char          **_pyisolate_env_clean_environ      (void);
-gboolean        _pyisolate_env_is_program         (const char *path);
+/* @problem: (inout) (nullable): the errno, if nobody can tell; what is not executable, or may not be read, is none. */
+gboolean        _pyisolate_env_is_program         (const char *path,
+                                                   int        *problem);
 
 G_END_DECLS

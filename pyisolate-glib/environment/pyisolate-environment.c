@@ -97,10 +97,11 @@ _pyisolate_environment_get_key (PyIsolateEnvironment *self)
 }
 
 gboolean
-_pyisolate_env_generation_is_whole (const char                    *generation,
-          const PyIsolateEnvInterpreter *interpreter)
+_pyisolate_env_generation_is_whole (const char                     *generation,
+                                    const PyIsolateEnvInterpreter  *interpreter,
+                                    GError                        **error)
 {
-  g_autoptr (PyIsolateEnvStamp) stamp = _pyisolate_env_stamp_load (generation);
+  g_autoptr (PyIsolateEnvStamp) stamp = _pyisolate_env_stamp_load (generation, error);
   g_autofree char *python = g_build_filename (generation, "bin", "python", NULL);
 
   return stamp != NULL && g_str_equal (stamp->python, interpreter->path) &&
@@ -140,7 +141,7 @@ _pyisolate_env_acquire (const char                     *venv_root,
           g_propagate_error (error, g_steal_pointer (&local_error));
           return NULL;
         }
-      if (!_pyisolate_env_generation_is_whole (generation, interpreter))
+      if (!_pyisolate_env_generation_is_whole (generation, interpreter, error))
         return NULL;
 
       return _pyisolate_env_environment_new (key, generation, interpreter->version,
@@ -148,11 +149,12 @@ _pyisolate_env_acquire (const char                     *venv_root,
     }
 }
 
-/* A maker that was killed between the two renames left a whole one that nothing points to. */
+/* A maker that was killed between the two renames left a whole one that nothing points to. FALSE with an error: it may have. */
 static gboolean
-adopt (const char                    *environment,
-       GArray                        *generations,
-       const PyIsolateEnvInterpreter *interpreter)
+adopt (const char                     *environment,
+       GArray                         *generations,
+       const PyIsolateEnvInterpreter  *interpreter,
+       GError                        **error)
 {
   g_autofree char *newest = NULL;
   guint number;
@@ -162,8 +164,8 @@ adopt (const char                    *environment,
 
   number = g_array_index (generations, guint, 0);
   newest = _pyisolate_env_store_generation (environment, number);
-  return _pyisolate_env_generation_is_whole (newest, interpreter) &&
-         _pyisolate_env_store_set_current (environment, number, NULL);
+  return _pyisolate_env_generation_is_whole (newest, interpreter, error) &&
+         _pyisolate_env_store_set_current (environment, number, error);
 }
 
 /* The guard is held, and `current` points to something whole. */
@@ -215,13 +217,13 @@ _pyisolate_env_make (const PyIsolateEnvironmentRequest  *request,
       self = _pyisolate_env_acquire (root, key, interpreter, cancellable, &local_error);
       if (self != NULL)
         return self;
+      if (local_error == NULL && adopt (environment, generations, interpreter, &local_error))
+        return acquire_made (root, key, interpreter, cancellable, error);
       if (local_error != NULL)
         {
           g_propagate_error (error, g_steal_pointer (&local_error));
           return NULL;
         }
-      if (adopt (environment, generations, interpreter))
-        return acquire_made (root, key, interpreter, cancellable, error);
     }
 
   next = generations->len > 0 ? g_array_index (generations, guint, 0) + 1 : 1;

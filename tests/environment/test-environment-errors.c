@@ -8,9 +8,13 @@
 #include "pyisolate-env-requirement-private.h"
 #include "pyisolate-env-uv-private.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 /* Ensures, and gives the message of the error that must come of it. */
 static char *
@@ -71,6 +75,120 @@ test_uv_missing (void)
   g_free (message);
   message = env_assert_error (&error, PYISOLATE_ERROR, PYISOLATE_ERROR_UV_MISSING);
   assert_contains (message, "PYISOLATE_UV");
+}
+
+/* This process may open so many files more; until it is called with the limit that it gave. */
+static struct rlimit
+leave_descriptors (guint n)
+{
+  struct rlimit before, few;
+  int lowest = fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+
+  g_assert_cmpint (lowest, >=, 0);
+  close (lowest);
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
+  few = before;
+  few.rlim_cur = (rlim_t) lowest + n;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &few));
+
+  return before;
+}
+
+/* What is there and cannot be read is not missing: nothing is resolved or made again for it, and the reason is told. */
+static void
+test_no_descriptors (void)
+{
+  g_autoptr (EnvFixture) fixture = env_fixture_new ();
+  g_autoptr (PyIsolateEnvironmentRequest) request = NULL;
+  g_autoptr (PyIsolateEnvironment) environment = NULL;
+  g_autofree char *uv = env_fixture_counted_uv (fixture);
+  g_autofree char *before = NULL, *after = NULL;
+  guint n_good = 0, n_bad = 0, n_calls;
+
+  env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
+  request = env_fixture_request (fixture, "alpha", NULL);
+  request->extension_name = g_strdup ("sample");
+  g_free (request->uv_path);
+  request->uv_path = g_strdup (uv);
+  environment = _pyisolate_environment_ensure (request, NULL, NULL, NULL, NULL);
+  g_assert_nonnull (environment);
+  before = env_fixture_listing (fixture);
+  n_calls = env_fixture_count (fixture, "calls");
+
+  for (guint i = 0; i < 12; i++)
+    {
+      g_autoptr (PyIsolateEnvironment) again = NULL;
+      g_autoptr (GError) error = NULL;
+      struct rlimit limit = leave_descriptors (i);
+
+      again = _pyisolate_environment_ensure (request, NULL, NULL, NULL, &error);
+      g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+      if (again != NULL)
+        {
+          n_good++;
+          continue;
+        }
+
+      n_bad++;
+      g_test_message ("%s", error->message);
+      assert_contains (error->message, g_strerror (EMFILE));
+    }
+  after = env_fixture_listing (fixture);
+
+  g_assert_cmpuint (n_good, >, 0);
+  g_assert_cmpuint (n_bad, >, 0);
+  g_assert_cmpstr (after, ==, before);
+  g_assert_cmpuint (env_fixture_count (fixture, "calls"), ==, n_calls);
+}
+
+/* Nobody can tell which of those on PATH it is. */
+static void
+test_programs_without_descriptors (void)
+{
+  g_autoptr (EnvFixture) fixture = env_fixture_new ();
+  g_autoptr (PyIsolateEnvironmentRequest) request = env_fixture_request (fixture, "alpha", NULL);
+  g_autofree char *directory = g_path_get_dirname (fixture->uv);
+  g_autofree char *old_path = g_strdup (g_getenv ("PATH"));
+  g_autofree char *path = g_strconcat (directory, ":", old_path, NULL);
+  g_autofree char *found = NULL, *message = NULL, *message_of_python = NULL;
+  g_autoptr (GError) error = NULL;
+  struct rlimit limit;
+
+  g_setenv ("PATH", path, TRUE);
+  g_free (request->python);
+  request->python = g_strdup ("python3");
+  limit = leave_descriptors (0);
+  found = _pyisolate_environment_find_uv (NULL, &error);
+  message_of_python = fail_check (request, PYISOLATE_ERROR_ENVIRONMENT);
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+  g_setenv ("PATH", old_path, TRUE);
+
+  g_assert_null (found);
+  message = env_assert_error (&error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT);
+  assert_contains (message, g_strerror (EMFILE));
+  assert_contains (message_of_python, g_strerror (EMFILE));
+}
+
+/* A stamp that is no file is not taken for none. */
+static void
+test_unreadable (void)
+{
+  g_autoptr (EnvFixture) fixture = env_fixture_new ();
+  g_autoptr (PyIsolateEnvironmentRequest) request = NULL;
+  g_autoptr (PyIsolateEnvironment) environment = NULL;
+  g_autofree char *stamp = NULL, *message = NULL, *before = NULL, *after = NULL;
+
+  env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
+  environment = env_fixture_ensure (fixture, "alpha", NULL);
+  stamp = g_build_filename (_pyisolate_environment_get_prefix (environment), ".pyisolate", "stamp.json", NULL);
+  g_assert_no_errno (g_remove (stamp));
+  g_assert_no_errno (g_mkdir (stamp, 0700));
+  before = env_fixture_listing (fixture);
+  request = env_fixture_request (fixture, "alpha", NULL);
+  message = fail (request, PYISOLATE_ERROR_ENVIRONMENT);
+  assert_contains (message, stamp);
+  after = env_fixture_listing (fixture);
+  g_assert_cmpstr (after, ==, before);
 }
 
 static void
@@ -410,6 +528,10 @@ main (int   argc,
   env_fixture_init (&argc, &argv);
 
   test_util_add_func ("/pyisolate/environment/errors/uv-missing", test_uv_missing);
+  test_util_add_func ("/pyisolate/environment/errors/no-descriptors", test_no_descriptors);
+  test_util_add_func ("/pyisolate/environment/errors/programs-without-descriptors",
+                      test_programs_without_descriptors);
+  test_util_add_func ("/pyisolate/environment/errors/unreadable", test_unreadable);
   test_util_add_func ("/pyisolate/environment/errors/unsolvable", test_unsolvable);
   test_util_add_func ("/pyisolate/environment/errors/ignored-children", test_ignored_children);
   test_util_add_func ("/pyisolate/environment/errors/network", test_network);
