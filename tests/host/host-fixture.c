@@ -163,12 +163,6 @@ host_extension_path (const char *name)
   return g_test_build_filename (G_TEST_DIST, "host", "extensions", name, NULL);
 }
 
-char *
-host_program_path (const char *name)
-{
-  return g_test_build_filename (G_TEST_BUILT, "host", name, NULL);
-}
-
 gboolean
 host_wants_slow (void)
 {
@@ -312,7 +306,7 @@ PyIsolateExtensionConfig *
 host_hostile_config (const char *way)
 {
   PyIsolateExtensionConfig *config = host_config ("hostile", "basic");
-  g_autofree char *program = host_program_path ("hostile-worker");
+  g_autofree char *program = g_test_build_filename (G_TEST_BUILT, "host", "hostile-worker", NULL);
   g_autofree char *prefix = host_test_scratch ("hostile");
   g_autofree char *bin = g_build_filename (prefix, "bin", NULL);
   g_autofree char *interpreter = g_build_filename (bin, "python", NULL);

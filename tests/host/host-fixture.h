@@ -91,7 +91,6 @@ void                      host_make_wheels       (const char  *directory,
 /* The interpreter of all extensions that name none. */
 const char               *host_test_python       (void);
 char                     *host_extension_path    (const char  *name);
-char                     *host_program_path      (const char  *name);
 gboolean                  host_wants_slow        (void);
 
 /* Of tests/host/extensions/@file.py, as @name. */

@@ -126,6 +126,23 @@ link_box_wait_destroyed (LinkBox *box,
   wait_for (box, &box->n_destroyed, n_destroyed);
 }
 
+static GVariant *
+get_value (PyIsolateFrame *frame)
+{
+  g_autoptr (GVariant) body = NULL;
+
+  body = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, frame->body, FALSE));
+  return g_variant_get_variant (body);
+}
+
+static char *
+dup_text (PyIsolateFrame *frame)
+{
+  g_autoptr (GVariant) value = get_value (frame);
+
+  return g_variant_dup_string (value, NULL);
+}
+
 void
 link_box_assert_returned (LinkBox    *box,
                           const char *text)
@@ -137,7 +154,7 @@ link_box_assert_returned (LinkBox    *box,
   g_assert_no_error (box->error);
   frame = link_box_take (box);
   g_assert_cmpint (frame->kind, ==, PYISOLATE_FRAME_RETURN);
-  value = link_frame_dup_text (frame);
+  value = dup_text (frame);
   g_assert_cmpstr (value, ==, text);
 }
 
@@ -193,27 +210,10 @@ link_frame_progress (guint64 id,
   return frame;
 }
 
-static GVariant *
-get_value (PyIsolateFrame *frame)
-{
-  g_autoptr (GVariant) body = NULL;
-
-  body = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, frame->body, FALSE));
-  return g_variant_get_variant (body);
-}
-
 guint32
 link_frame_get_number (PyIsolateFrame *frame)
 {
   g_autoptr (GVariant) value = get_value (frame);
 
   return g_variant_get_uint32 (value);
-}
-
-char *
-link_frame_dup_text (PyIsolateFrame *frame)
-{
-  g_autoptr (GVariant) value = get_value (frame);
-
-  return g_variant_dup_string (value, NULL);
 }

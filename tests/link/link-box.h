@@ -63,6 +63,5 @@ PyIsolateFrame *link_frame_event         (guint64     id,
 PyIsolateFrame *link_frame_progress      (guint64     id,
                                           double      fraction);
 guint32         link_frame_get_number    (PyIsolateFrame *frame);
-char           *link_frame_dup_text      (PyIsolateFrame *frame);
 
 G_END_DECLS

@@ -366,7 +366,7 @@ test_answer_alone (void)
   g_assert_cmpuint (news->records[news->n_records - 1].number, ==, 7);
 }
 
-/* What is dropped rides on the next frame, and if there is none it is told within 10 ms. */
+/* What is dropped rides on the next frame, and if there is none it is told within 5 ms. */
 static void
 test_told_soon (void)
 {
@@ -385,7 +385,7 @@ test_told_soon (void)
   pyisolate_memory_unref (theirs);
   when = g_source_get_ready_time (books->worker->source);
   g_assert_cmpint (when, >=, 0);
-  g_assert_cmpint (when, <=, g_get_monotonic_time () + 10 * G_TIME_SPAN_MILLISECOND);
+  g_assert_cmpint (when, <=, g_get_monotonic_time () + 5 * G_TIME_SPAN_MILLISECOND);
   g_assert_true (_pyisolate_memory_book_has_news (books->worker));
 
   next = books_frame_from (books->worker, NULL);

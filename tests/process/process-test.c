@@ -145,12 +145,6 @@ process_test_start (ProcessTest *test,
   process_test_start_program (test, (const char * const *) argv->pdata, NULL, 0);
 }
 
-void
-process_test_wait_started (ProcessTest *test)
-{
-  test_util_assert_until (test_util_is_true, &test->started, PROCESS_TEST_TIMEOUT_MS);
-}
-
 typedef struct {
   ProcessTest *test;
   const char *line;
@@ -178,8 +172,8 @@ process_test_wait_line (ProcessTest *test,
   g_ptr_array_remove_range (test->lines[0], 0, index + 1);
 }
 
-gboolean
-process_test_has_ended (gpointer test)
+static gboolean
+has_ended (gpointer test)
 {
   return ((ProcessTest *) test)->n_ends > 0;
 }
@@ -187,15 +181,15 @@ process_test_has_ended (gpointer test)
 void
 process_test_wait_ended (ProcessTest *test)
 {
-  test_util_assert_until (process_test_has_ended, test, PROCESS_TEST_TIMEOUT_MS);
+  test_util_assert_until (has_ended, test, PROCESS_TEST_TIMEOUT_MS);
   /* Whatever is still in the context must not tell it again. */
   while (g_main_context_iteration (g_main_context_get_thread_default (), FALSE))
     ;
   g_assert_cmpuint (test->n_ends, ==, 1);
 }
 
-void
-process_test_assert_nobody (ProcessTest *test)
+static void
+assert_nobody (ProcessTest *test)
 {
   g_autoptr (GArray) pids = test_util_find_processes (test->mark);
 
@@ -210,7 +204,7 @@ process_test_assert_exited (ProcessTest       *test,
                             int                status)
 {
   process_test_wait_ended (test);
-  process_test_assert_nobody (test);
+  assert_nobody (test);
   g_assert_no_error (test->failure);
   g_assert_nonnull (test->reason);
   g_assert_cmpint (pyisolate_exit_reason_get_kind (test->reason), ==, kind);

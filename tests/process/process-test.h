@@ -36,16 +36,13 @@ void         process_test_start_program    (ProcessTest              *test,
                                             const char * const       *argv,
                                             const PyIsolateProcessFd *fds,
                                             gsize                     n_fds);
-void         process_test_wait_started     (ProcessTest *test);
 void         process_test_wait_line        (ProcessTest *test,
                                             const char  *line);
 void         process_test_wait_ended       (ProcessTest *test);
-gboolean     process_test_has_ended        (gpointer     test);
 /* Both: it ended like this, and nothing of the tree is left. */
 void         process_test_assert_exited    (ProcessTest       *test,
                                             PyIsolateExitKind  kind,
                                             int                status);
-void         process_test_assert_nobody    (ProcessTest *test);
 int          process_test_get_launcher_pid (ProcessTest *test);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ProcessTest, process_test_free)

@@ -63,8 +63,8 @@ worker_assert_error (PyIsolateFrame *frame,
     g_error ("%s does not match %s", name, pattern);
 }
 
-PyIsolateRemoteException *
-worker_to_exception (PyIsolateFrame *frame)
+static PyIsolateRemoteException *
+to_exception (PyIsolateFrame *frame)
 {
   g_autoptr (GVariant) details = worker_dup_body (frame, PYISOLATE_BODY_DETAILS);
   g_autoptr (GError) error = _pyisolate_frame_to_error (frame, details);
@@ -84,7 +84,7 @@ worker_assert_raises (Worker     *worker,
   g_autoptr (PyIsolateRemoteException) exception = NULL;
 
   worker_assert_error (frame, PYISOLATE_ERROR_REMOTE_EXCEPTION, "*");
-  exception = worker_to_exception (frame);
+  exception = to_exception (frame);
   g_assert_nonnull (exception);
   g_assert_cmpstr (pyisolate_remote_exception_get_type_name (exception), ==, type);
   if (!g_pattern_match_simple (pattern, pyisolate_remote_exception_get_message (exception)))

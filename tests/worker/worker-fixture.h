@@ -113,13 +113,11 @@ PyIsolateRemoteException *worker_assert_raises (Worker        *worker,
 void             worker_assert_error         (PyIsolateFrame  *frame,
                                               int              code,
                                               const char      *pattern);
-PyIsolateRemoteException *worker_to_exception (PyIsolateFrame *frame);
 GVariant        *worker_dup_body             (PyIsolateFrame  *frame,
                                               const char      *type);
 char            *worker_print                (GBytes          *body,
                                               const char      *type);
-/* What it wrote to stdout and stderr so far. */
-char            *worker_dup_output           (Worker          *worker);
+/* To stdout or stderr. */
 void             worker_wait_output          (Worker          *worker,
                                               const char      *text);
 int              worker_get_pid              (Worker          *worker);

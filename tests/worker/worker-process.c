@@ -36,18 +36,6 @@ read_output (gpointer data)
   return NULL;
 }
 
-char *
-worker_dup_output (Worker *worker)
-{
-  char *text;
-
-  g_mutex_lock (&worker->mutex);
-  text = g_strdup (worker->output->str);
-  g_mutex_unlock (&worker->mutex);
-
-  return text;
-}
-
 void
 worker_fail (Worker     *worker,
              const char *format,

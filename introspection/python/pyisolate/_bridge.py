@@ -119,11 +119,6 @@ def _new_for_loop(loop):
     return bridge
 
 
-def origin_of(invocation):
-    """Bridge and contextvars of the call that led to it, or None."""
-    return invocation.origin
-
-
 async def _call(answer):
     return await answer
 
