@@ -175,31 +175,22 @@ remove_in_thread (GTask        *task,
     g_task_return_error (task, error);
 }
 
-static gboolean
-remove_one (CliProgram *program,
-            const char *which,
-            GError    **error)
-{
-  g_autofree char *removed = NULL;
-
-  removed = cli_program_run_in_thread (program, remove_in_thread, env_job_new (program, which),
-                                       env_job_free, FALSE, error);
-  return removed != NULL;
-}
-
 int
 env_remove (CliProgram *program,
             int         argc,
             char      **argv)
 {
   g_auto (GStrv) rest = NULL;
+  g_autofree char *removed = NULL;
   g_autoptr (GError) error = NULL;
 
   rest = cli_program_parse (program, argc, argv, "WHICH", ENV_WHICH_DESCRIPTION, CLI_OPTIONS_NONE,
                             NULL);
   if (rest == NULL || env_which (rest) == NULL)
     return CLI_EXIT_USAGE;
-  return remove_one (program, rest[0], &error) ? CLI_EXIT_DONE : cli_program_fail (program, error);
+  removed = cli_program_run_in_thread (program, remove_in_thread, env_job_new (program, rest[0]),
+                                       env_job_free, FALSE, &error);
+  return removed != NULL ? CLI_EXIT_DONE : cli_program_fail (program, error);
 }
 
 static void
@@ -212,39 +203,13 @@ prune_in_thread (GTask        *task,
   GError *error = NULL;
   PyIsolateEnvironmentPruneReport *report = g_new0 (PyIsolateEnvironmentPruneReport, 1);
 
-  if (_pyisolate_environment_prune (job->venv_root, report, cancellable, &error))
+  if (_pyisolate_environment_prune (job->venv_root, job->made_before, report, cancellable, &error))
     g_task_return_pointer (task, report, g_free);
   else
     {
       g_free (report);
       g_task_return_error (task, error);
     }
-}
-
-/* Only whole environments; what else there is stays for a prune without a limit. */
-static PyIsolateEnvironmentPruneReport *
-prune_older (CliProgram *program,
-             int         days,
-             GError    **error)
-{
-  g_autofree PyIsolateEnvironmentPruneReport *report = g_new0 (PyIsolateEnvironmentPruneReport, 1);
-  g_autoptr (GPtrArray) list = env_read_list (program, error);
-  gint64 limit = g_get_real_time () / G_USEC_PER_SEC - (gint64) days * 24 * 60 * 60;
-
-  if (list == NULL)
-    return NULL;
-  for (guint i = 0; i < list->len; i++)
-    {
-      const PyIsolateEnvironmentInfo *info = list->pdata[i];
-
-      if (info->in_use || info->extensions[0] != NULL || info->created >= limit)
-        continue;
-      if (!remove_one (program, info->key, error))
-        return NULL;
-      report->n_environments += info->n_generations;
-      report->size += info->size_unique;
-    }
-  return g_steal_pointer (&report);
 }
 
 static JsonNode *
@@ -278,6 +243,7 @@ env_prune (CliProgram *program,
   g_autofree PyIsolateEnvironmentPruneReport *report = NULL;
   g_autofree char *size = NULL;
   g_autoptr (GError) error = NULL;
+  EnvJob *job;
 
   rest = cli_program_parse (program, argc, argv, NULL, "What a process uses now stays.",
                             CLI_OPTIONS_JSON, entries);
@@ -287,11 +253,10 @@ env_prune (CliProgram *program,
     return cli_program_usage_error ("no argument is expected (remove takes one)");
   if (older_than < 0 && older_than != G_MININT)
     return cli_program_usage_error ("--older-than needs a number of days");
+  job = env_job_new (program, NULL);
   if (older_than >= 0)
-    report = prune_older (program, older_than, &error);
-  else
-    report = cli_program_run_in_thread (program, prune_in_thread, env_job_new (program, NULL),
-                                        env_job_free, FALSE, &error);
+    job->made_before = g_get_real_time () / G_USEC_PER_SEC - (gint64) older_than * 24 * 60 * 60;
+  report = cli_program_run_in_thread (program, prune_in_thread, job, env_job_free, FALSE, &error);
   if (report == NULL)
     return cli_program_fail (program, error);
   if (program->json)

@@ -17,6 +17,7 @@ env_job_new (CliProgram *program,
 
   job->venv_root = g_strdup (program->venv_root);
   job->which = g_strdup (which);
+  job->made_before = PYISOLATE_ENV_ANY_TIME;
   return job;
 }
 

@@ -38,6 +38,7 @@ int env_prune  (CliProgram *program,
 typedef struct {
   char *venv_root;
   char *which;                /* nullable */
+  gint64 made_before;         /* in seconds of the real time */
 } EnvJob;
 
 EnvJob *env_job_new  (CliProgram *program,

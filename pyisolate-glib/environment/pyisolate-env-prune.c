@@ -5,6 +5,7 @@
 
 #include "pyisolate-environment-private.h"
 
+#include "pyisolate-env-generation-private.h"
 #include "pyisolate-env-info-private.h"
 #include "pyisolate-env-store-private.h"
 #include "pyisolate-env-tree-private.h"
@@ -244,8 +245,68 @@ prune_half_written (const char *venv_root,
     }
 }
 
+/* In seconds of the real time; 0 if nobody knows, -1 with @error set. */
+static gint64
+get_created (const char  *venv_root,
+             const char  *key,
+             GError     **error)
+{
+  g_autofree char *environment = _pyisolate_env_store_environment (venv_root, key);
+  guint current = _pyisolate_env_store_get_current (environment);
+  g_autofree char *generation = _pyisolate_env_store_generation (environment, current);
+  g_autoptr (GError) local_error = NULL;
+  g_autoptr (PyIsolateEnvStamp) stamp = _pyisolate_env_stamp_load (generation, &local_error);
+
+  if (local_error != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&local_error));
+      return -1;
+    }
+
+  return stamp != NULL ? MAX (stamp->created, 0) : 0;
+}
+
+/* Somebody may make or remove it right now, which keeps nobody from removing the others. */
+static gboolean
+prune_environment (const char                       *venv_root,
+                   const char                       *key,
+                   gint64                            made_before,
+                   PyIsolateEnvironmentPruneReport  *report,
+                   GError                          **error)
+{
+  PYISOLATE_ENV_AUTOGUARD int guard = _pyisolate_env_store_guard (venv_root, key, FALSE, NULL, NULL);
+  gboolean all;
+  guint n_used;
+
+  if (guard < 0)
+    return TRUE;
+
+  all = !is_indexed (venv_root, key, FALSE);
+  if (made_before != PYISOLATE_ENV_ANY_TIME)
+    {
+      gint64 created = get_created (venv_root, key, error);
+
+      if (created < 0)
+        return FALSE;
+      if (!all || created >= made_before)
+        return TRUE;
+    }
+
+  return clean_environment (venv_root, key, all, &n_used, report, error);
+}
+
+static void
+prune_records (const char *venv_root)
+{
+  prune_guards (venv_root);
+  prune_half_written (venv_root, "index");
+  prune_half_written (venv_root, "locks");
+  prune_half_written (venv_root, "interpreters");
+}
+
 gboolean
 _pyisolate_environment_prune (const char                       *venv_root,
+                              gint64                            made_before,
                               PyIsolateEnvironmentPruneReport  *report,
                               GCancellable                     *cancellable,
                               GError                          **error)
@@ -260,25 +321,16 @@ _pyisolate_environment_prune (const char                       *venv_root,
     return FALSE;
 
   keys = _pyisolate_env_list_keys (venv_root);
-  prune_locks (venv_root);
+  if (made_before == PYISOLATE_ENV_ANY_TIME)
+    prune_locks (venv_root);
   for (guint i = 0; keys[i] != NULL; i++)
     {
-      PYISOLATE_ENV_AUTOGUARD int guard = -1;
-      guint n_used;
-
-      if (g_cancellable_set_error_if_cancelled (cancellable, error))
-        return FALSE;
-      /* Somebody makes or removes it right now. */
-      guard = _pyisolate_env_store_guard (venv_root, keys[i], FALSE, NULL, NULL);
-      if (guard >= 0 &&
-          !clean_environment (venv_root, keys[i], !is_indexed (venv_root, keys[i], FALSE), &n_used,
-                              report, error))
+      if (g_cancellable_set_error_if_cancelled (cancellable, error) ||
+          !prune_environment (venv_root, keys[i], made_before, report, error))
         return FALSE;
     }
-  prune_guards (venv_root);
-  prune_half_written (venv_root, "index");
-  prune_half_written (venv_root, "locks");
-  prune_half_written (venv_root, "interpreters");
+  if (made_before == PYISOLATE_ENV_ANY_TIME)
+    prune_records (venv_root);
 
   return TRUE;
 }

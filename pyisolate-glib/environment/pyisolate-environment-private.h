@@ -164,8 +164,12 @@ typedef struct {
   guint64 size;               /* bytes freed, as far as no other file shared them */
 } PyIsolateEnvironmentPruneReport;
 
-/* Removes what nobody uses now and no extension refers to. */
+#define PYISOLATE_ENV_ANY_TIME G_MAXINT64
+
+/* Removes what nobody uses now and no extension refers to; or only whole environments that were made before then, in seconds of the
+ * real time. */
 gboolean _pyisolate_environment_prune (const char                       *venv_root,
+                                       gint64                            made_before,
                                        PyIsolateEnvironmentPruneReport  *report,
                                        GCancellable                     *cancellable,
                                        GError                          **error);

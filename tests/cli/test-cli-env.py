@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """pyisolate env: with wheels made here, and no index."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -437,6 +438,26 @@ class Care(EnvTest):
         self.assertEqual(1, report["environments"])
         self.assertNotEqual(first, second)
         self.assertEqual([second], [info["key"] for info in self.list()])
+
+    def test_prune_by_age_at_once(self):
+        """What somebody else has removed meanwhile is no error."""
+        names = [f"alpha{i}" for i in range(12)]
+        self.make_wheels(*(f"{name}==1.0" for name in names), "beta==1.0")
+        extension = self.sample(names[0])
+        for name in [*names, "beta"]:
+            (extension / "requirements.txt").write_text(f"{name}\n")
+            kept = self.create(extension)["key"]
+        while max(info["created"] for info in self.list()) >= self.now():
+            pass
+        command = ("env prune", "--older-than", "0", "--json")
+        processes = [self.start_cli(*command) for _ in range(4)]
+        removed = 0
+        for process in processes:
+            out, err = process.communicate(timeout=DEADLINE)
+            self.assertEqual(0, process.returncode, err)
+            removed += json.loads(out)["environments"]
+        self.assertEqual(len(names), removed)
+        self.assertEqual([kept], [info["key"] for info in self.list()])
 
     @staticmethod
     def now() -> str:

@@ -398,7 +398,7 @@ test_prune (void)
   leftover = g_build_filename (anonymous_prefix, "..", ".new-abc", ".pyisolate", NULL);
   g_assert_cmpint (g_mkdir_with_parents (leftover, 0700), ==, 0);
 
-  g_assert_true (_pyisolate_environment_prune (fixture->root, &report, NULL, &error));
+  g_assert_true (_pyisolate_environment_prune (fixture->root, PYISOLATE_ENV_ANY_TIME, &report, NULL, &error));
   g_assert_no_error (error);
   g_assert_cmpuint (report.n_environments, ==, 0);
   g_assert_cmpuint (report.n_leftovers, ==, 1);
@@ -407,7 +407,7 @@ test_prune (void)
 
   g_clear_pointer (&old, _pyisolate_environment_unref);
   g_clear_pointer (&anonymous, _pyisolate_environment_unref);
-  g_assert_true (_pyisolate_environment_prune (fixture->root, &report, NULL, &error));
+  g_assert_true (_pyisolate_environment_prune (fixture->root, PYISOLATE_ENV_ANY_TIME, &report, NULL, &error));
   g_assert_no_error (error);
   g_assert_cmpuint (report.n_environments, ==, 2);
   g_assert_cmpuint (report.size, >, 0);
@@ -419,7 +419,7 @@ test_prune (void)
     g_autofree char *kept = g_strdup (_pyisolate_environment_get_prefix (new));
 
     g_clear_pointer (&new, _pyisolate_environment_unref);
-    g_assert_true (_pyisolate_environment_prune (fixture->root, &report, NULL, &error));
+    g_assert_true (_pyisolate_environment_prune (fixture->root, PYISOLATE_ENV_ANY_TIME, &report, NULL, &error));
     g_assert_cmpuint (report.n_environments, ==, 0);
     g_assert_true (g_file_test (kept, G_FILE_TEST_IS_DIR));
   }
@@ -451,14 +451,14 @@ test_prune_while_used_elsewhere (void)
   g_assert_no_error (error);
   g_assert_nonnull (prefix);
 
-  g_assert_true (_pyisolate_environment_prune (fixture->root, &report, NULL, &error));
+  g_assert_true (_pyisolate_environment_prune (fixture->root, PYISOLATE_ENV_ANY_TIME, &report, NULL, &error));
   g_assert_cmpuint (report.n_environments, ==, 0);
   g_assert_true (g_file_test (prefix, G_FILE_TEST_IS_DIR));
 
   g_subprocess_force_exit (maker);
   g_subprocess_wait (maker, NULL, &error);
   g_assert_no_error (error);
-  g_assert_true (_pyisolate_environment_prune (fixture->root, &report, NULL, &error));
+  g_assert_true (_pyisolate_environment_prune (fixture->root, PYISOLATE_ENV_ANY_TIME, &report, NULL, &error));
   g_assert_cmpuint (report.n_environments, ==, 1);
   g_assert_false (g_file_test (prefix, G_FILE_TEST_EXISTS));
 }

@@ -83,7 +83,7 @@ assert_makes (EnvFixture *fixture)
 
   g_assert_cmpstr (out, ==, "1.0 1.0");
   g_clear_pointer (&environment, _pyisolate_environment_unref);
-  g_assert_true (_pyisolate_environment_prune (fixture->root, NULL, NULL, &error));
+  g_assert_true (_pyisolate_environment_prune (fixture->root, PYISOLATE_ENV_ANY_TIME, NULL, NULL, &error));
   g_assert_no_error (error);
   listing = env_fixture_listing (fixture);
   g_assert_null (strstr (listing, ".new-"));
