@@ -519,7 +519,6 @@ test_no_ring (gconstpointer data)
   g_assert_null (_pyisolate_ring_new_of_peer (GPOINTER_TO_INT (data), fds));
 }
 
-/* Whoever has made it. */
 /* A lane goes without, and nobody is sent SIGXFSZ. */
 static void
 test_file_size (void)
@@ -538,6 +537,7 @@ test_file_size (void)
   g_assert_null (ring);
 }
 
+/* Whoever has made it. */
 static void
 add_for_both (const char       *name,
               GTestDataFunc     test)
