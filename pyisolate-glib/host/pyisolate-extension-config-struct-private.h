@@ -60,6 +60,9 @@ enum {
   N_PROPS
 };
 
+/* Makes each of them but PROP_0. */
+void _pyisolate_extension_config_describe    (GParamSpec              **properties);
+
 /* They notify if that changes the property, whose field must be of that type. @value is copied; a
  * NULL strv is an empty one. */
 void _pyisolate_extension_config_set_string  (PyIsolateExtensionConfig *self,
