@@ -127,22 +127,29 @@ env_fixture_request (EnvFixture *self,
 }
 
 PyIsolateEnvironment *
+env_ensure (PyIsolateEnvironmentRequest *request)
+{
+  g_autoptr (GError) error = NULL;
+  PyIsolateEnvironment *environment = _pyisolate_environment_ensure (request, NULL, NULL, NULL, &error);
+
+  g_assert_no_error (error);
+  g_assert_nonnull (environment);
+
+  return environment;
+}
+
+PyIsolateEnvironment *
 env_fixture_ensure (EnvFixture *self,
                     ...)
 {
   g_autoptr (PyIsolateEnvironmentRequest) request = NULL;
-  g_autoptr (GError) error = NULL;
-  PyIsolateEnvironment *environment;
   va_list args;
 
   va_start (args, self);
   request = request_from_list (self, args);
   va_end (args);
-  environment = _pyisolate_environment_ensure (request, NULL, NULL, NULL, &error);
-  g_assert_no_error (error);
-  g_assert_nonnull (environment);
 
-  return environment;
+  return env_ensure (request);
 }
 
 char *

@@ -28,6 +28,8 @@ void  env_fixture_add_wheels (EnvFixture *self, ...) G_GNUC_NULL_TERMINATED;
 /* A request for these requirements, up to NULL. */
 PyIsolateEnvironmentRequest *env_fixture_request (EnvFixture *self, ...) G_GNUC_NULL_TERMINATED;
 PyIsolateEnvironment        *env_fixture_ensure  (EnvFixture *self, ...) G_GNUC_NULL_TERMINATED;
+/* It succeeds. */
+PyIsolateEnvironment        *env_ensure          (PyIsolateEnvironmentRequest *request);
 
 /* Below the fixture's directory. */
 char *env_fixture_path       (EnvFixture *self, const char *name);

@@ -10,18 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static PyIsolateEnvironment *
-ensure (PyIsolateEnvironmentRequest *request)
-{
-  g_autoptr (GError) error = NULL;
-  PyIsolateEnvironment *environment =
-    _pyisolate_environment_ensure (request, NULL, NULL, NULL, &error);
-
-  g_assert_no_error (error);
-
-  return environment;
-}
-
 static PyIsolateEnvironmentRequest *
 named_request (EnvFixture *fixture,
                const char *name,
@@ -76,7 +64,7 @@ test_list (void)
   g_assert_cmpuint (none->len, ==, 0);
 
   begun = g_get_real_time () / G_USEC_PER_SEC;
-  environment = ensure (request);
+  environment = env_ensure (request);
   info = _pyisolate_environment_show (fixture->root, "lister", &error);
   g_assert_no_error (error);
   g_assert_cmpstr (info->key, ==, _pyisolate_environment_get_key (environment));
@@ -137,7 +125,7 @@ test_verify_and_repair (void)
                   "went into uv's cache too");
 
   env_fixture_add_wheels (fixture, "alpha==1.0;pad=1000", NULL);
-  environment = ensure (request);
+  environment = env_ensure (request);
   clean = verify (fixture, "broken");
   g_assert_cmpstr (clean, ==, "");
 
@@ -170,7 +158,7 @@ test_verify_and_repair (void)
                                       "print(open(alpha.__file__).read().count('changed'))");
   g_assert_cmpstr (out, ==, "0");
 
-  found = ensure (request);
+  found = env_ensure (request);
   g_assert_cmpstr (_pyisolate_environment_get_prefix (found), ==,
                    _pyisolate_environment_get_prefix (repaired));
 }
@@ -228,7 +216,7 @@ test_manifest_gone (void)
   g_autoptr (GError) error = NULL;
 
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
-  environment = ensure (request);
+  environment = env_ensure (request);
   manifest = g_build_filename (_pyisolate_environment_get_prefix (environment), ".pyisolate",
                                "manifest", NULL);
   append_to (manifest);
@@ -244,7 +232,7 @@ test_manifest_gone (void)
   g_assert_cmpint (unlink (stamp), ==, 0);
   g_assert_null (_pyisolate_environment_verify (fixture->root, "broken", NULL, &error));
   message = env_assert_error (&error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT);
-  again = ensure (request);
+  again = env_ensure (request);
   g_assert_cmpstr (_pyisolate_environment_get_prefix (again), !=,
                    _pyisolate_environment_get_prefix (environment));
 }
@@ -258,9 +246,9 @@ test_python_gone (void)
   g_autoptr (PyIsolateEnvironment) again = NULL;
 
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
-  environment = ensure (request);
+  environment = env_ensure (request);
   g_assert_cmpint (unlink (_pyisolate_environment_get_python (environment)), ==, 0);
-  again = ensure (request);
+  again = env_ensure (request);
   g_assert_cmpint (g_access (_pyisolate_environment_get_python (again), X_OK), ==, 0);
 }
 
@@ -279,16 +267,16 @@ test_adopted (void)
                   "points nowhere does no harm");
 
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
-  environment = ensure (request);
+  environment = env_ensure (request);
   link = g_build_filename (_pyisolate_environment_get_prefix (environment), "..", "current", NULL);
   g_assert_cmpint (unlink (link), ==, 0);
-  again = ensure (request);
+  again = env_ensure (request);
   g_assert_cmpstr (_pyisolate_environment_get_prefix (again), ==,
                    _pyisolate_environment_get_prefix (environment));
 
   g_assert_cmpint (unlink (link), ==, 0);
   g_assert_cmpint (symlink ("77", link), ==, 0);
-  third = ensure (request);
+  third = env_ensure (request);
   g_assert_cmpstr (_pyisolate_environment_get_prefix (third), ==,
                    _pyisolate_environment_get_prefix (environment));
 }
@@ -310,9 +298,9 @@ test_update (void)
                   "there is none");
 
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
-  old = ensure (request);
+  old = env_ensure (request);
   env_fixture_add_wheels (fixture, "alpha==1.1", NULL);
-  same = ensure (request);
+  same = env_ensure (request);
   g_assert_cmpstr (_pyisolate_environment_get_prefix (same), ==,
                    _pyisolate_environment_get_prefix (old));
 
@@ -320,7 +308,7 @@ test_update (void)
   g_assert_no_error (error);
   out = env_fixture_python (new, "import alpha; print(alpha.version)");
   g_assert_cmpstr (out, ==, "1.1");
-  warm = ensure (request);
+  warm = env_ensure (request);
   g_assert_cmpstr (_pyisolate_environment_get_prefix (warm), ==,
                    _pyisolate_environment_get_prefix (new));
   nothing_new = _pyisolate_environment_update (request, NULL, NULL, NULL, &error);
@@ -347,12 +335,12 @@ test_local_wheel (void)
                   "update or auto-update");
 
   env_fixture_add_wheels (fixture, "alpha==1.0;file=mark.py=value = 1\n", NULL);
-  old = ensure (request);
+  old = env_ensure (request);
   env_fixture_add_wheels (fixture, "alpha==1.0;file=mark.py=value = 2\n", NULL);
 
   test_util_expect_log (G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE,
                         "*alpha-1.0-py3-none-any.whl has changed*env update*");
-  reported = ensure (request);
+  reported = env_ensure (request);
   test_util_assert_logs_seen ();
   g_assert_cmpstr (_pyisolate_environment_get_prefix (reported), ==,
                    _pyisolate_environment_get_prefix (old));
@@ -367,7 +355,7 @@ test_local_wheel (void)
   env_fixture_add_wheels (fixture, "alpha==1.0;file=mark.py=value = 3\n", NULL);
   request->auto_update = TRUE;
   test_util_expect_log (G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "*has changed*updating");
-  automatic = ensure (request);
+  automatic = env_ensure (request);
   third = env_fixture_python (automatic, "import mark; print(mark.value)");
   g_assert_cmpstr (third, ==, "3");
 }
@@ -388,7 +376,7 @@ test_prune (void)
                   "nothing in use");
 
   env_fixture_add_wheels (fixture, "alpha==1.0", "gamma==1.0", NULL);
-  old = ensure (request);
+  old = env_ensure (request);
   anonymous = env_fixture_ensure (fixture, "gamma", NULL);
   env_fixture_add_wheels (fixture, "alpha==1.1", NULL);
   new = _pyisolate_environment_update (request, NULL, NULL, NULL, &error);
@@ -476,7 +464,7 @@ test_remove (void)
   g_test_summary ("Remove refuses what is in use; what was removed is made anew when it is wanted");
 
   env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
-  environment = ensure (request);
+  environment = env_ensure (request);
   g_assert_false (_pyisolate_environment_remove (fixture->root, "removed", NULL, &error));
   message = env_assert_error (&error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT);
   g_assert_nonnull (strstr (message, "in use"));
@@ -487,7 +475,7 @@ test_remove (void)
   g_assert_no_error (error);
   g_assert_false (g_file_test (prefix, G_FILE_TEST_EXISTS));
 
-  again = ensure (request);
+  again = env_ensure (request);
   g_assert_nonnull (again);
 }
 

@@ -38,17 +38,6 @@ take_request (EnvFixture                  *fixture,
   return request;
 }
 
-static PyIsolateEnvironment *
-ensure (PyIsolateEnvironmentRequest *request)
-{
-  g_autoptr (GError) error = NULL;
-  PyIsolateEnvironment *environment =
-    _pyisolate_environment_ensure (request, NULL, NULL, NULL, &error);
-
-  g_assert_no_error (error);
-  return environment;
-}
-
 /* The wheels that torch came from are on no index any more. */
 static void
 forget_wheels (EnvFixture *fixture,
@@ -87,7 +76,7 @@ test_lent (void)
   forget_wheels (fixture, "torch");
   forget_wheels (fixture, "helper");
   request = take_request (fixture, env_fixture_request (fixture, "other<2", NULL), site);
-  environment = ensure (request);
+  environment = env_ensure (request);
 
   out = env_fixture_python (environment, IMPORT_TORCH);
   g_assert_cmpstr (out, ==, "2.13.0+fake lent 1.5 2.0");
@@ -121,7 +110,7 @@ test_own_first (void)
   g_test_summary ("What the extension needs itself it gets itself, in a version that torch can use");
 
   request = take_request (fixture, env_fixture_request (fixture, "common", "torch>=2", NULL), site);
-  environment = ensure (request);
+  environment = env_ensure (request);
   out = env_fixture_python (environment, IMPORT_TORCH);
   g_assert_cmpstr (out, ==, "2.13.0+fake lent 1.5 2.1");
 
@@ -172,15 +161,15 @@ test_fingerprint (void)
   request = take_request (fixture, env_fixture_request (fixture, "other", NULL), site);
   g_free (request->uv_path);
   request->uv_path = g_strdup (counted);
-  first = ensure (request);
+  first = env_ensure (request);
   n_calls = env_fixture_count (fixture, "calls");
-  again = ensure (request);
+  again = env_ensure (request);
   g_assert_cmpuint (env_fixture_count (fixture, "calls"), ==, n_calls);
   g_assert_cmpstr (_pyisolate_environment_get_prefix (first), ==,
                    _pyisolate_environment_get_prefix (again));
 
   plain = env_fixture_request (fixture, "other", NULL);
-  without = ensure (plain);
+  without = env_ensure (plain);
   g_assert_cmpstr (_pyisolate_environment_get_key (without), !=,
                    _pyisolate_environment_get_key (first));
 
@@ -191,7 +180,7 @@ test_fingerprint (void)
   g_assert_cmpint (g_remove (record), ==, 0);
   g_file_set_contents (record, changed, -1, &error);
   g_assert_no_error (error);
-  other = ensure (request);
+  other = env_ensure (request);
   g_assert_cmpstr (_pyisolate_environment_get_key (other), !=,
                    _pyisolate_environment_get_key (first));
 }
@@ -213,7 +202,7 @@ test_shared_directory (void)
   g_file_set_contents (plugin, "secret = 1\n", -1, &error);
   g_assert_no_error (error);
   request = take_request (fixture, env_fixture_request (fixture, NULL), site);
-  environment = ensure (request);
+  environment = env_ensure (request);
   out = env_fixture_python (environment, IMPORT_TORCH);
   g_assert_cmpstr (out, ==, "2.13.0+fake lent 1.5 2.0");
   found = env_fixture_python (environment,
@@ -234,7 +223,7 @@ test_repair (void)
   g_test_summary ("A repaired environment is lent the same torch");
 
   request = take_request (fixture, env_fixture_request (fixture, "other", NULL), site);
-  environment = ensure (request);
+  environment = env_ensure (request);
   repaired = _pyisolate_environment_repair (request, _pyisolate_environment_get_key (environment),
                                             NULL, NULL, NULL, &error);
   g_assert_no_error (error);

@@ -223,14 +223,7 @@ test_two_processes (void)
 static gpointer
 ensure_in_thread (gpointer user_data)
 {
-  PyIsolateEnvironmentRequest *request = user_data;
-  g_autoptr (GError) error = NULL;
-  PyIsolateEnvironment *environment =
-    _pyisolate_environment_ensure (request, NULL, NULL, NULL, &error);
-
-  g_assert_no_error (error);
-
-  return environment;
+  return env_ensure (user_data);
 }
 
 static void
