@@ -101,6 +101,20 @@ _pyisolate_host_context_iterate (Context  *self,
   polled = outer;
 }
 
+/* It polls, too: perhaps inside of what another context of this thread does. */
+static gboolean
+is_pending (Context *self)
+{
+  Context *outer = polled;
+  gboolean pending;
+
+  polled = self;
+  pending = g_main_context_pending (self->context);
+  polled = outer;
+
+  return pending;
+}
+
 static void
 iterate_while_pending (Context *self)
 {
@@ -108,7 +122,7 @@ iterate_while_pending (Context *self)
 
   do
     _pyisolate_host_context_iterate (self, FALSE);
-  while (++n_turns < TURNS && g_main_context_pending (self->context));
+  while (++n_turns < TURNS && is_pending (self));
   if (n_turns == TURNS)
     g_main_context_wakeup (self->context);
 }

@@ -340,13 +340,6 @@ static PyGetSetDef context_properties[] = {
 };
 
 static PyObject *
-context_pending (PyObject *object,
-                 PyObject *unused)
-{
-  return PyBool_FromLong (g_main_context_pending (((Context *) object)->context));
-}
-
-static PyObject *
 context_wakeup (PyObject *object,
                 PyObject *unused)
 {
@@ -414,7 +407,6 @@ static PyMethodDef context_methods[] = {
   { "iterate", context_iterate, METH_O, "Do what there is to do; wait for it first if the argument is true." },
   { "serve", context_serve, METH_NOARGS, "Do what there is to do, for one turn of an event loop." },
   { "wait", context_wait, METH_NOARGS, "Wait until there is something to do, and do it." },
-  { "pending", context_pending, METH_NOARGS, "Whether there is something to do." },
   { "wakeup", context_wakeup, METH_NOARGS, "End the waiting of iterate()." },
   { "invoke", context_invoke, METH_O, "Have a function called in this context." },
   { "push", context_push, METH_NOARGS, "Make it the thread's default context; not kept over an await." },
