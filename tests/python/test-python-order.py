@@ -145,6 +145,26 @@ class OrderTest(HostTest):
 
         self.each_kind(check)
 
+    def test_coroutines_without_a_loop(self):
+        """They are run to their end; the loop that runs them is not the manager's afterwards."""
+
+        def check(**config):
+            with self.recording(**config) as (ext, what):
+
+                async def handle(value):
+                    self.assertEqual(0, await ext.tell_async(0))
+                    what.append(("told", value))
+
+                ext.register_event_handler("told", handle)
+                for name in ("tell", "tell_async"):
+                    what.clear()
+                    getattr(self.options(ext, what).sync, name)(N)
+                    what.append("answer")
+                    self.assertEqual(TOLD, what)
+                ext.stop()
+
+        self.each_kind(check)
+
     def test_waited_for_by_the_loop(self):
         """A .sync call that keeps the manager's loop waiting: handlers run inside of it."""
 

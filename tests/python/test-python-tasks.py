@@ -16,6 +16,7 @@ from host_helper import HostTest, wait_until
 
 EXTENSION = """
 import asyncio
+import threading
 
 import pyisolate
 
@@ -46,6 +47,18 @@ async def fail(method, *args):
         await call(method, *args)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
+
+
+async def tell(value):
+    pyisolate.emit_event("told", value)
+
+
+async def tell_later(value):
+    def run():
+        pyisolate.emit_event("told", value)
+        pyisolate.singleton("API").sync.note(value)
+
+    threading.Thread(target=run).start()
 """
 
 variable = contextvars.ContextVar("variable", default="none")
@@ -144,6 +157,12 @@ class API(pyisolate.ProxiedSingleton):
         while "told" not in left:
             await asyncio.sleep(0.001)
         return asyncio.get_running_loop().is_running()
+
+    async def call_back(self, value):
+        await pyisolate.current_caller().tell(value)
+
+    def note(self, value):
+        left.append(f"noted {value}")
 
     def tell(self):
         left.append("told")
@@ -331,6 +350,17 @@ class Tasks(HostTest):
             self.assertEqual([True, "ran"], ext.sync.call_both("wait_for_other", "tell"))
             both = ext.sync.call_both("change", "change")
             self.assertEqual([["none", "changed"]] * 2, both)
+
+    def test_calls_without_a_loop(self):
+        """Its loop, which does not run afterwards, has nothing to do for the manager."""
+        for ext in self.each_without_a_loop():
+            ext.register_event_handler("told", left.append)
+            ext.sync.call("call_back", "first")
+            ext.sync.tell("second")
+            self.assertEqual(["first", "second"], left)
+            ext.sync.tell_later("third")
+            wait_until(lambda: len(left) == 4)
+            self.assertEqual(["third", "noted third"], left[2:])
 
     def test_interrupted_without_a_loop(self):
         """Ctrl-C ends what runs, and what waits for it; the thread goes on."""

@@ -7,7 +7,9 @@ something is left in it that asyncio.run() would end.
 
 import asyncio
 import collections
+import contextvars
 import threading
+import weakref
 
 _here = threading.local()
 
@@ -61,6 +63,30 @@ def run(coroutine, context, bridge, give_up):
         stack.remove(running)
 
 
+def run_at_once(coroutine):
+    """To its end, though a loop of this thread's may be at work, which waits."""
+    running = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        _run(_run_here(coroutine), contextvars.copy_context())
+    finally:
+        asyncio._set_running_loop(running)
+
+
+async def _run_here(coroutine):
+    note_loop()
+    await coroutine
+
+
+def note_loop():
+    """The running loop is one of these: no application's, and nothing is to be left for it."""
+    _here.__dict__.setdefault("loops", weakref.WeakSet()).add(asyncio.get_running_loop())
+
+
+def has_loop(loop):
+    return loop in getattr(_here, "loops", ())
+
+
 def _run(coroutine, context):
     if not hasattr(asyncio, "Runner") or asyncio._get_running_loop() is not None:
         context.run(asyncio.run, coroutine)
@@ -86,6 +112,7 @@ class Serving:
         self._bridge = bridge
         self._after = after
         self._loop = asyncio.get_running_loop()
+        note_loop()
 
     def __enter__(self):
         self._loop.add_reader(self._bridge.fileno(), self._serve)

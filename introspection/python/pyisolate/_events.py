@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What extensions tell unasked."""
 
-import asyncio
-
 import _pyisolate_host as native
 from gi.repository import GLib
 
-from . import _logging
+from . import _alone, _logging
 
 _tasks = set()
 """Those of handlers that are async: an event loop itself keeps no task alive."""
@@ -37,7 +35,7 @@ def deliver(extension, name, get_value, here=None):
     bridge = manager._bridge
 
     def run():
-        _run(manager, extension, name, handler, get_value)
+        _run(bridge, extension, name, handler, get_value)
 
     if bridge is None and here is None:
         manager._run_in_thread(run)
@@ -55,7 +53,7 @@ def deliver(extension, name, get_value, here=None):
         bridge.context.invoke(lambda: manager._context.copy().run(run))
 
 
-def _run(manager, extension, name, handler, get_value):
+def _run(bridge, extension, name, handler, get_value):
     try:
         value = get_value()
     except Exception:
@@ -65,10 +63,10 @@ def _run(manager, extension, name, handler, get_value):
         result = handler(value)
         if hasattr(result, "__await__"):
             awaiting = _awaiting(result, extension, name)
-            if manager._bridge is None:
-                asyncio.run(awaiting)
+            if bridge is None:
+                _alone.run_at_once(awaiting)
             else:
-                task = manager._bridge.loop.create_task(awaiting)
+                task = bridge.loop.create_task(awaiting)
                 _tasks.add(task)
                 task.add_done_callback(_tasks.discard)
     except KeyboardInterrupt:

@@ -14,6 +14,7 @@ import _pyisolate_host as native
 import gi
 
 from . import (
+    _alone,
     _bridge,
     _callees,
     _config,
@@ -118,7 +119,7 @@ class ExtensionManager:
     def _adopt_loop(self):
         """What no call led to runs on the loop that used the manager first, or after that ended."""
         loop = asyncio._get_running_loop()
-        if loop is None:
+        if loop is None or _alone.has_loop(loop):
             return
         mine = self._bridge
         if mine is None or mine.closed:
