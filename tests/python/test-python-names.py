@@ -76,6 +76,20 @@ ASYNC = """
         return await getattr(self.create_caller(None, object_id), name)(*args)
 """
 
+STOPPING = """
+import pyisolate
+
+
+class Sample(pyisolate.ExtensionBase):
+    async def nothing(self):
+        pass
+
+    async def stop(self):
+        doubled = await self.create_caller(None, "host").double(4)
+        pyisolate.emit_event("told", doubled)
+        await pyisolate.singleton("Log").note(doubled)
+"""
+
 
 class Thing:
     """What the extension registers, as far as the host knows it."""
@@ -104,6 +118,14 @@ class OnHost:
 class Table(pyisolate.ProxiedSingleton):
     def look_up(self, key):
         return f"value of {key}"
+
+
+class Log(pyisolate.ProxiedSingleton):
+    def __init__(self):
+        self.noted = []
+
+    def note(self, what):
+        self.noted.append((what, pyisolate.current_caller()))
 
 
 class Names(HostTest):
@@ -191,6 +213,31 @@ class Names(HostTest):
                     await two.ask("host", "double", 1)
 
         self.run_async(main())
+
+    def test_stopping(self):
+        """Until it has ended it is who it was, also where another has its name already."""
+
+        async def main():
+            events = []
+            async with self.make_manager() as manager:
+                config = {"apis": [Log], "isolated": self.isolated}
+                ext = self.load(manager, STOPPING, **config)
+                ext.register_callee(OnHost(), "host")
+                ext.register_event_handler("told", lambda value: events.append(("old", value)))
+                await ext
+                stopping = ext.stop()
+                path = self.folder / "sample"
+                new = manager.load_extension({"name": "sample", "module_path": path, **config})
+                new.register_callee(OnHost(), "host")
+                new.register_event_handler("told", lambda value: events.append(("new", value)))
+                await stopping
+                self.assertEqual([(8, ext)], Log().noted)
+                self.assertEqual([("old", 8)], events)
+                await new
+                self.assertEqual([("old", 8)], events)
+
+        with pyisolate.singleton_scope():
+            self.run_async(main())
 
     def test_host_uses_remote(self):
         async def main(ext):

@@ -13,7 +13,7 @@ _tasks = set()
 def on_event(gextension, name, value, this):
     """Of no call, or of one that has ended: in the home thread."""
     manager = this()
-    extension = None if manager is None else manager._extensions.get(gextension.props.name)
+    extension = None if manager is None else manager._loaded.get(gextension.props.name)
     if extension is not None:
         boxed = GLib.Variant.new_variant(value).get_data_as_bytes().get_data()
         deliver(extension, name, lambda: native.decode_value(boxed))

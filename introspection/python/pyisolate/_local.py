@@ -47,7 +47,7 @@ class Method:
 class Local:
     """One extension in this process: its module, its object, its threads."""
 
-    def __init__(self, manager, config, apis, host_objects, state_directory):
+    def __init__(self, manager, extension, config, apis, host_objects, state_directory):
         self.name = config.name
         self.state_directory = state_directory
         self.config = config
@@ -59,6 +59,7 @@ class Local:
         self._ending = False
         self._stopping = None
         self._manager = weakref.ref(manager)
+        self.extension = extension
         self._served = {
             _singleton.name_of(type(instance)): _singleton.Served(instance, self._manager)
             for instance in apis
@@ -120,8 +121,7 @@ class Local:
         """Send an event to the host."""
         if not isinstance(name, str):
             raise TypeError(f"The name of an event is a string, not {type(name).__name__}")
-        manager = self._manager()
-        extension = None if manager is None else manager._extensions.get(self.name)
+        extension = self.extension()
         call = _local_singleton.current.get()
         if extension is None:
             return
@@ -335,6 +335,7 @@ class Local:
 
     def _finish(self):
         future, timer = self._stopping
+        self._stopping = None  # who waits for it knows the manager, which this must not keep
         self._close()
         timer.cancel()
         self.state = "stopped"

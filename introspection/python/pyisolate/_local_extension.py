@@ -99,7 +99,8 @@ class LocalExtension(Extension):
         super().__init__(manager, config)
         application_id = manager._gmanager.props.application_id
         directory = make_state_directory(application_id, config.name)
-        self._local = _local.Local(manager, config, apis, self._registered, directory)
+        this = weakref.ref(self)
+        self._local = _local.Local(manager, this, config, apis, self._registered, directory)
 
     def _begin_loading(self):
         this = weakref.ref(self)
@@ -109,6 +110,7 @@ class LocalExtension(Extension):
             if extension is not None:
                 extension._set_methods(methods)
 
+        self._manager._loaded[self.name] = self
         return self._local.start(loaded)
 
     def _begin_stopping(self, future):

@@ -68,6 +68,7 @@ class ExtensionManager:
         self.extension_type = extension_type
         self.config = config
         self._extensions = {}
+        self._loaded = {}  # as long as they run, also while they are being stopped
         self._gextensions = {}
         self._singletons = {}
         self._numbers = []
@@ -272,10 +273,11 @@ class ExtensionManager:
                 else:
                     future.set_result(None)
 
-            _when_ended(
-                gmanager.get_extension(extension.name),
-                lambda: gmanager.load_extension_async(gconfig, None, done),
-            )
+            def load():
+                self._loaded[extension.name] = extension
+                gmanager.load_extension_async(gconfig, None, done)
+
+            _when_ended(gmanager.get_extension(extension.name), load)
 
         return _bridge.home().start(start)
 
@@ -353,19 +355,31 @@ class ExtensionManager:
 
     def _stopping(self, extensions, stop_isolated=None):
         """Where Python ends, those that have processes have none any more."""
-        here = [one._begin_stopping for one in extensions if isinstance(one, LocalExtension)]
-        if _bridge.home().ending:
-            return self._pending([], here)
+        here = [one for one in extensions if isinstance(one, LocalExtension)]
+        others = [one._begin_stopping for one in extensions if one not in here]
         if stop_isolated is not None:
-            return self._pending([stop_isolated], here)
-        others = [one for one in extensions if not isinstance(one, LocalExtension)]
-        return self._pending([one._begin_stopping for one in others], here)
+            others = [stop_isolated]
+        if _bridge.home().ending:
+            others = []
+        this = weakref.ref(self)
+        stopping = [weakref.ref(one) for one in extensions]
 
-    def _pending(self, starts, here=()):
+        def stopped(_):
+            manager = this()
+            loaded = {} if manager is None else manager._loaded
+            for name, extension in list(loaded.items()):
+                if weakref.ref(extension) in stopping:
+                    del loaded[name]
+
+        return self._pending(others, [one._begin_stopping for one in here], stopped)
+
+    def _pending(self, starts, here=(), done=None):
         """Of what begins in the home, and of what does in any thread."""
         self._adopt_loop()
         futures = [_bridge.home().start(start) for start in starts]
         future = _bridge.all_of([*futures, *map(_bridge.begin, here)])
+        if done is not None:
+            future.add_done_callback(done)
         if asyncio._get_running_loop() is None:
             _bridge.wait_for(future)
         return Pending(future)

@@ -354,4 +354,4 @@ def current_caller():
     if running is None:
         return None
     _, manager, name = running
-    return manager.extensions.get(name)
+    return manager._loaded.get(name)
