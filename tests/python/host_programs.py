@@ -39,6 +39,24 @@ async def ask(method, value):
 
 def ask_sync(method, value):
     return getattr(pyisolate.singleton("Host").sync, method)(value)
+
+
+
+def ask_unasked(word):
+    import threading
+
+    def run():
+        try:
+            answers.append(ask_sync("take", word))
+        except pyisolate.RemoteError as error:
+            pyisolate.emit_event("told", "not any more")
+            answers.append(f"{word}: {error}")
+
+    answers = []
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return answers[0]
 """
 
 

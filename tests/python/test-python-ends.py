@@ -171,6 +171,29 @@ ENDS_SAY = {
     "object": "add 3\ncall refused\nping refused\nstop done\nstop all done\n",
 }
 
+# The thread of ask_unasked() is a part of no call. The handler comes before what ends the
+# library, and after what lets no pool begin anything.
+ASKED = """
+import atexit
+import sys
+
+import pyisolate
+
+
+class Host(pyisolate.ProxiedSingleton):
+    def take(self, value):
+        return value
+
+
+path, root = sys.argv[1:]
+config = {"name": "sample", "module_path": path, "apis": [Host]}
+manager = pyisolate.ExtensionManager(None, {"venv_root_path": root})
+ext = manager.load_extension(config)
+ext.register_event_handler("told", print)
+print(ext.sync.ask_unasked("asked"), flush=True)
+atexit.register(lambda: print(ext.sync.ask_unasked("ended"), flush=True))
+"""
+
 
 class Ends(ProgramTest):
     def test_stopped_when_python_ends(self):
@@ -182,6 +205,13 @@ class Ends(ProgramTest):
                     process = self.start(ENDS, path, self.folder / "venvs", isolated, how)
                     out, err = self.finish(process)
                     self.assertEqual((said, "", 0), (out, err, process.returncode))
+
+    def test_asked_when_python_ends(self):
+        """What an extension asks for and tells then is not begun, and nobody complains."""
+        process = self.start(ASKED, self.write(EXTENSION), self.folder / "venvs")
+        out, err = self.finish(process)
+        said = "asked\nended: Python is ending in the host\n"
+        self.assertEqual((said, "", 0), (out, err, process.returncode))
 
     def test_interrupted_at_any_moment(self):
         path = self.write(EXTENSION)

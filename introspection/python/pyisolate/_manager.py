@@ -128,11 +128,17 @@ class ExtensionManager:
             self._context = contextvars.copy_context()
 
     def _run_in_thread(self, function):
-        """For a host without event loops: what no call led to runs in one thread, in order."""
+        """For a host without event loops: what no call led to runs in one thread, in order. False:
+        Python is ending, and starts nothing any more."""
         with self._lock:
             if self._pool is None:
                 self._pool = concurrent.futures.ThreadPoolExecutor(1, "pyisolate-singletons")
-        self._pool.submit(function).add_done_callback(_log_failure)
+        try:
+            future = self._pool.submit(function)
+        except RuntimeError:
+            return False
+        future.add_done_callback(_log_failure)
+        return True
 
     # ---- loading ----
 

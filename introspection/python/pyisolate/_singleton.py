@@ -163,9 +163,11 @@ def _on_unasked(number, invocation):
 def run_unasked(manager, served, invocation, parent):
     bridge = manager._bridge
     if bridge is None:
-        manager._run_in_thread(
+        begun = manager._run_in_thread(
             lambda: run(_bridge.current(), contextvars.Context(), served, invocation, parent)
         )
+        if not begun:
+            _fail(invocation, _host_errors.not_running("Python is ending in the host"))
     elif bridge.closed:
         _fail(
             invocation,
