@@ -13,6 +13,7 @@
 #include "pyisolate-env-generation-private.h"
 
 #include "pyisolate-env-manifest-private.h"
+#include "pyisolate-env-requirement-private.h"
 #include "pyisolate-env-script-private.h"
 #include "pyisolate-env-store-private.h"
 #include "pyisolate-env-tree-private.h"
@@ -109,6 +110,25 @@ check_installed (Making  *self,
   return FALSE;
 }
 
+/* What lies in a directory is built anew. uv's cache takes what it built once for right as long as the
+ * project's pyproject.toml is untouched, whatever else of it has changed. */
+static void
+refresh_local (Making    *self,
+               GPtrArray *argv)
+{
+  g_auto (GStrv) lines = _pyisolate_env_lock_file_split (self->lock->text);
+
+  for (guint i = 0; !self->lock->is_pylock && lines[i] != NULL; i++)
+    {
+      g_autofree char *name = _pyisolate_env_requirement_dup_name (lines[i]);
+
+      if (name == NULL || strstr (lines[i], "@ file:") == NULL)
+        continue;
+      g_ptr_array_add (argv, g_strdup ("--reinstall-package"));
+      g_ptr_array_add (argv, g_steal_pointer (&name));
+    }
+}
+
 static gboolean
 install (Making  *self,
          GError **error)
@@ -116,23 +136,25 @@ install (Making  *self,
   const char *name = _pyisolate_env_lock_file_name (self->lock->is_pylock);
   g_autofree char *file = _pyisolate_env_generation_file (self->temporary, name);
   g_autofree char *python = g_build_filename (self->temporary, "bin", "python", NULL);
-  const char *argv[16] = { "pip", "install", "--python", python, "--no-compile-bytecode", "-r",
-                           file };
-  guint n = 7;
+  const char *const first[] = { "pip", "install", "--python", python, "--no-compile-bytecode", "-r", file };
+  g_autoptr (GPtrArray) argv = g_ptr_array_new_with_free_func (g_free);
 
   if (!_pyisolate_env_write_file (file, self->lock->text, error))
     return FALSE;
   if (*self->lock->text == '\0')
     return TRUE;
 
-  argv[n++] = self->lock->allow_source_builds ? "--build" : "--no-build";
+  for (guint i = 0; i < G_N_ELEMENTS (first); i++)
+    g_ptr_array_add (argv, g_strdup (first[i]));
+  g_ptr_array_add (argv, g_strdup (self->lock->allow_source_builds ? "--build" : "--no-build"));
   if (!self->lock->is_pylock)
-    argv[n++] = "--no-deps";
+    g_ptr_array_add (argv, g_strdup ("--no-deps"));
   if (_pyisolate_env_lock_is_hashed (self->lock))
-    argv[n++] = "--require-hashes";
-  argv[n] = NULL;
+    g_ptr_array_add (argv, g_strdup ("--require-hashes"));
+  refresh_local (self, argv);
+  g_ptr_array_add (argv, NULL);
 
-  return _pyisolate_env_uv_run (self->uv, argv, NULL, self->lock_fd, self->progress, NULL,
+  return _pyisolate_env_uv_run (self->uv, (const char *const *) argv->pdata, NULL, self->lock_fd, self->progress, NULL,
                                 self->cancellable, error) &&
          check_installed (self, error);
 }

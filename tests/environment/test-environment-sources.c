@@ -93,6 +93,23 @@ test_directory (void)
 }
 
 static void
+test_module_of_directory (void)
+{
+  g_autoptr (EnvFixture) fixture = env_fixture_new ();
+  g_autofree char *directory = write_project (fixture, "1");
+  g_autoptr (PyIsolateEnvironmentRequest) request = source_request (fixture, directory);
+  g_autofree char *first = get_value (request, _pyisolate_environment_ensure);
+  g_autofree char *second = NULL;
+
+  g_test_summary ("A module counts, too, where nothing has touched the pyproject.toml that uv goes by");
+
+  g_assert_cmpstr (first, ==, "1");
+  g_free (env_fixture_write (fixture, "delta/delta.py", "value = 2\n"));
+  second = get_value (request, _pyisolate_environment_update);
+  g_assert_cmpstr (second, ==, "2");
+}
+
+static void
 git (const char *directory,
      ...)
 {
@@ -197,6 +214,7 @@ main (int   argc,
   env_fixture_init (&argc, &argv);
 
   test_util_add_func ("/pyisolate/environment/sources/directory", test_directory);
+  test_util_add_func ("/pyisolate/environment/sources/module-of-directory", test_module_of_directory);
   test_util_add_func ("/pyisolate/environment/sources/repository", test_repository);
   test_util_add_func ("/pyisolate/environment/sources/only-source", test_only_source);
 
