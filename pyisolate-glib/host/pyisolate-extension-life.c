@@ -173,10 +173,29 @@ on_worker_ready (PyIsolateWorker   *worker,
   tell_started (self, NULL);
 }
 
-/* @error: NULL if it ended as it was asked to */
+/* @reason: (nullable) */
 static void
-be_over (PyIsolateExtension *self,
-         const GError       *error)
+post_exited (PyIsolateExtension  *self,
+             PyIsolateExitReason *reason)
+{
+  PyIsolateNews *news;
+
+  if (reason == NULL)
+    return;
+
+  news = _pyisolate_news_new (PYISOLATE_NEWS_EXITED);
+  news->reason = g_object_ref (reason);
+  _pyisolate_outbox_post (self->outbox, self, news);
+}
+
+/* @error: NULL if it ended as it was asked to
+ * @reason: (nullable): how the process ended, if there was one
+ *
+ * Who waits for the stop is answered last: what there is to hear of it then lies in the home context. */
+static void
+be_over (PyIsolateExtension  *self,
+         const GError        *error,
+         PyIsolateExitReason *reason)
 {
   GQueue waiters = G_QUEUE_INIT;
   g_autoptr (PyIsolateEndpoint) endpoint = NULL;
@@ -204,6 +223,7 @@ be_over (PyIsolateExtension *self,
   if (changed)
     _pyisolate_extension_post_notify (self, PROP_STATE);
   _pyisolate_extension_post_notify (self, PROP_PID);
+  post_exited (self, reason);
   g_queue_clear_full (&waiters, _pyisolate_extension_answer_stop_waiter);
 }
 
@@ -236,21 +256,6 @@ begin_again (PyIsolateExtension *self,
   return TRUE;
 }
 
-/* @reason: (nullable) */
-static void
-post_exited (PyIsolateExtension  *self,
-             PyIsolateExitReason *reason)
-{
-  PyIsolateNews *news;
-
-  if (reason == NULL)
-    return;
-
-  news = _pyisolate_news_new (PYISOLATE_NEWS_EXITED);
-  news->reason = g_object_ref (reason);
-  _pyisolate_outbox_post (self->outbox, self, news);
-}
-
 static void
 on_worker_gone (PyIsolateWorker     *worker,
                 const GError        *error,
@@ -269,8 +274,7 @@ on_worker_gone (PyIsolateWorker     *worker,
       return;
     }
 
-  be_over (self, error);
-  post_exited (self, reason);
+  be_over (self, error, reason);
 
   stopped = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_NOT_RUNNING,
                          "The extension “%s” was stopped while it was loaded",
@@ -341,9 +345,8 @@ _pyisolate_extension_load_failed (PyIsolateExtension *self,
 {
   g_assert (PYISOLATE_IS_EXTENSION (self));
 
-  be_over (self, error);
   /* No other process has come. */
-  post_exited (self, self->untold_exit);
+  be_over (self, error, self->untold_exit);
 }
 
 void

@@ -4,6 +4,9 @@
 
 #include "host-fixture.h"
 
+#include "pyisolate-extension-private.h"
+#include "pyisolate-mailbox-struct-private.h"
+
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
@@ -89,6 +92,31 @@ test_states (void)
                    PYISOLATE_EXTENSION_STATE_STOPPED);
   for (guint i = 1; i < news->states->len; i++)
     g_assert_true (g_ptr_array_index (news->states, i - 1) < g_ptr_array_index (news->states, i));
+}
+
+static void
+set_true (gpointer data)
+{
+  *(gboolean *) data = TRUE;
+}
+
+/* Who is told that an extension has stopped finds all that there is to hear of it in its home. */
+static void
+test_exited_before_stopped (void)
+{
+  g_autoptr (HostTest) test = host_test_new ();
+  PyIsolateExtension *extension = host_test_load (test, "basic");
+  g_autoptr (HostNews) news = host_news_new (extension);
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (PyIsolateMailbox) mailbox = _pyisolate_mailbox_ref_for_context (context);
+  gboolean stopped = FALSE;
+
+  _pyisolate_extension_stop (extension, mailbox, PYISOLATE_JOB_NOTIFICATION, set_true, &stopped, NULL);
+  g_mutex_lock (&mailbox->mutex); /* the answer cannot be given now */
+  host_news_wait_exited (news, PYISOLATE_EXIT_KIND_EXITED, 0);
+  g_mutex_unlock (&mailbox->mutex);
+  while (!stopped)
+    g_main_context_iteration (context, TRUE);
 }
 
 static const char *
@@ -572,6 +600,7 @@ main (int   argc,
 
   test_util_add_func ("/pyisolate/extension/properties", test_properties);
   test_util_add_func ("/pyisolate/extension/states", test_states);
+  test_util_add_func ("/pyisolate/extension/exited-before-stopped", test_exited_before_stopped);
   test_util_add_func ("/pyisolate/extension/methods", test_methods);
   test_util_add_func ("/pyisolate/extension/log", test_log);
   test_util_add_func ("/pyisolate/extension/log-much", test_log_much);
