@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Small things that several files of environments/ need. */
+/* Small things that several files of environment/ need. */
 #pragma once
 
 #include <gio/gio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Small things that several files of environments/ need. */
+/* Small things that several files of environment/ need. */
 #include "config.h"
 
 #include "pyisolate-env-util-private.h"
