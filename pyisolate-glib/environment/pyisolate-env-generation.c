@@ -43,7 +43,7 @@ static void
 making_clear (Making *self)
 {
   g_clear_pointer (&self->uv, _pyisolate_env_uv_free);
-  _pyisolate_env_close (&self->lock_fd);
+  _pyisolate_env_unlock (&self->lock_fd); /* a child that was forked meanwhile has the file open as well */
   g_clear_pointer (&self->temporary, g_free);
   g_clear_pointer (&self->final, g_free);
 }

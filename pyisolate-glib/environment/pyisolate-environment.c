@@ -125,7 +125,7 @@ _pyisolate_env_acquire (const char                     *venv_root,
       g_autofree char *generation = _pyisolate_env_store_generation (environment, current);
       g_autofree char *lock = _pyisolate_env_generation_file (generation, "lock");
       g_autoptr (GError) local_error = NULL;
-      PYISOLATE_ENV_AUTOFD int fd = -1;
+      PYISOLATE_ENV_AUTOGUARD int fd = -1;
 
       /* A generation that vanished as we reached for it was replaced, or `current` points
        * nowhere. */

@@ -396,6 +396,44 @@ test_fork_while_used (void)
   g_assert_cmpint (waitpid (sleeper, NULL, 0), ==, sleeper);
 }
 
+static void
+fork_at_the_end (PyIsolateEnvironmentStage  stage,
+                 double                     fraction,
+                 const char                *text,
+                 gpointer                   user_data)
+{
+  pid_t *sleeper = user_data;
+
+  if (g_str_equal (text, "Installed"))
+    *sleeper = fork_a_sleeper ();
+}
+
+static void
+test_fork_while_installing (void)
+{
+  g_autoptr (EnvFixture) fixture = env_fixture_new ();
+  g_autoptr (PyIsolateEnvironmentRequest) request = env_fixture_request (fixture, "alpha", NULL);
+  g_autoptr (PyIsolateEnvironment) made = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *key = NULL;
+  pid_t sleeper = 0;
+
+  g_test_summary ("Nor does one that it has forked while it made it");
+
+  env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
+  made = _pyisolate_environment_ensure (request, fork_at_the_end, &sleeper, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (sleeper, >, 0);
+  key = g_strdup (_pyisolate_environment_get_key (made));
+
+  g_clear_pointer (&made, _pyisolate_environment_unref);
+  _pyisolate_environment_remove (fixture->root, key, NULL, &error);
+  g_assert_no_error (error);
+
+  kill (sleeper, SIGKILL);
+  g_assert_cmpint (waitpid (sleeper, NULL, 0), ==, sleeper);
+}
+
 /* Whatever a child does with what it has of its parent's. */
 static void
 test_forked_child_lets_go (void)
@@ -471,6 +509,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/environment/cancel-while-waiting", test_cancel_while_waiting);
   test_util_add_func ("/pyisolate/environment/fork-while-making", test_fork_while_making);
   test_util_add_func ("/pyisolate/environment/fork-while-used", test_fork_while_used);
+  test_util_add_func ("/pyisolate/environment/fork-while-installing", test_fork_while_installing);
   test_util_add_func ("/pyisolate/environment/forked-child-lets-go", test_forked_child_lets_go);
   test_util_add_func ("/pyisolate/environment/names", test_names);
 
