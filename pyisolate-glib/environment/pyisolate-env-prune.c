@@ -224,7 +224,7 @@ prune_guards (const char *venv_root)
     }
 }
 
-/* Files that a killed writer left beside the one it was about to replace. */
+/* What a killed writer left beside the file that it was about to replace. */
 static void
 prune_half_written (const char *venv_root,
                     const char *folder)
@@ -240,8 +240,9 @@ prune_half_written (const char *venv_root,
 
       /* One that is just being written is not an hour old. */
       if (!g_str_has_suffix (names[i], ".json") && _pyisolate_env_file_id (path, &id) &&
-          id.mtime / G_GINT64_CONSTANT (1000000000) < now - 3600)
-        unlink (path);
+          id.mtime / G_GINT64_CONSTANT (1000000000) < now - 3600 &&
+          unlink (path) != 0)
+        _pyisolate_env_tree_remove (path, NULL);
     }
 }
 

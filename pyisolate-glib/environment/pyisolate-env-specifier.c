@@ -11,6 +11,7 @@
 #include "pyisolate-env-uv-private.h"
 #include "pyisolate-error.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 
 static char *
@@ -34,6 +35,23 @@ make_project (const char *requires_python)
 
   return g_strdup_printf ("[project]\nname = \"extension\"\nversion = \"0\"\nrequires-python = %s\n"
                           "[tool.uv.workspace]\n", quoted);
+}
+
+/* Where there can be no temporary files, beside the record; what is left there goes with a prune. */
+static char *
+make_directory (const PyIsolateEnvironmentRequest  *request,
+                GError                            **error)
+{
+  g_autofree char *beside = g_build_filename (request->venv_root, "interpreters", ".asking-XXXXXX", NULL);
+  char *directory = g_dir_make_tmp ("pyisolate-XXXXXX", NULL);
+
+  if (directory != NULL)
+    return directory;
+  if (g_mkdtemp_full (beside, 0700) != NULL)
+    return g_steal_pointer (&beside);
+
+  _pyisolate_env_set_errno (error, errno, "Cannot make the directory", beside);
+  return NULL;
 }
 
 /* In a directory with a project of nothing else. */
@@ -84,7 +102,7 @@ _pyisolate_env_interpreter_check_required (const PyIsolateEnvironmentRequest  *r
   if (g_file_test (record, G_FILE_TEST_EXISTS))
     return TRUE;
 
-  directory = g_dir_make_tmp ("pyisolate-XXXXXX", error);
+  directory = make_directory (request, error);
   if (directory == NULL)
     return FALSE;
   fits = ask_uv (request, interpreter, directory, cancellable, error);

@@ -342,11 +342,14 @@ class ExitStatus(CliTest):
         around = self.folder / "around"
         around.mkdir()
         (around / "pyproject.toml").write_text(textwrap.dedent(workspace))
-        for env in ({"UV_FROZEN": "1"}, {"UV_LOCKED": "1"}, {"TMPDIR": str(around)}):
+        nowhere = {"TMPDIR": str(self.folder / "nowhere")}
+        around = {"TMPDIR": str(around)}
+        for i, env in enumerate(({"UV_FROZEN": "1"}, {"UV_LOCKED": "1"}, around, nowhere)):
             with self.subTest(**env):
-                root = self.folder / "-".join(env)
+                root = self.folder / f"root-{i}"
                 more = ("--python", sys.executable, "--venv-root", root)
                 self.assertEqual(1, self.call(extension, "m", *more, env=env))
+                self.assertEqual([], list(root.glob("interpreters/.*")))
 
     def test_uv_missing(self):
         self.fails(

@@ -4,6 +4,7 @@
 
 #include "env-fixture.h"
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
@@ -416,6 +417,50 @@ test_prune (void)
   g_assert_null (strstr (listing, ".old-"));
 }
 
+/* Below the root, with something in it if it is a directory. */
+static char *
+leave (EnvFixture *fixture,
+       const char *name,
+       gboolean    is_directory,
+       gint64      age)
+{
+  const gint64 now = g_get_real_time () / G_USEC_PER_SEC;
+  const struct timespec times[2] = { { now - age, 0 }, { now - age, 0 } };
+  char *path = g_build_filename (fixture->root, "interpreters", name, NULL);
+  g_autofree char *file = is_directory ? g_build_filename (path, "pyproject.toml", NULL) : g_strdup (path);
+  g_autofree char *directory = g_path_get_dirname (file);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (g_mkdir_with_parents (directory, 0700), ==, 0);
+  g_file_set_contents (file, "half", -1, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (utimensat (AT_FDCWD, path, times, 0), ==, 0);
+
+  return path;
+}
+
+static void
+test_prune_half_written (void)
+{
+  g_autoptr (EnvFixture) fixture = env_fixture_new ();
+  g_autofree char *old_file = leave (fixture, "a.json.ABC", FALSE, 7200);
+  g_autofree char *new_file = leave (fixture, "b.json.ABC", FALSE, 60);
+  g_autofree char *old_directory = leave (fixture, ".asking-ABC", TRUE, 7200);
+  g_autofree char *new_directory = leave (fixture, ".asking-DEF", TRUE, 60);
+  g_autofree char *record = leave (fixture, "c.json", FALSE, 7200);
+  g_autoptr (GError) error = NULL;
+
+  g_test_summary ("Prune takes what a killed writer left, but not what one may just be writing");
+
+  g_assert_true (_pyisolate_environment_prune (fixture->root, PYISOLATE_ENV_ANY_TIME, NULL, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_false (g_file_test (old_file, G_FILE_TEST_EXISTS));
+  g_assert_false (g_file_test (old_directory, G_FILE_TEST_EXISTS));
+  g_assert_true (g_file_test (new_file, G_FILE_TEST_EXISTS));
+  g_assert_true (g_file_test (new_directory, G_FILE_TEST_EXISTS));
+  g_assert_true (g_file_test (record, G_FILE_TEST_EXISTS));
+}
+
 static void
 test_prune_while_used_elsewhere (void)
 {
@@ -495,6 +540,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/environment/care/update", test_update);
   test_util_add_func ("/pyisolate/environment/care/local-wheel", test_local_wheel);
   test_util_add_func ("/pyisolate/environment/care/prune", test_prune);
+  test_util_add_func ("/pyisolate/environment/care/prune-half-written", test_prune_half_written);
   test_util_add_func ("/pyisolate/environment/care/prune-while-used-elsewhere",
                       test_prune_while_used_elsewhere);
   test_util_add_func ("/pyisolate/environment/care/remove", test_remove);
