@@ -19,7 +19,7 @@ struct _PyIsolateOutbox {
 
   GMutex mutex;
   GQueue queue; /* of PyIsolateNews, oldest first */
-  guint n_log;
+  GQueue log;   /* the links of those of them that are of the log: the oldest is not looked for among all that waits */
   guint n_events; /* and progress */
   guint n_dropped;
   gboolean scheduled;
@@ -68,6 +68,7 @@ _pyisolate_outbox_new (PyIsolateMailbox  *home,
   self->func = func;
   g_mutex_init (&self->mutex);
   g_queue_init (&self->queue);
+  g_queue_init (&self->log);
 
   return self;
 }
@@ -75,6 +76,7 @@ _pyisolate_outbox_new (PyIsolateMailbox  *home,
 void
 _pyisolate_outbox_free (PyIsolateOutbox *self)
 {
+  g_queue_clear (&self->log);
   g_queue_clear_full (&self->queue, news_free);
   g_clear_pointer (&self->home, _pyisolate_mailbox_unref);
   g_mutex_clear (&self->mutex);
@@ -90,7 +92,7 @@ pop (PyIsolateOutbox *self)
   if (news == NULL)
     return NULL;
   if (news->kind == PYISOLATE_NEWS_LOG)
-    self->n_log--;
+    g_queue_pop_head (&self->log);
   else if (news->kind == PYISOLATE_NEWS_EVENT || news->kind == PYISOLATE_NEWS_PROGRESS)
     self->n_events--;
 
@@ -192,13 +194,6 @@ deliver (gpointer data)
 }
 
 static gint
-compare_kind (gconstpointer a,
-              gconstpointer b)
-{
-  return ((const PyIsolateNews *) a)->kind != (PyIsolateNewsKind) GPOINTER_TO_INT (b);
-}
-
-static gint
 compare_notify (gconstpointer a,
                 gconstpointer b)
 {
@@ -222,17 +217,14 @@ admit (PyIsolateOutbox     *self,
       return g_queue_find_custom (&self->queue, news, compare_notify) == NULL;
 
     case PYISOLATE_NEWS_LOG:
-      if (self->n_log == MAX_LOG)
+      if (self->log.length == MAX_LOG)
         {
-          GList *oldest = g_queue_find_custom (&self->queue, GINT_TO_POINTER (PYISOLATE_NEWS_LOG),
-                                               compare_kind);
+          GList *oldest = g_queue_pop_head (&self->log);
 
           news_free (oldest->data);
           g_queue_delete_link (&self->queue, oldest);
-          self->n_log--;
           self->n_dropped++;
         }
-      self->n_log++;
       return TRUE;
 
     case PYISOLATE_NEWS_EVENT:
@@ -269,6 +261,8 @@ _pyisolate_outbox_post (PyIsolateOutbox    *self,
       return !refused;
     }
   g_queue_push_tail (&self->queue, news);
+  if (news->kind == PYISOLATE_NEWS_LOG)
+    g_queue_push_tail (&self->log, self->queue.tail);
   must_schedule = !self->scheduled;
   self->scheduled = TRUE;
   g_mutex_unlock (&self->mutex);

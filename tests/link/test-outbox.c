@@ -14,6 +14,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 
 #define MAX_LOG 4096
 #define MAX_EVENTS 65536
@@ -244,6 +245,42 @@ test_log_flood (void)
 }
 
 /* Events are never dropped in silence: what does not fit is refused. */
+/* Of the processor's time, which nothing else on the machine makes longer. */
+static double
+time_log_behind (guint n_events)
+{
+  g_autoptr (Fixture) fixture = fixture_new ();
+  struct timespec before, after;
+
+  for (guint i = 0; i < n_events; i++)
+    g_assert_true (post_event (fixture, i));
+  for (guint i = 0; i < MAX_LOG; i++)
+    g_assert_true (post_log (fixture, i));
+
+  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &before);
+  for (guint i = 0; i < 2 * MAX_LOG; i++)
+    g_assert_true (post_log (fixture, i));
+  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &after);
+
+  return (after.tv_sec - before.tv_sec) + (after.tv_nsec - before.tv_nsec) / 1e9;
+}
+
+/* It is taken in on the thread that keeps the time of all extensions. */
+static void
+test_log_behind_events (void)
+{
+  double alone = G_MAXDOUBLE;
+  double behind = G_MAXDOUBLE;
+
+  for (guint i = 0; i < 5; i++)
+    {
+      alone = MIN (alone, time_log_behind (0));
+      behind = MIN (behind, time_log_behind (MAX_EVENTS));
+    }
+  g_test_message ("%.3f ms, behind events %.3f ms", alone * 1000, behind * 1000);
+  g_assert_cmpfloat (behind, <, 50 * alone);
+}
+
 static void
 test_event_flood (void)
 {
@@ -379,6 +416,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/outbox/order", test_order);
   test_util_add_func ("/pyisolate/outbox/notify-once", test_notify_once);
   test_util_add_func ("/pyisolate/outbox/log-flood", test_log_flood);
+  test_util_add_func ("/pyisolate/outbox/log-behind-events", test_log_behind_events);
   test_util_add_func ("/pyisolate/outbox/event-flood", test_event_flood);
   test_util_add_func ("/pyisolate/outbox/turns", test_turns);
   test_util_add_func ("/pyisolate/outbox/nested-loop", test_nested_loop);
