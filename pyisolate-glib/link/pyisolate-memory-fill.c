@@ -3,8 +3,9 @@
  *
  * Fresh pages cost more than what is copied into them, unless they are large (pyisolate-memory-large-pages.c): each thread asks for
  * those of its part, and copies. Of small ones pwrite() is the cheapest way, as it makes them as it goes, but only one thread at a time
- * can write to a file. Others can make pages by mapping them. So who fills a large piece writes it from its beginning, and threads that
- * help map and copy it from its end, until they meet. A piece that is used again is mapped as a whole: all of them copy. */
+ * can write to a file. Others make pages as if these had been missed (pyisolate-memory-page-in.c), or map them and then copy. So who
+ * fills a large piece writes it from its beginning, and threads that help fill it from its end, until they meet. A piece that is used
+ * again is mapped as a whole: all of them copy. */
 #include "config.h"
 
 #include "pyisolate-memory-private.h"
@@ -23,7 +24,7 @@
 
 /* From here on help is worth asking for. More threads than these would only wait for the memory. */
 #define SHARED_SIZE PYISOLATE_LARGE_SIZE
-#define PORTION_SIZE ((gsize) 512 * 1024)
+#define PORTION_SIZE ((gsize) 1024 * 1024)
 #define MAX_LARGE_PORTION_SIZE ((gsize) 32 << 20)
 #define MAX_HELPERS 3
 
@@ -85,7 +86,7 @@ write_file (int           fd,
 
 /* It is asked for the pages: whoever touches one that cannot be had gets a SIGBUS. */
 static gboolean
-copy_by_mapping (int           fd,
+map_and_copy (int           fd,
                  gsize         offset,
                  const guint8 *data,
                  gsize         size)
@@ -103,6 +104,22 @@ copy_by_mapping (int           fd,
   munmap (pages, skipped + size);
 
   return are_there;
+}
+
+/* Returns: 0, or an errno */
+static int
+make_beside_others (int           fd,
+                    gsize         offset,
+                    const guint8 *data,
+                    gsize         size)
+{
+  const gsize page = (gsize) sysconf (_SC_PAGESIZE);
+  gsize whole = offset % page == 0 ? size - size % page : 0;
+
+  if (whole == 0 || !_pyisolate_memory_page_in (fd, offset, data, whole))
+    whole = map_and_copy (fd, offset, data, size) ? size : 0;
+
+  return write_file (fd, offset + whole, data + whole, size - whole);
 }
 
 static void
@@ -134,12 +151,12 @@ static int
 fill_portion (Fill     *self,
               gsize     start,
               gsize     size,
-              gboolean  by_mapping)
+              gboolean  beside_others)
 {
   if (self->fresh != NULL)
     return fill_large_pages (self, start, size);
-  if (self->target == NULL && by_mapping && copy_by_mapping (self->fd, self->offset + start, self->data + start, size))
-    return 0;
+  if (self->target == NULL && beside_others)
+    return make_beside_others (self->fd, self->offset + start, self->data + start, size);
   if (self->target == NULL)
     return write_file (self->fd, self->offset + start, self->data + start, size);
 

@@ -48,6 +48,12 @@ PyIsolateMemory *_pyisolate_memory_new_foreign  (int                    take_fd,
                                                  gsize                  size,
                                                  PyIsolateMemoryFlags   flags);
 
+/* pyisolate-memory-page-in.c */
+gboolean         _pyisolate_memory_page_in      (int                    fd,
+                                                 gsize                  offset,
+                                                 const guint8          *data,
+                                                 gsize                  size);
+
 /* pyisolate-memory-large-pages.c */
 #define PYISOLATE_LARGE_PAGE ((gsize) 2 << 20)
 /* From here on they are worth asking for. */

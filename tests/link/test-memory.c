@@ -5,10 +5,13 @@
 #include "memory-books.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <glib/gstdio.h>
+#include <linux/userfaultfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 static void
 test_piece (void)
@@ -218,6 +221,59 @@ test_large_of_small_pages (void)
   _pyisolate_memory_avoid_large_pages (FALSE);
 }
 
+/* Whatever lies before and behind what is copied. */
+static void
+test_page_in (void)
+{
+  const gsize page = (gsize) sysconf (_SC_PAGESIZE);
+  g_autofree guint8 *data = random_bytes (21 * page);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PyIsolateMemory) memory = _pyisolate_memory_new_file (30 * page, PYISOLATE_MEMORY_NONE, TRUE, &error);
+  _pyisolate_autofd allowed = (int) syscall (SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+  guint8 *hidden = mmap (NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  guint8 *target;
+
+  g_assert_no_error (error);
+  g_assert_true (hidden != MAP_FAILED);
+  g_assert_cmpint (_pyisolate_memory_page_in (memory->fd, 5 * page, data + 3, 20 * page), ==, allowed >= 0);
+  /* What cannot be read, and what is there already, is no crash. */
+  g_assert_false (_pyisolate_memory_page_in (memory->fd, 28 * page, hidden, page));
+  g_assert_false (allowed >= 0 && _pyisolate_memory_page_in (memory->fd, 6 * page, data, page));
+  munmap (hidden, page);
+
+  target = books_map (memory);
+  for (gsize i = 0; i < 5 * page; i++)
+    g_assert_true (target[i] == 0 && target[25 * page + i] == 0);
+  if (allowed >= 0)
+    g_assert_cmpmem (target + 5 * page, 20 * page, data + 3, 20 * page);
+}
+
+/* The same as above where nobody may make pages so: here, as it needs a descriptor. */
+static void
+test_large_by_mapping (void)
+{
+  const gsize size = (20 << 20) + 123;
+  g_autofree guint8 *data = random_bytes (size);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PyIsolateMemory) memory = _pyisolate_memory_new_file (size, PYISOLATE_MEMORY_NONE, TRUE, &error);
+  struct rlimit limit, none;
+  gboolean is_written;
+
+  g_assert_no_error (error);
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
+  none = limit;
+  none.rlim_cur = 0;
+  _pyisolate_memory_avoid_large_pages (TRUE);
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &none));
+  is_written = pyisolate_memory_write (memory, 0, data, size, &error);
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+  _pyisolate_memory_avoid_large_pages (FALSE);
+
+  g_assert_no_error (error);
+  g_assert_true (is_written);
+  g_assert_cmpmem (books_map (memory), size, data, size);
+}
+
 /* Whether all of it is seen through large pages, as the kernel tells. */
 static gboolean
 is_of_large_pages (const guint8 *address,
@@ -372,6 +428,8 @@ main (int   argc,
   test_util_add_func ("/memory/no-memory", test_no_memory);
   test_util_add_func ("/memory/large", test_large);
   test_util_add_func ("/memory/large-of-small-pages", test_large_of_small_pages);
+  test_util_add_func ("/memory/page-in", test_page_in);
+  test_util_add_func ("/memory/large-by-mapping", test_large_by_mapping);
   test_util_add_func ("/memory/large-pages", test_large_pages);
   test_util_add_func ("/memory/large-pages-again", test_large_pages_again);
   test_util_add_func ("/memory/large-place", test_large_place);
