@@ -103,10 +103,11 @@ _pyisolate_env_generation_is_whole (const char                     *generation,
 {
   g_autoptr (PyIsolateEnvStamp) stamp = _pyisolate_env_stamp_load (generation, error);
   g_autofree char *python = g_build_filename (generation, "bin", "python", NULL);
+  g_autofree char *lock = _pyisolate_env_generation_file (generation, "lock");
 
   return stamp != NULL && g_str_equal (stamp->python, interpreter->path) &&
          g_str_equal (stamp->python_version, interpreter->version) &&
-         g_str_equal (stamp->abi, interpreter->abi) && access (python, X_OK) == 0;
+         g_str_equal (stamp->abi, interpreter->abi) && access (python, X_OK) == 0 && access (lock, F_OK) == 0;
 }
 
 PyIsolateEnvironment *

@@ -524,6 +524,24 @@ test_remove (void)
   g_assert_nonnull (again);
 }
 
+/* By who cleans up what is empty and old. */
+static void
+test_lock_gone (void)
+{
+  g_autoptr (EnvFixture) fixture = env_fixture_new ();
+  g_autoptr (PyIsolateEnvironmentRequest) request = named_request (fixture, "unlocked", "alpha");
+  g_autoptr (PyIsolateEnvironment) environment = NULL;
+  g_autoptr (PyIsolateEnvironment) again = NULL;
+  g_autofree char *lock = NULL;
+
+  env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
+  environment = env_ensure (request);
+  lock = g_build_filename (_pyisolate_environment_get_prefix (environment), ".pyisolate", "lock", NULL);
+  g_assert_cmpint (unlink (lock), ==, 0);
+  again = env_ensure (request);
+  g_assert_cmpstr (_pyisolate_environment_get_prefix (again), !=, _pyisolate_environment_get_prefix (environment));
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -536,6 +554,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/environment/care/packaged-bytecode", test_packaged_bytecode);
   test_util_add_func ("/pyisolate/environment/care/manifest-gone", test_manifest_gone);
   test_util_add_func ("/pyisolate/environment/care/python-gone", test_python_gone);
+  test_util_add_func ("/pyisolate/environment/care/lock-gone", test_lock_gone);
   test_util_add_func ("/pyisolate/environment/care/adopted", test_adopted);
   test_util_add_func ("/pyisolate/environment/care/update", test_update);
   test_util_add_func ("/pyisolate/environment/care/local-wheel", test_local_wheel);
