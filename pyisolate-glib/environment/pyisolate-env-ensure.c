@@ -16,6 +16,7 @@
 #include "pyisolate-error.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* What is there, without a process; NULL with or without an error. */
 static PyIsolateEnvironment *
@@ -179,7 +180,8 @@ is_outdated (const PyIsolateEnvironmentRequest *request,
   return request->auto_update;
 }
 
-/* Prune may have taken the lock away before it could know of us. */
+/* Prune may have taken the lock away before it could know of us. Of a root that this user may only read no use is recorded: what
+ * runs is held by the shared lock alone. */
 static gboolean
 record_use (const PyIsolateEnvironmentRequest  *request,
             const char                         *request_key,
@@ -192,7 +194,7 @@ record_use (const PyIsolateEnvironmentRequest  *request,
   g_autoptr (GError) local_error = NULL;
   PYISOLATE_ENV_AUTOGUARD int guard = -1;
 
-  if (request->extension_name == NULL ||
+  if (request->extension_name == NULL || access (request->venv_root, W_OK) != 0 ||
       _pyisolate_env_index_matches (request->venv_root, request->extension_name, request_key,
                                     environment_key))
     return TRUE;

@@ -117,17 +117,24 @@ bad_config (GError     **error,
   return FALSE;
 }
 
-/* The nearest directory that is there decides whether the root can be made. */
 static gboolean
 check_root (const char  *root,
             GError     **error)
 {
-  g_autofree char *path = g_strdup (root);
-
   if (!g_path_is_absolute (root))
     return bad_config (error, "The venv root must be an absolute path, not “%s”", root);
   if (strpbrk (root, "\n\r") != NULL)
     return bad_config (error, "The venv root “%s” holds a line break", root);
+
+  return TRUE;
+}
+
+/* The nearest directory that is there decides whether the root can be made. */
+static gboolean
+check_root_is_writable (const char  *root,
+                        GError     **error)
+{
+  g_autofree char *path = g_strdup (root);
 
   while (!g_file_test (path, G_FILE_TEST_EXISTS))
     {
@@ -289,9 +296,11 @@ _pyisolate_environment_check_request (const PyIsolateEnvironmentRequest  *reques
   if (!_pyisolate_env_interpreter_check (request, error))
     return FALSE;
 
-  /* What is there already needs no uv. */
+  /* What is there already needs no uv, and nobody who writes. */
   if (_pyisolate_env_is_warm (request))
     return TRUE;
+  if (!check_root_is_writable (request->venv_root, error))
+    return FALSE;
   uv = _pyisolate_environment_find_uv (request->uv_path, error);
   return uv != NULL;
 }

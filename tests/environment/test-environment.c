@@ -6,11 +6,15 @@
 
 #include "pyisolate-env-store-private.h"
 
+#include <errno.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -186,6 +190,65 @@ spawn_maker (EnvFixture *fixture,
   g_assert_no_error (error);
 
   return maker;
+}
+
+/* Not even root may write where it has no capability to. */
+static gboolean
+give_up_capabilities (void)
+{
+  struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+  struct __user_cap_data_struct none[2] = { 0 };
+
+  return syscall (SYS_capset, &header, none) == 0;
+}
+
+/* What another user made, or an image that is only read: with the name that it was made for, and with another. */
+static void
+test_read_only (void)
+{
+  g_autoptr (EnvFixture) fixture = env_fixture_new ();
+  g_autoptr (PyIsolateEnvironmentRequest) request = NULL;
+  g_autoptr (PyIsolateEnvironment) cold = NULL;
+  const char *names[] = { "made", "other" };
+  g_autofree char *forbid = g_strdup_printf ("chmod -R a-w '%s'", fixture->root);
+  g_autofree char *allow = g_strdup_printf ("chmod -R u+w '%s'", fixture->root);
+  g_autofree char *before = NULL, *after = NULL;
+  int status;
+
+  env_fixture_add_wheels (fixture, "alpha==1.0", NULL);
+  request = env_fixture_request (fixture, "alpha", NULL);
+  request->extension_name = g_strdup ("made");
+  cold = _pyisolate_environment_ensure (request, NULL, NULL, NULL, NULL);
+  g_assert_nonnull (cold);
+  before = env_fixture_listing (fixture);
+  g_assert_cmpint (system (forbid), ==, 0);
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      pid_t pid;
+
+      g_free (request->extension_name);
+      request->extension_name = g_strdup (names[i]);
+      pid = fork ();
+      if (pid == 0)
+        {
+          g_autoptr (GError) error = NULL;
+          gboolean found = give_up_capabilities () && access (fixture->root, W_OK) != 0 &&
+                           _pyisolate_environment_check_request (request, &error) &&
+                           _pyisolate_environment_ensure (request, NULL, NULL, NULL, &error) != NULL;
+
+          if (error != NULL)
+            g_printerr ("# %s: %s\n", names[i], error->message);
+          _exit (found ? 0 : 1);
+        }
+      g_assert_no_errno (pid);
+      g_assert_cmpint (TEMP_FAILURE_RETRY (waitpid (pid, &status, 0)), ==, pid);
+      g_assert_cmpint (status, ==, 0);
+    }
+
+  g_assert_cmpint (system (allow), ==, 0);
+  after = env_fixture_listing (fixture);
+  g_assert_cmpstr (after, ==, before);
 }
 
 static void
@@ -504,6 +567,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/environment/hard-links", test_hard_links);
   test_util_add_func ("/pyisolate/environment/warm", test_warm);
   test_util_add_func ("/pyisolate/environment/warm-without-uv", test_warm_without_uv);
+  test_util_add_func ("/pyisolate/environment/read-only", test_read_only);
   test_util_add_func ("/pyisolate/environment/two-processes", test_two_processes);
   test_util_add_func ("/pyisolate/environment/two-threads", test_two_threads);
   test_util_add_func ("/pyisolate/environment/cancel-while-waiting", test_cancel_while_waiting);
