@@ -2,6 +2,7 @@
 """Configurations, many extensions at once, logs, and hosts that end before their extensions."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -16,7 +17,7 @@ import unittest
 import zipfile
 
 import pyisolate
-from host_helper import DEADLINE, HostTest, run_program
+from host_helper import DEADLINE, HostTest, run_program, wait_until
 
 EXTENSION = '''
 import asyncio
@@ -105,6 +106,10 @@ pyisolate.register_type(Unknown, "test.Unknown")
 def tell(value):
     pyisolate.emit_event("told", Unknown.HERE if value is None else value)
 """
+
+
+class Kept(pyisolate.ProxiedSingleton):
+    pass
 
 
 class Config(HostTest):
@@ -250,6 +255,45 @@ class Manager(HostTest):
             self.assertEqual("sample", record.extension)
             self.assertGreaterEqual(record.created, times[0] - 0.1)
             self.assertLessEqual(record.created, time.time())
+
+    def test_what_handlers_do(self):
+        """In the thread of the library's nothing waits for that thread; what is begun there is."""
+        manager = self.make_manager()
+        other = {"name": "other", "module_path": self.write(EXTENSION, "other"), "apis": [Kept]}
+        done = []
+
+        async def use(ext):
+            await ext
+
+        def handle(progress):
+            if done:
+                return
+            done.append(manager.load_extension(other))
+            with self.assertRaisesRegex(RuntimeError, "cannot wait"):
+                done[0].sync.add(1)
+            with self.assertRaisesRegex(RuntimeError, "cannot wait"):
+                asyncio.run(use(done[0]))
+            done.append(manager.stop_extension("sample"))
+
+        class Handler(logging.Handler):
+            def emit(self, record):
+                if len(done) == 2:
+                    done.extend([record.getMessage(), done[0].sync.add(2)])
+                    done[0].stop()
+
+        manager.on_progress(handle)
+        ext = self.load(manager, EXTENSION)
+        with self.assertRaises(pyisolate.NotRunningError):
+            ext.sync.add(1)
+        self.assertEqual(2, len(done))
+        handler = Handler(logging.WARNING)
+        logger = logging.getLogger("other")
+        logger.addHandler(handler)
+        self.addCleanup(logger.removeHandler, handler)
+        with contextlib.suppress(pyisolate.Error):  # it may be stopped before it has answered
+            done[0].sync.log()
+        wait_until(lambda: done[0].state == "stopped")
+        self.assertEqual(["logged 1", 4], done[2:])
 
     def test_events_that_fail(self):
         """With a loop and without, one is told of what a handler does not get, or does not take."""

@@ -173,8 +173,14 @@ class _Home:
         self.context.invoke(lambda: _begin(function, future))
         return future
 
+    def is_here(self):
+        """Handlers of progress and of the log run there, and it cannot wait for itself."""
+        return threading.current_thread() is self.thread
+
     def run(self, function):
         """Have function() called there, and wait for what it returns."""
+        if self.is_here():
+            return function()
         return wait_for(self.start(lambda future: future.set_result(function())))
 
     def _at_exit(self):
@@ -215,8 +221,17 @@ def _begin(function, future):
             future.set_exception(error)
 
 
+def _check_place(future):
+    if home().is_here() and not future.done():
+        raise RuntimeError(
+            "A handler that the library calls in its own thread cannot wait for what is done in "
+            "that: for an extension to be loaded or stopped"
+        )
+
+
 def wait_for(future):
     """Block until a future of the home's is settled; singletons are served meanwhile."""
+    _check_place(future)
     bridge = current()
     future.add_done_callback(lambda _: bridge.context.wakeup())
     bridge.wait(future.done)
@@ -263,6 +278,7 @@ def all_of(futures):
 
 async def until(future):
     """The same for coroutines. Giving up does not end what the future stands for."""
+    _check_place(future)
     bridge = current()
     waiter = bridge.loop.create_future()
 

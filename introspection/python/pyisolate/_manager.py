@@ -386,7 +386,7 @@ class ExtensionManager:
         future = _bridge.all_of([*futures, *map(_bridge.begin, here)])
         if done is not None:
             future.add_done_callback(done)
-        if asyncio._get_running_loop() is None:
+        if asyncio._get_running_loop() is None and not _bridge.home().is_here():
             _bridge.wait_for(future)
         return Pending(future)
 
