@@ -5,6 +5,7 @@ import asyncio
 import functools
 import gc
 import os
+import resource
 import threading
 import unittest
 
@@ -215,6 +216,10 @@ class Values(HostTest):
 
     def test_too_much_shared_memory(self):
         """What an extension cannot send is an error of that call: by a lane, and by D-Bus."""
+        # The host has a descriptor of each piece, and a shell gives its user 1024 of them.
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
 
         async def main():
             async with self.make_manager() as manager:
