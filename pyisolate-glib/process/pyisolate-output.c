@@ -60,19 +60,36 @@ find_cut (PyIsolateOutput *self)
   return self->length;
 }
 
+/* What a carriage return takes back to the beginning is written over, as the states of a progress bar are: a line is
+ * what a terminal shows when it ends. FALSE: there is no such return. */
+static gboolean
+drop_overwritten (PyIsolateOutput *self,
+                  gsize            length)
+{
+  const char *last = memrchr (self->line, '\r', length);
+
+  if (last == NULL)
+    return FALSE;
+
+  self->length -= (gsize) (last + 1 - self->line);
+  memmove (self->line, last + 1, self->length);
+
+  return TRUE;
+}
+
 static void
 deliver_line (PyIsolateOutput *self)
 {
-  gsize length = self->length;
   gboolean was_cut = self->was_cut;
 
   self->was_cut = FALSE;
-  if (was_cut && length == 0)
+  if (was_cut && self->length == 0)
     return;
   /* As written for a terminal or by a program from another system. */
-  if (length > 0 && self->line[length - 1] == '\r')
-    self->length = --length;
-  deliver (self, length);
+  while (self->length > 0 && self->line[self->length - 1] == '\r')
+    self->length--;
+  drop_overwritten (self, self->length);
+  deliver (self, self->length);
 }
 
 static void
@@ -97,7 +114,8 @@ add_bytes (PyIsolateOutput *self,
           n_bytes--;
           deliver_line (self);
         }
-      else if (self->length == sizeof self->line)
+      /* The last byte may be half of a line's end. */
+      else if (self->length == sizeof self->line && !drop_overwritten (self, self->length - 1))
         {
           self->was_cut = TRUE;
           deliver (self, find_cut (self));

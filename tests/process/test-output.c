@@ -125,6 +125,30 @@ test_lines (void)
 }
 
 static void
+test_progress_bar (void)
+{
+  g_autoptr (Reader) reader = reader_new ();
+  g_autoptr (GString) states = g_string_new ("start\n");
+
+  reader_write (reader, "\r 0%\r50%\r100%\nab\r\r\n\r\nx\ry", 24);
+  reader_close (reader);
+  _pyisolate_output_drain (reader->output);
+  reader_assert_lines (reader, "100%", "ab", "", "y", NULL);
+
+  /* Longer than a line may be, in pieces that end anywhere. */
+  g_clear_pointer (&reader, reader_free);
+  reader = reader_new ();
+  for (guint i = 0; i <= 4000; i++)
+    g_string_append_printf (states, "\r%u of 4000", i);
+  g_string_append (states, "\r\nend");
+  for (gsize sent = 0; sent < states->len; sent += 700)
+    reader_write (reader, states->str + sent, MIN (states->len - sent, 700));
+  reader_close (reader);
+  _pyisolate_output_drain (reader->output);
+  reader_assert_lines (reader, "start", "4000 of 4000", "end", NULL);
+}
+
+static void
 test_partial_line_at_end (void)
 {
   g_autoptr (Reader) reader = reader_new ();
@@ -370,6 +394,7 @@ main (int   argc,
   /* The threads that write learn from EPIPE that the reader is gone. */
   signal (SIGPIPE, SIG_IGN);
   test_util_add_func ("/pyisolate/output/lines", test_lines);
+  test_util_add_func ("/pyisolate/output/progress-bar", test_progress_bar);
   test_util_add_func ("/pyisolate/output/partial-line-at-end", test_partial_line_at_end);
   test_util_add_func ("/pyisolate/output/invalid-utf8", test_invalid_utf8);
   test_util_add_func ("/pyisolate/output/long-lines", test_long_lines);
