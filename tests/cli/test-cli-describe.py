@@ -98,6 +98,26 @@ class Describe(CliTest):
         exec(compile(text, "sample.pyi", "exec"), space)
         self.assertIn("typed", space)
 
+    def test_stubs_name_modules_as_others_do(self):
+        """Also where annotations are not evaluated, and modules have other names there."""
+        extension = self.extension(
+            "from __future__ import annotations\n"
+            "import collections.abc as cabc, datetime as dt, typing as t\n"
+            "def f(a: dt.date, b: cabc.Iterable[t.Any], c: t.Literal['dt.x'], d: s.dt.x)"
+            " -> dt.time: ...\n"
+        )
+        (method,) = self.check(0, "describe", extension, "--json").value["methods"]
+        self.assertEqual(
+            [
+                "datetime.date",
+                "collections.abc.Iterable[typing.Any]",
+                "typing.Literal['dt.x']",
+                "s.dt.x",
+            ],
+            [parameter["annotation"] for parameter in method["parameters"]],
+        )
+        self.assertEqual("datetime.time", method["returns"])
+
     def test_no_methods(self):
         extension = self.extension("import os\n")
         self.assertIn("no public methods", self.check(0, "describe", extension).text)

@@ -4,6 +4,8 @@
 Without the inspect module, which costs more than all the rest of a start.
 """
 
+import sys
+
 COROUTINE = 0x80
 GENERATOR = 0x20
 ASYNC_GENERATOR = 0x200
@@ -21,6 +23,7 @@ MAX_TEXT = 16 * 1024
 Function = type(lambda: None)
 BoundMethod = type(Function.__get__(lambda self: None, object()))
 GenericAlias = type(list[int])
+Module = type(sys)
 
 
 def kind_of(function):
@@ -57,15 +60,17 @@ def describe(method):
 def _signature_of(function):
     bound = type(function) is BoundMethod
     plain = _unwrap(function.__func__ if bound else function)
+    names = getattr(plain, "__globals__", {})
     if type(plain) is not Function or hasattr(plain, "__signature__"):
-        return _inspected_signature(function)
+        return _inspected_signature(function, names)
     parameters = _parameters_of(plain)
     if bound and parameters and parameters[0]["kind"] in (POSITIONAL_ONLY, POSITIONAL_OR_KEYWORD):
         del parameters[0]
     annotations = _annotations_of(plain)
     returns = annotations.get("return", _NONE)
     text = _signature_text(parameters, returns)
-    return text, [_parameter_dict(parameter) for parameter in parameters], _annotation_name(returns)
+    described = [_parameter_dict(parameter, names) for parameter in parameters]
+    return text, described, _annotation_name(returns, names)
 
 
 def _unwrap(function):
@@ -154,11 +159,11 @@ def _parameter_text(parameter):
     return text
 
 
-def _parameter_dict(parameter):
+def _parameter_dict(parameter, names):
     described = {
         "name": parameter["name"],
         "kind": parameter["kind"],
-        "annotation": _annotation_name(parameter["annotation"]),
+        "annotation": _annotation_name(parameter["annotation"], names),
     }
     if parameter["default"] is not _NONE:
         described["default"] = _plain(_repr(parameter["default"]))
@@ -178,14 +183,30 @@ def _annotation_text(annotation):
     return _repr(annotation)
 
 
-def _annotation_name(annotation):
+def _annotation_name(annotation, names):
     """As its writer wrote it: a string is without its quotes."""
     if annotation is _NONE:
         return ""
-    return _plain(annotation if isinstance(annotation, str) else _annotation_text(annotation))
+    if isinstance(annotation, str):
+        return _plain(_with_modules(annotation, names))
+    return _plain(_annotation_text(annotation))
 
 
-def _inspected_signature(function):
+def _with_modules(text, names):
+    """`np.ndarray` with the name by which others import that module, as if it were evaluated."""
+    if "." not in text:
+        return text
+    import re
+
+    def named(match):
+        module = names.get(match[1])
+        name = getattr(module, "__name__", None) if type(module) is Module else None
+        return name if isinstance(name, str) else match[0]
+
+    return re.sub(r"""'[^']*'|"[^"]*"|(?<![\w.])([^\W\d]\w*)(?=\.)""", named, text)
+
+
+def _inspected_signature(function, names):
     """Of what is not a plain function: a partial, a callable object, a builtin."""
     import inspect
 
@@ -202,9 +223,10 @@ def _inspected_signature(function):
             "annotation": _NONE if parameter.annotation is empty else parameter.annotation,
             "default": _NONE if parameter.default is empty else parameter.default,
         }
-        parameters.append(_parameter_dict(described))
+        parameters.append(_parameter_dict(described, names))
     returns = signature.return_annotation
-    return str(signature), parameters, _annotation_name(_NONE if returns is empty else returns)
+    returns = _NONE if returns is empty else returns
+    return str(signature), parameters, _annotation_name(returns, names)
 
 
 def _repr(value):
