@@ -223,8 +223,10 @@ ask_uv (const PyIsolateEnvironmentRequest  *request,
         g_propagate_error (error, g_steal_pointer (&local_error));
       else
         g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND,
-                     "There is no Python %s here: %s",
-                     spec, local_error->message);
+                     "There is no Python %s here: %s%s",
+                     spec, local_error->message,
+                     g_error_matches (local_error, PYISOLATE_ERROR, PYISOLATE_ERROR_PYTHON_NOT_FOUND)
+                     ? "\n“uv python install” may fetch one" : "");
       return NULL;
     }
 

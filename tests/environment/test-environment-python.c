@@ -128,6 +128,7 @@ test_not_there (void)
   g_assert_nonnull (strstr (path, "/nowhere/python3"));
   g_assert_nonnull (strstr (command, "python-nowhere"));
   g_assert_nonnull (strstr (version, "3.99"));
+  g_assert_nonnull (strstr (version, "uv python install"));
   g_assert_nonnull (strstr (specifier, ">=3.99"));
 }
 
