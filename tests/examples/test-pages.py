@@ -195,6 +195,20 @@ class Pages(unittest.TestCase):
         ]
         self.assertLessEqual(len(marked), MOST_NOT_RUN, marked)
 
+    def test_links_of_the_reference(self):
+        """In the reference a page's links lead to what is there beside it."""
+        docs = SOURCE / "docs"
+        for path in docs.glob("*.md"):
+            with tempfile.NamedTemporaryFile() as copy:
+                prepare = [sys.executable, docs / "prepare-page.py", path, copy.name]
+                subprocess.run(prepare, check=True)
+                text = pathlib.Path(copy.name).read_text()
+            for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+                with self.subTest(page=path.name, link=link):
+                    beside = docs / link
+                    beside = beside.with_suffix(".md") if link.endswith(".html") else beside
+                    self.assertTrue("://" in link or (beside.parent == docs and beside.exists()))
+
     def test_output_is_compared(self):
         """What this test stands on."""
         self.assertTrue(page_snippets.matches("a … c\n", "a b b c\n"))
