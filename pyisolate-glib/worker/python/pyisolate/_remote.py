@@ -152,7 +152,7 @@ def _attach(error, traceback, notes, shown):
     texts = [note for note in notes or () if isinstance(note, str)]
     if traceback and shown:
         texts.append(note_of(traceback))
-    if hasattr(error, "add_note"):
+    if hasattr(type(error), "add_note"):
         for text in texts:
             error.add_note(text)
     else:
