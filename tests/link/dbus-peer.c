@@ -93,7 +93,7 @@ dbus_peer_assert_alive (LinkPair *pair)
   call = link_box_take (pair->host.box);
   g_assert_cmpint (call->kind, ==, PYISOLATE_FRAME_CALL);
   g_assert_cmpuint (call->id, ==, LINK_ID (4242));
-  g_assert_cmpuint (pair->host.box->n_ends, ==, 0);
+  g_assert_cmpuint (link_box_count_ends (pair->host.box), ==, 0);
 }
 
 void

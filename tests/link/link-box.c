@@ -166,6 +166,14 @@ link_box_count (LinkBox *box)
   return box->n_frames;
 }
 
+guint
+link_box_count_ends (LinkBox *box)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&box->mutex);
+
+  return box->n_ends;
+}
+
 PyIsolateFrame *
 link_frame_call (guint64     id,
                  const char *name)

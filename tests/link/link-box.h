@@ -50,6 +50,7 @@ void            link_box_wait_destroyed  (LinkBox    *box,
 void            link_box_assert_returned (LinkBox    *box,
                                           const char *text);
 guint           link_box_count           (LinkBox    *box);
+guint           link_box_count_ends      (LinkBox    *box);
 /* A GDestroyNotify that counts, and gives a reference back. */
 void            link_box_destroyed       (gpointer    box);
 

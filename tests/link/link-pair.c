@@ -276,8 +276,8 @@ link_pair_free (LinkPair *pair)
     link_box_wait_ends (pair->host.box, 1);
   if (pair->worker.started)
     link_box_wait_ends (pair->worker.box, 1);
-  g_assert_cmpuint (pair->host.box->n_ends, ==, pair->host.started ? 1 : 0);
-  g_assert_cmpuint (pair->worker.box->n_ends, ==, pair->worker.started ? 1 : 0);
+  g_assert_cmpuint (link_box_count_ends (pair->host.box), ==, pair->host.started ? 1 : 0);
+  g_assert_cmpuint (link_box_count_ends (pair->worker.box), ==, pair->worker.started ? 1 : 0);
 
   side_finish (&pair->host);
   side_finish (&pair->worker);
@@ -315,7 +315,7 @@ receive (LinkSide       *side,
   gpointer data;
   LinkHook hook = get_hook (side, &data);
 
-  g_assert_cmpuint (side->box->n_ends, ==, 0);
+  g_assert_cmpuint (link_box_count_ends (side->box), ==, 0);
 
   if (hook == NULL || !hook (side, frame, data))
     link_box_put (side->box, frame);

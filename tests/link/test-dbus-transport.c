@@ -77,7 +77,7 @@ check_bad_reply (GDBusMessageType  type,
   dbus_peer_send (pair, g_steal_pointer (&reply));
 
   dbus_peer_assert_bad_message (pair, what);
-  g_assert_cmpuint (box->n_ends, ==, 1);
+  g_assert_cmpuint (link_box_count_ends (box), ==, 1);
   g_assert_error (box->error, PYISOLATE_ERROR, PYISOLATE_ERROR_DIED);
 }
 

@@ -132,7 +132,7 @@ test_many_calls (LinkPair *pair)
       g_assert_cmpint (b->kind, ==, PYISOLATE_FRAME_RETURN);
       g_assert_cmpuint (b->id, ==, LINK_ID (i + 1));
     }
-  g_assert_cmpuint (from_host->n_ends, ==, N_CALLS);
+  g_assert_cmpuint (link_box_count_ends (from_host), ==, N_CALLS);
   link_box_wait_destroyed (from_host, N_CALLS);
 }
 
@@ -207,7 +207,7 @@ test_threads (LinkPair *pair)
   link_box_assert_returned (last, "0");
   for (guint i = 0; i < N_THREADS; i++)
     {
-      g_assert_cmpuint (callers[i].box->n_ends, <=, N_PER_THREAD);
+      g_assert_cmpuint (link_box_count_ends (callers[i].box), <=, N_PER_THREAD);
       link_box_wait_destroyed (callers[i].box, N_PER_THREAD);
       link_box_unref (callers[i].box);
       g_free (callers[i].name);
@@ -235,7 +235,7 @@ test_too_many_bytes (LinkPair *pair)
           /* The transport's copy and the one that is kept count until both are freed. */
           _pyisolate_transport_emit_frame (pair->host.transport, frame);
         }
-      g_assert_cmpuint (pair->host.box->n_ends, ==, 0);
+      g_assert_cmpuint (link_box_count_ends (pair->host.box), ==, 0);
       for (guint i = 0; round == 0 && i < n_fit; i++)
         _pyisolate_frame_free (link_box_take (pair->host.box));
     }
