@@ -269,7 +269,7 @@ get_large_portion_size (gsize size)
   return MIN (share, MAX_LARGE_PORTION_SIZE);
 }
 
-/* Returns: 0, or an errno; or -1: there are no large pages */
+/* Returns: 0, or an errno; or -1: there are no large pages, or too slowly, and others are to be had from the beginning on */
 static int
 fill_fresh (Fill *what)
 {
@@ -281,6 +281,11 @@ fill_fresh (Fill *what)
     fresh = _pyisolate_memory_map_aligned (what->fd, whole, MAP_SHARED);
   if (fresh == MAP_FAILED)
     return -1;
+  if (!_pyisolate_memory_try_large_pages (what->fd, fresh))
+    {
+      munmap (fresh, whole);
+      return -1;
+    }
 
   what->fresh = fresh;
   what->portion_size = get_large_portion_size (what->size);

@@ -22,6 +22,10 @@
 /* Each time the kernel waits for all processors: so much is asked for at once. */
 #define SECTION_SIZE ((gsize) 32 << 20)
 
+/* With two pages it is found out whether they come as fast as they should: in a virtual machine that has given back what was free,
+ * they take ten times as long, and all that are wanted would. */
+#define TRIAL_SIZE (2 * PYISOLATE_LARGE_PAGE)
+
 /* What small pages cost, and how long they are made after large ones have cost more: each time twice as long. The first time it is
  * not long, as memory that was slow to come once is at hand then. */
 #define SLACK_US 2000
@@ -174,6 +178,20 @@ _pyisolate_memory_make_large_pages (int     fd,
 }
 
 /*< private >
+ * @pages: where the file, which is new, is mapped from its beginning on
+ *
+ * Makes the first large pages of a file that is to have some, of %PYISOLATE_LARGE_SIZE at least.
+ *
+ * Returns: FALSE: it is better to have small ones; any of those first ones may be there
+ */
+gboolean
+_pyisolate_memory_try_large_pages (int     fd,
+                                   guint8 *pages)
+{
+  return _pyisolate_memory_make_large_pages (fd, pages, 0, TRIAL_SIZE) && _pyisolate_memory_may_have_large_pages ();
+}
+
+/*< private >
  * Makes as many large pages of a new file as can be had. The others are to be made afterwards.
  */
 void
@@ -189,6 +207,7 @@ _pyisolate_memory_prefer_large_pages (int   fd,
   if (pages == MAP_FAILED)
     return;
 
-  _pyisolate_memory_make_large_pages (fd, pages, 0, whole);
+  if (_pyisolate_memory_try_large_pages (fd, pages))
+    _pyisolate_memory_make_large_pages (fd, pages, 0, whole);
   munmap (pages, whole);
 }

@@ -66,6 +66,8 @@ gboolean         _pyisolate_memory_make_large_pages (int                fd,
                                                      guint8            *pages,
                                                      gsize              offset,
                                                      gsize              size);
+gboolean         _pyisolate_memory_try_large_pages (int                 fd,
+                                                    guint8             *pages);
 void             _pyisolate_memory_prefer_large_pages (int              fd,
                                                        gsize            size);
 void             _pyisolate_memory_avoid_large_pages (gboolean          avoid);
