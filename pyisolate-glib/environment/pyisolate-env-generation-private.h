@@ -21,8 +21,7 @@ typedef struct {
 void               _pyisolate_env_stamp_free (PyIsolateEnvStamp *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PyIsolateEnvStamp, _pyisolate_env_stamp_free)
 
-/* NULL: the generation is not whole, or not one of this version. */
-/* NULL without an error: there is none. */
+/* NULL without an error: the generation is not whole, or not one of this version; with one: it cannot be read. */
 PyIsolateEnvStamp *_pyisolate_env_stamp_load (const char  *generation,
                                               GError     **error);
 /* The name of the file that says what is installed. */
