@@ -64,14 +64,14 @@ release_object (gpointer object)
   Py_DECREF ((PyObject *) object);
 }
 
-/* Whether there is something for the loop to do. @deadline: of its first timer, or <= 0. */
+/* Whether there is something for the loop to do. @deadline: of its first timer. */
 static gboolean
 must_turn (Server     *self,
            PyObject   *scheduled,
            Py_ssize_t  n_scheduled,
            gint64      deadline)
 {
-  return PyObject_Size (self->ready) != 0 || (deadline > 0 && g_get_monotonic_time () >= deadline) ||
+  return PyObject_Size (self->ready) != 0 || _pyisolate_deadline_is_over (deadline) ||
          PyDict_GetItemWithError (self->attributes, names.stopping) != Py_False ||
          PyDict_GetItemWithError (self->attributes, names.scheduled) != scheduled || PyList_Size (scheduled) != n_scheduled;
 }
@@ -175,16 +175,14 @@ server_select (PyObject *object,
 
   for (;;)
     {
-      int milliseconds = _pyisolate_deadline_get_milliseconds (deadline);
+      gint64 until = _pyisolate_inbox_has_frames (self->inbox) ? 0 : deadline;
       gboolean others = FALSE;
       gboolean more;
       gboolean waited;
       guint n_events;
 
-      if (_pyisolate_inbox_has_frames (self->inbox))
-        milliseconds = 0;
       Py_BEGIN_ALLOW_THREADS
-      waited = _pyisolate_lanes_wait (self->set, self->inbox, milliseconds, &n_events, &others);
+      waited = _pyisolate_lanes_wait (self->set, self->inbox, until, &n_events, &others);
       Py_END_ALLOW_THREADS
 
       /* What a handler raises is none of the calls' that have come, which stay in the inbox. */
@@ -196,7 +194,7 @@ server_select (PyObject *object,
         return close_loop (self);
       if (others)
         return select_others (self);
-      if (!waited || (n_events == 0 && !more) || deadline == 0 || must_turn (self, scheduled, n_scheduled, deadline))
+      if (!waited || (n_events == 0 && !more) || must_turn (self, scheduled, n_scheduled, deadline))
         return PyList_New (0);
     }
 }

@@ -381,8 +381,8 @@ take_by_poll (PyIsolateInbox  *inbox,
 {
   for (;;)
     {
-      int timeout;
       gboolean closed;
+      gboolean is_over;
       guint n_events;
 
       g_mutex_lock (&_pyisolate_runtime.mutex);
@@ -395,10 +395,10 @@ take_by_poll (PyIsolateInbox  *inbox,
       if (closed)
         return PYISOLATE_TAKE_CLOSED;
 
-      timeout = _pyisolate_deadline_get_milliseconds (deadline);
-      if (!_pyisolate_lanes_wait (inbox->wait_fd, inbox, timeout, &n_events, NULL))
+      is_over = _pyisolate_deadline_is_over (deadline);
+      if (!_pyisolate_lanes_wait (inbox->wait_fd, inbox, deadline, &n_events, NULL))
         return PYISOLATE_TAKE_INTERRUPTED;
-      if (n_events == 0 && timeout == 0)
+      if (n_events == 0 && is_over)
         return PYISOLATE_TAKE_TIMED_OUT;
     }
 }

@@ -15,6 +15,7 @@
 
 #include "pyisolate-runtime-private.h"
 
+#include "pyisolate-deadline-private.h"
 #include "pyisolate-error-private.h"
 
 #include <errno.h>
@@ -453,7 +454,7 @@ read_counter (PyIsolateInbox *inbox)
 
 /*< private >
  * @set: of @inbox
- * @timeout: in milliseconds, -1: none
+ * @deadline: in monotonic microseconds, 0: not at all, -1: none
  * @n_events: (out): 0: it is over
  * @other: (out) (optional): what was added to the set is readable
  *
@@ -463,7 +464,7 @@ read_counter (PyIsolateInbox *inbox)
 gboolean
 _pyisolate_lanes_wait (int             set,
                        PyIsolateInbox *inbox,
-                       int             timeout,
+                       gint64          deadline,
                        guint          *n_events,
                        gboolean       *other)
 {
@@ -472,7 +473,7 @@ _pyisolate_lanes_wait (int             set,
   int n;
 
   _pyisolate_lanes_send_gathered ();
-  n = epoll_wait (set, events, G_N_ELEMENTS (events), is_left ? 0 : timeout);
+  n = _pyisolate_deadline_wait (is_left ? 0 : deadline, set, events, G_N_ELEMENTS (events));
 
   *n_events = 0;
   if (n < 0)

@@ -149,7 +149,7 @@ gboolean         _pyisolate_lanes_add_to_set     (int              set,
 /* FALSE: a signal. */
 gboolean         _pyisolate_lanes_wait           (int              set,
                                                   PyIsolateInbox  *inbox,
-                                                  int              timeout,
+                                                  gint64           deadline,
                                                   guint           *n_events,
                                                   gboolean        *other);
 void             _pyisolate_lanes_drain          (void);

@@ -5,8 +5,11 @@ import asyncio
 import contextvars
 import gc
 import inspect
+import os
+import re
 import sys
 import threading
+import time
 import traceback
 import unittest
 import warnings
@@ -484,6 +487,25 @@ class Turns(WithExtension):
                 await asyncio.wait_for(asyncio.sleep(0.02), 60)
             done = True
             await asyncio.gather(*tasks)
+
+        self.with_extension(main)
+
+    @unittest.skipIf(
+        tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) < (5, 11),
+        "the kernel counts in milliseconds",
+    )
+    def test_short_sleeps(self):
+        """None of many is too short, and one takes less than poll() can wait."""
+
+        async def main(ext):
+            await ext.echo(1)
+            asked, taken = 0.0001, []
+            while len(taken) < 1000 and min(taken, default=1) >= 0.001:
+                begin = time.monotonic()
+                await asyncio.sleep(asked)
+                taken.append(time.monotonic() - begin)
+            self.assertGreaterEqual(min(taken), asked)
+            self.assertLess(min(taken), 0.001)
 
         self.with_extension(main)
 

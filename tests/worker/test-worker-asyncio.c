@@ -4,7 +4,16 @@
 
 #include "worker-fixture.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifdef SYS_epoll_pwait2
+#define PWAIT2 SYS_epoll_pwait2
+#else
+#define PWAIT2 441
+#endif
 
 static void
 assert_runs_on (Worker     *worker,
@@ -302,6 +311,23 @@ test_loop_inside_def (const char *python)
   worker_finish (worker);
 }
 
+/* A timer is not put off until the next millisecond, where the kernel waits by less. */
+static void
+test_short_sleeps (const char *python)
+{
+  Worker *worker;
+
+  if (syscall (PWAIT2, -1, NULL, 0, NULL, NULL, (gsize) 0) < 0 && errno == ENOSYS)
+    {
+      g_test_skip ("the kernel has no epoll_pwait2()");
+      return;
+    }
+
+  worker = worker_new (python, "asynchronous.py");
+  worker_assert_result (worker, "naps", "", "[true, true]");
+  worker_finish (worker);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -315,6 +341,7 @@ main (int   argc,
   worker_add_test ("asyncio/tls", test_tls);
   worker_add_test ("asyncio/concurrent", test_concurrent);
   worker_add_test ("asyncio/first-step", test_first_step);
+  worker_add_test ("asyncio/short-sleeps", test_short_sleeps);
   worker_add_test ("asyncio/singletons", test_singletons);
   worker_add_test ("asyncio/cancel", test_cancel);
   worker_add_test ("asyncio/stubborn", test_stubborn);

@@ -2,6 +2,8 @@
 /* What a Context polls, reads and answers. */
 #include "pyisolate-host-private.h"
 
+#include "pyisolate-deadline-private.h"
+
 #include <errno.h>
 #include <sys/epoll.h>
 
@@ -142,7 +144,7 @@ read_context (Context  *self,
 gboolean
 _pyisolate_host_context_read (Context  *self,
                               int       set,
-                              int       milliseconds,
+                              gint64    deadline,
                               gboolean *anything,
                               gboolean *others)
 {
@@ -154,7 +156,7 @@ _pyisolate_host_context_read (Context  *self,
   /* Other loops do not tell when they are about to wait. */
   if (self->select_fd >= 0)
     pyisolate_end_turn (self->context);
-  n_events = epoll_wait (set, events, N_EVENTS, milliseconds);
+  n_events = _pyisolate_deadline_wait (deadline, set, events, N_EVENTS);
 
   *others = FALSE;
   *anything = n_events > 0;

@@ -75,7 +75,7 @@ void                  _pyisolate_host_context_iterate (PyIsolateHostContext *sel
 /* The same: waits, and reads what there is. FALSE: a signal came. *@others: the selector has something. */
 gboolean              _pyisolate_host_context_read  (PyIsolateHostContext *self,
                                                      int                   set,
-                                                     int                   milliseconds,
+                                                     gint64                deadline,
                                                      gboolean             *anything,
                                                      gboolean             *others);
 /* With the GIL: who waits for what has come goes on. FALSE: an exception is set that is for whoever runs the loop. */

@@ -71,14 +71,14 @@ static PyObject *
 wait_and_answer (Context *self,
                  gint64   deadline)
 {
-  int milliseconds = _pyisolate_deadline_get_milliseconds (deadline);
+  gboolean is_over = _pyisolate_deadline_is_over (deadline);
   gboolean waited, anything, others;
 
   if (PyErr_CheckSignals () < 0)
     return NULL;
 
   Py_BEGIN_ALLOW_THREADS
-  waited = _pyisolate_host_context_read (self, self->select_fd, milliseconds, &anything, &others);
+  waited = _pyisolate_host_context_read (self, self->select_fd, deadline, &anything, &others);
   Py_END_ALLOW_THREADS
 
   if (!waited && PyErr_CheckSignals () < 0)
@@ -87,7 +87,7 @@ wait_and_answer (Context *self,
     return NULL;
   if (others && self->select != NULL)
     return PyObject_CallFunction (self->select, "i", 0);
-  if (!waited || !anything || milliseconds == 0)
+  if (!waited || !anything || is_over)
     return PyList_New (0);
 
   return NULL;

@@ -299,6 +299,16 @@ async def sub_task_inherits():
     return await asyncio.ensure_future(inner())
 
 
+async def naps():
+    """Whether none of many was too short, and one took less than poll() can wait."""
+    asked, taken = 0.0001, []
+    while len(taken) < 1000 and min(taken, default=1) >= 0.001:
+        begin = time.monotonic()
+        await asyncio.sleep(asked)
+        taken.append(time.monotonic() - begin)
+    return [min(taken) >= asked, min(taken) < 0.001]
+
+
 async def cancels_itself():
     asyncio.current_task().cancel()
     await asyncio.sleep(0)
