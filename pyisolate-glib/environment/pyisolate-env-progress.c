@@ -16,6 +16,9 @@
 #define FETCHED 0.7
 #define INSTALLED 0.8
 
+/* What is told again with the same text must be further by that much: nobody sees less of a progress bar. */
+#define STEP 0.01
+
 void
 _pyisolate_env_progress_init (PyIsolateEnvProgress             *self,
                               PyIsolateEnvironmentProgressFunc  func,
@@ -29,6 +32,22 @@ void
 _pyisolate_env_progress_clear (PyIsolateEnvProgress *self)
 {
   g_clear_pointer (&self->sizes, g_hash_table_unref);
+  g_clear_pointer (&self->text, g_free);
+}
+
+/* When uv installs, it says once more that it has resolved what it was given, which is no step back. */
+static gboolean
+is_news (PyIsolateEnvProgress      *self,
+         PyIsolateEnvironmentStage  stage,
+         double                     fraction,
+         const char                *text)
+{
+  if (self->text == NULL || stage > self->stage)
+    return TRUE;
+  if (stage < self->stage)
+    return FALSE;
+
+  return fraction >= self->fraction + STEP || strcmp (text, self->text) != 0;
 }
 
 void
@@ -37,10 +56,13 @@ _pyisolate_env_progress_tell (PyIsolateEnvProgress      *self,
                               double                     fraction,
                               const char                *text)
 {
-  if (self->func == NULL)
+  if (self->func == NULL || !is_news (self, stage, fraction, text))
     return;
 
+  self->stage = stage;
   self->fraction = CLAMP (fraction, self->fraction, 1.0);
+  g_free (self->text);
+  self->text = g_strdup (text);
   self->func (stage, self->fraction, text, self->user_data);
 }
 

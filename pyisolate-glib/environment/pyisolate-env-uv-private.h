@@ -9,7 +9,9 @@ G_BEGIN_DECLS
 typedef struct {
   PyIsolateEnvironmentProgressFunc func;
   gpointer user_data;
-  double fraction;            /* told last */
+  PyIsolateEnvironmentStage stage; /* told last, as the next two */
+  double fraction;
+  char *text;
   guint n_packages;           /* of the lock; 0: not known yet */
   GHashTable *sizes;          /* package → MiB, of downloads announced */
   double announced, fetched;  /* MiB */

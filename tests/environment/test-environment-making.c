@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "env-fixture.h"
+#include "pyisolate-env-uv-private.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -143,6 +144,7 @@ typedef struct {
   double last;
   guint n_calls;
   guint n_stages[3];
+  PyIsolateEnvironmentStage stage;
 } Progress;
 
 static void
@@ -153,10 +155,12 @@ on_progress (PyIsolateEnvironmentStage stage,
 {
   Progress *progress = user_data;
 
+  g_assert_cmpuint (stage, >=, progress->stage);
   g_assert_cmpfloat (fraction, >=, progress->last);
   g_assert_cmpfloat (fraction, <=, 1.0);
   g_assert_nonnull (text);
   g_assert_null (strchr (text, '\n'));
+  progress->stage = stage;
   progress->last = fraction;
   progress->n_calls++;
   progress->n_stages[stage]++;
@@ -187,6 +191,39 @@ test_progress (void)
   warm = _pyisolate_environment_ensure (request, on_progress, &progress, NULL, NULL);
   g_assert_nonnull (warm);
   g_assert_cmpuint (progress.n_calls, ==, n_calls);
+}
+
+/* What uv and the compiler of bytecode say of a large environment. */
+static void
+test_progress_steps (void)
+{
+  g_auto (PyIsolateEnvProgress) progress = { 0 };
+  Progress told = { 0 };
+
+  g_test_summary ("Of thousands of files each hundredth of the whole is told once, and what uv says "
+                  "again is no step back");
+
+  _pyisolate_env_progress_init (&progress, on_progress, &told);
+  _pyisolate_env_progress_parse (&progress, "Resolved 2 packages in 1.61s");
+  _pyisolate_env_progress_tell (&progress, PYISOLATE_ENVIRONMENT_STAGE_DOWNLOADING, 0.1, "Fetching packages");
+  _pyisolate_env_progress_parse (&progress, "Resolved 2 packages in 9ms");
+  g_assert_cmpuint (told.n_calls, ==, 2);
+  _pyisolate_env_progress_parse (&progress, "Downloading numpy (15.0MiB)");
+  _pyisolate_env_progress_parse (&progress, "Downloading pillow (5.0MiB)");
+  _pyisolate_env_progress_parse (&progress, " Downloaded pillow");
+  g_assert_cmpuint (told.n_calls, ==, 5);
+  _pyisolate_env_progress_parse (&progress, "Installed 2 packages in 17ms");
+
+  told.n_calls = 0;
+  _pyisolate_env_progress_parse (&progress, "TOTAL 5000");
+  for (guint i = 1; i <= 5000; i++)
+    {
+      g_autofree char *line = g_strdup_printf ("DONE %u", i);
+
+      _pyisolate_env_progress_parse (&progress, line);
+    }
+  g_assert_cmpuint (told.n_calls, >=, 15);
+  g_assert_cmpuint (told.n_calls, <=, 21);
 }
 
 static gpointer
@@ -332,6 +369,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/environment/making/empty", test_empty);
   test_util_add_func ("/pyisolate/environment/making/every-python", test_every_python);
   test_util_add_func ("/pyisolate/environment/making/progress", test_progress);
+  test_util_add_func ("/pyisolate/environment/making/progress-steps", test_progress_steps);
   test_util_add_func ("/pyisolate/environment/making/cancel", test_cancel);
   test_util_add_func ("/pyisolate/environment/making/own-environment", test_own_environment);
   test_util_add_func ("/pyisolate/environment/making/own-prefix", test_own_prefix);
