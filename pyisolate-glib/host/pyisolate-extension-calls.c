@@ -187,8 +187,10 @@ call_plain_and_wait (PyIsolateExtension  *self,
  *
  * The errors that it ends with: %PYISOLATE_ERROR_NOT_RUNNING, %PYISOLATE_ERROR_NO_SUCH_METHOD,
  * %PYISOLATE_ERROR_REMOTE_EXCEPTION if the method raised, %PYISOLATE_ERROR_BAD_VALUE if an argument cannot travel,
- * %PYISOLATE_ERROR_TIMED_OUT, %G_IO_ERROR_CANCELLED, and if the process ended meanwhile %PYISOLATE_ERROR_DIED,
- * %PYISOLATE_ERROR_KILLED, %PYISOLATE_ERROR_OUT_OF_MEMORY or %PYISOLATE_ERROR_BAD_MESSAGE.
+ * %PYISOLATE_ERROR_BAD_TENSOR if a tensor or its memory cannot, %PYISOLATE_ERROR_LIMIT if too much is under way already or the
+ * shared memory is used up, %PYISOLATE_ERROR_FAILED if @call was made before, another %G_IO_ERROR where there are no more file
+ * descriptors or memory, %PYISOLATE_ERROR_TIMED_OUT, %G_IO_ERROR_CANCELLED, and if the process ended meanwhile
+ * %PYISOLATE_ERROR_DIED, %PYISOLATE_ERROR_KILLED, %PYISOLATE_ERROR_OUT_OF_MEMORY or %PYISOLATE_ERROR_BAD_MESSAGE.
  *
  * Since: 0.1
  */
@@ -381,7 +383,12 @@ pyisolate_extension_call_sync (PyIsolateExtension  *self,
  * @callback: (scope async) (closure user_data): called when there is an answer
  * @user_data: data for @callback
  *
- * Asks the extension's process for a sign of life. It gives one also while Python is busy or stuck.
+ * Asks the extension's process for a sign of life. It gives one also while Python is busy or stuck, but not while it is
+ * stopped (`SIGSTOP`): it is waited for as long as for any call, see [property@PyIsolate.ExtensionConfig:call-timeout], or
+ * until @cancellable is cancelled.
+ *
+ * The errors that it ends with: %PYISOLATE_ERROR_NOT_RUNNING, %PYISOLATE_ERROR_TIMED_OUT, %G_IO_ERROR_CANCELLED, and if the
+ * process ended meanwhile those of [method@PyIsolate.Extension.start_call_async].
  *
  * Since: 0.1
  */
@@ -438,7 +445,8 @@ pyisolate_extension_ping_finish (PyIsolateExtension  *self,
  * @cancellable: (nullable): ends the waiting
  * @error: return location for an error
  *
- * Asks the extension's process for a sign of life, and blocks until it gives one.
+ * Asks the extension's process for a sign of life, and blocks until it gives one; see
+ * [method@PyIsolate.Extension.ping_async].
  *
  * Returns: %TRUE if the process answered, %FALSE with @error set if not
  *

@@ -265,6 +265,10 @@ set_flags (PyIsolateExtensionConfig *self,
  *
  * It reads TOML by Python, so it blocks for some milliseconds.
  *
+ * Fails with %PYISOLATE_ERROR_BAD_CONFIG if there is no extension, or what it says cannot be read or cannot work. The Python is
+ * one on PATH, else one that uv finds; with neither it fails with %PYISOLATE_ERROR_UV_MISSING or
+ * %PYISOLATE_ERROR_PYTHON_NOT_FOUND, whatever [property@PyIsolate.ExtensionManager:python] is.
+ *
  * Returns: (transfer full): a new configuration, or %NULL with @error set
  *
  * Since: 0.1

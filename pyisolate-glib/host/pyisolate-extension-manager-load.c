@@ -333,6 +333,14 @@ set_elsewhere_error (GError **error)
  * one when this function returns; when loading fails, its state becomes
  * %PYISOLATE_EXTENSION_STATE_FAILED.
  *
+ * The errors that it ends with then: of the environment %PYISOLATE_ERROR_UV_MISSING, %PYISOLATE_ERROR_UNSOLVABLE,
+ * %PYISOLATE_ERROR_NETWORK, %PYISOLATE_ERROR_BAD_REQUIREMENT, %PYISOLATE_ERROR_PYTHON_NOT_FOUND and
+ * %PYISOLATE_ERROR_ENVIRONMENT; of the process %PYISOLATE_ERROR_SPAWN, %PYISOLATE_ERROR_HANDSHAKE,
+ * %PYISOLATE_ERROR_TIMED_OUT past [property@PyIsolate.ExtensionConfig:start-timeout], and %PYISOLATE_ERROR_DIED,
+ * %PYISOLATE_ERROR_KILLED, %PYISOLATE_ERROR_OUT_OF_MEMORY or %PYISOLATE_ERROR_BAD_MESSAGE;
+ * %PYISOLATE_ERROR_IMPORT_FAILED if the module or a hook raised; %PYISOLATE_ERROR_NOT_RUNNING if it was stopped meanwhile;
+ * and %G_IO_ERROR_CANCELLED.
+ *
  * From another thread than that of the main context to which the manager belongs nothing is loaded:
  * the error is %PYISOLATE_ERROR_FAILED.
  *

@@ -14,9 +14,7 @@ G_DECLARE_DERIVABLE_TYPE (PyIsolateProxiedSingleton, pyisolate_proxied_singleton
 /**
  * PyIsolateProxiedSingletonClass:
  * @parent_class: the parent class
- * @handle_call: handles a call from an extension: answers @invocation now, or keeps a reference and
- *   answers later. The default calls the method that was added under the name, and answers with an
- *   error if there is none
+ * @handle_call: see [vfunc@PyIsolate.ProxiedSingleton.handle_call]
  *
  * The class of a service for extensions.
  *
@@ -25,6 +23,19 @@ G_DECLARE_DERIVABLE_TYPE (PyIsolateProxiedSingleton, pyisolate_proxied_singleton
 struct _PyIsolateProxiedSingletonClass {
   GObjectClass parent_class;
 
+  /**
+   * PyIsolateProxiedSingletonClass::handle_call:
+   * @self: a service
+   * @invocation: the call
+   *
+   * Handles a call from an extension: answers @invocation now, or keeps a reference and answers later.
+   * The default calls the method that was added under the name, and answers with an error if there is none.
+   *
+   * An invocation that is dropped without an answer is answered with %PYISOLATE_ERROR_FAILED. Where an exception of the
+   * language can leave this function, as in Python, answer it before: PyGObject keeps what raised last, and the call with it.
+   *
+   * Since: 0.1
+   */
   void (*handle_call) (PyIsolateProxiedSingleton *self,
                        PyIsolateInvocation       *invocation);
 

@@ -331,6 +331,8 @@ fill (PyIsolateMemory  *self,
  *
  * Copies bytes into the memory, in the way that is fastest: much is copied by several threads, where there are processors for them.
  *
+ * Fails with a %G_IO_ERROR where there is no more memory.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  *
  * Since: 0.1

@@ -231,6 +231,8 @@ map_and_drop (PyIsolateMemory *self)
  *
  * One that another process made read-only may be written to all the same: what is written stays in this process.
  *
+ * Fails with a %G_IO_ERROR where there is no more room for it.
+ *
  * Returns: the address of its first byte, or %NULL with @error set
  *
  * Since: 0.1

@@ -245,6 +245,8 @@ pyisolate_tensor_new_from_bytes (GBytes          *bytes,
  *
  * Gets where the first element is, as long as @self lives. What lies in bytes must not be written to.
  *
+ * Fails as [method@PyIsolate.Memory.map] does.
+ *
  * Returns: its address, or %NULL with @error set
  *
  * Since: 0.1
@@ -287,7 +289,7 @@ get_n_bytes (PyIsolateTensor *self)
  * Gets the elements as bytes, without copying them: they are where the tensor is, and whoever writes to it changes them. In
  * gjs, `toArray()` makes a typed array of them.
  *
- * Fails with %PYISOLATE_ERROR_BAD_TENSOR if @self is not contiguous.
+ * Fails with %PYISOLATE_ERROR_BAD_TENSOR if @self is not contiguous, and as [method@PyIsolate.Memory.map] does.
  *
  * Returns: (transfer full): the bytes, or %NULL with @error set
  *
