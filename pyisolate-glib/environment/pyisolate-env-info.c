@@ -176,7 +176,9 @@ _pyisolate_environment_list (const char  *venv_root,
     return NULL;
 
   infos = g_ptr_array_new_with_free_func ((GDestroyNotify) _pyisolate_environment_info_free);
-  index = _pyisolate_env_index_list (venv_root);
+  index = _pyisolate_env_index_list (venv_root, error);
+  if (index == NULL)
+    return NULL;
   keys = _pyisolate_env_list_keys (venv_root);
   for (guint i = 0; keys[i] != NULL; i++)
     g_ptr_array_add (infos, describe (venv_root, keys[i], index));
@@ -217,7 +219,9 @@ _pyisolate_env_find_key (const char  *venv_root,
     return NULL;
 
   keys = _pyisolate_env_list_keys (venv_root);
-  index = _pyisolate_env_index_list (venv_root);
+  index = _pyisolate_env_index_list (venv_root, error);
+  if (index == NULL)
+    return NULL;
   named = find_by_name (index, which);
   if (named != NULL && g_strv_contains ((const char *const *) keys, named))
     return named;
@@ -255,6 +259,6 @@ _pyisolate_environment_show (const char  *venv_root,
   if (key == NULL)
     return NULL;
 
-  index = _pyisolate_env_index_list (venv_root);
-  return describe (venv_root, key, index);
+  index = _pyisolate_env_index_list (venv_root, error);
+  return index != NULL ? describe (venv_root, key, index) : NULL;
 }

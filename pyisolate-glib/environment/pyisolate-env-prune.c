@@ -110,32 +110,50 @@ clean_environment (const char                       *venv_root,
   return TRUE;
 }
 
-/* Whether an extension refers to it; looked up anew each time, under the key's guard. */
+/* Whether an extension refers to it; looked up anew each time, under the key's guard. FALSE if that cannot be told. */
 static gboolean
-is_indexed (const char *venv_root,
-            const char *key,
-            gboolean    is_request)
+check_indexed (const char  *venv_root,
+               const char  *key,
+               gboolean     is_request,
+               gboolean    *is_indexed,
+               GError     **error)
 {
-  g_autoptr (GPtrArray) index = _pyisolate_env_index_list (venv_root);
+  g_autoptr (GPtrArray) index = _pyisolate_env_index_list (venv_root, error);
 
-  for (guint i = 0; i < index->len; i++)
+  *is_indexed = FALSE;
+  for (guint i = 0; index != NULL && i < index->len; i++)
     {
       PyIsolateEnvIndexEntry *entry = g_ptr_array_index (index, i);
 
       if (g_str_equal (is_request ? entry->request_key : entry->environment_key, key))
-        return TRUE;
+        *is_indexed = TRUE;
     }
 
-  return FALSE;
+  return index != NULL;
+}
+
+/* The guard of @key, or -1: without @error if somebody else has it, who makes it, uses it or removes it right now. */
+static int
+try_guard (const char  *venv_root,
+           const char  *key,
+           GError     **error)
+{
+  g_autoptr (GError) local_error = NULL;
+  int guard = _pyisolate_env_store_guard (venv_root, key, FALSE, NULL, &local_error);
+
+  if (guard < 0 && !g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+    g_propagate_error (error, g_steal_pointer (&local_error));
+
+  return guard;
 }
 
 static void
 forget_extensions (const char *venv_root,
                    const char *key)
 {
-  g_autoptr (GPtrArray) index = _pyisolate_env_index_list (venv_root);
+  g_autoptr (GPtrArray) index = _pyisolate_env_index_list (venv_root, NULL);
 
-  for (guint i = 0; i < index->len; i++)
+  for (guint i = 0; index != NULL && i < index->len; i++)
     {
       PyIsolateEnvIndexEntry *entry = g_ptr_array_index (index, i);
       g_autofree char *path = _pyisolate_env_store_index_path (venv_root, entry->name);
@@ -179,10 +197,10 @@ _pyisolate_environment_remove (const char    *venv_root,
   return TRUE;
 }
 
-/* Lock records of requests that no extension makes any more. A guard that is held: somebody is
- * just about to use it. */
-static void
-prune_locks (const char *venv_root)
+/* Lock records of requests that no extension makes any more. */
+static gboolean
+prune_locks (const char  *venv_root,
+             GError     **error)
 {
   g_autofree char *directory = g_build_filename (venv_root, "locks", NULL);
   g_auto (GStrv) names = _pyisolate_env_store_list_names (directory, "");
@@ -191,12 +209,20 @@ prune_locks (const char *venv_root)
     {
       g_autofree char *path = g_build_filename (directory, names[i], NULL);
       g_autofree char *key = g_strndup (names[i], strcspn (names[i], "."));
-      PYISOLATE_ENV_AUTOGUARD int guard = -1;
+      g_autoptr (GError) local_error = NULL;
+      PYISOLATE_ENV_AUTOGUARD int guard = try_guard (venv_root, key, &local_error);
+      gboolean is_indexed;
 
-      guard = _pyisolate_env_store_guard (venv_root, key, FALSE, NULL, NULL);
-      if (guard >= 0 && !is_indexed (venv_root, key, TRUE))
+      if (guard >= 0 && check_indexed (venv_root, key, TRUE, &is_indexed, &local_error) && !is_indexed)
         unlink (path);
+      if (local_error != NULL)
+        {
+          g_propagate_error (error, g_steal_pointer (&local_error));
+          return FALSE;
+        }
     }
+
+  return TRUE;
 }
 
 /* Guards of what is not there any more. Who waits for one notices that it is gone and takes a
@@ -275,14 +301,22 @@ prune_environment (const char                       *venv_root,
                    PyIsolateEnvironmentPruneReport  *report,
                    GError                          **error)
 {
-  PYISOLATE_ENV_AUTOGUARD int guard = _pyisolate_env_store_guard (venv_root, key, FALSE, NULL, NULL);
-  gboolean all;
+  g_autoptr (GError) local_error = NULL;
+  PYISOLATE_ENV_AUTOGUARD int guard = try_guard (venv_root, key, &local_error);
+  gboolean is_indexed, all;
   guint n_used;
 
+  if (local_error != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&local_error));
+      return FALSE;
+    }
   if (guard < 0)
     return TRUE;
+  if (!check_indexed (venv_root, key, FALSE, &is_indexed, error))
+    return FALSE;
 
-  all = !is_indexed (venv_root, key, FALSE);
+  all = !is_indexed;
   if (made_before != PYISOLATE_ENV_ANY_TIME)
     {
       gint64 created = get_created (venv_root, key, error);
@@ -322,8 +356,8 @@ _pyisolate_environment_prune (const char                       *venv_root,
     return FALSE;
 
   keys = _pyisolate_env_list_keys (venv_root);
-  if (made_before == PYISOLATE_ENV_ANY_TIME)
-    prune_locks (venv_root);
+  if (made_before == PYISOLATE_ENV_ANY_TIME && !prune_locks (venv_root, error))
+    return FALSE;
   for (guint i = 0; keys[i] != NULL; i++)
     {
       if (g_cancellable_set_error_if_cancelled (cancellable, error) ||

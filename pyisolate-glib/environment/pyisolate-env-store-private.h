@@ -84,6 +84,8 @@ typedef struct {
   char *environment_key;
 } PyIsolateEnvIndexEntry;
 
-GPtrArray *_pyisolate_env_index_list       (const char *venv_root);
+/* NULL if one of them cannot be read: whoever asks who uses what would be told of too few. */
+GPtrArray *_pyisolate_env_index_list       (const char  *venv_root,
+                                             GError     **error);
 
 G_END_DECLS

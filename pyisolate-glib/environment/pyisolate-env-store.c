@@ -302,10 +302,12 @@ index_entry_free (PyIsolateEnvIndexEntry *self)
   g_free (self);
 }
 
+/* NULL without @error: it is not there (any more), or none of ours. */
 static PyIsolateEnvIndexEntry *
-read_index_entry (const char *path)
+read_index_entry (const char  *path,
+                  GError     **error)
 {
-  g_autoptr (JsonObject) object = _pyisolate_env_read_json (path, NULL);
+  g_autoptr (JsonObject) object = _pyisolate_env_read_json (path, error);
   PyIsolateEnvIndexEntry *self;
 
   if (object == NULL)
@@ -328,7 +330,7 @@ _pyisolate_env_index_matches (const char *venv_root,
                               const char *environment_key)
 {
   g_autofree char *path = _pyisolate_env_store_index_path (venv_root, extension_name);
-  PyIsolateEnvIndexEntry *entry = read_index_entry (path);
+  PyIsolateEnvIndexEntry *entry = read_index_entry (path, NULL);
   gboolean matches;
 
   matches = entry != NULL && g_str_equal (entry->name, extension_name) &&
@@ -359,22 +361,37 @@ _pyisolate_env_index_record (const char  *venv_root,
 }
 
 GPtrArray *
-_pyisolate_env_index_list (const char *venv_root)
+_pyisolate_env_index_list (const char  *venv_root,
+                           GError     **error)
 {
-  GPtrArray *entries =
+  g_autoptr (GPtrArray) entries =
     g_ptr_array_new_with_free_func ((GDestroyNotify) index_entry_free);
   g_autofree char *directory = g_build_filename (venv_root, "index", NULL);
-  g_auto (GStrv) names = _pyisolate_env_store_list_names (directory, "");
+  g_autoptr (GError) local_error = NULL;
+  g_autoptr (GDir) dir = g_dir_open (directory, 0, &local_error);
+  const char *name;
 
-  for (guint i = 0; names[i] != NULL; i++)
+  if (dir == NULL && !g_error_matches (local_error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
     {
-      g_autofree char *path = g_build_filename (directory, names[i], NULL);
+      g_set_error_literal (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT, local_error->message);
+      return NULL;
+    }
+  g_clear_error (&local_error);
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (directory, name, NULL);
       PyIsolateEnvIndexEntry *entry =
-        g_str_has_suffix (names[i], ".json") ? read_index_entry (path) : NULL;
+        g_str_has_suffix (name, ".json") ? read_index_entry (path, &local_error) : NULL;
 
       if (entry != NULL)
         g_ptr_array_add (entries, entry);
+      if (local_error != NULL)
+        {
+          g_propagate_error (error, g_steal_pointer (&local_error));
+          return NULL;
+        }
     }
 
-  return entries;
+  return g_steal_pointer (&entries);
 }

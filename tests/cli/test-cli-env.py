@@ -408,6 +408,34 @@ class Care(EnvTest):
                     self.assertIn(f"Cannot read what is in {self.venv_root}", done.err)
                 (self.venv_root / folder).unlink()
 
+    def test_prune_knows_all_users_or_removes_nothing(self):
+        """As after a run by root, whose record of the use nobody else may read."""
+        self.make_wheels("alpha==1.0")
+        key = self.create(self.sample("alpha"))["key"]
+        (record,) = (self.venv_root / "index").iterdir()
+        kept = record.rename(self.venv_root / "kept")
+        record.mkdir()
+        for command in ("list", f"show {key}", "prune", "prune --older-than 0", f"remove {key}"):
+            with self.subTest(command):
+                self.assertIn(str(record), self.check(3, f"env {command}").err)
+        record.rmdir()
+        kept.rename(record)
+        self.assertEqual([["sample"]], [info["extensions"] for info in self.list()])
+        self.check(0, "env prune")
+        (environment,) = self.list()
+        self.assertEqual((key, 1), (environment["key"], environment["generation"]))
+
+    def test_prune_says_that_it_cannot(self):
+        """As of a root that may only be read."""
+        self.make_wheels("alpha==1.0")
+        key = self.create(self.sample("alpha"))["key"]
+        guard = self.venv_root / "guards" / f"{key}.lock"
+        guard.unlink()
+        guard.mkdir()
+        self.assertIn(str(guard), self.check(3, "env prune").err)
+        guard.rmdir()
+        self.check(0, "env prune")
+
     def test_prune(self):
         """An extension that asks for something else refers to the first one no longer."""
         self.make_wheels("alpha==1.0", "beta==1.0")
