@@ -143,6 +143,15 @@ class Config(HostTest):
             (pyisolate.BadConfigError, "this Python has none", {"share_torch": True}),
             (TypeError, "list of strings", {"dependencies": "numpy"}),
             (TypeError, "ProxiedSingleton", {"apis": [int]}),
+            (TypeError, "start_timeout.*seconds.*not -1", {"start_timeout": -1}),
+            (TypeError, "stop_timeout.*not nan", {"stop_timeout": float("nan")}),
+            (TypeError, "call_timeout.*not '5'", {"call_timeout": "5"}),
+            (TypeError, "strings to strings", {"env": {"A": None}}),
+            (pyisolate.BadConfigError, "'A=B' has an equals sign", {"env": {"A=B": "c"}}),
+            (pyisolate.BadConfigError, "'name'.*NUL", {"name": "a\0b"}),
+            (pyisolate.BadConfigError, "'env'.*NUL", {"env": {"A": "b\0c"}}),
+            (pyisolate.BadConfigError, "'python'.*NUL", {"python": "3.11\0"}),
+            (pyisolate.BadConfigError, "'dependencies'.*NUL", {"dependencies": ["a\0b"]}),
             (
                 pyisolate.SandboxUnavailableError,
                 "sandbox",
@@ -155,6 +164,24 @@ class Config(HostTest):
                 with self.assertRaisesRegex(error, pattern):
                     manager.load_extension(config)
         self.assertEqual({}, manager.extensions)
+
+    def test_counts_are_checked(self):
+        for key in ("max_parallel_installs", "max_parallel_starts"):
+            for count in (0, -1, 1 << 32, "2", None, True):
+                with self.subTest(f"{key}={count!r}"), self.assertRaisesRegex(TypeError, key):
+                    pyisolate.ExtensionManager(config={key: count})
+
+    def test_times_without_end(self):
+        """Longer than C, or a thread, can wait."""
+        (self.folder / "__init__.py").write_text("def one():\n    return 1\n")
+        for isolated in (True, False):
+            for seconds in (None, float("inf"), 1e300, 10**400):
+                with self.subTest(isolated=isolated, seconds=seconds):
+                    names = ("call_timeout", "start_timeout", "stop_timeout")
+                    config = {"name": "a", "module_path": str(self.folder), "isolated": isolated}
+                    config.update(dict.fromkeys(names, seconds))
+                    with pyisolate.ExtensionManager() as manager:
+                        self.assertEqual(1, manager.load_extension(config).sync.one())
 
 
 class Manager(HostTest):

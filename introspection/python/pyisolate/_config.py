@@ -224,34 +224,74 @@ def find_uv():
     return path if os.access(path, os.X_OK) else None
 
 
-def milliseconds(seconds):
-    return -1 if seconds is None else int(seconds * 1000)
+def make(config):
+    """A PyIsolate.ExtensionConfig, still without its apis."""
+    from gi.repository import PyIsolate
 
-
-def fill(gconfig, config, apis):
-    """Set the properties of a PyIsolate.ExtensionConfig."""
+    gconfig = PyIsolate.ExtensionConfig.new(
+        _text("name", config.name), os.path.abspath(config.module_path)
+    )
     props = gconfig.props
     props.isolated = bool(config.isolated)
-    props.apis = apis
     props.dependencies = _strings("dependencies", config.dependencies)
     props.find_links = _strings("find_links", config.find_links)
     props.extra_index_urls = _strings("extra_index_urls", config.extra_index_urls)
     props.source_paths = [
         os.path.abspath(path) for path in _strings("source_paths", config.source_paths)
     ]
-    props.environment_variables = [f"{key}={value}" for key, value in config.env.items()]
+    props.environment_variables = _variables(config.env)
     for key in ("python", "index_url"):
         if config[key] is not None:
-            gconfig.set_property(key.replace("_", "-"), os.fspath(config[key]))
+            gconfig.set_property(key.replace("_", "-"), _text(key, os.fspath(config[key])))
     for key in ("environment", "lock_file"):
         if config[key] is not None:
-            gconfig.set_property(key.replace("_", "-"), os.path.abspath(config[key]))
+            path = os.path.abspath(config[key])
+            gconfig.set_property(key.replace("_", "-"), _text(key, path))
     for key in ("allow_source_builds", "auto_update", "kill_on_timeout", "share_torch"):
         gconfig.set_property(key.replace("_", "-"), bool(config[key]))
     for key in ("call_timeout", "start_timeout", "stop_timeout"):
-        gconfig.set_property(key.replace("_", "-"), milliseconds(config[key]))
+        gconfig.set_property(key.replace("_", "-"), _milliseconds(key, config[key]))
     if config.shared_memory_limit is not None:
         props.shared_memory_limit = _size("shared_memory_limit", config.shared_memory_limit)
+    return gconfig
+
+
+def _milliseconds(key, seconds):
+    if seconds is None:
+        return -1
+    if isinstance(seconds, str) or not seconds >= 0:  # a NaN is not, either
+        raise TypeError(
+            f"{key!r} of an ExtensionConfig is a number of seconds, or None: no limit; "
+            f"not {seconds!r}"
+        )
+    return int(min(seconds * 1000, 9e15))
+
+
+def count(key, value):
+    """How many may run at once; C has no more than these."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 1 << 32:
+        raise TypeError(f"{key!r} of an ExtensionManagerConfig is a number above 0, not {value!r}")
+    return value
+
+
+def _text(key, value):
+    # For C it would end there.
+    if "\0" in value:
+        from ._host_errors import bad_config
+
+        raise bad_config(f"{key!r} of the configuration has a NUL character in it: {value!r}")
+    return value
+
+
+def _variables(env):
+    if not all(isinstance(text, str) for item in env.items() for text in item):
+        raise TypeError(f"'env' of an ExtensionConfig maps strings to strings, not {env!r}")
+    for key in env:
+        if "=" in key:
+            from ._host_errors import bad_config
+
+            raise bad_config(f"The environment variable {key!r} has an equals sign in its name")
+    return [_text("env", f"{key}={value}") for key, value in env.items()]
 
 
 def _size(key, value):
@@ -266,7 +306,7 @@ def _strings(key, values):
         isinstance(value, (str, os.PathLike)) for value in values
     ):
         raise TypeError(f"{key!r} of an ExtensionConfig is a list of strings, not {values!r}")
-    return [os.fspath(value) for value in values]
+    return [_text(key, os.fspath(value)) for value in values]
 
 
 def name_of_program():

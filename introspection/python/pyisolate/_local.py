@@ -175,9 +175,7 @@ class Local:
             return future
         self.state = "starting"
         self._ending = False
-        timer = threading.Timer(self.config.start_timeout, self._give_up_loading, (future,))
-        timer.daemon = True
-        timer.start()
+        timer = _start_timer(self.config.start_timeout, self._give_up_loading, future)
         threading.Thread(
             target=self._run,
             args=(future, loaded, timer),
@@ -304,9 +302,7 @@ class Local:
             future.set_result(None)
             return
         self._fail_calls()
-        timer = threading.Timer(self.config.stop_timeout, self._give_up, (future,))
-        timer.daemon = True
-        timer.start()
+        timer = _start_timer(self.config.stop_timeout, self._give_up, future)
         self._stopping = future, timer
         self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._run_stop_hook()))
 
@@ -398,6 +394,16 @@ class Local:
                 f"There is no method {name!r}; there are: {known}",
             )
         return method
+
+
+def _start_timer(seconds, function, future):
+    """What takes longer than a thread can wait has no end."""
+    if seconds is not None and seconds > threading.TIMEOUT_MAX:
+        seconds = None
+    timer = threading.Timer(seconds, function, (future,))
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def _report(error):

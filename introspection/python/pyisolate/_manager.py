@@ -100,8 +100,8 @@ class ExtensionManager:
         uv_path = _config.find_uv() if config.uv_path is None else config.uv_path
         if uv_path is not None:
             gmanager.props.uv_path = os.path.abspath(uv_path)
-        gmanager.props.max_parallel_installs = config.max_parallel_installs
-        gmanager.props.max_parallel_starts = config.max_parallel_starts
+        for key in ("max_parallel_installs", "max_parallel_starts"):
+            gmanager.set_property(key.replace("_", "-"), _config.count(key, config[key]))
         this = weakref.ref(self)
         self._serve_objects(gmanager, this)
         gmanager.connect("extension-added", _on_added, this)
@@ -214,8 +214,7 @@ class ExtensionManager:
         _bridge.home().run(lambda: gmanager.set_property("torch-environment", site))
 
     def _make_gconfig(self, config):
-        gconfig = PyIsolate.ExtensionConfig.new(config.name, os.path.abspath(config.module_path))
-        _config.fill(gconfig, config, [])
+        gconfig = _config.make(config)
         try:
             gconfig.validate()
         except GLib.Error as error:
