@@ -18,7 +18,7 @@ _pyisolate_words() {
   esac
 }
 
-# Keys, and names of extensions: whatever `env show` takes. Quick, as nothing is run but pyisolate itself.
+# The keys of environments. Quick, as nothing is run but pyisolate itself.
 _pyisolate_environments() {
   local options=()
   [ -n "$1" ] && options=(--venv-root "$1")
@@ -43,11 +43,12 @@ _pyisolate() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
     case $word in
-      --venv-root)
-        root=${COMP_WORDS[++i]}
-        ;;
-      --dep | --python | --lock | --find-links | --index-url | --extra-index-url | --torch-environment | --env | --kwargs | --timeout | --older-than)
+      --venv-root | --dep | --python | --lock | --find-links | --index-url | --extra-index-url | --torch-environment | --env | --kwargs | --timeout | --older-than)
         ((++i))
+        # bash takes --option=value, KEY=value and https://host for several words each.
+        [ "${COMP_WORDS[i]}" = = ] && ((++i))
+        [ "$word" = --venv-root ] && root=${COMP_WORDS[i]}
+        while [[ ${COMP_WORDS[i + 1]} == [:=]* ]]; do ((i += 2)); done
         ;;
       -*) ;;
       *)
@@ -62,6 +63,8 @@ _pyisolate() {
     esac
   done
 
+  [ "$previous" = = ] && previous=${COMP_WORDS[COMP_CWORD - 2]}
+  [ "$current" = = ] && current=''
   case $previous in
     --venv-root | --find-links | --torch-environment)
       compopt -o filenames 2>/dev/null

@@ -211,6 +211,21 @@ class Completion(CliTest):
         self.assertEqual(["sample"], self.complete("pyisolate", "describe", "sa"))
         self.assertEqual(["sample"], self.complete("pyisolate", "call", "--venv-root", "sa"))
 
+    def test_values_that_are_several_words_for_bash(self):
+        self.extension("def one():\n    pass\n")
+        for value in (
+            ["--timeout", "=", "3"],
+            ["--env", "KEY", "=", "value"],
+            ["--index-url", "https", ":", "//localhost", ":", "80/simple"],
+            ["--venv-root", "=", "sample"],
+        ):
+            with self.subTest(value):
+                words = ("pyisolate", *value, "call", *value, "sample", "")
+                self.assertEqual(["one"], self.complete(*words))
+        for words in (["--venv-root", "="], ["--venv-root", "=", "sa"]):
+            with self.subTest(words):
+                self.assertIn("sample", self.complete("pyisolate", "call", *words))
+
     def test_no_environments(self):
         root = str(self.folder / "none")
         self.assertEqual([], self.complete("pyisolate", "env", "show", "--venv-root", root, ""))
