@@ -3,6 +3,8 @@
 
 #include "pyisolate-remote-exception-private.h"
 
+#include "pyisolate-value-private.h"
+
 /**
  * PyIsolateRemoteException:
  *
@@ -46,6 +48,9 @@ enum {
 
 /* A worker may send a chain, or groups of groups, as long as it likes; what a person reads is not. */
 #define MAX_CHAIN 32
+
+/* Of all of them: an object is much larger than what it may be made of. */
+#define MAX_EXCEPTIONS 10000
 
 static GParamSpec *properties[N_PROPS];
 
@@ -271,33 +276,36 @@ lookup_dict (GVariant   *dict,
 }
 
 static PyIsolateRemoteException *new_from_variant (GVariant *dict,
-                                                   guint     depth);
+                                                   guint     depth,
+                                                   guint    *n_left);
 
 static PyIsolateRemoteException *
 lookup_exception (GVariant   *dict,
                   const char *key,
-                  guint       depth)
+                  guint       depth,
+                  guint      *n_left)
 {
   g_autoptr (GVariant) found = g_variant_lookup_value (dict, key, G_VARIANT_TYPE_VARDICT);
 
-  return found != NULL ? new_from_variant (found, depth) : NULL;
+  return found != NULL ? new_from_variant (found, depth, n_left) : NULL;
 }
 
 static GPtrArray *
 lookup_exceptions (GVariant *dict,
-                   guint     depth)
+                   guint     depth,
+                   guint    *n_left)
 {
-  g_autoptr (GVariant) list = lookup_list (dict, "exceptions");
+  g_autoptr (GVariant) list = g_variant_lookup_value (dict, "exceptions", G_VARIANT_TYPE_ARRAY);
   GPtrArray *exceptions = g_ptr_array_new_with_free_func (g_object_unref);
 
-  for (gsize i = 0; i < g_variant_n_children (list); i++)
+  for (gsize i = 0; list != NULL && *n_left > 0 && i < g_variant_n_children (list); i++)
     {
       g_autoptr (GVariant) child = g_variant_get_child_value (list, i);
-      g_autoptr (GVariant) described = g_variant_get_variant (child);
+      g_autoptr (GVariant) described = _pyisolate_value_unbox (child);
       PyIsolateRemoteException *exception = NULL;
 
       if (g_variant_is_of_type (described, G_VARIANT_TYPE_VARDICT))
-        exception = new_from_variant (described, depth);
+        exception = new_from_variant (described, depth, n_left);
       if (exception != NULL)
         g_ptr_array_add (exceptions, exception);
     }
@@ -307,13 +315,15 @@ lookup_exceptions (GVariant *dict,
 
 static PyIsolateRemoteException *
 new_from_variant (GVariant *dict,
-                  guint     depth)
+                  guint     depth,
+                  guint    *n_left)
 {
   g_autoptr (PyIsolateRemoteException) self = NULL;
 
-  if (depth >= MAX_CHAIN)
+  if (depth >= MAX_CHAIN || *n_left == 0)
     return NULL;
 
+  --*n_left;
   self = g_object_new (PYISOLATE_TYPE_REMOTE_EXCEPTION, NULL);
   self->type_name = lookup_string (dict, "type");
   self->message = lookup_string (dict, "message");
@@ -322,9 +332,9 @@ new_from_variant (GVariant *dict,
   self->attributes = lookup_dict (dict, "attributes");
   if (!g_variant_lookup (dict, "notes", "^as", &self->notes))
     self->notes = g_new0 (char *, 1);
-  self->cause = lookup_exception (dict, "cause", depth + 1);
-  self->context = lookup_exception (dict, "context", depth + 1);
-  self->exceptions = lookup_exceptions (dict, depth + 1);
+  self->cause = lookup_exception (dict, "cause", depth + 1, n_left);
+  self->context = lookup_exception (dict, "context", depth + 1, n_left);
+  self->exceptions = lookup_exceptions (dict, depth + 1, n_left);
 
   return g_steal_pointer (&self);
 }
@@ -335,9 +345,11 @@ new_from_variant (GVariant *dict,
 PyIsolateRemoteException *
 _pyisolate_remote_exception_new_from_variant (GVariant *dict)
 {
+  guint n_left = MAX_EXCEPTIONS;
+
   g_assert (g_variant_is_of_type (dict, G_VARIANT_TYPE_VARDICT));
 
-  return new_from_variant (dict, 0);
+  return new_from_variant (dict, 0, &n_left);
 }
 
 /**

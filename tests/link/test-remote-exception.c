@@ -189,6 +189,23 @@ test_bush (void)
   g_assert_cmpuint (count_chain (exception, FALSE), ==, 13);
 }
 
+/* An empty one takes a few bytes, of which there may be many. */
+static void
+test_crowd (void)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("av"));
+  g_autoptr (PyIsolateRemoteException) exception = NULL;
+  GVariant *empty = g_variant_new ("a{sv}", NULL);
+
+  for (guint i = 0; i < 100000; i++)
+    g_variant_builder_add (&builder, "v", empty);
+  exception = new_exception (g_variant_new_parsed ("{'exceptions': <%@av>, 'cause': <@a{sv} {}>}",
+                                                   g_variant_builder_end (&builder)));
+
+  g_assert_nonnull (pyisolate_remote_exception_get_cause (exception));
+  g_assert_cmpuint (pyisolate_remote_exception_get_exceptions (exception)->len, ==, 10000 - 2);
+}
+
 static void
 test_freed (void)
 {
@@ -223,6 +240,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/remote-exception/same-key-twice", test_same_key_twice);
   test_util_add_func ("/pyisolate/remote-exception/long-chain", test_long_chain);
   test_util_add_func ("/pyisolate/remote-exception/bush", test_bush);
+  test_util_add_func ("/pyisolate/remote-exception/crowd", test_crowd);
   test_util_add_func ("/pyisolate/remote-exception/freed", test_freed);
   return g_test_run ();
 }
