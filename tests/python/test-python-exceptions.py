@@ -65,6 +65,15 @@ def large():
     raise ExceptionGroup("large", [ValueError(i) for i in range(1000)])
 
 
+def huge():
+    text = "x" * 60000
+    try:
+        raise ValueError("why")
+    except ValueError as error:
+        members = [ValueError(i, *[text] * 60) for i in range(30)]
+        raise ExceptionGroup("huge", members) from error
+
+
 def deep():
     error = ValueError("leaf")
     for i in range(30):
@@ -161,6 +170,15 @@ class Exceptions(HostTest):
             (error,) = error.exceptions
         self.assertEqual([str(i) for i in range(29, 22, -1)], names)
         self.assertIsInstance(error, pyisolate.RemoteError)
+
+    def test_more_than_can_travel(self):
+        """100 MiB of exceptions are no answer, so the first of them are told of."""
+        error = self.raised("huge", ExceptionGroup)
+        numbers = [one.args[0] for one in error.exceptions]
+        self.assertEqual(list(range(len(numbers))), numbers)
+        self.assertIn(len(numbers), range(1, 30))
+        self.assertIn(f"{30 - len(numbers)} exceptions left out", error.__notes__[0])
+        self.assertEqual(60000, len(error.exceptions[0].args[60]))
 
     def test_attributes(self):
         error = self.raised("own", pyisolate.RemoteError)

@@ -16,6 +16,10 @@ MAX_ARGS = 64
 # Causes, contexts and groups: each is some levels deep in the value, of which there are 64 at most.
 MAX_CHAIN = 8
 MAX_GROUP = 64
+# In bytes: past it no other one is told of. For one that is as large as it can be a message has
+# room even then. And a host makes no more of them than these.
+MAX_SIZE = 8 * 1024 * 1024
+MAX_EXCEPTIONS = 10000
 
 
 def summary(error):
@@ -26,16 +30,35 @@ def summary(error):
 
 def describe(error):
     """The exception as a dict of plain values."""
-    described = _describe(error, MAX_CHAIN, set())
-    try:
-        encoded_size({"exception": described})
-    except Exception:
-        _make_args_plain(described)
+    described = _describe(error, MAX_CHAIN, _Told())
+    _size_of({"exception": described}, described)
     return described
 
 
-def _describe(error, depth, seen):
-    seen.add(id(error))
+def _size_of(value, described):
+    try:
+        return encoded_size(value)
+    except Exception:  # what is nested as deep as it may be is too deep here
+        _make_args_plain(described)
+        return encoded_size(value)
+
+
+class _Told:
+    """Which exceptions are described, and how many bytes they take."""
+
+    def __init__(self):
+        self.ids = set()
+        self.size = 0
+
+    def has(self, error):
+        return id(error) in self.ids
+
+    def is_full(self):
+        return self.size > MAX_SIZE or len(self.ids) >= MAX_EXCEPTIONS
+
+
+def _describe(error, depth, told):
+    told.ids.add(id(error))
     described = {
         "type": _type_name(error),
         "message": _text_of(error),
@@ -44,17 +67,21 @@ def _describe(error, depth, seen):
         "attributes": _attributes_of(error),
         "notes": _notes_of(error),
     }
+    told.size += _size_of(described, described)
     members = grouped(error)
     if members and depth > 1:
-        new = [one for one in members[:MAX_GROUP] if id(one) not in seen]
-        described["exceptions"] = [_describe(one, depth - 1, seen) for one in new]
-        if len(members) > MAX_GROUP:
-            described["notes"].append(f"[… {len(members) - MAX_GROUP} exceptions left out …]")
+        new = [one for one in members[:MAX_GROUP] if not told.has(one)]
+        described["exceptions"] = [
+            _describe(one, depth - 1, told) for one in new if not told.is_full()
+        ]
+        left_out = len(members[MAX_GROUP:]) + len(new) - len(described["exceptions"])
+        if left_out:
+            described["notes"].append(f"[… {left_out} exceptions left out …]")
     cause = error.__cause__
     context = None if error.__suppress_context__ else error.__context__
     for name, other in (("cause", cause), ("context", context)):
-        if other is not None and depth > 1 and id(other) not in seen:
-            described[name] = _describe(other, depth - 1, seen)
+        if other is not None and depth > 1 and not told.has(other) and not told.is_full():
+            described[name] = _describe(other, depth - 1, told)
     return described
 
 
