@@ -176,6 +176,8 @@ on_sweep (gpointer user_data)
     return G_SOURCE_CONTINUE;
   if (self->n_left > 0)
     g_warning ("%u processes of “%s” were killed, but did not end", self->n_left, self->tag);
+  else if (n_unknown > 0)
+    g_warning ("It could not be told whether all processes of “%s” have ended", self->tag);
   _pyisolate_process_finish (self);
   return G_SOURCE_REMOVE;
 }

@@ -42,6 +42,13 @@ typedef struct {
   guint n_unknown;
 } Look;
 
+/* Of what cannot be looked at for want of descriptors or memory nothing is known. */
+static gboolean
+is_shortage (int number)
+{
+  return number == EMFILE || number == ENFILE || number == ENOMEM;
+}
+
 /* A process that executes a program has no environment from when its memory is new until the strings are in it, and if the
  * memory has changed since the file was opened, that says there is none. In proc(5) the first has an env_end of 0; who was started
  * without an environment has one that is the same as env_start. */
@@ -56,8 +63,11 @@ has_no_environment (const char *pid)
   char target[1];
 
   /* Who has no memory at all is dead, or of the kernel's. */
-  if (readlink (exe, target, sizeof target) < 0 || !g_file_get_contents (path, &stat, NULL, NULL))
-    return TRUE;
+  if (readlink (exe, target, sizeof target) < 0)
+    return !is_shortage (errno);
+  /* If it has gone, the next look says so. */
+  if (!g_file_get_contents (path, &stat, NULL, NULL))
+    return FALSE;
 
   /* The name can hold anything, a ')' too; no field after it can. */
   after_name = strrchr (stat, ')');
@@ -85,7 +95,7 @@ look_into_environment (int         fd,
       if (n < 0 && errno == EINTR)
         continue;
       if (n <= 0)
-        return n == 0 && n_read == 0 ? UNKNOWN : NO_MATCH;
+        return (n == 0 && n_read == 0) || (n < 0 && is_shortage (errno)) ? UNKNOWN : NO_MATCH;
 
       n_read += (gsize) n;
       for (const char *p = buffer; p < buffer + n; p++)
@@ -114,7 +124,7 @@ was_started_with (const char *pid,
 
   /* Other users' processes cannot be read; a zombie's environment is empty. */
   if (fd < 0)
-    return NO_MATCH;
+    return is_shortage (errno) ? UNKNOWN : NO_MATCH;
   verdict = look_into_environment (fd, entry);
   close (fd);
 
@@ -196,7 +206,7 @@ look_at_all (Look *self)
 /*< private >
  * @variable: the name of a variable
  * @value: its value
- * @n_unknown: (out): of how many it cannot be told yet: they are executing a program
+ * @n_unknown: (out): of how many it cannot be told yet: they are executing a program, or we have no descriptors to look by
  *
  * Kills every process that was started with this in its environment.
  *
@@ -212,18 +222,23 @@ _pyisolate_sweep_kill (const char *variable,
                        const char *value,
                        guint      *n_unknown)
 {
-  Look look = { .fd = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
   g_autofree char *entry = NULL;
+  Look look = { 0 };
 
   g_assert (variable != NULL);
   g_assert (value != NULL);
 
   look.entry = entry = g_strconcat (variable, "=", value, NULL);
 
+  look.fd = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (look.fd >= 0)
     {
       look_at_all (&look);
       close (look.fd);
+    }
+  else if (is_shortage (errno))
+    {
+      look.n_unknown = 1;
     }
 
   *n_unknown = look.n_unknown;

@@ -4,12 +4,15 @@
 
 #include "process-test.h"
 
+#include "pyisolate-sweep-private.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static const char *trees[][2] = {
@@ -282,6 +285,54 @@ test_launcher_is_killed_beside_a_large_environment (void)
 }
 
 static void
+set_free_descriptors (guint n)
+{
+  struct rlimit limit;
+  int lowest = fcntl (STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+
+  g_assert_cmpint (lowest, >=, 0);
+  close (lowest);
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+  limit.rlim_cur = (rlim_t) lowest + n;
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+}
+
+/* Who has none to look by has not seen that nobody is there. */
+static void
+test_sweep_without_descriptors (void)
+{
+  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_NONE);
+  g_autofree char *token = g_uuid_string_random ();
+  g_autofree char *subject = process_test_dup_subject ();
+  g_autoptr (GSubprocess) process = NULL;
+  g_autoptr (GError) error = NULL;
+  struct rlimit before;
+  guint n_free = 0;
+  guint n_found;
+
+  g_subprocess_launcher_setenv (launcher, "PYISOLATE_TEST_TOKEN", token, TRUE);
+  process = g_subprocess_launcher_spawn (launcher, &error, subject, "wait", "", NULL);
+  g_assert_no_error (error);
+
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &before), ==, 0);
+  do
+    {
+      guint n_unknown;
+
+      set_free_descriptors (n_free++);
+      n_found = _pyisolate_sweep_kill ("PYISOLATE_TEST_TOKEN", token, &n_unknown);
+      g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &before), ==, 0);
+      g_assert_cmpuint (n_found + n_unknown, >, 0);
+    }
+  while (n_found == 0);
+
+  g_assert_cmpuint (n_free, >, 1);
+  g_subprocess_wait (process, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (g_subprocess_get_term_sig (process), ==, SIGKILL);
+}
+
+static void
 test_launcher_is_killed_by_its_child (void)
 {
   g_autoptr (ProcessTest) test = process_test_new ();
@@ -387,6 +438,7 @@ main (int   argc,
                       test_launcher_is_killed_while_one_executes);
   test_util_add_func ("/pyisolate/process/tree/launcher-is-killed-beside-a-large-environment",
                       test_launcher_is_killed_beside_a_large_environment);
+  test_util_add_func ("/pyisolate/process/tree/sweep-without-descriptors", test_sweep_without_descriptors);
   test_util_add_func ("/pyisolate/process/tree/launcher-is-killed-by-its-child",
                       test_launcher_is_killed_by_its_child);
   test_util_add_func ("/pyisolate/process/tree/launcher-is-stopped", test_launcher_is_stopped);
