@@ -175,14 +175,33 @@ class Local:
             return future
         self.state = "starting"
         self._ending = False
-        timer = _start_timer(self.config.start_timeout, self._give_up_loading, future)
-        threading.Thread(
-            target=self._run,
-            args=(future, loaded, timer),
-            name=f"pyisolate-{self.name}",
-            daemon=True,
-        ).start()
+        timer = _new_timer(self.config.start_timeout, self._give_up_loading, future)
+        try:
+            self._start_thread(timer)
+            self._start_thread(
+                threading.Thread(
+                    target=self._run,
+                    args=(future, loaded, timer),
+                    name=f"pyisolate-{self.name}",
+                    daemon=True,
+                )
+            )
+        except _host_errors.StartError as error:
+            timer.cancel()
+            self.state = "failed"
+            future.set_exception(error)
         return future
+
+    def _start_thread(self, thread):
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise _host_errors.StartError(
+                _host_errors.DOMAIN,
+                _host_errors.SPAWN,
+                f"The extension “{self.name}” cannot be loaded, for there is no thread to do it: "
+                f"{error}",
+            ) from None
 
     def _give_up_loading(self, future):
         error = _host_errors.CallTimeoutError(
@@ -195,10 +214,11 @@ class Local:
             future.set_exception(error)
 
     def _run(self, future, loaded, timer):
-        self._loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(self._loop)
-        self._main.sit()
+        self._loop = None
         try:
+            self._loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(self._loop)
+            self._main.sit()
             described = self._load()
             timer.cancel()
             if not future.done():  # else it came too late
@@ -209,6 +229,7 @@ class Local:
             timer.cancel()
             self.state = "failed"
             self._close()
+            self._fail_calls()
             with contextlib.suppress(concurrent.futures.InvalidStateError):
                 future.set_exception(self._load_error(failure))
             return
@@ -221,11 +242,11 @@ class Local:
 
     def _begin_running(self):
         with self._lock:
-            self.state = "running"
             if self._ending:
                 raise _host_errors.not_running(
                     f"The extension “{self.name}” was stopped while it was being loaded"
                 )
+            self.state = "running"
 
     def _load(self):
         stage, run_hook = _contents.stage, _contents.run_hook
@@ -258,16 +279,17 @@ class Local:
                 asked = getattr(method.function, "__pyisolate_runs_on__", None)
                 method.runs_on = asked or ("second" if mixed else "main")
         if any(method.runs_on == "second" for method in methods.values()):
-            self._second = Seat()
+            seat = Seat()
             ready = threading.Event()
-            self._second_thread = threading.Thread(
-                target=self._second.run_thread,
+            thread = threading.Thread(
+                target=seat.run_thread,
                 args=(ready,),
                 name=f"pyisolate-{self.name}-second",
                 daemon=True,
             )
-            self._second_thread.start()
+            self._start_thread(thread)
             ready.wait()
+            self._second, self._second_thread = seat, thread
         self.methods = methods
         self._object_method = Method(_objects.CALL, self._call_callee)
 
@@ -302,7 +324,9 @@ class Local:
             future.set_result(None)
             return
         self._fail_calls()
-        timer = _start_timer(self.config.stop_timeout, self._give_up, future)
+        timer = _new_timer(self.config.stop_timeout, self._give_up, future)
+        with contextlib.suppress(RuntimeError):  # without a thread to count it it has no limit
+            timer.start()
         self._stopping = future, timer
         self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._run_stop_hook()))
 
@@ -346,7 +370,14 @@ class Local:
 
     def _close(self):
         """End what it still runs, as asyncio.run() does at its end, and forget its modules."""
-        loop = self._loop
+        if self._loop is not None:
+            self._close_loop(self._loop)
+        if self._second is not None:
+            self._second.leave()
+            self._second_thread.join(END_SECONDS)
+        self._imports.unload()
+
+    def _close_loop(self, loop):
         tasks = asyncio.all_tasks(loop)
         for task in tasks:
             task.cancel()
@@ -354,10 +385,6 @@ class Local:
             self._let_end(asyncio.wait(tasks, timeout=END_SECONDS))
         self._let_end(loop.shutdown_asyncgens())
         loop.close()
-        if self._second is not None:
-            self._second.leave()
-            self._second_thread.join(END_SECONDS)
-        self._imports.unload()
 
     def _let_end(self, ending):
         """What is raised beside it, as SystemExit by a task, keeps nothing from ending."""
@@ -376,13 +403,20 @@ class Local:
             raise _host_errors.not_running(f"The extension “{self.name}” does not run")
         if timeout == EXTENSIONS_TIMEOUT:
             timeout = self.config.call_timeout
+        try:
+            self._begin(call, timeout)
+        except RuntimeError as error:  # there can be no more threads
+            call.fail(error)
+        return call
+
+    def _begin(self, call, timeout):
         if timeout is not None and 0 <= timeout < threading.TIMEOUT_MAX:
             call.start_timer(timeout)
-        if method.runs_on == "pool":
+        runs_on = call.method.runs_on
+        if runs_on == "pool":
             threading.Thread(target=run_def, args=(call,), daemon=True).start()
         else:
-            (self._second if method.runs_on == "second" else self._main).put(call)
-        return call
+            (self._second if runs_on == "second" else self._main).put(call)
 
     def find(self, name):
         method = self._object_method if name == _objects.CALL else self.methods.get(name)
@@ -396,13 +430,12 @@ class Local:
         return method
 
 
-def _start_timer(seconds, function, future):
+def _new_timer(seconds, function, future):
     """What takes longer than a thread can wait has no end."""
     if seconds is not None and seconds > threading.TIMEOUT_MAX:
         seconds = None
     timer = threading.Timer(seconds, function, (future,))
     timer.daemon = True
-    timer.start()
     return timer
 
 
