@@ -196,7 +196,7 @@ write_found (const char    *record,
   _pyisolate_env_json_add_string (builder, "path", path);
   _pyisolate_env_json_add_string (builder, "version", interpreter->version);
   json_builder_end_object (builder);
-  _pyisolate_env_write_json (record, builder, NULL);
+  _pyisolate_env_note_json (record, builder, NULL);
 }
 
 static char *

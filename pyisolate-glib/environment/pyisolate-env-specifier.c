@@ -115,7 +115,7 @@ _pyisolate_env_interpreter_check_required (const PyIsolateEnvironmentRequest  *r
   _pyisolate_env_json_add_string (builder, "requires-python", request->requires_python);
   _pyisolate_env_json_add_string (builder, "version", interpreter->version);
   json_builder_end_object (builder);
-  _pyisolate_env_write_json (record, builder, NULL);
+  _pyisolate_env_note_json (record, builder, NULL);
 
   return TRUE;
 }

@@ -357,7 +357,8 @@ _pyisolate_env_index_record (const char  *venv_root,
   _pyisolate_env_json_add_string (builder, "environment", environment_key);
   json_builder_end_object (builder);
 
-  return _pyisolate_env_write_json (path, builder, error);
+  /* A record that a power failure takes is made again by the next load. */
+  return _pyisolate_env_note_json (path, builder, error);
 }
 
 GPtrArray *

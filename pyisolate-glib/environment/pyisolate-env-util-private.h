@@ -47,6 +47,10 @@ gboolean    _pyisolate_env_write_file        (const char  *path,
 gboolean    _pyisolate_env_write_json        (const char   *path,
                                               JsonBuilder  *builder,
                                               GError      **error);
+/* The same, for what is found out again if it is not there: nobody waits for the disk. */
+gboolean    _pyisolate_env_note_json         (const char   *path,
+                                              JsonBuilder  *builder,
+                                              GError      **error);
 /* NULL without an error where there is no such file, or where it is not one of ours: it is then
  * made again. */
 /* NULL without an error: there is none, or it is something else. What is there and cannot be read is not missing. */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -52,30 +53,79 @@ _pyisolate_env_sync_directory (const char  *path,
   return TRUE;
 }
 
+static gboolean
+make_directory_of (const char  *path,
+                   GError     **error)
+{
+  g_autofree char *directory = g_path_get_dirname (path);
+
+  if (g_mkdir_with_parents (directory, 0700) == 0)
+    return TRUE;
+
+  _pyisolate_env_set_errno (error, errno, "Cannot make the directory", directory);
+  return FALSE;
+}
+
+static gboolean
+set_contents (const char             *path,
+              const char             *text,
+              GFileSetContentsFlags   flags,
+              GError                **error)
+{
+  g_autoptr (GError) local_error = NULL;
+
+  if (g_file_set_contents_full (path, text, -1, flags, 0600, &local_error))
+    return TRUE;
+
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT, "Cannot write %s: %s", path, local_error->message);
+  return FALSE;
+}
+
 gboolean
 _pyisolate_env_write_file (const char  *path,
                            const char  *text,
                            GError     **error)
 {
-  g_autoptr (GError) local_error = NULL;
   g_autofree char *directory = g_path_get_dirname (path);
 
-  if (g_mkdir_with_parents (directory, 0700) != 0)
+  return make_directory_of (path, error) &&
+         set_contents (path, text, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, error) &&
+         _pyisolate_env_sync_directory (directory, error);
+}
+
+/* GLib waits for the disk before it gives a file its name. */
+gboolean
+_pyisolate_env_note_json (const char   *path,
+                          JsonBuilder  *builder,
+                          GError      **error)
+{
+  g_autofree char *temporary = g_strconcat (path, ".XXXXXX", NULL);
+  g_autoptr (JsonNode) root = json_builder_get_root (builder);
+  g_autofree char *text = json_to_string (root, TRUE);
+  PYISOLATE_ENV_AUTOFD int fd = -1;
+
+  if (!make_directory_of (path, error))
+    return FALSE;
+
+  fd = g_mkstemp_full (temporary, O_WRONLY | O_CLOEXEC, 0600);
+  if (fd < 0)
     {
-      _pyisolate_env_set_errno (error, errno, "Cannot make the directory", directory);
+      _pyisolate_env_set_errno (error, errno, "Cannot make", temporary);
+      return FALSE;
+    }
+  if (!set_contents (temporary, text, G_FILE_SET_CONTENTS_NONE, error))
+    {
+      g_unlink (temporary);
+      return FALSE;
+    }
+  if (g_rename (temporary, path) != 0)
+    {
+      _pyisolate_env_set_errno (error, errno, "Cannot write", path);
+      g_unlink (temporary);
       return FALSE;
     }
 
-  if (!g_file_set_contents_full (path, text, -1,
-                                 G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600,
-                                 &local_error))
-    {
-      g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_ENVIRONMENT, "Cannot write %s: %s", path,
-                   local_error->message);
-      return FALSE;
-    }
-
-  return _pyisolate_env_sync_directory (directory, error);
+  return TRUE;
 }
 
 gboolean
