@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* In the child, between fork and exec: async-signal-safe calls only. Everything else that the
@@ -16,7 +17,8 @@ execute (char * const *argv,
          pid_t         launcher,
          int           exec_pipe)
 {
-  struct sigaction action = { .sa_handler = SIG_DFL };
+  /* The kernel's own struct is smaller, and nothing but zeros there is SIG_DFL. */
+  static const char by_default[sizeof (struct sigaction)];
   sigset_t none;
   int error;
 
@@ -25,10 +27,10 @@ execute (char * const *argv,
   if (prctl (PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid () != launcher)
     _exit (LAUNCHER_EXIT_FAILED);
 
-  /* An ignored signal and a mask outlive exec: a host in Python ignores SIGPIPE, and the
-   * launcher blocks everything. */
+  /* An ignored signal and a mask outlive exec: a host in Python ignores SIGPIPE, posix_spawn() the two that libc keeps
+   * for itself and that sigaction() does not touch, and the launcher blocks everything. */
   for (int number = 1; number < NSIG; number++)
-    sigaction (number, &action, NULL);
+    syscall (SYS_rt_sigaction, number, by_default, NULL, (NSIG - 1) / 8);
   sigemptyset (&none);
   sigprocmask (SIG_SETMASK, &none, NULL);
 

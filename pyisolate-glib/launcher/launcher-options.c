@@ -18,6 +18,7 @@ print_usage (void)
          "\n"
          "  --control-fd=N    a SOCK_SEQPACKET socket to report to and to take commands from\n"
          "  --parent-pid=PID  the caller; everything ends when it does\n"
+         "  --directory=PATH  where PROGRAM starts; else where the launcher does\n"
          "  --pass-fd=N       a descriptor that PROGRAM keeps, besides 0, 1 and 2; can be repeated\n"
          "  --scan-proc       find descendants by looking at every process, as is done where the kernel\n"
          "                    offers no /proc/PID/task/TID/children\n",
@@ -73,6 +74,8 @@ parse_option (struct launcher_options *options,
     return parse_number (value, 3, &options->control_fd);
   if (strncmp (option, "--parent-pid", length) == 0 && length == strlen ("--parent-pid"))
     return parse_number (value, 1, &options->parent_pid);
+  if (strncmp (option, "--directory", length) == 0 && length == strlen ("--directory"))
+    return (options->directory = value) != NULL;
   if (strncmp (option, "--pass-fd", length) == 0 && length == strlen ("--pass-fd"))
     return parse_number (value, 3, &number) && add_pass_fd (options, number);
   return false;

@@ -357,6 +357,8 @@ start (struct launcher *self)
   if (!arrange_fds (self))
     return false;
   self->fds[POLL_CONTROL].fd = options->control_fd;
+  if (options->directory != NULL && chdir (options->directory) < 0)
+    return false;
   setsid ();
   if (prctl (PR_SET_CHILD_SUBREAPER, 1) < 0 || !watch_signals (self))
     return false;

@@ -23,6 +23,7 @@ struct launcher_options
   int pass_fds[LAUNCHER_MAX_PASS_FDS];  /* ascending */
   size_t n_pass_fds;
   bool scan_proc;
+  const char *directory;                /* NULL: this one */
   char **argv;
 };
 

@@ -61,6 +61,12 @@ make_launcher_argv (const PyIsolateProcessSpec *spec,
   g_autofree char *parent = g_strdup_printf ("--parent-pid=%d", getpid ());
 
   g_strv_builder_add_many (argv, spec->launcher_path, control, parent, NULL);
+  if (spec->cwd != NULL)
+    {
+      g_autofree char *directory = g_strconcat ("--directory=", spec->cwd, NULL);
+
+      g_strv_builder_add (argv, directory);
+    }
   for (gsize i = 0; i < spec->n_pass_fds; i++)
     {
       g_autofree char *pass = g_strdup_printf ("--pass-fd=%d", spec->pass_fds[i].target);
@@ -117,6 +123,35 @@ new_from_spec (const PyIsolateProcessSpec *spec)
   return self;
 }
 
+static gboolean
+check_directory (const PyIsolateProcessSpec  *spec,
+                 GError                     **error)
+{
+  if (spec->cwd == NULL || access (spec->cwd, X_OK) == 0)
+    return TRUE;
+
+  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno), "“%s”: %s", spec->cwd, g_strerror (errno));
+  return FALSE;
+}
+
+/* GLib makes the process by posix_spawn() if there is nothing to do in between. Otherwise by fork(), for which the kernel copies the
+ * page tables of all that the host has, and lets it fault on each page afterwards. So it is the launcher that closes
+ * descriptors, as it does for everybody, and that changes the directory. */
+static GSubprocessLauncher *
+new_launcher (const PyIsolateProcessSpec *spec,
+              const char                 *token)
+{
+  GSubprocessLauncher *launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_INHERIT_FDS);
+  g_auto (GStrv) envv = NULL;
+
+  for (gsize i = 0; i < spec->n_pass_fds; i++)
+    g_subprocess_launcher_take_fd (launcher, spec->pass_fds[i].fd, spec->pass_fds[i].target);
+  envv = g_environ_setenv (g_strdupv ((char **) spec->envv), PYISOLATE_WORKER_TOKEN_VARIABLE, token, TRUE);
+  g_subprocess_launcher_set_environ (launcher, envv);
+
+  return launcher;
+}
+
 /* An error says that nothing was started. What can go wrong later, such as a program that cannot
  * be executed, is told by the callback `failed`. */
 PyIsolateProcess *
@@ -127,7 +162,6 @@ _pyisolate_process_spawn (const PyIsolateProcessSpec  *spec,
   g_autoptr (GSubprocessLauncher) launcher = NULL;
   g_autoptr (GError) local_error = NULL;
   g_auto (GStrv) argv = NULL;
-  g_auto (GStrv) envv = NULL;
   int control_target;
 
   g_assert (spec != NULL && spec->tag != NULL && spec->launcher_path != NULL);
@@ -135,17 +169,11 @@ _pyisolate_process_spawn (const PyIsolateProcessSpec  *spec,
   g_assert (error == NULL || *error == NULL);
 
   self = new_from_spec (spec);
-  launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_NONE);
-  for (gsize i = 0; i < spec->n_pass_fds; i++)
-    g_subprocess_launcher_take_fd (launcher, spec->pass_fds[i].fd, spec->pass_fds[i].target);
-  envv = g_environ_setenv (g_strdupv ((char **) spec->envv),
-                           PYISOLATE_WORKER_TOKEN_VARIABLE, self->token, TRUE);
-  g_subprocess_launcher_set_environ (launcher, envv);
-  g_subprocess_launcher_set_cwd (launcher, spec->cwd);
+  launcher = new_launcher (spec, self->token);
 
   control_target = choose_control_fd (spec);
   argv = make_launcher_argv (spec, control_target);
-  if (open_channels (self, launcher, control_target, &local_error))
+  if (check_directory (spec, &local_error) && open_channels (self, launcher, control_target, &local_error))
     self->launcher = g_subprocess_launcher_spawnv (launcher, (const char * const *) argv,
                                                    &local_error);
   if (self->launcher == NULL)

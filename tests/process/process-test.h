@@ -14,6 +14,7 @@ G_BEGIN_DECLS
 typedef struct {
   PyIsolateProcess *process;
   const char *launcher;         /* ours, unless a test sets another */
+  const char *directory;        /* NULL: this one */
   char *mark;                   /* "NAME=value", in the environment of the whole tree */
   gboolean started;
   int pid;                      /* as `started` told it */

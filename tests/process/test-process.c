@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -258,6 +259,29 @@ test_fds (void)
   close (leaky);
 }
 
+static guint n_forks;
+
+static void
+count_fork (void)
+{
+  n_forks++;
+}
+
+/* A fork would copy the page tables of all that an application has. */
+static void
+test_start_without_fork (void)
+{
+  static const char *const argv[] = { "/bin/pwd", NULL };
+  g_autoptr (ProcessTest) test = process_test_new ();
+
+  g_assert_cmpint (pthread_atfork (count_fork, NULL, NULL), ==, 0);
+  test->directory = "/usr";
+  process_test_start_program (test, argv, NULL, 0);
+  process_test_assert_exited (test, PYISOLATE_EXIT_KIND_EXITED, 0);
+  g_assert_cmpstr (g_ptr_array_index (test->lines[1], 0), ==, "/usr");
+  g_assert_cmpuint (n_forks, ==, 0);
+}
+
 static void
 test_signal_state (void)
 {
@@ -351,6 +375,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/process/spawn-failures", test_spawn_failures);
   test_util_add_func ("/pyisolate/process/launcher-that-fails", test_launcher_that_fails);
   test_util_add_func ("/pyisolate/process/fds", test_fds);
+  test_util_add_func ("/pyisolate/process/start-without-fork", test_start_without_fork);
   test_util_add_func ("/pyisolate/process/signal-state", test_signal_state);
   test_util_add_func ("/pyisolate/process/kill-at-any-moment", test_kill_at_any_moment);
   test_util_add_func ("/pyisolate/process/many-cycles-with-few-fds", test_many_cycles_with_few_fds);
