@@ -12,7 +12,7 @@ import sys
 RUNTIME = os.path.dirname(os.path.abspath(__file__))
 
 
-def import_runtime():
+def import_runtime(link_fd=None):
     folders = [RUNTIME, os.path.join(RUNTIME, "python")]
     sys.path[:0] = folders
     # Where the runtime is installed for everybody its bytecode is kept with the extension's state.
@@ -20,6 +20,11 @@ def import_runtime():
     if home and not os.access(os.path.join(RUNTIME, "python", "pyisolate"), os.W_OK):
         sys.pycache_prefix = os.path.join(home, ".cache", "pyisolate-runtime")
     try:
+        if link_fd is not None:
+            # The handshake takes as long as the imports, so they go on beside each other.
+            import _pyisolate_native
+
+            _pyisolate_native.begin_connect(link_fd)
         from pyisolate import _worker
     finally:
         for folder in folders:
@@ -35,6 +40,6 @@ if __name__ == "__main__":
     if link_fd is None:
         sys.exit("This is a part of pyisolate-glib, which starts it with a link to a host")
     lane_fd = os.environ.pop("PYISOLATE_LANE_FD", None)
-    import_runtime().main(int(link_fd), None if lane_fd is None else int(lane_fd))
+    import_runtime(int(link_fd)).main(None if lane_fd is None else int(lane_fd))
 elif __name__ == "__mp_main__":
     import_runtime().prepare_spawned_child()

@@ -70,28 +70,54 @@ _pyisolate_native_dup_text (PyObject *text)
   return g_string_free (result, FALSE);
 }
 
-/* connect(fd, lane_fd) → the main thread's Inbox. Takes the descriptors; a lane of -1 is none. */
+/* begin_connect(fd): the link is made while Python goes on. Takes the descriptor. */
+static PyObject *
+native_begin_connect (PyObject *module,
+                      PyObject *args)
+{
+  g_autoptr (GError) error = NULL;
+  int fd;
+
+  if (!PyArg_ParseTuple (args, "i:begin_connect", &fd))
+    return NULL;
+  if (_pyisolate_runtime_has_begun ())
+    {
+      PyErr_SetString (PyExc_RuntimeError, "There is a link already");
+      return NULL;
+    }
+  if (fcntl (fd, F_SETFD, FD_CLOEXEC) < 0)
+    return PyErr_SetFromErrno (PyExc_OSError);
+
+  if (!_pyisolate_runtime_begin_connect (fd, &error))
+    {
+      _pyisolate_native_set_error (error);
+      return NULL;
+    }
+
+  Py_RETURN_NONE;
+}
+
+/* connect(lane_fd) → the main thread's Inbox, once there is the link that was begun. Takes the descriptor; -1 is no lane. */
 static PyObject *
 native_connect (PyObject *module,
                 PyObject *args)
 {
   g_autoptr (GError) error = NULL;
   gboolean connected;
-  int fd;
   int lane_fd;
 
-  if (!PyArg_ParseTuple (args, "ii:connect", &fd, &lane_fd))
+  if (!PyArg_ParseTuple (args, "i:connect", &lane_fd))
     return NULL;
-  if (_pyisolate_runtime.transport != NULL)
+  if (!_pyisolate_runtime_has_begun ())
     {
-      PyErr_SetString (PyExc_RuntimeError, "There is a link already");
+      PyErr_SetString (PyExc_RuntimeError, "No link was begun");
       return NULL;
     }
-  if (fcntl (fd, F_SETFD, FD_CLOEXEC) < 0 || (lane_fd >= 0 && fcntl (lane_fd, F_SETFD, FD_CLOEXEC) < 0))
+  if (lane_fd >= 0 && fcntl (lane_fd, F_SETFD, FD_CLOEXEC) < 0)
     return PyErr_SetFromErrno (PyExc_OSError);
 
   Py_BEGIN_ALLOW_THREADS
-  connected = _pyisolate_runtime_connect (fd, &error);
+  connected = _pyisolate_runtime_finish_connect (&error);
   Py_END_ALLOW_THREADS
 
   if (!connected)
@@ -227,7 +253,8 @@ native_is_forked (PyObject *module,
 }
 
 static PyMethodDef module_methods[] = {
-  { "connect", native_connect, METH_VARARGS, "Open the link." },
+  { "begin_connect", native_begin_connect, METH_VARARGS, "Begin to open the link." },
+  { "connect", native_connect, METH_VARARGS, "Wait for the link." },
   { "inbox", native_inbox, METH_VARARGS, "The inbox of a home." },
   { "set_link_number", native_set_link_number, METH_VARARGS, "Set the upper half of the ids." },
   { "set_homes", native_set_homes, METH_VARARGS, "Set where methods run, and accept calls." },

@@ -16,13 +16,14 @@
 
 PyIsolateRuntime _pyisolate_runtime = { .link_fd = -1, .link_number = G_MAXUINT32 };
 
-typedef struct {
+/* There is one link in a process, and one time that it is made. */
+static struct {
   int fd;
   GMutex mutex;
   GCond done;
   gboolean is_done;
   GError *error;
-} Connecting;
+} connecting = { .fd = -1 };
 
 gboolean
 _pyisolate_runtime_is_forked (void)
@@ -82,14 +83,13 @@ on_closed (PyIsolateTransport *transport,
 static gpointer
 run_link (gpointer data)
 {
-  Connecting *connecting = data;
   g_autoptr (GMainContext) context = g_main_context_new ();
   g_autoptr (GMainLoop) loop = g_main_loop_new (context, FALSE);
 
   _pyisolate_runtime.context = context;
   g_main_context_push_thread_default (context);
-  _pyisolate_runtime.connection = _pyisolate_dbus_connect_worker_sync (connecting->fd,
-                                                                       &connecting->error);
+  _pyisolate_runtime.connection = _pyisolate_dbus_connect_worker_sync (connecting.fd,
+                                                                       &connecting.error);
   if (_pyisolate_runtime.connection != NULL)
     {
       static const PyIsolateTransportHandler handler = { on_frame, on_closed };
@@ -102,10 +102,10 @@ run_link (gpointer data)
       _pyisolate_transport_start (_pyisolate_runtime.transport, &handler, NULL, NULL);
     }
 
-  g_mutex_lock (&connecting->mutex);
-  connecting->is_done = TRUE;
-  g_cond_signal (&connecting->done);
-  g_mutex_unlock (&connecting->mutex);
+  g_mutex_lock (&connecting.mutex);
+  connecting.is_done = TRUE;
+  g_cond_signal (&connecting.done);
+  g_mutex_unlock (&connecting.mutex);
 
   if (_pyisolate_runtime.connection != NULL)
     g_main_loop_run (loop);
@@ -140,13 +140,12 @@ make_inboxes (GError **error)
 /*< private >
  * @take_fd: this process's end of the socketpair
  *
- * To be called once, from the main thread.
+ * To be called once, from the main thread. The link's thread meets the host while the caller goes on.
  */
 gboolean
-_pyisolate_runtime_connect (int      take_fd,
-                           GError **error)
+_pyisolate_runtime_begin_connect (int      take_fd,
+                                  GError **error)
 {
-  Connecting connecting = { .fd = take_fd };
   g_autoptr (GThread) thread = NULL;
 
   if (!make_inboxes (error))
@@ -159,22 +158,29 @@ _pyisolate_runtime_connect (int      take_fd,
   _pyisolate_runtime.link_inode = get_inode (take_fd);
   pthread_atfork (NULL, NULL, after_fork_in_child);
 
-  g_mutex_init (&connecting.mutex);
-  g_cond_init (&connecting.done);
-  thread = g_thread_try_new ("pyisolate-link", run_link, &connecting, error);
-  if (thread == NULL)
-    return FALSE;
+  connecting.fd = take_fd;
+  thread = g_thread_try_new ("pyisolate-link", run_link, NULL, error);
+  return thread != NULL;
+}
 
+gboolean
+_pyisolate_runtime_has_begun (void)
+{
+  return connecting.fd >= 0;
+}
+
+/* Waits until there is a link. */
+gboolean
+_pyisolate_runtime_finish_connect (GError **error)
+{
   g_mutex_lock (&connecting.mutex);
   while (!connecting.is_done)
     g_cond_wait (&connecting.done, &connecting.mutex);
   g_mutex_unlock (&connecting.mutex);
-  g_mutex_clear (&connecting.mutex);
-  g_cond_clear (&connecting.done);
 
   if (connecting.error != NULL)
     {
-      g_propagate_error (error, connecting.error);
+      g_propagate_error (error, g_steal_pointer (&connecting.error));
       return FALSE;
     }
 

@@ -126,8 +126,10 @@ typedef struct {
 extern PyIsolateRuntime _pyisolate_runtime;
 
 /* pyisolate-runtime-link.c */
-gboolean         _pyisolate_runtime_connect      (int              take_fd,
-                                                 GError         **error);
+gboolean         _pyisolate_runtime_begin_connect (int              take_fd,
+                                                  GError         **error);
+gboolean         _pyisolate_runtime_has_begun    (void);
+gboolean         _pyisolate_runtime_finish_connect (GError        **error);
 void             _pyisolate_runtime_flush        (void);
 void             _pyisolate_runtime_send         (PyIsolateFrame  *frame /* transfer full */);
 gboolean         _pyisolate_runtime_send_by      (PyIsolateLane   *lane,

@@ -17,10 +17,10 @@ PROTOCOL = 1
 END_SECONDS = 1.0
 
 
-def main(link_fd, lane_fd):
-    """Serve the host at the other end of this socket; returns when Python is to end."""
+def main(lane_fd):
+    """Serve the host at the other end of the link that was begun; returns when Python is to end."""
     sys.stdout.reconfigure(line_buffering=True)
-    worker = Worker(native.connect(link_fd, -1 if lane_fd is None else lane_fd))
+    worker = Worker(native.connect(-1 if lane_fd is None else lane_fd))
     signal(native.SIGNAL, native.on_signal)
     sys.unraisablehook = _on_unraisable
     settings = worker.hello(lanes=lane_fd is not None)
