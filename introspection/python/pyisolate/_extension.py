@@ -381,6 +381,7 @@ class Extension:
 
     def kill(self):
         """End its process at once."""
+        native.check_process()
         if self._gextension is not None:
             self._gextension.kill()
 
