@@ -99,18 +99,22 @@ _pyisolate_environment_find_uv (const char  *uv_path,
 {
   g_autofree char *beside = NULL, *local = NULL, *cargo = NULL;
   const char *candidates[3];
+  const char *origin = "uv-path";
   int problem = 0;
   char *found;
 
   if (uv_path == NULL || *uv_path == '\0')
-    uv_path = g_getenv ("PYISOLATE_UV");
+    {
+      uv_path = g_getenv ("PYISOLATE_UV");
+      origin = "PYISOLATE_UV";
+    }
   if (uv_path != NULL && *uv_path != '\0')
     {
       if (g_path_is_absolute (uv_path) && is_executable (uv_path))
         return g_strdup (uv_path);
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_UV_MISSING,
-                   "There is no program %s (given as the path of uv, which must be absolute)",
-                   uv_path);
+                   "%s says that uv is %s, %s", origin, uv_path,
+                   g_path_is_absolute (uv_path) ? "where there is no program" : "which is no absolute path");
       return NULL;
     }
 

@@ -60,7 +60,13 @@ test_uv_missing (void)
   g_free (request->uv_path);
   request->uv_path = g_strdup ("/nowhere/uv");
   message = fail_check (request, PYISOLATE_ERROR_UV_MISSING);
-  assert_contains (message, "/nowhere/uv");
+  assert_contains (message, "uv-path says that uv is /nowhere/uv, where there is no program");
+
+  g_free (g_steal_pointer (&request->uv_path));
+  request->uv_path = g_strdup ("bin/uv");
+  g_free (message);
+  message = fail_check (request, PYISOLATE_ERROR_UV_MISSING);
+  assert_contains (message, "uv-path says that uv is bin/uv, which is no absolute path");
 
   /* A script of that name on PATH is a version manager's shim, and not it. */
   g_free (env_fixture_script (fixture, "bin/uv", "#!/bin/sh\nexit 0\n"));
