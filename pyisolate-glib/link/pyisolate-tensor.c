@@ -52,7 +52,7 @@ void
 _pyisolate_tensor_set_error (GError     **error,
                              const char  *problem)
 {
-  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_TENSOR, "A tensor is none: %s", problem);
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_BAD_TENSOR, "This is no valid tensor: %s", problem);
 }
 
 PyIsolateTensor *

@@ -284,7 +284,7 @@ test_refused (void)
   for (guint i = 0; i < G_N_ELEMENTS (outside); i++)
     assert_refused (extension,
                     new_tensor (outside[i].dtype, outside[i].n, outside[i].stride, outside[i].offset, 0),
-                    new_memfd (GOOD_SEALS), "A tensor is none: *");
+                    new_memfd (GOOD_SEALS), "This is no valid tensor: *");
 
   host_assert_result (extension, "take", "(1,)", "int64 1");
   test_util_assert_until (has_fds, GUINT_TO_POINTER (n_fds), HOST_TEST_TIMEOUT_MS);
