@@ -215,13 +215,39 @@ lists_are_equal (const struct list *a,
           memcmp (a->entries, b->entries, a->n_entries * sizeof *a->entries) == 0);
 }
 
-void
+/* As many numbers as there are namespaces from that of /proc down to ours; kernels before 4.1 do not say. */
+static bool
+is_proc_of_other_namespace (void)
+{
+  FILE *file = fopen ("/proc/self/status", "re");
+  char line[256];
+  int first, second;
+  bool is_other = false;
+
+  while (file != NULL && !is_other && fgets (line, sizeof line, file) != NULL)
+    is_other = sscanf (line, "NSpid: %d %d", &first, &second) == 2;
+  if (file != NULL)
+    fclose (file);
+  return is_other;
+}
+
+/* Returns what is wrong, if nothing of the tree could be found. */
+const char *
 launcher_tree_init (bool scan_proc)
 {
   char path[64];
+  char self[32] = { 0 };
+
+  if (access ("/proc/self/stat", R_OK) < 0)
+    return "/proc is not mounted, or is of another pid namespace: what a process leaves behind could not be found and ended; "
+           "mount it (mount -t proc proc /proc)";
+  if (readlink ("/proc/self", self, sizeof self - 1) < 0 || atoi (self) != getpid () || is_proc_of_other_namespace ())
+    return "/proc is of another pid namespace: what a process leaves behind could not be found and ended; mount that of this one "
+           "(mount -t proc proc /proc)";
 
   snprintf (path, sizeof path, "/proc/self/task/%d/children", getpid ());
   use_children_files = !scan_proc && access (path, R_OK) == 0;
+  return NULL;
 }
 
 /* One pass. Returns how many it found; zombies that nobody reaped yet count. @reap does so before each look: a tree that dies and

@@ -57,6 +57,7 @@ struct launcher
   int exit_code;
   bool child_is_over;
   bool start_failed;
+  const char *problem;        /* why nothing is started, where errno does not say */
   bool ending;
   int pause_ms;
   long long reported_at;
@@ -367,7 +368,9 @@ start (struct launcher *self)
       errno = ESRCH;
       return false;
     }
-  launcher_tree_init (options->scan_proc);
+  self->problem = launcher_tree_init (options->scan_proc);
+  if (self->problem != NULL)
+    return false;
   launcher_oom_init ("/proc/self/cgroup", "/proc/self/mountinfo");
   self->child = launcher_child_start (options, &self->fds[POLL_EXEC].fd);
   return self->child > 0;
@@ -388,8 +391,9 @@ main (int   argc,
       int error = errno; /* writing a line can fail, too */
 
       fprintf (stderr, "pyisolate-launcher: cannot start “%s”: %s\n",
-               self.options.argv[0], strerror (error));
-      report (&self, "error %d", error);
+               self.options.argv[0], self.problem != NULL ? self.problem : strerror (error));
+      if (self.problem == NULL) /* else the host reads it */
+        report (&self, "error %d", error);
       return LAUNCHER_EXIT_FAILED;
     }
   run (&self);

@@ -40,9 +40,9 @@ pid_t launcher_child_start (const struct launcher_options *options,
                             int                           *exec_pipe);
 
 /* launcher-tree.c */
-void   launcher_tree_init  (bool   scan_proc);
-size_t launcher_tree_kill  (void (*reap) (void *data),
-                            void  *data);
+const char *launcher_tree_init (bool   scan_proc);
+size_t      launcher_tree_kill (void (*reap) (void *data),
+                                void  *data);
 
 /* launcher-oom.c */
 void launcher_oom_init       (const char *cgroup_file,

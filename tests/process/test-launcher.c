@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define TIMEOUT_MS (test_util_is_slowed () ? 240000 : 60000)
@@ -376,6 +377,69 @@ test_bad_fds (void)
 
 /* What the caller leaks stays outside, whether it is marked CLOEXEC or not; the control socket
  * does too. */
+/* In namespaces of its own; FALSE: this user may make none. */
+static gboolean
+run_apart (const char  *how,
+           const char  *script,
+           const char  *argument,
+           int         *status,
+           char       **errors)
+{
+  g_autoptr (GPtrArray) argv = g_ptr_array_new ();
+  g_autoptr (GError) error = NULL;
+
+  g_ptr_array_add (argv, (gpointer) "unshare");
+  if (geteuid () != 0)
+    g_ptr_array_add (argv, (gpointer) "--map-root-user");
+  g_ptr_array_add (argv, (gpointer) "--fork");
+  g_ptr_array_add (argv, (gpointer) how);
+  g_ptr_array_add (argv, (gpointer) "sh");
+  g_ptr_array_add (argv, (gpointer) "-c");
+  g_ptr_array_add (argv, (gpointer) script);
+  g_ptr_array_add (argv, (gpointer) argument);
+  g_ptr_array_add (argv, NULL);
+
+  if (!g_spawn_sync (NULL, (char **) argv->pdata, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, errors, status, &error))
+    g_test_message ("%s", error->message);
+  return error == NULL;
+}
+
+static void
+assert_refuses_proc (const char *how,
+                     const char *prepare)
+{
+  g_autofree char *script = g_strconcat (prepare, " && exec \"$0\" -- /bin/sh -c 'echo started >&2'", NULL);
+  g_autofree char *refusal = NULL;
+  g_autofree char *output = NULL;
+  int status;
+
+  if (!run_apart (how, prepare, "sh", &status, &output) || status != 0)
+    {
+      g_test_skip ("this user may make no namespaces");
+      return;
+    }
+
+  g_assert_true (run_apart (how, script, g_getenv ("PYISOLATE_LAUNCHER"), &status, &refusal));
+  g_assert_true (WIFEXITED (status));
+  g_assert_cmpint (WEXITSTATUS (status), ==, 125);
+  if (!g_pattern_match_simple ("pyisolate-launcher: cannot start “/bin/sh”: /proc is *mount -t proc*", refusal))
+    g_error ("It said '%s'", refusal);
+}
+
+/* Without it nobody finds what is left behind. */
+static void
+test_no_proc (void)
+{
+  assert_refuses_proc ("--mount", "mount -t tmpfs none /proc");
+}
+
+/* The numbers in it are others than those of the signals. */
+static void
+test_proc_of_others (void)
+{
+  assert_refuses_proc ("--pid", "true");
+}
+
 static void
 test_fds (void)
 {
@@ -431,6 +495,8 @@ main (int   argc,
   test_util_add_func ("/pyisolate/launcher/terminated", test_terminated);
   test_util_add_func ("/pyisolate/launcher/parent-is-gone", test_parent_is_gone);
   test_util_add_func ("/pyisolate/launcher/bad-fds", test_bad_fds);
+  test_util_add_func ("/pyisolate/launcher/no-proc", test_no_proc);
+  test_util_add_func ("/pyisolate/launcher/proc-of-others", test_proc_of_others);
   test_util_add_func ("/pyisolate/launcher/fds", test_fds);
   test_util_add_func ("/pyisolate/launcher/signal-state", test_signal_state);
   return g_test_run ();
