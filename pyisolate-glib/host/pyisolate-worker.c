@@ -11,6 +11,7 @@
 
 #include "pyisolate-error-private.h"
 #include "pyisolate-exit-reason-private.h"
+#include "pyisolate-fd-limit-private.h"
 #include "pyisolate-fd-private.h"
 #include "pyisolate-service-private.h"
 
@@ -354,9 +355,10 @@ _pyisolate_worker_start (PyIsolateWorker *self)
 
   if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
     {
-      self->why = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_SPAWN,
-                               "The extension “%s” cannot be started: %s",
-                               _pyisolate_worker_get_name (self), g_strerror (errno));
+      g_autofree char *reason = _pyisolate_fd_strerror (errno);
+
+      self->why = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_SPAWN, "The extension “%s” cannot be started: %s",
+                               _pyisolate_worker_get_name (self), reason);
       self->process_gone = self->link_gone = TRUE;
       be_gone (self);
       return;

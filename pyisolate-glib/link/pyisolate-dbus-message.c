@@ -13,14 +13,22 @@
 
 #define LINK_INTERFACE "org.pyisolate.Link1"
 
+/* @n_sent: how many there were, as far as is known. GDBus says of a message that came with fewer only how many came; those may be
+ * any of them, and none is of use. */
 static void
 take_fds_of_message (PyIsolateFrame *frame,
-                     GDBusMessage   *message)
+                     GDBusMessage   *message,
+                     guint           n_sent)
 {
   GUnixFDList *list = g_dbus_message_get_unix_fd_list (message);
   int *fds;
   int n_fds;
 
+  if (n_sent > (list != NULL ? (guint) g_unix_fd_list_get_length (list) : 0))
+    {
+      _pyisolate_frame_set_lacks_fds (frame);
+      return;
+    }
   if (list == NULL)
     return;
 
@@ -61,14 +69,17 @@ static gboolean
 take_options (PyIsolateFrame  *frame,
               GVariant        *body,
               gsize            index,
+              guint           *n_fds,
               GError         **error)
 {
   g_autoptr (GVariant) options = g_variant_get_child_value (body, index);
   g_autoptr (GVariant) bytes = NULL;
 
+  *n_fds = 0;
   if (g_variant_n_children (options) == 0)
     return TRUE;
 
+  g_variant_lookup (options, "fds", "u", n_fds);
   bytes = g_variant_lookup_value (options, "memory", G_VARIANT_TYPE_BYTESTRING);
   return bytes == NULL || take_records (frame, bytes, error);
 }
@@ -82,6 +93,7 @@ parse_call (GDBusMessage  *message,
   g_autoptr (GVariant) chain = NULL;
   const guint64 *ids;
   gsize n_ids;
+  guint n_fds;
 
   if (!g_variant_is_of_type (body, G_VARIANT_TYPE ("(tatssaya{sv})")))
     {
@@ -100,11 +112,22 @@ parse_call (GDBusMessage  *message,
     }
   _pyisolate_frame_set_chain (frame, ids, n_ids);
   frame->body = dup_bytes_of_child (body, 4);
-  if (!take_options (frame, body, 5, error))
+  if (!take_options (frame, body, 5, &n_fds, error))
     return NULL;
-  take_fds_of_message (frame, message);
+  take_fds_of_message (frame, message, n_fds);
 
   return g_steal_pointer (&frame);
+}
+
+static guint
+count_fds_of_records (PyIsolateFrame *frame)
+{
+  guint n_fds = 0;
+
+  for (guint i = 0; i < frame->n_records; i++)
+    n_fds += (frame->records[i].flags & PYISOLATE_MEMORY_RECORD_FD) != 0;
+
+  return n_fds;
 }
 
 static PyIsolateFrame *
@@ -125,7 +148,7 @@ parse_memory (GDBusMessage  *message,
   bytes = g_variant_get_child_value (body, 0);
   if (!take_records (frame, bytes, error))
     return NULL;
-  take_fds_of_message (frame, message);
+  take_fds_of_message (frame, message, count_fds_of_records (frame));
 
   return g_steal_pointer (&frame);
 }
@@ -200,6 +223,7 @@ parse_return (GDBusMessage  *message,
               GError       **error)
 {
   g_autoptr (PyIsolateFrame) frame = NULL;
+  guint n_fds;
 
   if (!g_variant_is_of_type (body, G_VARIANT_TYPE ("(aya{sv})")))
     {
@@ -210,9 +234,9 @@ parse_return (GDBusMessage  *message,
 
   frame = _pyisolate_frame_new (PYISOLATE_FRAME_RETURN, 0);
   frame->body = dup_bytes_of_child (body, 0);
-  if (!take_options (frame, body, 1, error))
+  if (!take_options (frame, body, 1, &n_fds, error))
     return NULL;
-  take_fds_of_message (frame, message);
+  take_fds_of_message (frame, message, n_fds);
 
   return g_steal_pointer (&frame);
 }
@@ -357,11 +381,14 @@ new_options (PyIsolateFrame *frame)
 {
   GVariantDict dict;
 
-  if (frame->n_records == 0)
+  if (frame->n_records == 0 && frame->n_fds == 0)
     return g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0);
 
   g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert_value (&dict, "memory", new_records_variant (frame));
+  if (frame->n_records > 0)
+    g_variant_dict_insert_value (&dict, "memory", new_records_variant (frame));
+  if (frame->n_fds > 0)
+    g_variant_dict_insert (&dict, "fds", "u", frame->n_fds);
   return g_variant_dict_end (&dict);
 }
 

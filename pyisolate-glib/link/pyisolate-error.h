@@ -36,7 +36,8 @@ G_BEGIN_DECLS
  * @PYISOLATE_ERROR_OUT_OF_MEMORY: the kernel's out-of-memory killer ended the worker
  * @PYISOLATE_ERROR_BAD_MESSAGE: the worker sent something that the protocol does not allow
  * @PYISOLATE_ERROR_NOT_RUNNING: the extension is not running
- * @PYISOLATE_ERROR_LIMIT: too many calls in flight, a chain of nested calls that is too deep, or shared memory used up
+ * @PYISOLATE_ERROR_LIMIT: too many calls in flight, a chain of nested calls that is too deep, or shared memory or file
+ *   descriptors used up
  * @PYISOLATE_ERROR_BAD_TENSOR: a tensor, or the memory that it lies in, is not what it must be
  *
  * What went wrong, as far as a caller would act differently.

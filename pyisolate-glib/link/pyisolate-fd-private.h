@@ -49,21 +49,8 @@ _pyisolate_set_file_size (int   fd,
   return ftruncate (fd, (off_t) size);
 }
 
-static inline int
-_pyisolate_dup_fd (int      fd,
-                   GError **error)
-{
-  int copy = fcntl (fd, F_DUPFD_CLOEXEC, 3);
-
-  if (copy < 0)
-    {
-      int saved_errno = errno;
-
-      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (saved_errno),
-                   "The file descriptor %d cannot be duplicated: %s", fd, g_strerror (saved_errno));
-    }
-
-  return copy;
-}
+/* -1 with @error set: PYISOLATE_ERROR_LIMIT where this process has none left (pyisolate-fd-limit.c). */
+int _pyisolate_dup_fd (int      fd,
+                       GError **error);
 
 G_END_DECLS

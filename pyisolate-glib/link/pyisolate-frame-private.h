@@ -36,6 +36,8 @@ typedef enum {
 enum {
   PYISOLATE_MEMORY_RECORD_FD = 1 << 0,        /* one of the last descriptors of the frame is the piece's, in order */
   PYISOLATE_MEMORY_RECORD_READ_ONLY = 1 << 1, /* the piece is, or is to be */
+  PYISOLATE_MEMORY_RECORD_NO_FDS = 1 << 2,    /* of an ANSWER that refuses: the host has no descriptors left */
+  PYISOLATE_MEMORY_RECORD_NO_MEMORY = 1 << 3, /* the same: its system gives it no memory. Neither: its limit is reached */
 };
 
 typedef struct {
@@ -95,6 +97,7 @@ typedef struct {
   GBytes *body; /* GVariant in serialised form, in the byte order of the machine; NULL only in a CANCEL or when it is sent */
   int *fds;     /* owned, each of them open and CLOEXEC */
   guint n_fds;
+  gboolean lacks_fds; /* there was no room in this process for those that came with it: it has none, and a memory_error */
   GPtrArray *memories; /* of PyIsolateMemory: what the body names by index, or NULL */
   gboolean has_memory_ready; /* who sends it has seen to memory for its body, and must not wait for any now */
   PyIsolateMemoryRecord *records; /* on the way only */
@@ -134,6 +137,8 @@ void            _pyisolate_frame_set_name    (PyIsolateFrame    *frame,
 void            _pyisolate_frame_take_fds   (PyIsolateFrame     *frame,
                                              int                *fds,
                                              guint               n_fds);
+/* Of one that arrived without those that it was sent with. */
+void            _pyisolate_frame_set_lacks_fds (PyIsolateFrame  *frame);
 void            _pyisolate_frame_take_memories (PyIsolateFrame  *frame,
                                              GPtrArray          *memories);
 void            _pyisolate_frame_add_memory  (PyIsolateFrame    *frame,

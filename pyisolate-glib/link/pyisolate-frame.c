@@ -4,8 +4,10 @@
 #include "pyisolate-frame-private.h"
 
 #include "pyisolate-error-private.h"
+#include "pyisolate-fd-limit-private.h"
 #include "pyisolate-remote-exception-private.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -188,6 +190,17 @@ _pyisolate_frame_take_fds (PyIsolateFrame *frame,
 
   frame->fds = fds;
   frame->n_fds = n_fds;
+}
+
+void
+_pyisolate_frame_set_lacks_fds (PyIsolateFrame *frame)
+{
+  g_autofree char *reason = _pyisolate_fd_strerror (EMFILE);
+
+  frame->lacks_fds = TRUE;
+  if (frame->memory_error == NULL)
+    frame->memory_error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
+                                       "The file descriptors of a message cannot be taken: %s", reason);
 }
 
 /*< private >

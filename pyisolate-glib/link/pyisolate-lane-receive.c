@@ -34,6 +34,7 @@ close_fds (PyIsolateLane *self)
     close (self->fds[i]);
   g_clear_pointer (&self->fds, g_free);
   self->n_fds = 0;
+  self->lacks_fds = FALSE;
 }
 
 static void
@@ -159,9 +160,13 @@ receive_from_socket (PyIsolateLane *self)
     return fail (self, PYISOLATE_ERROR_BAD_MESSAGE, "a message came with something else than file descriptors");
   if ((message.msg_flags & MSG_TRUNC) != 0)
     return fail (self, PYISOLATE_ERROR_BAD_MESSAGE, "a message is too long");
-  /* There was room for as many as the kernel sends: what it could not make is a descriptor. */
+  /* There was room for as many as the kernel sends: what it could not make is a descriptor. That is an error of one frame. */
   if ((message.msg_flags & MSG_CTRUNC) != 0)
-    return fail (self, PYISOLATE_ERROR_LIMIT, "no file descriptors are left for those that came");
+    {
+      close_fds (self);
+      self->n_message_fds = 0;
+      self->lacks_fds = TRUE;
+    }
 
   if (self->in != NULL)
     _pyisolate_ring_note_received (self->in);
@@ -210,6 +215,8 @@ _pyisolate_lane_take_rings (PyIsolateLane *self)
     return TRUE;
 
   memcpy (&header, self->buffer, MIN (self->size, sizeof header));
+  if (header.kind == PYISOLATE_LANE_RINGS && self->lacks_fds)
+    return FALSE;
   if (header.kind != PYISOLATE_LANE_RINGS || self->n_fds != PYISOLATE_LANE_N_RING_FDS)
     return TRUE; /* it is read, or found to be nonsense, later */
 
@@ -276,6 +283,8 @@ check_fds (PyIsolateLane             *self,
            const PyIsolateLaneHeader *header,
            gboolean                   is_first)
 {
+  if (is_first && self->lacks_fds && header->n_fds > 0)
+    return NULL;
   if (header->n_fds != (is_first ? self->n_message_fds : 0))
     return "a frame and its message have different numbers of file descriptors";
 
@@ -363,7 +372,7 @@ _pyisolate_lane_next (PyIsolateLane      *self,
 {
   if (!self->is_partial)
     {
-      if (self->fds != NULL)
+      if (self->fds != NULL || self->lacks_fds)
         close_fds (self);
       if (self->assembled_cost > 0)
         clear_assembled (self); /* its memory may have gone with the frame, its cost is the frame's now */
@@ -426,6 +435,8 @@ _pyisolate_lane_steal_frame (PyIsolateLane *self)
       frame->taken_func = _pyisolate_lane_give_credit;
       frame->sender = G_OBJECT (g_object_ref (self));
     }
+  if (self->lacks_fds)
+    _pyisolate_frame_set_lacks_fds (frame);
   if (fds != NULL)
     _pyisolate_frame_take_fds (frame, fds, n_fds);
   if (view->n_chain > 0)

@@ -54,6 +54,7 @@ struct _PyIsolateLane {
   int *fds;            /* of the message, until they have been stolen */
   guint n_fds;
   guint n_message_fds; /* that came with it */
+  gboolean lacks_fds;  /* some could not be taken, and so none is: of the frame that is being read */
   PyIsolateFrameView view; /* the last frame */
   guint8 *assembled;   /* the payload of a frame that came in parts */
   PyIsolateLaneHeader partial; /* its header */

@@ -63,6 +63,8 @@ void                 _pyisolate_memory_book_get_status (PyIsolateMemoryBook   *s
                                                         PyIsolateMemoryStatus *status);
 
 /* For PyIsolateMemory. */
+/* Lets go of what all pools of this process have that nobody uses. FALSE: there was nothing. */
+gboolean             _pyisolate_memory_pools_let_go       (void);
 gboolean             _pyisolate_memory_book_keep_locked   (PyIsolateMemory    *memory,
                                                            GSList            **garbage);
 void                 _pyisolate_memory_book_forget_locked (PyIsolateMemory    *memory);

@@ -39,15 +39,19 @@ typedef struct {
   guint64 id;
   gboolean is_answered;
   PyIsolateMemory *memory; /* NULL: refused */
+  guint32 refusal; /* why: a flag of PYISOLATE_MEMORY_RECORD_NO_… or 0 */
+  gboolean is_lost; /* it was granted, and its descriptor did not come */
 } PyIsolateMemoryRequest;
 
 /* The host's answer to it, as long as it is not sent. */
 typedef struct {
   guint64 id;
   PyIsolateMemory *memory; /* owned; NULL: refused */
+  guint32 refusal; /* why: as above */
 } PyIsolateMemoryAnswer;
 
 struct _PyIsolateMemoryBook {
+  PyIsolateMemoryBook *next_host; /* of all that have a pool in this process and are not closed */
   gatomicrefcount ref_count;
   gboolean is_host;
   gboolean is_closed;
@@ -59,7 +63,7 @@ struct _PyIsolateMemoryBook {
 
   int has_news; /* atomic: something waits to be told */
   GQueue dirty; /* entries that say what; not owned */
-  GArray *forgotten;  /* of guint64 */
+  GArray *forgotten;  /* of guint64: numbers without an entry. A worker gives each back once: it has no descriptor of it */
   GQueue answers; /* of PyIsolateMemoryAnswer */
 
   /* The pool: pieces that nobody uses, oldest first. A worker's are those that it was granted, with a reference to each. */
@@ -72,12 +76,14 @@ struct _PyIsolateMemoryBook {
 
   GQueue requests; /* worker: of PyIsolateMemoryRequest, not owned */
   guint64 last_request;
+  gboolean lacks_shown; /* worker: the descriptor of a piece that was shown did not come */
   GCond answered;
   void (*asking_func) (void); /* fixed before it is used; or NULL */
 
   GSource *source;
   gint64 ready_time; /* when the source will be dispatched, or -1 */
   GWeakRef transport;
+  GMutex news_mutex; /* held while news is sent, before the other: what one thread has taken to tell is told before another asks */
 };
 
 /* pyisolate-memory-book.c */
@@ -109,6 +115,9 @@ void                  _pyisolate_memory_pool_add_locked    (PyIsolateMemoryBook 
 gint64                _pyisolate_memory_pool_trim_locked   (PyIsolateMemoryBook  *self,
                                                             gint64                now,
                                                             GSList              **garbage);
+/* Lets go of all that nobody uses. FALSE: there is nothing. */
+gboolean              _pyisolate_memory_pool_empty_locked  (PyIsolateMemoryBook  *self,
+                                                            GSList              **garbage);
 void                  _pyisolate_memory_pool_leave_locked  (PyIsolateMemory      *memory);
 /* Worker: what there is. take() gives NULL where there is nothing, and does not ask. */
 gboolean              _pyisolate_memory_pool_has           (PyIsolateMemoryBook  *self,
@@ -121,6 +130,8 @@ gboolean              _pyisolate_memory_pool_serve         (PyIsolateMemoryBook 
                                                             GError              **error);
 void                  _pyisolate_memory_pool_answer_locked (PyIsolateMemoryBook  *self,
                                                             guint64               request,
+                                                            guint32               refusal,
+                                                            gboolean              is_granted,
                                                             PyIsolateMemory      *memory);
 
 G_END_DECLS

@@ -21,6 +21,9 @@
 
 /* --- Entries --- */
 
+/* All with a pool in this process. */
+static PyIsolateMemoryBook *hosts;
+
 /* A child that somebody forks must find the mutex free: its arrays die, too. */
 static void
 lock_for_fork (void)
@@ -60,6 +63,7 @@ new_book (gboolean is_host,
   g_queue_init (&self->free);
   g_queue_init (&self->requests);
   g_cond_init (&self->answered);
+  g_mutex_init (&self->news_mutex);
 
   return self;
 }
@@ -70,7 +74,13 @@ new_book (gboolean is_host,
 PyIsolateMemoryBook *
 _pyisolate_memory_book_new_host (guint64 limit)
 {
-  return new_book (TRUE, limit);
+  PyIsolateMemoryBook *self = new_book (TRUE, limit);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&_pyisolate_memory_mutex);
+
+  self->next_host = hosts;
+  hosts = self;
+
+  return self;
 }
 
 PyIsolateMemoryBook *
@@ -99,6 +109,7 @@ _pyisolate_memory_book_unref (PyIsolateMemoryBook *self)
   g_array_unref (self->forgotten);
   g_weak_ref_clear (&self->transport);
   g_cond_clear (&self->answered);
+  g_mutex_clear (&self->news_mutex);
   g_free (self);
 }
 
@@ -230,7 +241,7 @@ _pyisolate_memory_book_keep_locked (PyIsolateMemory  *memory,
   return TRUE;
 }
 
-/* The host tells the worker that this number means nothing any more. */
+/* The host tells the worker that this number means nothing any more; a worker the host, that it gives back what it does not have. */
 void
 _pyisolate_memory_book_forget_number_locked (PyIsolateMemoryBook *self,
                                              guint64              number)
@@ -278,6 +289,7 @@ void
 _pyisolate_memory_book_send_news (PyIsolateMemoryBook *self)
 {
   g_autoptr (PyIsolateTransport) transport = g_weak_ref_get (&self->transport);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->news_mutex);
 
   while (transport != NULL && g_atomic_int_get (&self->has_news))
     {
@@ -360,6 +372,17 @@ close_entry_locked (PyIsolateMemoryEntry  *entry,
 }
 
 static void
+leave_hosts_locked (PyIsolateMemoryBook *self)
+{
+  PyIsolateMemoryBook **link = &hosts;
+
+  while (*link != NULL && *link != self)
+    link = &(*link)->next_host;
+  if (*link != NULL)
+    *link = self->next_host;
+}
+
+static void
 close_locked (PyIsolateMemoryBook  *self,
               GSList              **garbage)
 {
@@ -401,6 +424,7 @@ _pyisolate_memory_book_close (PyIsolateMemoryBook *self)
   if (!self->is_closed)
     {
       self->is_closed = TRUE;
+      leave_hosts_locked (self);
       close_locked (self, &garbage);
       source = g_steal_pointer (&self->source);
     }
@@ -409,6 +433,21 @@ _pyisolate_memory_book_close (PyIsolateMemoryBook *self)
   _pyisolate_memory_free_garbage (garbage);
   if (source != NULL)
     g_source_destroy (source);
+}
+
+gboolean
+_pyisolate_memory_pools_let_go (void)
+{
+  GSList *garbage = NULL;
+  gboolean had_any = FALSE;
+
+  g_mutex_lock (&_pyisolate_memory_mutex);
+  for (PyIsolateMemoryBook *book = hosts; book != NULL; book = book->next_host)
+    had_any = _pyisolate_memory_pool_empty_locked (book, &garbage) || had_any;
+  g_mutex_unlock (&_pyisolate_memory_mutex);
+  _pyisolate_memory_free_garbage (garbage);
+
+  return had_any;
 }
 
 void

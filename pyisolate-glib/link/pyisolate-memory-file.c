@@ -5,7 +5,9 @@
 
 #include "pyisolate-memory-private.h"
 
+#include "pyisolate-fd-limit-private.h"
 #include "pyisolate-fd-private.h"
+#include "pyisolate-memory-book-private.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -21,8 +23,9 @@ _pyisolate_memory_set_error (GError     **error,
                              const char  *what,
                              gsize        size)
 {
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (saved_errno),
-               "%" G_GSIZE_FORMAT " bytes of shared memory cannot be %s: %s", size, what, g_strerror (saved_errno));
+  g_autofree char *whole = g_strdup_printf ("%" G_GSIZE_FORMAT " bytes of shared memory cannot be %s", size, what);
+
+  _pyisolate_fd_set_error (error, saved_errno, whole);
 
   return FALSE;
 }
@@ -94,6 +97,20 @@ is_available (gsize size)
   return size / 1024 + RESERVE_KIB < g_ascii_strtoull (line + strlen ("MemAvailable:"), NULL, 10);
 }
 
+/* -1 with errno set: EMFILE also if those that are left are for others. */
+static int
+new_fd (void)
+{
+  int fd = memfd_create ("pyisolate", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+  if (fd < 0 || _pyisolate_fd_may_be (fd, PYISOLATE_FD_MEMORY))
+    return fd;
+
+  close (fd);
+  errno = EMFILE;
+  return -1;
+}
+
 /*< private >
  * @is_cold: the pages are not made yet: whoever gets it must fill it by one pyisolate_memory_write() from its beginning, or
  *   reserve what is missing, before anybody else sees it
@@ -115,7 +132,9 @@ _pyisolate_memory_new_file (gsize                  size,
       return NULL;
     }
 
-  fd = memfd_create ("pyisolate", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  fd = new_fd ();
+  if (fd < 0 && (errno == EMFILE || errno == ENFILE) && _pyisolate_memory_pools_let_go ())
+    fd = new_fd ();
   if (fd < 0)
     {
       _pyisolate_memory_set_error (error, errno, "had", size);
@@ -165,7 +184,8 @@ _pyisolate_memory_new_foreign (int                  take_fd,
  *
  * Allocates a piece of memory that can be shared with extensions. It is zero at first, and belongs to nobody's pool.
  *
- * Fails with a %G_IO_ERROR where the system has no more memory or file descriptors.
+ * Fails with %PYISOLATE_ERROR_LIMIT where this process has no more file descriptors for that, and with a %G_IO_ERROR where the
+ * system has no more memory.
  *
  * Returns: (transfer full): the memory, or %NULL with @error set
  *

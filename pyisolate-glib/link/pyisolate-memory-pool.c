@@ -7,8 +7,11 @@
 #include "config.h"
 
 #include "pyisolate-memory-book-struct-private.h"
+
+#include "pyisolate-fd-limit-private.h"
 #include "pyisolate-pool-private.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 /* How long a piece stays when nobody uses it. A worker's goes back to the host's pool first. */
@@ -82,6 +85,18 @@ drop_oldest_locked (PyIsolateMemoryBook  *self,
     {
       _pyisolate_memory_unref_locked (memory, garbage);
     }
+}
+
+gboolean
+_pyisolate_memory_pool_empty_locked (PyIsolateMemoryBook  *self,
+                                     GSList              **garbage)
+{
+  gboolean had_any = !g_queue_is_empty (&self->free);
+
+  while (!g_queue_is_empty (&self->free))
+    drop_oldest_locked (self, garbage);
+
+  return had_any;
 }
 
 void
@@ -184,29 +199,31 @@ make_piece (PyIsolateMemoryBook  *self,
   return memory;
 }
 
+/* @is_reserved: (out): of NULL: it is within the limit, and the system does not give it */
 static PyIsolateMemory *
 allocate_as_host (PyIsolateMemoryBook  *self,
                   gsize                 size,
                   PyIsolateMemoryFlags  flags,
                   gboolean              is_cold,
+                  gboolean             *is_reserved,
                   GError              **error)
 {
   PyIsolateMemory *memory;
   GSList *garbage = NULL;
-  gboolean is_reserved = FALSE;
 
+  *is_reserved = FALSE;
   g_mutex_lock (&_pyisolate_memory_mutex);
   memory = pop_locked (self, size, flags);
   if (memory != NULL)
     _pyisolate_memory_ref_locked (memory);
   else
-    is_reserved = reserve_size_locked (self, size, &garbage);
+    *is_reserved = reserve_size_locked (self, size, &garbage);
   g_mutex_unlock (&_pyisolate_memory_mutex);
   _pyisolate_memory_free_garbage (garbage);
 
   if (memory != NULL)
     return memory;
-  if (is_reserved)
+  if (*is_reserved)
     return make_piece (self, size, flags, is_cold, error);
 
   set_limit_error (error, size, self->limit);
@@ -219,17 +236,38 @@ typedef struct {
   gsize size;
 } Service;
 
-/* @memory: (transfer full) (nullable): NULL: the wish is refused */
+/* For a worker. NULL with what it is told of why; 0: the limit of this library's. */
+static PyIsolateMemory *
+grant (PyIsolateMemoryBook *self,
+       gsize                size,
+       guint32             *refusal)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean is_reserved;
+  PyIsolateMemory *memory = allocate_as_host (self, size, PYISOLATE_MEMORY_NONE, FALSE, &is_reserved, &error);
+
+  *refusal = 0;
+  if (memory == NULL && is_reserved)
+    *refusal = error->domain == PYISOLATE_ERROR || error->code == G_IO_ERROR_TOO_MANY_OPEN_FILES
+                 ? PYISOLATE_MEMORY_RECORD_NO_FDS
+                 : PYISOLATE_MEMORY_RECORD_NO_MEMORY;
+  return memory;
+}
+
+/* @memory: (transfer full) (nullable): NULL: the wish is refused
+ * @refusal: why */
 static void
 answer_request (PyIsolateMemoryBook *self,
                 guint64              request,
-                PyIsolateMemory     *memory)
+                PyIsolateMemory     *memory,
+                guint32              refusal)
 {
   PyIsolateMemoryAnswer *answer = g_new (PyIsolateMemoryAnswer, 1);
   GSList *garbage = NULL;
 
   answer->id = request;
   answer->memory = memory;
+  answer->refusal = refusal;
 
   g_mutex_lock (&_pyisolate_memory_mutex);
   self->n_requests--;
@@ -257,9 +295,10 @@ serve (gpointer data)
 {
   Service *service = data;
   g_autoptr (PyIsolateMemoryBook) book = service->book;
+  guint32 refusal;
+  PyIsolateMemory *memory = grant (book, service->size, &refusal);
 
-  answer_request (book, service->request,
-                  allocate_as_host (book, service->size, PYISOLATE_MEMORY_NONE, FALSE, NULL));
+  answer_request (book, service->request, memory, refusal);
   g_free (service);
 }
 
@@ -290,6 +329,7 @@ _pyisolate_memory_pool_serve (PyIsolateMemoryBook  *self,
                               GError              **error)
 {
   PyIsolateMemory *memory = NULL;
+  guint32 refusal = 0;
   Service *service;
   gboolean at_once = size <= PYISOLATE_MEMORY_SMALL_WISH;
   gboolean too_many;
@@ -314,11 +354,12 @@ _pyisolate_memory_pool_serve (PyIsolateMemoryBook  *self,
 
   if (size == 0 || size > self->limit || memory != NULL)
     {
-      answer_request (self, request, memory);
+      answer_request (self, request, memory, 0);
     }
   else if (at_once)
     {
-      answer_request (self, request, allocate_as_host (self, get_class (size), PYISOLATE_MEMORY_NONE, FALSE, NULL));
+      memory = grant (self, get_class (size), &refusal);
+      answer_request (self, request, memory, refusal);
     }
   else
     {
@@ -352,11 +393,15 @@ find_request_locked (PyIsolateMemoryBook *self,
 }
 
 /*< private >
- * @memory: (nullable): what was granted just before, or NULL
+ * @refusal: the flags of the answer
+ * @is_granted: as against: refused
+ * @memory: (nullable): what was granted just before, or NULL: its descriptor did not come
  */
 void
 _pyisolate_memory_pool_answer_locked (PyIsolateMemoryBook *self,
                                       guint64              id,
+                                      guint32              refusal,
+                                      gboolean             is_granted,
                                       PyIsolateMemory     *memory)
 {
   PyIsolateMemoryRequest *request = find_request_locked (self, id);
@@ -366,6 +411,8 @@ _pyisolate_memory_pool_answer_locked (PyIsolateMemoryBook *self,
 
   if (memory != NULL && g_queue_remove (&self->free, memory))
     request->memory = memory;
+  request->refusal = refusal;
+  request->is_lost = is_granted && memory == NULL;
   request->is_answered = TRUE;
   g_cond_broadcast (&self->answered);
 }
@@ -418,6 +465,41 @@ ask_once (PyIsolateMemoryBook     *self,
   return request->is_answered;
 }
 
+/* All that this side does not use is the host's again before anything that is sent from now on arrives there. */
+static void
+give_back_everything (PyIsolateMemoryBook *self)
+{
+  GSList *garbage = NULL;
+
+  g_mutex_lock (&_pyisolate_memory_mutex);
+  _pyisolate_memory_pool_empty_locked (self, &garbage);
+  g_mutex_unlock (&_pyisolate_memory_mutex);
+  _pyisolate_memory_free_garbage (garbage);
+
+  /* It waits for another thread that is about to tell something. */
+  _pyisolate_memory_book_send_news (self);
+}
+
+static void
+set_refusal_error (GError                       **error,
+                   const PyIsolateMemoryRequest  *request,
+                   gsize                          size)
+{
+  g_autofree char *own_limit = NULL;
+  const char *reason = "its shared-memory-limit is reached";
+
+  if (request->is_lost)
+    reason = own_limit = _pyisolate_fd_strerror (EMFILE);
+  else if (request->refusal & PYISOLATE_MEMORY_RECORD_NO_FDS)
+    reason = "it has no file descriptors left for that; raise the limit of the host's process (RLIMIT_NOFILE, ulimit -n), or "
+             "let go of some arrays";
+  else if (request->refusal & PYISOLATE_MEMORY_RECORD_NO_MEMORY)
+    reason = "its system has no memory for that";
+
+  g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT, "%s %" G_GSIZE_FORMAT " bytes of shared memory: %s",
+               request->is_lost ? "The extension's process cannot take" : "The host gives no", size, reason);
+}
+
 static PyIsolateMemory *
 ask_host (PyIsolateMemoryBook  *self,
           gsize                 size,
@@ -426,17 +508,15 @@ ask_host (PyIsolateMemoryBook  *self,
   PyIsolateMemoryRequest request;
   gboolean is_answered = ask_once (self, size, &request);
 
-  /* A small wish goes ahead of what is given back, which may be what the host lacks. */
-  if (is_answered && request.memory == NULL && size <= PYISOLATE_MEMORY_SMALL_WISH && _pyisolate_memory_book_has_news (self))
+  /* What the host lacks may be what this side has and does not use, or is about to give back. */
+  if (is_answered && request.memory == NULL)
     {
-      _pyisolate_memory_book_send_news (self);
+      give_back_everything (self);
       is_answered = ask_once (self, size, &request);
     }
 
   if (request.memory == NULL && is_answered)
-    g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
-                 "The host gives no %" G_GSIZE_FORMAT " bytes of shared memory: it has none, or its shared-memory-limit is "
-                 "reached", size);
+    set_refusal_error (error, &request, size);
   else if (request.memory == NULL)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED, "The link to the host is closed");
 
@@ -497,6 +577,7 @@ _pyisolate_memory_book_allocate (PyIsolateMemoryBook   *self,
                                  GError               **error)
 {
   PyIsolateMemory *memory;
+  gboolean is_reserved;
 
   if (size == 0 || size > (gsize) G_MAXINT64 / 2)
     {
@@ -504,7 +585,7 @@ _pyisolate_memory_book_allocate (PyIsolateMemoryBook   *self,
       return NULL;
     }
   if (self->is_host)
-    return allocate_as_host (self, get_class (size), flags, TRUE, error);
+    return allocate_as_host (self, get_class (size), flags, TRUE, &is_reserved, error);
 
   memory = _pyisolate_memory_pool_take (self, size);
   return memory != NULL ? memory : ask_host (self, size, error);

@@ -50,7 +50,7 @@ static int
 take_fd (Taking                      *taking,
          const PyIsolateMemoryRecord *record)
 {
-  if (!(record->flags & PYISOLATE_MEMORY_RECORD_FD))
+  if (!(record->flags & PYISOLATE_MEMORY_RECORD_FD) || taking->frame->lacks_fds)
     return -1;
 
   return _pyisolate_steal_fd (&taking->frame->fds[taking->next_fd++]);
@@ -109,6 +109,11 @@ receive_locked (PyIsolateMemoryBook         *self,
       _pyisolate_memory_book_mark_dirty_locked (entry);
       return memory;
     }
+  if (entry == NULL && (taking->frame->lacks_fds || self->lacks_shown))
+    {
+      _pyisolate_frame_set_lacks_fds (taking->frame);
+      return NULL;
+    }
   if (entry == NULL)
     {
       set_memory_error (taking->frame, "The host has named the memory %" G_GUINT64_FORMAT ", which it did not give",
@@ -119,6 +124,20 @@ receive_locked (PyIsolateMemoryBook         *self,
   entry->received++;
   _pyisolate_memory_ref_locked (entry->memory); /* it may have been 0 */
   return entry->memory;
+}
+
+/* What was given and could not be received is given back all the same. */
+static PyIsolateMemory *
+receive_or_return_locked (PyIsolateMemoryBook         *self,
+                          const PyIsolateMemoryRecord *record,
+                          Taking                      *taking)
+{
+  PyIsolateMemory *memory = receive_locked (self, record, taking);
+
+  if (memory == NULL)
+    _pyisolate_memory_book_forget_number_locked (self, record->number);
+
+  return memory;
 }
 
 /* It was shown, and not given yet. */
@@ -227,13 +246,13 @@ take_record_as_worker_locked (PyIsolateMemoryBook         *self,
   switch (record->kind)
     {
     case PYISOLATE_MEMORY_USE:
-      memory = receive_locked (self, record, taking);
+      memory = receive_or_return_locked (self, record, taking);
       if (memory != NULL)
         _pyisolate_frame_add_memory (taking->frame, memory);
       return TRUE;
 
     case PYISOLATE_MEMORY_GRANT:
-      memory = receive_locked (self, record, taking);
+      memory = receive_or_return_locked (self, record, taking);
       if (memory != NULL)
         _pyisolate_memory_pool_add_locked (self, memory, &taking->garbage);
       return TRUE;
@@ -245,11 +264,14 @@ take_record_as_worker_locked (PyIsolateMemoryBook         *self,
       memory = receive_locked (self, record, taking);
       if (memory != NULL)
         unreceive_locked (self, record->number, &taking->garbage);
+      else
+        self->lacks_shown = TRUE;
       return TRUE;
 
     case PYISOLATE_MEMORY_ANSWER:
       entry = _pyisolate_memory_book_lookup_locked (self, record->argument);
-      _pyisolate_memory_pool_answer_locked (self, record->number, entry != NULL ? entry->memory : NULL);
+      _pyisolate_memory_pool_answer_locked (self, record->number, record->flags, record->argument != 0,
+                                            entry != NULL ? entry->memory : NULL);
       return TRUE;
 
     case PYISOLATE_MEMORY_ACK:
@@ -289,6 +311,11 @@ find_fds (PyIsolateFrame  *frame,
         return bad_message (error, "A descriptor does not go with %u", record->kind);
       if (record->flags & PYISOLATE_MEMORY_RECORD_FD)
         n_fds++;
+    }
+  if (frame->lacks_fds)
+    {
+      taking->next_fd = frame->n_fds;
+      return TRUE;
     }
   if (n_fds > frame->n_fds)
     return bad_message (error, "%u descriptors of memory were announced, and %u came", n_fds, frame->n_fds);

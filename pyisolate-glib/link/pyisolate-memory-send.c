@@ -4,7 +4,7 @@
 
 #include "pyisolate-memory-book-struct-private.h"
 
-#include "pyisolate-fd-private.h"
+#include "pyisolate-fd-limit-private.h"
 
 #include <string.h>
 
@@ -53,10 +53,10 @@ add_piece_locked (PyIsolateMemoryEntry *entry,
 
   if (!entry->is_known)
     {
-      int fd = _pyisolate_dup_fd (entry->memory->fd, error);
+      int fd = _pyisolate_dup_fd_to_pass (entry->memory->fd);
 
       if (fd < 0)
-        return FALSE;
+        return _pyisolate_memory_set_error (error, errno, "passed", entry->memory->size);
       g_array_append_val (filling->fds, fd);
       flags |= PYISOLATE_MEMORY_RECORD_FD;
     }
@@ -220,7 +220,8 @@ add_grants_locked (PyIsolateMemoryBook *self,
       PyIsolateMemoryEntry *entry = _pyisolate_memory_book_find_locked (self, memory);
 
       next = l->next;
-      if (!entry->for_worker || !entry->is_known || !has_room (filling) || !may_grant_locked (self, memory->size))
+      if (!entry->for_worker || !entry->is_known || !has_room (filling) || !may_grant_locked (self, memory->size) ||
+          !_pyisolate_fd_may_be (memory->fd, PYISOLATE_FD_STOCK))
         continue;
 
       g_queue_delete_link (&self->free, l);
@@ -240,6 +241,7 @@ add_answers_locked (PyIsolateMemoryBook  *self,
     {
       PyIsolateMemoryAnswer *answer = g_queue_pop_head (&self->answers);
       PyIsolateMemoryEntry *entry = NULL;
+      guint32 flags = answer->refusal;
 
       if (answer->memory != NULL)
         {
@@ -248,9 +250,11 @@ add_answers_locked (PyIsolateMemoryBook  *self,
             _pyisolate_memory_book_pass_locked (entry);
           else
             entry = NULL;
+          if (entry == NULL)
+            flags = PYISOLATE_MEMORY_RECORD_NO_FDS;
           _pyisolate_memory_unref_locked (answer->memory, garbage);
         }
-      add_record (filling, PYISOLATE_MEMORY_ANSWER, 0, answer->id, entry != NULL ? entry->number : 0);
+      add_record (filling, PYISOLATE_MEMORY_ANSWER, flags, answer->id, entry != NULL ? entry->number : 0);
       g_free (answer);
     }
 }
@@ -293,7 +297,8 @@ add_news_locked (PyIsolateMemoryBook  *self,
   add_dirty_locked (self, filling);
   n_forgotten = MIN (self->forgotten->len, PYISOLATE_MAX_RECORDS - filling->records->len);
   for (guint i = 0; i < n_forgotten; i++)
-    add_record (filling, PYISOLATE_MEMORY_FORGET, 0, g_array_index (self->forgotten, guint64, i), 0);
+    add_record (filling, self->is_host ? PYISOLATE_MEMORY_FORGET : PYISOLATE_MEMORY_RELEASE, 0,
+                g_array_index (self->forgotten, guint64, i), self->is_host ? 0 : 1);
   g_array_remove_range (self->forgotten, 0, n_forgotten);
   if (self->is_host)
     add_grants_locked (self, filling);
@@ -366,6 +371,8 @@ unfill_locked (PyIsolateMemoryBook         *self,
         case PYISOLATE_MEMORY_RELEASE:
           if (entry != NULL)
             untell_locked (entry, record);
+          else if (record->kind == PYISOLATE_MEMORY_RELEASE) /* it could not be taken when it came */
+            _pyisolate_memory_book_forget_number_locked (self, record->number);
           break;
 
         case PYISOLATE_MEMORY_FORGET:

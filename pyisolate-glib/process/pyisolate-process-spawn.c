@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -152,6 +153,15 @@ new_launcher (const PyIsolateProcessSpec *spec,
   return launcher;
 }
 
+/* GLib tells of it by words alone. */
+static const char *
+get_advice (const GError *error)
+{
+  return strstr (error->message, g_strerror (EMFILE)) == NULL
+           ? ""
+           : "; this process has no file descriptors left: raise their limit (RLIMIT_NOFILE, ulimit -n), or close some";
+}
+
 /* An error says that nothing was started. What can go wrong later, such as a program that cannot
  * be executed, is told by the callback `failed`. */
 PyIsolateProcess *
@@ -179,7 +189,7 @@ _pyisolate_process_spawn (const PyIsolateProcessSpec  *spec,
   if (self->launcher == NULL)
     {
       g_set_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_SPAWN,
-                   "Cannot start the process of “%s”: %s", spec->tag, local_error->message);
+                   "Cannot start the process of “%s”: %s%s", spec->tag, local_error->message, get_advice (local_error));
       return NULL;
     }
   _pyisolate_process_watch (self);

@@ -127,7 +127,7 @@ get_contents (PyIsolateFrame    *frame,
   *contents = (PyIsolateContents) { .fds = frame->fds, .n_fds = frame->n_fds, .trusts_fds = TRUE };
   if (frame->memory_error != NULL)
     {
-      PyErr_SetString (PyExc_ValueError, frame->memory_error->message);
+      PyErr_SetString (frame->lacks_fds ? PyExc_OSError : PyExc_ValueError, frame->memory_error->message);
       return FALSE;
     }
   if (frame->memories != NULL)

@@ -62,8 +62,8 @@ test_no_descriptors (void)
   /* The worker has said that it knows it: with the answer, or by the link, if that was faster. */
   g_assert_true (pyisolate_extension_ping_sync (extension, NULL, NULL));
   host_use_up_descriptors (&descriptors);
-  assert_call_fails (extension, shared, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
-  assert_call_fails (extension, private, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
+  assert_call_fails (extension, shared, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
+  assert_call_fails (extension, private, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
   host_assert_tensor_call (extension, "take", known, NULL, "int64 1");
   host_give_back_descriptors (&descriptors);
 

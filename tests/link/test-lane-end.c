@@ -469,9 +469,13 @@ test_parts_and_budget (void)
   _pyisolate_budget_unref (budget);
 }
 
+/* That is an error of whoever needs those of this frame. */
 static void
 test_no_fds_left (void)
 {
+  g_autoptr (PyIsolateFrame) frame = NULL;
+  g_autoptr (PyIsolateFrame) next_frame = NULL;
+  PyIsolateFrameView view;
   const PyIsolateLaneHeader header = { CALL_HEADER, .n_fds = 1, .part_size = CALL_SIZE };
   const int fd = 0;
   struct rlimit limit, old;
@@ -486,8 +490,20 @@ test_no_fds_left (void)
   limit.rlim_cur = next;
   close (next);
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
-  assert_refused (&half, PYISOLATE_ERROR_LIMIT, "no file descriptors are left");
+  _pyisolate_lane_lock (half.lane);
+  g_assert_true (_pyisolate_lane_next (half.lane, &view));
+  frame = _pyisolate_lane_steal_frame (half.lane);
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &old));
+  g_assert_cmpuint (frame->n_fds, ==, 0);
+  g_assert_error (frame->memory_error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
+
+  send_raw (&half, &header, CALL_PAYLOAD, CALL_SIZE, &fd, 1);
+  g_assert_true (_pyisolate_lane_next (half.lane, &view));
+  next_frame = _pyisolate_lane_steal_frame (half.lane);
+  _pyisolate_lane_unlock (half.lane);
+  g_assert_cmpuint (next_frame->n_fds, ==, 1);
+  g_assert_no_error (next_frame->memory_error);
+  g_assert_false (_pyisolate_lane_is_ended (half.lane));
   half_clear (&half);
 }
 

@@ -318,6 +318,32 @@ test_many_passes (void)
 }
 
 /* A child that was forked at any moment can let go of its arrays. */
+/* The receiver has no descriptors left for those that came: it gives the piece back, and gets it another time. */
+static void
+test_descriptor_lost (void)
+{
+  g_autoptr (Books) books = books_new ();
+  g_autoptr (PyIsolateMemory) memory = books_allocate (books->host, 5000, PYISOLATE_MEMORY_NONE);
+  g_autoptr (PyIsolateMemory) theirs = NULL;
+  PyIsolateFrame *frame = books_frame_from (books->host, memory);
+
+  g_assert_cmpuint (frame->n_fds, ==, 1);
+  _pyisolate_clear_fd (&frame->fds[0]);
+  frame->n_fds = 0;
+  _pyisolate_frame_set_lacks_fds (frame);
+  books_arrive (books->worker, frame);
+  g_assert_error (frame->memory_error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
+  g_assert_nonnull (strstr (frame->memory_error->message, "RLIMIT_NOFILE"));
+  _pyisolate_frame_free (frame);
+  books_assert_level (books->host, 1, 0);
+  books_tell (books->worker, books->host);
+  books_assert_level (books->host, 0, 0);
+
+  theirs = books_pass (books->host, books->worker, memory);
+  books_map (memory)[4999] = 3;
+  g_assert_cmpuint (books_map (theirs)[4999], ==, 3);
+}
+
 static void
 test_fork (void)
 {
@@ -409,6 +435,7 @@ main (int   argc,
   test_util_add_func ("/memory/death", test_death);
   test_util_add_func ("/memory/many-passes", test_many_passes);
   test_util_add_func ("/memory/close-with-news", test_close_with_news);
+  test_util_add_func ("/memory/descriptor-lost", test_descriptor_lost);
   test_util_add_func ("/memory/fork", test_fork);
   test_util_add_func ("/memory/answer-alone", test_answer_alone);
   test_util_add_func ("/memory/told-soon", test_told_soon);

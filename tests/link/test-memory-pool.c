@@ -78,6 +78,35 @@ test_limit (void)
 }
 
 /* A worker that wrote to what it must not write to sees the new content the next time. */
+/* What nobody uses is no reason to have no descriptor for another piece: in whose pool it may be. */
+static void
+test_pools_let_go (void)
+{
+  g_autoptr (Books) books = books_new ();
+  g_autoptr (Books) others = books_new ();
+  PyIsolateMemory *idle = books_allocate (others->host, 100000, PYISOLATE_MEMORY_NONE);
+  g_autoptr (PyIsolateMemory) memory = NULL;
+  g_autoptr (GError) error = NULL;
+  struct rlimit limit, few;
+  int lowest = dup (0);
+
+  close (lowest);
+  pyisolate_memory_unref (idle);
+  g_assert_cmpuint (books_get_free_size (others->host), >, 0);
+
+  /* No piece gets a number of the last quarter, and all others are in use. */
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
+  few = limit;
+  few.rlim_cur = (rlim_t) lowest * 4 / 3;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &few));
+  memory = books_allocate (books->host, 5000, PYISOLATE_MEMORY_NONE);
+  g_assert_null (_pyisolate_memory_book_allocate (books->host, 5000, PYISOLATE_MEMORY_NONE, &error));
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
+  g_assert_cmpuint (books_get_free_size (others->host), ==, 0);
+}
+
 static void
 test_read_only_again (void)
 {
@@ -206,6 +235,7 @@ main (int   argc,
   test_util_add_func ("/memory/pool", test_pool);
   test_util_add_func ("/memory/not-found-in-pool", test_not_found_in_pool);
   test_util_add_func ("/memory/limit", test_limit);
+  test_util_add_func ("/memory/pools-let-go", test_pools_let_go);
   test_util_add_func ("/memory/read-only-again", test_read_only_again);
   test_util_add_func ("/memory/warm", test_warm);
   test_util_add_func ("/memory/idle", test_idle);

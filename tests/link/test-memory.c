@@ -128,7 +128,41 @@ test_no_descriptors (void)
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
 
   g_assert_null (memory);
-  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
+  g_assert_nonnull (strstr (error->message, "RLIMIT_NOFILE"));
+}
+
+#define FEW_FDS 128
+
+/* However many pieces there are, others find descriptors; and there is one for a piece as soon as one of them is gone. */
+static void
+test_kept_descriptors (void)
+{
+  g_autoptr (GPtrArray) memories = g_ptr_array_new_with_free_func ((GDestroyNotify) pyisolate_memory_unref);
+  g_autoptr (PyIsolateMemory) again = NULL;
+  g_autoptr (GError) error = NULL;
+  PyIsolateMemory *memory;
+  struct rlimit limit, few;
+  int others[FEW_FDS / 4];
+  guint n_others = 0;
+  int fd;
+
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
+  few = limit;
+  few.rlim_cur = FEW_FDS;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &few));
+  while ((memory = pyisolate_memory_new (4096, PYISOLATE_MEMORY_NONE, &error)) != NULL)
+    g_ptr_array_add (memories, memory);
+  g_assert_error (error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
+  while (n_others < G_N_ELEMENTS (others) && (fd = dup (0)) >= 0)
+    others[n_others++] = fd;
+  g_assert_cmpuint (n_others, ==, G_N_ELEMENTS (others));
+  g_ptr_array_set_size (memories, memories->len - 1);
+  again = pyisolate_memory_new (4096, PYISOLATE_MEMORY_NONE, NULL);
+  g_assert_nonnull (again);
+  while (n_others > 0)
+    close (others[--n_others]);
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
 }
 
 /* Nobody is sent SIGXFSZ for it, which ends who does not expect it. */
@@ -424,6 +458,7 @@ main (int   argc,
   test_util_add_func ("/memory/read-only", test_read_only);
   test_util_add_func ("/memory/bad-fd", test_bad_fd);
   test_util_add_func ("/memory/no-descriptors", test_no_descriptors);
+  test_util_add_func ("/memory/kept-descriptors", test_kept_descriptors);
   test_util_add_func ("/memory/file-size", test_file_size);
   test_util_add_func ("/memory/no-memory", test_no_memory);
   test_util_add_func ("/memory/large", test_large);

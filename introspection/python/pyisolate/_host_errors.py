@@ -47,7 +47,7 @@ class NotRunningError(Error, RuntimeError):
 
 
 class LimitError(Error):
-    """Too many calls at once, or a chain of calls that is too deep."""
+    """Too many calls at once, a chain of calls that is too deep, or file descriptors used up."""
 
 
 class SandboxUnavailableError(Error, ValueError):

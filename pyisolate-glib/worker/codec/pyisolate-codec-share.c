@@ -22,9 +22,7 @@ _pyisolate_codec_set_allocator (PyIsolateAllocateFunc func,
 void
 _pyisolate_share_set_error (const GError *error)
 {
-  gboolean is_files = g_error_matches (error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
-
-  PyErr_SetString (is_files ? PyExc_OSError : PyExc_MemoryError, error->message);
+  PyErr_SetString (PyExc_MemoryError, error->message);
 }
 
 /* Mapped. It may have been used before. */
