@@ -107,7 +107,6 @@ _pyisolate_endpoint_call_by (PyIsolateEndpoint   *self,
 
   g_atomic_ref_count_init (&pending->ref_count);
   pending->id = id;
-  pending->transport = lane != NULL ? PYISOLATE_TRANSPORT (lane) : self->transport;
   pending->func = func;
   pending->user_data = user_data;
   pending->destroy = destroy;
@@ -120,6 +119,9 @@ _pyisolate_endpoint_call_by (PyIsolateEndpoint   *self,
       pending_unref (pending);
       return FALSE;
     }
+  if (lane != NULL && self->lanes_refused && !g_ptr_array_find (self->lanes, lane, NULL))
+    lane = NULL; /* it is one of those, and who calls does not know yet */
+  pending->transport = lane != NULL ? PYISOLATE_TRANSPORT (lane) : self->transport;
   _pyisolate_id_table_insert (&self->calls_out, id, pending);
   g_mutex_unlock (&self->mutex);
 
@@ -272,6 +274,36 @@ _pyisolate_endpoint_fail_calls_out (PyIsolateEndpoint *self,
     }
   for (guint i = 0; i < n_all; i++)
     pending_unref (all[i]);
+}
+
+void
+_pyisolate_endpoint_fail_calls_by (PyIsolateEndpoint  *self,
+                                   PyIsolateTransport *transport,
+                                   const GError       *error)
+{
+  g_autofree gpointer *all = NULL;
+  guint n_all;
+  guint n_failed = 0;
+
+  g_mutex_lock (&self->mutex);
+  all = _pyisolate_id_table_dup_values (&self->calls_out, &n_all);
+  for (guint i = 0; i < n_all; i++)
+    {
+      Pending *pending = all[i];
+
+      if (pending->transport == transport)
+        all[n_failed++] = _pyisolate_id_table_steal (&self->calls_out, pending->id);
+    }
+  g_mutex_unlock (&self->mutex);
+
+  for (guint i = 0; i < n_failed; i++)
+    {
+      Pending *waiting = all[i];
+
+      if (waiting->func != NULL)
+        waiting->func (NULL, error, waiting->user_data);
+      pending_unref (waiting);
+    }
 }
 
 void

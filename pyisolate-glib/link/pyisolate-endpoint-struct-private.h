@@ -29,6 +29,8 @@ struct _PyIsolateEndpoint {
   GError *failure;      /* after fail(): what every further call gets */
   GPtrArray *lanes;     /* of PyIsolateLane; NULL: there can be none */
   PyIsolateLane *spare; /* one of them, which nobody has yet */
+  GPtrArray *offered;   /* of PyIsolateLane: those that the other side has not said it takes; as `lanes` */
+  gboolean lanes_refused; /* it takes no more */
 };
 
 /* pyisolate-endpoint.c: of the transport and of all lanes. */
@@ -46,6 +48,10 @@ void _pyisolate_endpoint_handle_reply    (PyIsolateEndpoint  *self,
 void _pyisolate_endpoint_handle_part     (PyIsolateEndpoint  *self,
                                           PyIsolateFrame     *frame_to_take);
 void _pyisolate_endpoint_fail_calls_out  (PyIsolateEndpoint  *self,
+                                          const GError       *error);
+/* Those that went by @transport, which nobody will answer. */
+void _pyisolate_endpoint_fail_calls_by   (PyIsolateEndpoint  *self,
+                                          PyIsolateTransport *transport,
                                           const GError       *error);
 void _pyisolate_endpoint_clear_calls_out (PyIsolateEndpoint  *self);
 /* With the lock held: by that way nothing will come any more. */

@@ -121,6 +121,7 @@ _pyisolate_endpoint_finalize (GObject *object)
   PyIsolateEndpoint *self = PYISOLATE_ENDPOINT (object);
 
   g_clear_pointer (&self->lanes, g_ptr_array_unref);
+  g_clear_pointer (&self->offered, g_ptr_array_unref);
   g_clear_object (&self->transport);
   _pyisolate_endpoint_clear_calls_out (self);
   _pyisolate_endpoint_clear_calls_in (self);

@@ -177,9 +177,10 @@ on_closed (PyIsolateTransport *transport,
            const GError       *error,
            gpointer            user_data)
 {
-  /* The context in the host is gone, and nothing else: the link tells of the host's end. */
-  if (error != NULL)
-    g_debug ("A lane was closed: %s", error->message);
+  /* Otherwise the context in the host is gone, and nothing else: the link tells of the host's end. What this side has ended it for
+   * the host's log is to have. */
+  if (error != NULL && error->domain == PYISOLATE_ERROR)
+    g_warning ("A lane was closed: %s", error->message);
 }
 
 /* @but: (nullable): an inbox of a thread that need not be woken */
@@ -201,49 +202,6 @@ set_left (guint    number,
 {
   if (g_atomic_int_compare_and_exchange (&all.left[number], !left, left))
     g_atomic_int_add (&all.n_left, left ? 1 : -1);
-}
-
-/*< private >
- * @take_fd: this process's end of a lane, closed in any case
- *
- * Returns: whether there was room for it
- */
-gboolean
-_pyisolate_lanes_add (int take_fd)
-{
-  static const PyIsolateTransportHandler handler = { on_frame, on_closed };
-  PyIsolateLane *lane = _pyisolate_lane_new_of_pair (take_fd);
-  gboolean added = FALSE;
-  guint number = 0;
-
-  if (lane == NULL)
-    return FALSE;
-
-  _pyisolate_lane_set_waiting_func (lane, on_waiting, NULL);
-  _pyisolate_transport_set_memory (PYISOLATE_TRANSPORT (lane), _pyisolate_runtime.memory);
-  _pyisolate_transport_start (PYISOLATE_TRANSPORT (lane), &handler, NULL, NULL);
-
-  g_mutex_lock (&_pyisolate_runtime.mutex);
-  while (number < MAX_LANES && all.lanes[number] != NULL)
-    number++;
-  if (number < MAX_LANES)
-    {
-      /* In this order: a child may be forked meanwhile. */
-      _pyisolate_lane_get_fds (lane, all.fds[number]);
-      g_atomic_pointer_set (&all.lanes[number], g_object_ref (lane));
-      g_atomic_int_inc (&all.n_lanes);
-      g_atomic_int_set (&all.n_numbers, MAX (all.n_numbers, number + 1));
-      added = TRUE;
-      for (guint i = 0; all.sets != NULL && i < all.sets->len; i++)
-        added = add_lane_to_set (g_array_index (all.sets, int, i), number) && added;
-      set_left (number, _pyisolate_lane_is_left (lane));
-      /* A set does not always wake who waits for it when something is added that is ready already. */
-      wake_all_locked (NULL);
-    }
-  g_mutex_unlock (&_pyisolate_runtime.mutex);
-  g_object_unref (lane);
-
-  return added;
 }
 
 /* Nobody will answer what went by it. */
@@ -289,6 +247,53 @@ remove_lane (guint          number,
 
   if (removed)
     g_object_unref (lane);
+}
+
+/*< private >
+ * @take_fd: this process's end of a lane, closed in any case
+ *
+ * Returns: whether there was room for it
+ */
+gboolean
+_pyisolate_lanes_add (int take_fd)
+{
+  static const PyIsolateTransportHandler handler = { on_frame, on_closed };
+  PyIsolateLane *lane = _pyisolate_lane_new_of_pair (take_fd);
+  gboolean added = FALSE;
+  guint number = 0;
+
+  if (lane == NULL)
+    return FALSE;
+
+  _pyisolate_lane_set_waiting_func (lane, on_waiting, NULL);
+  _pyisolate_transport_set_memory (PYISOLATE_TRANSPORT (lane), _pyisolate_runtime.memory);
+  _pyisolate_transport_start (PYISOLATE_TRANSPORT (lane), &handler, NULL, NULL);
+
+  g_mutex_lock (&_pyisolate_runtime.mutex);
+  while (number < MAX_LANES && all.lanes[number] != NULL)
+    number++;
+  if (number < MAX_LANES)
+    {
+      /* In this order: a child may be forked meanwhile. */
+      _pyisolate_lane_get_fds (lane, all.fds[number]);
+      g_atomic_pointer_set (&all.lanes[number], g_object_ref (lane));
+      g_atomic_int_inc (&all.n_lanes);
+      g_atomic_int_set (&all.n_numbers, MAX (all.n_numbers, number + 1));
+      added = TRUE;
+      for (guint i = 0; all.sets != NULL && i < all.sets->len; i++)
+        added = add_lane_to_set (g_array_index (all.sets, int, i), number) && added;
+      set_left (number, _pyisolate_lane_is_left (lane));
+      /* A set does not always wake who waits for it when something is added that is ready already. */
+      wake_all_locked (NULL);
+    }
+  g_mutex_unlock (&_pyisolate_runtime.mutex);
+
+  /* Who asked is told that it is not taken, and nobody would see what comes by it. */
+  if (!added && number < MAX_LANES)
+    remove_lane (number, lane);
+  g_object_unref (lane);
+
+  return added;
 }
 
 gboolean

@@ -75,6 +75,8 @@ on_closed (PyIsolateTransport *transport,
   if (g_atomic_int_get (&_pyisolate_runtime.leaving))
     return;
 
+  if (error != NULL && error->domain == PYISOLATE_ERROR) /* what this side has ended it for; else the host is gone */
+    g_warning ("The link to the host was closed: %s", error->message);
   g_usleep (CLOSED_GRACE_US);
   if (!g_atomic_int_get (&_pyisolate_runtime.leaving))
     _exit (1);

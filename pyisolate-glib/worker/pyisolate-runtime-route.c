@@ -188,6 +188,11 @@ receive_method_call (PyIsolateFrame *frame,
 static void
 open_lane (PyIsolateFrame *frame)
 {
+  if (frame->lacks_fds)
+    {
+      answer_error (frame->id, NULL, PYISOLATE_ERROR_LIMIT, frame->memory_error->message);
+      return;
+    }
   if (frame->n_fds != 1)
     {
       answer_error (frame->id, NULL, PYISOLATE_ERROR_FAILED, "A lane is one descriptor");

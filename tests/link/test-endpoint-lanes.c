@@ -208,11 +208,49 @@ test_refused (void)
   g_autoptr (PyIsolateLane) first = _pyisolate_endpoint_open_lane (link->pair->host.endpoint);
   g_autoptr (PyIsolateLane) second = _pyisolate_endpoint_open_lane (link->pair->host.endpoint);
   g_autoptr (PyIsolateFrame) opening = link_box_take (link->pair->worker.box);
-  g_autoptr (GError) error = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT,
-                                                  "no room");
+  g_autoptr (GError) error = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_FAILED, "no reason");
 
   link_side_send (&link->pair->worker, _pyisolate_frame_new_error (opening->id, error));
   link_side_assert_ended (&link->pair->host, PYISOLATE_ERROR_BAD_MESSAGE, "does not take a lane");
+}
+
+/* Who has no room for one says so: what went by it already fails, what comes later goes another way, and the rest goes on. The
+ * other end may have gone before that is heard. */
+static void
+test_no_room (gconstpointer data)
+{
+  gboolean closes_first = GPOINTER_TO_INT (data);
+  g_autoptr (Link) link = link_new ();
+  g_autoptr (PyIsolateLane) first = _pyisolate_endpoint_open_lane (link->pair->host.endpoint);
+  g_autoptr (PyIsolateLane) second = _pyisolate_endpoint_open_lane (link->pair->host.endpoint);
+  g_autoptr (PyIsolateFrame) opening = link_box_take (link->pair->worker.box);
+  g_autoptr (PyIsolateFrame) call = NULL;
+  g_autoptr (GError) error = g_error_new_literal (PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT, "no room");
+  g_autoptr (LinkBox) lost = link_box_new ();
+  g_autoptr (LinkBox) box = link_box_new ();
+
+  call_by (link, second, CALL_ID, lost);
+  if (closes_first)
+    {
+      _pyisolate_clear_fd (&opening->fds[0]);
+      _pyisolate_lane_note_gone (second);
+      while (_pyisolate_lane_receive (second, 1))
+        ;
+    }
+  link_side_send (&link->pair->worker, _pyisolate_frame_new_error (opening->id, error));
+  link_box_wait_ends (lost, 1);
+  g_assert_error (lost->error, PYISOLATE_ERROR, PYISOLATE_ERROR_LIMIT);
+  g_assert_cmpuint (link->n_lost, ==, 0);
+
+  g_assert_null (_pyisolate_endpoint_open_lane (link->pair->host.endpoint));
+  call_by (link, second, CALL_ID + 1, box); /* by who does not know yet */
+  call = link_box_take (link->pair->worker.box);
+  g_assert_cmpuint (call->id, ==, CALL_ID + 1);
+  link_side_send (&link->pair->worker, link_frame_return (CALL_ID + 1, "there"));
+  link_box_assert_returned (box, "there");
+
+  call_by (link, first, CALL_ID + 2, box);
+  assert_takes (link->first, CALL_ID + 2);
 }
 
 static void
@@ -424,6 +462,8 @@ main (int   argc,
   test_util_add_func ("/pyisolate/endpoint-lanes/round-trip", test_round_trip);
   test_util_add_func ("/pyisolate/endpoint-lanes/open", test_open);
   test_util_add_func ("/pyisolate/endpoint-lanes/refused", test_refused);
+  test_util_add_data_func ("/pyisolate/endpoint-lanes/no-room", GINT_TO_POINTER (FALSE), test_no_room);
+  test_util_add_data_func ("/pyisolate/endpoint-lanes/no-room-and-gone", GINT_TO_POINTER (TRUE), test_no_room);
   test_util_add_func ("/pyisolate/endpoint-lanes/most", test_most);
   test_util_add_func ("/pyisolate/endpoint-lanes/other-way", test_other_way);
   test_util_add_func ("/pyisolate/endpoint-lanes/cancel-ahead", test_cancel_ahead);
