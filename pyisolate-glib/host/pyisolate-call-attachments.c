@@ -17,7 +17,7 @@
  * An argument of type `h` with the returned index arrives as it. A tensor in the form of docs/values.md can lie in it, too, if
  * it is a memfd as [ctor@PyIsolate.Memory.new_from_fd] takes it; else the call fails with %PYISOLATE_ERROR_BAD_TENSOR.
  *
- * Fails with a %G_IO_ERROR if @fd is not open, or where the process can have no more file descriptors.
+ * Fails with a %G_IO_ERROR if @fd is not open, and with %PYISOLATE_ERROR_LIMIT where the process can have no more file descriptors.
  *
  * Returns: the index, or -1 with @error set
  *

@@ -186,7 +186,7 @@ pyisolate_call_result_get_n_fds (PyIsolateCallResult *self)
  *
  * Duplicates one of the file descriptors that came with the value.
  *
- * Fails with a %G_IO_ERROR where the process can have no more file descriptors.
+ * Fails with %PYISOLATE_ERROR_LIMIT where the process can have no more file descriptors.
  *
  * Returns: a file descriptor that the caller closes, or -1 with @error set
  *

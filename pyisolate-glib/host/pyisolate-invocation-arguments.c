@@ -167,7 +167,7 @@ pyisolate_invocation_get_n_fds (PyIsolateInvocation *self)
  *
  * Duplicates one of the file descriptors that came with the call.
  *
- * Fails with a %G_IO_ERROR where the process can have no more file descriptors.
+ * Fails with %PYISOLATE_ERROR_LIMIT where the process can have no more file descriptors.
  *
  * Returns: a file descriptor that the caller closes, or -1 with @error set
  *

@@ -266,7 +266,7 @@ pyisolate_memory_new_from_fd (int      fd,
  *
  * Duplicates the descriptor of the memfd, to hand it to another process. That process then sees all of the memory.
  *
- * Fails with a %G_IO_ERROR where the process can have no more file descriptors.
+ * Fails with %PYISOLATE_ERROR_LIMIT where the process can have no more file descriptors.
  *
  * Returns: a file descriptor that the caller closes, or -1 with @error set
  *
