@@ -38,6 +38,8 @@ async def main() -> float:
             )
         )
         mean: float = await extension.mean([1, 2, 3])
+        means: list[float] = await pyisolate.gather(extension.mean([1]), extension.mean([2]))
+        mean += sum(means)
         mean += extension.options(timeout=5).sync.mean([4])
         extension.register_event_handler("asked", print)
         pid: int | None = extension.pid

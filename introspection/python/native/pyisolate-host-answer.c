@@ -13,6 +13,8 @@ typedef struct {
   PyIsolateHostContext *context; /* NULL, as the next: it has not */
   PyObject *variables;      /* the context variables of who called */
   PyIsolateAnswer *outcome; /* NULL: has not come yet */
+  PyObject *group;          /* the Group that waits for it, borrowed; or NULL */
+  guint index;              /* which of its calls this is */
 } Answer;
 
 static PyTypeObject *answer_type;
@@ -31,6 +33,8 @@ _pyisolate_awaitable_give_up (PyIsolateAwaitable *base)
 
   _pyisolate_id_table_steal (&waited_for, id);
   self->id = 0;
+  if (self->group != NULL)
+    _pyisolate_host_group_lose (self->group);
   if (_pyisolate_host_hooks.is_forked)
     return;
 
@@ -154,6 +158,53 @@ _pyisolate_host_answer_is_done (PyObject *object)
   return ((Answer *) object)->outcome != NULL;
 }
 
+/* Given up, before anything came. */
+gboolean
+_pyisolate_host_answer_is_lost (PyObject *object)
+{
+  Answer *self = (Answer *) object;
+
+  return self->id == 0 && self->outcome == NULL;
+}
+
+PyObject *
+_pyisolate_host_answer_get_group (PyObject *object,
+                                  guint    *index)
+{
+  Answer *self = (Answer *) object;
+
+  if (!PyObject_TypeCheck (object, answer_type) || self->group == NULL)
+    return NULL;
+
+  *index = self->index;
+  return self->group;
+}
+
+gboolean
+_pyisolate_host_answer_join (PyObject *object,
+                             PyObject *group,
+                             guint     index)
+{
+  Answer *self = (Answer *) object;
+
+  if (!PyObject_TypeCheck (object, answer_type) || self->base.callback != NULL || self->group != NULL)
+    {
+      PyErr_SetString (PyExc_RuntimeError, "The call is awaited already");
+      return FALSE;
+    }
+
+  self->base.blocking = FALSE; /* of what it has yielded, that is taken note of */
+  self->group = group;
+  self->index = index;
+  return TRUE;
+}
+
+void
+_pyisolate_host_answer_leave (PyObject *object)
+{
+  ((Answer *) object)->group = NULL;
+}
+
 gboolean
 _pyisolate_host_origin_of (PyIsolateInvocation  *invocation,
                            PyObject            **bridge,
@@ -266,7 +317,9 @@ _pyisolate_host_answer_take (PyIsolateAnswer *outcome,
       self->outcome = outcome;
       self->base.has_come = TRUE;
       _pyisolate_awaitable_let_go (&self->base);
-      if (self->base.callback != NULL)
+      if (self->group != NULL)
+        ok = _pyisolate_host_group_take (self->group, self->index);
+      else if (self->base.callback != NULL)
         ok = at_once ? call_back (self) : _pyisolate_awaitable_call_back_soon (&self->base);
     }
   Py_DECREF ((PyObject *) self);

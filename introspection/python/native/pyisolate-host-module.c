@@ -223,7 +223,7 @@ PyInit__pyisolate_host (void)
     return NULL;
 
   if (!_pyisolate_codec_init (module) || !_pyisolate_host_add_context (module) || !_pyisolate_host_add_answer (module) ||
-      !_pyisolate_host_add_method (module) || !_pyisolate_host_add_tasks (module) ||
+      !_pyisolate_host_add_group (module) || !_pyisolate_host_add_method (module) || !_pyisolate_host_add_tasks (module) ||
       !_pyisolate_host_add_invocation (module) || !_pyisolate_host_add_serve (module) ||
       !_pyisolate_host_add_singleton (module))
     Py_CLEAR (module);

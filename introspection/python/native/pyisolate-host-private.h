@@ -129,6 +129,19 @@ PyIsolateHostContext *_pyisolate_host_answer_get_context (PyObject *self);
 gboolean  _pyisolate_host_answer_is_done   (PyObject             *self);
 gboolean  _pyisolate_host_answer_take      (PyIsolateAnswer      *answer,
                                             gboolean              at_once);
+/* pyisolate-host-gather.c: a Group of calls waits for it instead of a task. join(): FALSE with an exception if something waits
+ * for it already. What has come goes to take(), on whose exception see answer_take(); what is given up is told by lose(). */
+gboolean  _pyisolate_host_answer_join      (PyObject             *self,
+                                            PyObject             *group,
+                                            guint                 index);
+void      _pyisolate_host_answer_leave     (PyObject             *self);
+PyObject *_pyisolate_host_answer_get_group (PyObject             *self,
+                                            guint                *index);
+gboolean  _pyisolate_host_answer_is_lost   (PyObject             *self);
+gboolean  _pyisolate_host_add_group        (PyObject             *module);
+gboolean  _pyisolate_host_group_take       (PyObject             *group,
+                                            guint                 index);
+void      _pyisolate_host_group_lose       (PyObject             *group);
 /* Who made the call that led to it: FALSE if none did, or it has ended. */
 gboolean  _pyisolate_host_origin_of        (PyIsolateInvocation  *invocation,
                                             PyObject            **bridge,

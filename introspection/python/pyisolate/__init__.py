@@ -20,6 +20,7 @@ from . import _repository  # noqa: F401, before anything of gi.repository
 from ._base import ExtensionBase
 from ._config import ExtensionConfig, ExtensionManagerConfig, SandboxMode
 from ._extension import Extension, MethodInfo
+from ._gather import gather
 from ._host_errors import (
     BadConfigError,
     BadValueError,
@@ -70,6 +71,7 @@ __all__ = [
     "current_caller",
     "empty",
     "from_numpy",
+    "gather",
     "is_shared",
     "local_execution",
     "register_encoder",

@@ -2,6 +2,7 @@
 # The types of what a host in Python uses. The methods of an extension are known when it is loaded;
 # to a type checker they are callables that return awaitables of anything.
 
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
@@ -47,6 +48,7 @@ __all__ = [
     "current_caller",
     "empty",
     "from_numpy",
+    "gather",
     "is_shared",
     "local_execution",
     "register_encoder",
@@ -260,6 +262,8 @@ class _Caller:
     def __getattr__(self, name: str) -> _Method: ...
     @property
     def sync(self) -> _SyncApi: ...
+
+def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -> Future[list[Any]]: ...
 
 class ExtensionBase:
     def before_module_loaded(self) -> Awaitable[None] | None: ...
