@@ -188,7 +188,25 @@ class VerdictTest(unittest.TestCase):
             results(workloads={"flight-32": flight}, figures={"flight-32": all_of_them})
         )
         found = row(judged, "32 in flight")
-        self.assertEqual((found["measured"], found["met"]), ("0.60 × zeromq", "**no**"))
+        told = (found["measured"], found["met"])
+        self.assertEqual(told, ("0.60 × zeromq, by python await", "**no**"))
+
+    def test_the_faster_way_counts(self):
+        flight = {"title": "f", "kind": "many", "pinned": True, "n_bytes": 8, "per_sample": 32}
+        for medians, expected in (
+            ({"await": 400, "gather": 300}, "0.30 × zeromq, by python gather"),
+            ({"await": 200, "gather": 300}, "0.20 × zeromq, by python await"),
+            ({"gather": 300}, "0.30 × zeromq, by python gather"),
+        ):
+            figures = {f"python {way}": figure(median) for way, median in medians.items()}
+            judged = verdict.judge(
+                results(
+                    workloads={"flight-32": flight},
+                    figures={"flight-32": {**figures, "zeromq": figure(1000)}},
+                )
+            )
+            found = row(judged, "32 in flight")
+            self.assertEqual((found["measured"], found["met"]), (expected, "yes"))
 
 
 class ReportTest(unittest.TestCase):

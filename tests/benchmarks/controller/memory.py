@@ -20,6 +20,7 @@ NO_WORKER = (
     "c async",
     "gjs",
     "asyncio in process",
+    "python gather",
     "python sync",
     "python await, D-Bus",
 )

@@ -21,6 +21,7 @@ OURS = {
     "c sync": "#7f1d1d",
     "c async": "#e11d48",
     "python await": "#ea580c",
+    "python gather": "#b45309",
     "python sync": "#fbbf24",
     "python await, D-Bus": "#fda4af",
     "gjs": "#a16207",

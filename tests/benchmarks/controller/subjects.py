@@ -23,6 +23,7 @@ class Spec:
 # Adapter module and name in it, environment; the names of ours begin as workloads.sets.OURS says.
 OURS = {
     "python await": ("glib", "await", "host"),
+    "python gather": ("glib", "gather", "host"),
     "python sync": ("glib", "sync", "host"),
 }
 BASELINES = {
@@ -69,6 +70,7 @@ ONLY_FOR = {
     "interpreter": ("start-def", "start-asyncio"),
     "c sync": ("echo", "bounce", "loaded"),
     "c async": ("echo", "many", "sleep", "bounce"),
+    "python gather": ("many",),
     "gjs": ("int", "str", "dict", "list-ints", "many", "sleep"),
 }
 

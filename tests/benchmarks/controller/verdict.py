@@ -25,9 +25,12 @@ class Row:
     # A limit in nanoseconds, instead of a ratio.
     absolute: bool = False
     unit: str = "×"
+    # Another way of the subject to do it: the better one counts, and is named.
+    or_by: str = ""
 
     def judge(self, results):
-        own = figure(results, self.subject, self.workload)
+        subject = self.faster(results)
+        own = figure(results, subject, self.workload)
         if own is None:
             return self.told(results, "", "", reason(results, self.subject, self.workload))
         if self.absolute:
@@ -44,7 +47,16 @@ class Row:
         text = f"{digits(ratio)} {self.unit}"
         if len(self.than) > 1:
             text += f" {name}"
+        if self.or_by:
+            text += f", by {subject}"
         return self.told(results, text, digits(statistics.median(pairs)), met(ratio <= self.limit))
+
+    def faster(self, results):
+        other = figure(results, self.or_by, self.workload) if self.or_by else None
+        own = figure(results, self.subject, self.workload)
+        if other and (own is None or other["median"] < own["median"]):
+            return self.or_by
+        return self.subject
 
     def best(self, results):
         workload = self.than_workload or self.workload
@@ -156,7 +168,14 @@ def rows():
     yield Row("gjs host, int echo: raw", "gjs", "int", 15, ("raw",))
     yield from pipe_rows()
     # Twice the calls a second is half the time for each.
-    yield Row("32 in flight, time per call: the best peer", await_, "flight-32", 0.5, EVERY_PEER)
+    yield Row(
+        "32 in flight, time per call: the best peer",
+        await_,
+        "flight-32",
+        0.5,
+        EVERY_PEER,
+        or_by="python gather",
+    )
     yield Row(
         "32 × 10 ms of sleep, time per call: asyncio",
         await_,

@@ -195,6 +195,18 @@ class Await(AsyncAdapter):
         return self.host.extensions[key]
 
 
+class Gather(Await):
+    """`pyisolate.gather(extension.method(), …)`."""
+
+    def bind_many(self, workload):
+        extension = self.extension
+
+        async def all_of_them():
+            return await pyisolate.gather(*(extension.echo(1) for _ in range(workload.count)))
+
+        return self.batches(all_of_them, 1, workload.count)
+
+
 class Sync(Adapter):
     """`extension.sync.method()`, without an event loop."""
 
@@ -250,4 +262,4 @@ class Sync(Adapter):
         self.children.clear()
 
 
-ADAPTERS = {"await": Await, "sync": Sync}
+ADAPTERS = {"await": Await, "gather": Gather, "sync": Sync}
