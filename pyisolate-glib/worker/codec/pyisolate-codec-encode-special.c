@@ -260,15 +260,6 @@ is_scalar (PyObject     *item,
     }
 }
 
-static int
-refuse_type (Encoder      *self,
-             PyTypeObject *type)
-{
-  g_autofree char *name = _pyisolate_codec_type_name (type);
-
-  return _pyisolate_encoder_fail (self, PyExc_TypeError, "cannot send a value of type '%s'", name);
-}
-
 static EncodedShape
 encode_numpy_scalar (Encoder  *self,
                      PyObject *value)
@@ -281,7 +272,7 @@ encode_numpy_scalar (Encoder  *self,
   if (is_scalar (item, Py_TYPE (value)))
     shape = _pyisolate_encoder_natural (self, item);
   else
-    shape = refuse_type (self, Py_TYPE (value));
+    shape = _pyisolate_encoder_refuse (self, Py_TYPE (value));
   Py_DECREF (item);
   return shape;
 }
@@ -461,6 +452,6 @@ _pyisolate_encoder_special (Encoder  *self,
     case KIND_NONE:
     case N_KINDS:
     default:
-      return refuse_type (self, Py_TYPE (value));
+      return _pyisolate_encoder_refuse (self, Py_TYPE (value));
     }
 }

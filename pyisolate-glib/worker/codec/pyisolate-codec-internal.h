@@ -64,6 +64,7 @@ PyObject          *_pyisolate_codec_types_import     (CodecKind      kind);
 CodecRegistration *_pyisolate_codec_registry_find    (PyTypeObject  *type);
 CodecRegistration *_pyisolate_codec_registry_by_name (PyObject      *name,
                                                       gboolean       encoders);
+gboolean           _pyisolate_codec_can_register     (PyTypeObject  *type);
 char              *_pyisolate_codec_type_name        (PyTypeObject  *type);
 
 /* As PyObject_GetAttrString() and PyObject_CallMethod() with at most one argument, but without a

@@ -325,6 +325,35 @@ get_dataclass_fields (PyObject *cls)
   return names;
 }
 
+/* What register_type() would make of @cls, with @fields of a dataclass; KIND_NONE, perhaps with an exception. */
+static CodecKind
+get_registered_kind (PyObject  *cls,
+                     PyObject **fields)
+{
+  *fields = NULL;
+  if (is_subclass_of_imported (cls, "enum", "Flag"))
+    return KIND_FLAG;
+  if (is_subclass_of_imported (cls, "enum", "Enum"))
+    return KIND_ENUM;
+  *fields = get_dataclass_fields (cls);
+  if (*fields != NULL && has_only_python_bases (cls))
+    return KIND_DATACLASS;
+  Py_CLEAR (*fields);
+  return KIND_NONE;
+}
+
+/* Whether @type could be given to register_type(). */
+gboolean
+_pyisolate_codec_can_register (PyTypeObject *type)
+{
+  PyObject *fields;
+  CodecKind kind = get_registered_kind ((PyObject *) type, &fields);
+
+  Py_XDECREF (fields);
+  PyErr_Clear ();
+  return kind != KIND_NONE;
+}
+
 static PyObject *
 register_type (PyObject *module,
                PyObject *args,
@@ -332,24 +361,17 @@ register_type (PyObject *module,
 {
   static char *keywords[] = { "cls", "name", NULL };
   PyObject *cls, *name;
-  PyObject *fields = NULL;
-  CodecKind kind = KIND_NONE;
+  PyObject *fields;
+  CodecKind kind;
   CodecRegistration *registration;
 
   if (!PyArg_ParseTupleAndKeywords (args, kwargs, "O!U:register_type", keywords, &PyType_Type, &cls,
                                     &name))
     return NULL;
 
-  if (is_subclass_of_imported (cls, "enum", "Flag"))
-    kind = KIND_FLAG;
-  else if (is_subclass_of_imported (cls, "enum", "Enum"))
-    kind = KIND_ENUM;
-  else if ((fields = get_dataclass_fields (cls)) != NULL && has_only_python_bases (cls))
-    kind = KIND_DATACLASS;
-
+  kind = get_registered_kind (cls, &fields);
   if (kind == KIND_NONE)
     {
-      Py_XDECREF (fields);
       if (!PyErr_Occurred ())
         PyErr_Format (PyExc_TypeError, "%R is neither an enum nor a dataclass made of Python "
                                        "classes; use register_encoder", cls);

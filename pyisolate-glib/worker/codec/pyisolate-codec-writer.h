@@ -122,6 +122,8 @@ int          _pyisolate_encoder_fail        (Encoder           *self,
                                              PyObject          *exception,
                                              const char        *format,
                                              ...) G_GNUC_PRINTF (3, 4);
+int          _pyisolate_encoder_refuse      (Encoder           *self,
+                                             PyTypeObject      *type);
 int          _pyisolate_encoder_too_deep    (Encoder           *self);
 gboolean     _pyisolate_encoder_grow        (Encoder           *self,
                                              gsize              n_bytes);
