@@ -70,7 +70,7 @@ ONLY_FOR = {
     "interpreter": ("start-def", "start-asyncio"),
     "c sync": ("echo", "bounce", "loaded"),
     "c async": ("echo", "many", "sleep", "bounce"),
-    "python gather": ("many",),
+    "python gather": ("many", "sleep"),
     "gjs": ("int", "str", "dict", "list-ints", "many", "sleep"),
 }
 

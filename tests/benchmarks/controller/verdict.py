@@ -182,6 +182,7 @@ def rows():
         "sleep-32",
         1 / 0.95,
         ("asyncio in process",),
+        or_by="python gather",
     )
     yield from shared_rows()
     for package in ("numpy", "torch"):

@@ -213,6 +213,9 @@ class Adapter:
 class AsyncAdapter(Adapter):
     """A peer that is awaited; it has one event loop, in which all of it happens."""
 
+    # How many calls are awaited at once.
+    gather = staticmethod(asyncio.gather)
+
     def __init__(self):
         super().__init__()
         self.loop = asyncio.new_event_loop()
@@ -239,7 +242,7 @@ class AsyncAdapter(Adapter):
 
     def many(self, count, name, *arguments):
         async def all_of_them():
-            return await asyncio.gather(*(self.call(name, *arguments) for _ in range(count)))
+            return await self.gather(*(self.call(name, *arguments) for _ in range(count)))
 
         return all_of_them()
 

@@ -96,7 +96,7 @@ class Await(AsyncAdapter):
         extension = self.extension
 
         async def all_of_them():
-            return await asyncio.gather(*(extension.echo(1) for _ in range(workload.count)))
+            return await self.gather(*(extension.echo(1) for _ in range(workload.count)))
 
         return self.batches(all_of_them, 1, workload.count)
 
@@ -198,13 +198,7 @@ class Await(AsyncAdapter):
 class Gather(Await):
     """`pyisolate.gather(extension.method(), …)`."""
 
-    def bind_many(self, workload):
-        extension = self.extension
-
-        async def all_of_them():
-            return await pyisolate.gather(*(extension.echo(1) for _ in range(workload.count)))
-
-        return self.batches(all_of_them, 1, workload.count)
+    gather = staticmethod(pyisolate.gather)
 
 
 class Sync(Adapter):
