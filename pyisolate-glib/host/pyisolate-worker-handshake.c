@@ -130,6 +130,16 @@ handle_ready (PyIsolateWorker *self,
   self->callbacks->ready (self, self->endpoint, methods, self->user_data);
 }
 
+/* The first thing that who declares dependencies for the first time comes upon. */
+static const char *
+get_advice (PyIsolateRemoteException *exception)
+{
+  if (g_str_equal (pyisolate_remote_exception_get_type_name (exception), "ModuleNotFoundError"))
+    return ". A package that it imports has to be named in its dependencies";
+
+  return "";
+}
+
 static void
 handle_load_failed (PyIsolateWorker *self,
                     guint64          id,
@@ -149,10 +159,10 @@ handle_load_failed (PyIsolateWorker *self,
       exception = _pyisolate_remote_exception_new_from_variant (dict);
       g_clear_error (&error);
       error = g_error_new (PYISOLATE_ERROR, PYISOLATE_ERROR_IMPORT_FAILED,
-                           "The extension “%s” could not be loaded (%s): %s: %s",
+                           "The extension “%s” could not be loaded (%s): %s: %s%s",
                            _pyisolate_worker_get_name (self), stage,
                            pyisolate_remote_exception_get_type_name (exception),
-                           pyisolate_remote_exception_get_message (exception));
+                           pyisolate_remote_exception_get_message (exception), get_advice (exception));
       _pyisolate_error_set_remote_exception (error, exception);
     }
 

@@ -329,7 +329,8 @@ class Care(EnvTest):
 
         broken = self.extension("import not_there\n", "broken", requirements_txt="alpha")
         done = self.check(1, "call", *links, broken, "where")
-        self.assertIn("ModuleNotFoundError: No module named 'not_there'", done.err)
+        self.assertIn("ModuleNotFoundError: No module named 'not_there'. A package", done.err)
+        self.assertIn("has to be named in its dependencies", done.err)
         self.assertNotIn("damaged", done.err)
 
     def test_verify_and_repair(self):
