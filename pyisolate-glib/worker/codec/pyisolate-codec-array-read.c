@@ -166,17 +166,25 @@ find_origin (CodecArray *self,
   Py_XDECREF (base);
 }
 
-/* Of dimensions with one element or none NumPy's buffers tell other strides than the arrays have. */
+/* Of dimensions with one element or none NumPy's buffers, and DLPack, tell other strides than the arrays have. */
+static gboolean
+has_small_dimension (const CodecArray *self)
+{
+  for (guint i = 0; i < self->n_dims; i++)
+    {
+      if (self->shape[i] < 2)
+        return TRUE;
+    }
+  return FALSE;
+}
+
 static gboolean
 read_small_strides (CodecArray *self,
                     PyObject   *object)
 {
   PyObject *strides;
-  gboolean is_small = FALSE;
 
-  for (guint i = 0; i < self->n_dims; i++)
-    is_small |= self->shape[i] < 2;
-  if (!is_small)
+  if (!has_small_dimension (self))
     return TRUE;
 
   strides = _pyisolate_codec_get (object, "strides");
@@ -296,19 +304,35 @@ explain_refusal (PyObject  *object,
   return *problem == NULL && refuse_dtype (object, "a tensor of this kind, or", problem);
 }
 
-/* DLPack does not tell the strides of dimensions of one element. */
 static gboolean
 read_strides (CodecArray *self,
               PyObject   *object)
 {
-  PyObject *strides = _pyisolate_codec_call (object, "stride", NULL);
-  gboolean good = strides != NULL && PyTuple_Check (strides)
-                  && PyTuple_Size (strides) == (Py_ssize_t) self->n_dims;
+  PyObject *strides;
+  gboolean good;
 
+  if (!has_small_dimension (self))
+    return TRUE;
+
+  strides = _pyisolate_codec_call (object, "stride", NULL);
+  good = strides != NULL && PyTuple_Check (strides) && PyTuple_Size (strides) == (Py_ssize_t) self->n_dims;
   for (guint i = 0; good && i < self->n_dims; i++)
     self->strides[i] = PyLong_AsLongLong (PyTuple_GetItem (strides, i));
   Py_XDECREF (strides);
   return good && !PyErr_Occurred ();
+}
+
+/* Whether the bytes are in shared memory, all in one piece. They are there then, whatever the storage says, which torch does not
+ * resize: it is not of its making. To ask torch takes several calls, which would be much of what passing such a tensor takes. */
+static gboolean
+is_in_memory (const CodecArray *self,
+              gint64            low,
+              gint64            high)
+{
+  const guint8 *start;
+  g_autoptr(PyIsolateMemory) memory = _pyisolate_array_find_memory (self, low, high, &start);
+
+  return memory != NULL;
 }
 
 /* A tensor knows its shape, but not whether somebody has resized its storage since: torch looks for itself only sometimes. */
@@ -320,7 +344,8 @@ check_storage (CodecArray  *self,
   gint64 low, high, n_items;
 
   if (_pyisolate_layout_window (self->n_dims, self->shape, self->strides, self->info->size, &low, &high, &n_items) == NULL
-      && (n_items == 0 || _pyisolate_storage_covers (object, self->data + low, high - low)))
+      && (n_items == 0 || is_in_memory (self, low, high)
+          || _pyisolate_storage_covers (object, self->data + low, high - low)))
     return TRUE;
   if (!PyErr_Occurred ())
     *problem = g_strdup ("a tensor that is larger than its storage");

@@ -84,7 +84,7 @@ gboolean    _pyisolate_tensor_get_requires_grad (PyObject  *object);
 PyObject   *_pyisolate_dlpack_export    (const CodecArray  *self,
                                          const CodecStore  *store,
                                          gboolean           versioned);
-/* Looks into a capsule that is not consumed. The strides stay as they are in @array. */
+/* Looks into a capsule that is not consumed. The strides of dimensions with one element or none may be others than the array's. */
 gboolean    _pyisolate_dlpack_read      (PyObject          *capsule,
                                          CodecArray        *array,
                                          char             **problem);

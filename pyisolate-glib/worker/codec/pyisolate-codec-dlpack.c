@@ -163,5 +163,9 @@ _pyisolate_dlpack_read (PyObject    *capsule,
   array->data = (guint8 *) tensor->data + tensor->byte_offset;
   array->n_dims = tensor->n_dims;
   memcpy (array->shape, tensor->shape, tensor->n_dims * sizeof *array->shape);
+  if (tensor->strides != NULL)
+    memcpy (array->strides, tensor->strides, tensor->n_dims * sizeof *array->strides);
+  else
+    _pyisolate_layout_c_strides (array->n_dims, array->shape, array->strides);
   return TRUE;
 }
