@@ -9,6 +9,19 @@
 static GMutex all_mutex;
 static PyIsolateIdTable all; /* → PyIsolateOperation, not referenced */
 
+static void
+set_body (PyIsolateOperation *self)
+{
+  g_autoptr (GBytes) body = NULL;
+
+  if (self->small_body != NULL)
+    body = g_bytes_new (self->small_body, self->small_size);
+  else if (self->body != NULL)
+    body = g_bytes_ref (self->body);
+  if (body != NULL)
+    pyisolate_call_set_body (self->call, body);
+}
+
 /* With the lock held. */
 static PyIsolateCall *
 ref_call_locked (PyIsolateOperation *self)
@@ -19,8 +32,7 @@ ref_call_locked (PyIsolateOperation *self)
   if (self->call == NULL)
     {
       self->call = pyisolate_call_new (self->method);
-      if (self->body != NULL)
-        pyisolate_call_set_body (self->call, self->body);
+      set_body (self);
       pyisolate_call_set_args (self->call, self->args);
       pyisolate_call_set_kwargs (self->call, self->kwargs);
     }

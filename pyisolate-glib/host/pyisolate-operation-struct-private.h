@@ -19,10 +19,12 @@ struct _PyIsolateOperation {
   PyIsolateEndpoint *endpoint;
   PyIsolateCall *call; /* guarded by the lock of the book; of a plain one NULL until it is asked for; NULL when it is over */
   gboolean over;       /* in the mailbox: who waited has been told */
-  const char *method;  /* of a plain one or a request, behind this struct; else NULL, like the next three */
+  const char *method;  /* of a plain one or a request, behind this struct; else NULL, like the next four */
   GVariant *args;
   GVariant *kwargs;
-  GBytes *body;        /* of a request */
+  GBytes *body;        /* of a request; or, if it is small, a copy that lies behind the method: */
+  const guint8 *small_body;
+  gsize small_size;
   PyIsolateMailbox *mailbox;
   PyIsolateJobKind job_kind;
   GCancellable *cancellable;

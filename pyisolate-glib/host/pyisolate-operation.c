@@ -13,6 +13,8 @@
 #include "pyisolate-extension-private.h"
 #include "pyisolate-service-private.h"
 
+#define SMALL_BODY 256
+
 PyIsolateOperation *
 _pyisolate_operation_ref (PyIsolateOperation *self)
 {
@@ -202,9 +204,12 @@ send_call (PyIsolateOperation *self,
                                                 _pyisolate_operation_unref);
 }
 
-/* @method: (nullable): a copy lies behind it */
+/* @method: (nullable): a copy lies behind it
+ * @body: (nullable): of a request, the same if it is small. Whoever made the bytes may want what they are in for the next ones,
+ * which is known to be free once they have been sent. */
 static PyIsolateOperation *
 operation_new (const char         *method,
+               GBytes             *body,
                PyIsolateExtension *extension,
                PyIsolateEndpoint  *endpoint,
                PyIsolateMailbox   *mailbox,
@@ -213,11 +218,22 @@ operation_new (const char         *method,
                gpointer            user_data)
 {
   gsize size = method != NULL ? strlen (method) + 1 : 0;
-  PyIsolateOperation *self = _pyisolate_alloc0 (sizeof *self + size);
+  gsize body_size = body != NULL ? g_bytes_get_size (body) : 0;
+  gboolean is_small = body != NULL && body_size <= SMALL_BODY;
+  PyIsolateOperation *self = _pyisolate_alloc0 (sizeof *self + size + (is_small ? body_size : 0));
 
   self->ref_count = 1;
   if (method != NULL)
     self->method = memcpy (self + 1, method, size);
+  if (is_small)
+    {
+      self->small_body = memcpy ((guint8 *) (self + 1) + size, g_bytes_get_data (body, NULL), body_size);
+      self->small_size = body_size;
+    }
+  else if (body != NULL)
+    {
+      self->body = g_bytes_ref (body);
+    }
   self->thread = g_thread_self ();
   self->extension = _pyisolate_extension_hold (extension);
   self->endpoint = g_object_ref (endpoint);
@@ -257,7 +273,7 @@ _pyisolate_operation_start (PyIsolateExtension     *extension,
                             PyIsolateOperationFunc  func,
                             gpointer                user_data)
 {
-  PyIsolateOperation *self = operation_new (NULL, extension, endpoint, mailbox, job_kind, cancellable, user_data);
+  PyIsolateOperation *self = operation_new (NULL, NULL, extension, endpoint, mailbox, job_kind, cancellable, user_data);
 
   self->call = g_object_ref (call);
   self->func = func;
@@ -281,7 +297,7 @@ _pyisolate_operation_start_plain (PyIsolateExtension *extension,
                                   PyIsolateValueFunc  func,
                                   gpointer            user_data)
 {
-  PyIsolateOperation *self = operation_new (method, extension, endpoint, mailbox, job_kind, cancellable, user_data);
+  PyIsolateOperation *self = operation_new (method, NULL, extension, endpoint, mailbox, job_kind, cancellable, user_data);
 
   self->args = args != NULL ? g_variant_ref_sink (args) : NULL;
   self->kwargs = kwargs != NULL ? g_variant_ref_sink (kwargs) : NULL;
@@ -300,12 +316,11 @@ _pyisolate_operation_start_request (PyIsolateExtension   *extension,
                                     GDestroyNotify        destroy,
                                     GError              **error)
 {
-  PyIsolateOperation *self = operation_new (request->method, extension, endpoint, mailbox, PYISOLATE_JOB_NOTIFICATION, NULL,
-                                            user_data);
+  PyIsolateOperation *self = operation_new (request->method, request->body, extension, endpoint, mailbox,
+                                            PYISOLATE_JOB_NOTIFICATION, NULL, user_data);
   PyIsolateFrame *frame;
   guint64 id = 0;
 
-  self->body = g_bytes_ref (request->body);
   self->wants_progress = request->wants_progress;
   self->wants_events = request->wants_events;
   self->answer_func = func;
