@@ -3,7 +3,6 @@
 
 #include "pyisolate-answer-private.h"
 
-#include "pyisolate-alloc-private.h"
 #include "pyisolate-extension-private.h"
 #include "pyisolate-value-private.h"
 
@@ -20,7 +19,7 @@ PyIsolateAnswer *
 _pyisolate_answer_new_return (PyIsolateFrame    *frame,
                               PyIsolateEndpoint *endpoint)
 {
-  Answer *self = _pyisolate_new0 (Answer);
+  Answer *self = g_slice_new0 (Answer);
 
   self->frame = frame;
   self->endpoint = g_object_ref (endpoint);
@@ -41,7 +40,7 @@ PyIsolateAnswer *
 _pyisolate_answer_new_error (guint64  id,
                              GError  *error)
 {
-  Answer *self = _pyisolate_new0 (Answer);
+  Answer *self = g_slice_new0 (Answer);
 
   self->public.id = id;
   self->public.error = error;
@@ -56,7 +55,7 @@ _pyisolate_answer_new_progress (guint64         id,
                                 GDestroyNotify  notify,
                                 gpointer        user_data)
 {
-  Answer *self = _pyisolate_new0 (Answer);
+  Answer *self = g_slice_new0 (Answer);
 
   self->notify = notify;
   self->user_data = user_data;
@@ -73,7 +72,7 @@ _pyisolate_answer_new_event (PyIsolateFrame     *frame,
                              GDestroyNotify      notify,
                              gpointer            user_data)
 {
-  Answer *self = _pyisolate_new0 (Answer);
+  Answer *self = g_slice_new0 (Answer);
 
   self->frame = frame;
   self->extension = extension;
@@ -162,5 +161,5 @@ pyisolate_answer_free (PyIsolateAnswer *self)
   g_free ((char *) self->text);
   if (answer->notify != NULL)
     answer->notify (answer->user_data);
-  g_free (self);
+  g_slice_free (Answer, answer);
 }

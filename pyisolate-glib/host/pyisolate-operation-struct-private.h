@@ -13,6 +13,7 @@ typedef struct _PyIsolateOperation PyIsolateOperation;
 
 struct _PyIsolateOperation {
   int ref_count; /* atomic */
+  gsize size;    /* with what lies behind it */
 
   GThread *thread; /* the application's, in which it was made; not referenced, only compared with */
   PyIsolateExtension *extension;

@@ -8,11 +8,11 @@
 
 #include "pyisolate-operation-struct-private.h"
 
-#include "pyisolate-alloc-private.h"
 #include "pyisolate-error.h"
 #include "pyisolate-extension-private.h"
 #include "pyisolate-service-private.h"
 
+/* To keep a body up to this size is to copy it. */
 #define SMALL_BODY 256
 
 PyIsolateOperation *
@@ -50,7 +50,7 @@ _pyisolate_operation_unref (gpointer data)
   g_mutex_clear (&self->mutex);
   if (self->destroy != NULL)
     self->destroy (self->user_data);
-  g_free (self);
+  g_slice_free1 (self->size, self);
 }
 
 /* Nothing can end it any more. */
@@ -205,8 +205,8 @@ send_call (PyIsolateOperation *self,
 }
 
 /* @method: (nullable): a copy lies behind it
- * @body: (nullable): of a request, the same if it is small. Whoever made the bytes may want what they are in for the next ones,
- * which is known to be free once they have been sent. */
+ * @body: (nullable): of a request; the same if it is small, so that what it was written into is free for the next one as soon as
+ * it has been sent */
 static PyIsolateOperation *
 operation_new (const char         *method,
                GBytes             *body,
@@ -217,23 +217,20 @@ operation_new (const char         *method,
                GCancellable       *cancellable,
                gpointer            user_data)
 {
-  gsize size = method != NULL ? strlen (method) + 1 : 0;
-  gsize body_size = body != NULL ? g_bytes_get_size (body) : 0;
-  gboolean is_small = body != NULL && body_size <= SMALL_BODY;
-  PyIsolateOperation *self = _pyisolate_alloc0 (sizeof *self + size + (is_small ? body_size : 0));
+  gsize method_size = method != NULL ? strlen (method) + 1 : 0;
+  gsize small_size = body != NULL && g_bytes_get_size (body) <= SMALL_BODY ? g_bytes_get_size (body) : 0;
+  gsize size = sizeof (PyIsolateOperation) + method_size + small_size;
+  PyIsolateOperation *self = g_slice_alloc0 (size);
 
+  self->size = size;
   self->ref_count = 1;
   if (method != NULL)
-    self->method = memcpy (self + 1, method, size);
-  if (is_small)
-    {
-      self->small_body = memcpy ((guint8 *) (self + 1) + size, g_bytes_get_data (body, NULL), body_size);
-      self->small_size = body_size;
-    }
+    self->method = memcpy (self + 1, method, method_size);
+  self->small_size = small_size;
+  if (small_size > 0)
+    self->small_body = memcpy ((guint8 *) (self + 1) + method_size, g_bytes_get_data (body, NULL), small_size);
   else if (body != NULL)
-    {
-      self->body = g_bytes_ref (body);
-    }
+    self->body = g_bytes_ref (body);
   self->thread = g_thread_self ();
   self->extension = _pyisolate_extension_hold (extension);
   self->endpoint = g_object_ref (endpoint);

@@ -40,7 +40,7 @@ PyIsolateFrame *
 _pyisolate_frame_new (PyIsolateFrameKind kind,
                       guint64            id)
 {
-  PyIsolateFrame *frame = g_malloc (sizeof *frame);
+  PyIsolateFrame *frame = g_slice_new (PyIsolateFrame);
 
   memset (frame, 0, G_STRUCT_OFFSET (PyIsolateFrame, chain_room));
   frame->kind = kind;
@@ -98,7 +98,7 @@ _pyisolate_frame_free (PyIsolateFrame *frame)
       g_atomic_pointer_add (&frame->budget->bytes, -(gssize) frame->cost);
       _pyisolate_budget_unref (frame->budget);
     }
-  g_free (frame);
+  g_slice_free (PyIsolateFrame, frame);
 }
 
 static gsize

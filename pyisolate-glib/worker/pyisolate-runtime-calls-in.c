@@ -47,7 +47,7 @@ forget_in_call_locked (guint64 id)
   if (call != NULL)
     {
       g_clear_object (&call->lane);
-      g_free (call);
+      g_slice_free (PyIsolateInCall, call);
     }
   if (_pyisolate_runtime.n_idle_waiters > 0 && _pyisolate_runtime.calls_in.n_values == 0)
     g_cond_broadcast (&_pyisolate_runtime.idle);

@@ -11,7 +11,6 @@
 
 #include "pyisolate-runtime-private.h"
 
-#include "pyisolate-alloc-private.h"
 #include "pyisolate-error-private.h"
 #include "pyisolate-value-layout-private.h"
 
@@ -168,7 +167,7 @@ receive_method_call (PyIsolateFrame *frame,
     }
   else
     {
-      call = _pyisolate_new0 (PyIsolateInCall);
+      call = g_slice_new0 (PyIsolateInCall);
       call->id = frame->id;
       call->lane = lane != NULL ? g_object_ref (lane) : NULL;
       call->queued = _pyisolate_runtime_route_locked (frame);
