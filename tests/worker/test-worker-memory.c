@@ -20,11 +20,15 @@ wait_for_memory (Worker     *worker,
   guint64 id = worker_call (worker, method, "");
   g_autoptr (PyIsolateFrame) answer = NULL;
   g_autofree char *text = NULL;
-  guint64 wish;
 
-  wish = worker_wait_wish (worker);
-  expect_others_to_go_on (worker);
-  worker_refuse_wish (worker, wish);
+  /* It asks once more, as what it gave back meanwhile may be what the host lacked. */
+  for (guint i = 0; i < 2; i++)
+    {
+      guint64 wish = worker_wait_wish (worker);
+
+      expect_others_to_go_on (worker);
+      worker_refuse_wish (worker, wish);
+    }
 
   answer = worker_wait (worker, id);
   g_assert_cmpint (answer->kind, ==, PYISOLATE_FRAME_RETURN);
