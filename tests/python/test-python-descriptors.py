@@ -25,6 +25,10 @@ def make(n, size=9000):
     return [pyisolate.empty((size,), "uint8") for _ in range(n)]
 
 
+def fail():
+    raise ValueError("told anyhow")
+
+
 kept = []
 
 
@@ -50,6 +54,13 @@ def leave(n):
     used = len(os.listdir("/proc/self/fd")) - 1
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (used + n, hard))
+
+
+def leave_none():
+    lowest = os.open("/dev/null", os.O_RDONLY)
+    os.close(lowest)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
 
 
 def restore():
@@ -137,6 +148,19 @@ class Descriptors(HostTest):
             ext.sync.restore()
             self.assertEqual(300, ext.sync.take(arrays))
             self.assert_works(ext)
+
+    def test_extension_has_none_left_to_describe_an_error_by(self):
+        """What does that is imported when the first exception is raised."""
+        ext = self.start()
+        ext.sync.leave_none()
+        for _ in range(2):
+            with self.assertRaisesRegex(ValueError, "^told anyhow$"):
+                ext.sync.fail()
+        ext.sync.restore()
+        with self.assertRaises(ValueError) as caught:
+            ext.sync.fail()
+        self.assertIn("in fail", caught.exception.remote_traceback)
+        self.assert_works(ext)
 
     def test_host_has_none_left(self):
         """Files that are returned to a host that has no descriptors for them."""

@@ -114,10 +114,18 @@ def answer_exception(frame, error):
 
         summary, described = _errors.summary(error), _errors.describe(error)
     except BaseException as problem:  # no memory, no file to import from
-        summary = type(error).__name__
-        message = f"it could not be described: {type(problem).__name__}"
-        described = {"type": summary, "message": message, "args": []}
+        summary, described = _describe_without_file(error, problem)
     native.reply_error(frame, "RemoteException", summary, {"exception": described})
+
+
+def _describe_without_file(error, problem):
+    try:
+        text = str(error)[:1000].encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    except BaseException:
+        text = ""
+    name = type(error).__name__
+    note = f"It could not be described: {type(problem).__name__}"
+    return name, {"type": name, "message": text, "args": [text], "notes": [note]}
 
 
 def report(error):
