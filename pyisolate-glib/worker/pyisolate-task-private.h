@@ -51,6 +51,10 @@ PyObject       *_pyisolate_tasks_get_waker  (PyIsolateTasks *self,
  * asyncio keeps it elsewhere, or none has run. */
 PyObject       *_pyisolate_get_running      (void);
 
+/* What the module has by that name; a new reference, or NULL with an exception. */
+PyObject       *_pyisolate_import           (const char     *module_name,
+                                             const char     *name);
+
 /* pyisolate-task-set.c: from now on tasks get into asyncio's set of them by a shorter way. */
 void            _pyisolate_task_set_prepare (void);
 

@@ -35,9 +35,9 @@ static struct {
   PyObject *result;
 } python;
 
-static PyObject *
-import (const char *module_name,
-        const char *name)
+PyObject *
+_pyisolate_import (const char *module_name,
+                   const char *name)
 {
   PyObject *module = PyImport_ImportModule (module_name);
   PyObject *object = module != NULL ? PyObject_GetAttrString (module, name) : NULL;
@@ -84,10 +84,10 @@ prepare (void)
       if (*names[i].name == NULL)
         return FALSE;
     }
-  python.cancelled_error = import ("asyncio.exceptions", "CancelledError");
+  python.cancelled_error = _pyisolate_import ("asyncio.exceptions", "CancelledError");
   if (python.cancelled_error == NULL)
     return FALSE;
-  python.task_type = import ("asyncio", "Task");
+  python.task_type = _pyisolate_import ("asyncio", "Task");
   if (python.task_type != NULL)
     python.done = PyObject_GetAttr (python.task_type, python.done_name);
   if (python.task_type != NULL)
@@ -400,7 +400,7 @@ is_wakeup (PyObject *callback)
 static PyObject *
 new_waker (PyIsolateTasks *self)
 {
-  PyObject *type = import ("asyncio", "Future");
+  PyObject *type = _pyisolate_import ("asyncio", "Future");
   PyObject *args = PyTuple_New (0);
   PyObject *kwargs = Py_BuildValue ("{sO}", "loop", self->loop);
   PyObject *future = NULL;

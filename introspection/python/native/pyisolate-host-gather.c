@@ -7,6 +7,7 @@
 #include "pyisolate-host-private.h"
 
 #include "pyisolate-awaitable-private.h"
+#include "pyisolate-task-private.h"
 
 extern int PyIter_Send (PyObject  *iterator,
                         PyObject  *value,
@@ -45,17 +46,6 @@ static struct {
   PyObject *loop;
 } python;
 
-static PyObject *
-import (const char *module_name,
-        const char *name)
-{
-  PyObject *module = PyImport_ImportModule (module_name);
-  PyObject *object = module != NULL ? PyObject_GetAttrString (module, name) : NULL;
-
-  Py_XDECREF (module);
-  return object;
-}
-
 static gboolean
 prepare (void)
 {
@@ -63,15 +53,15 @@ prepare (void)
     return TRUE;
 
   if (python.coroutine_type == NULL)
-    python.coroutine_type = import ("types", "CoroutineType");
+    python.coroutine_type = _pyisolate_import ("types", "CoroutineType");
   if (python.code == NULL)
     python.code = PyObject_GetAttrString (_pyisolate_host_hooks.coroutine, "__code__");
   if (python.ensure_future == NULL)
-    python.ensure_future = import ("asyncio", "ensure_future");
+    python.ensure_future = _pyisolate_import ("asyncio", "ensure_future");
   if (python.partial == NULL)
-    python.partial = import ("functools", "partial");
+    python.partial = _pyisolate_import ("functools", "partial");
   if (python.cancelled_error == NULL)
-    python.cancelled_error = import ("asyncio", "CancelledError");
+    python.cancelled_error = _pyisolate_import ("asyncio", "CancelledError");
   if (python.cr_code == NULL)
     python.cr_code = PyUnicode_InternFromString ("cr_code");
   if (PyErr_Occurred () == NULL)
@@ -81,22 +71,6 @@ prepare (void)
 }
 
 /* ---- what has come ---- */
-
-/* What is raised, as an object; a new reference. */
-static PyObject *
-take_exception (void)
-{
-  PyObject *type, *value, *traceback;
-
-  PyErr_Fetch (&type, &value, &traceback);
-  PyErr_NormalizeException (&type, &value, &traceback);
-  if (traceback != NULL)
-    PyException_SetTraceback (value, traceback);
-  Py_XDECREF (type);
-  Py_XDECREF (traceback);
-
-  return value;
-}
 
 /* A task raises these, too, besides having them. */
 static gboolean
@@ -271,7 +245,7 @@ end_call (Group    *self,
   Py_XDECREF (result);
   if (sent == PYGEN_NEXT)
     PyErr_SetString (PyExc_RuntimeError, "The call goes on after its answer");
-  exception = take_exception ();
+  exception = _pyisolate_host_take_exception ();
   ends = ends_loop (exception);
   Py_INCREF (exception);
   if (!finish (self, index, exception, TRUE))
@@ -443,7 +417,7 @@ group_settle (PyObject *group,
     Py_RETURN_NONE;
 
   value = PyObject_CallMethod (future, "result", NULL);
-  ok = value != NULL ? finish (self, index, value, FALSE) : finish (self, index, take_exception (), TRUE);
+  ok = value != NULL ? finish (self, index, value, FALSE) : finish (self, index, _pyisolate_host_take_exception (), TRUE);
   if (!ok)
     return NULL;
 

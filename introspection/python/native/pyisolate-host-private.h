@@ -18,6 +18,8 @@ gpointer  _pyisolate_host_get_object  (PyObject *wrapper,
                                        GType     type);
 /* Deals with an exception of a callback, which nobody can be given. */
 void      _pyisolate_host_report      (PyObject *callback);
+/* pyisolate-host-serve.c: what is raised, as an object; a new reference. */
+PyObject *_pyisolate_host_take_exception (void);
 /* The exception that a call ended with, as (type name, message, traceback, args, notes, cause, context), or None. */
 PyObject *_pyisolate_host_describe_exception (PyIsolateRemoteException *exception);
 

@@ -34,8 +34,8 @@ static GHashTable *known_names;
 
 /* ---- the answer ---- */
 
-static PyObject *
-fetch_error (void)
+PyObject *
+_pyisolate_host_take_exception (void)
 {
   PyObject *type, *value, *traceback;
 
@@ -54,7 +54,7 @@ static gboolean
 answer_raised (PyObject *bridge,
                PyObject *invocation)
 {
-  PyObject *error = fetch_error ();
+  PyObject *error = _pyisolate_host_take_exception ();
   PyObject *returned = PyObject_CallFunctionObjArgs (python.fail, bridge, invocation, error, NULL);
 
   Py_XDECREF (error);
