@@ -20,14 +20,14 @@ static struct {
 } python;
 
 static struct {
-  PyObject *manager;
-  PyObject *methods;
-  PyObject *instance;
   PyObject *is_closed;
   PyObject *extension;
   PyObject *method;
   PyObject *await;
 } names;
+
+/* Where a Served has what. */
+enum { SERVED_INSTANCE, SERVED_MANAGER, SERVED_METHODS };
 
 /* Names of methods that there are, as objects that attributes are looked up by faster. */
 static GHashTable *known_names;
@@ -160,14 +160,16 @@ start_coroutine (PyObject *bridge,
 
 /* ---- the call ---- */
 
-/* The name of the method as an object; NULL with an exception. */
+/* The name of the method as an object; NULL with an exception. *@is_known: it is kept already. */
 static PyObject *
-get_name (PyObject *invocation)
+get_name (PyObject *invocation,
+          gboolean *is_known)
 {
   PyObject *name = NULL;
 
   if (_pyisolate_host_invocation_is (invocation))
     name = g_hash_table_lookup (known_names, pyisolate_invocation_get_method (_pyisolate_host_invocation_get (invocation)));
+  *is_known = name != NULL;
   if (name == NULL)
     return PyObject_GetAttr (invocation, names.method);
 
@@ -194,23 +196,21 @@ static PyObject *
 find_method (PyObject *served,
              PyObject *invocation)
 {
-  PyObject *name = get_name (invocation);
-  PyObject *methods = PyObject_GetAttr (served, names.methods);
-  int known = name != NULL && methods != NULL ? PySet_Contains (methods, name) : -1;
-  PyObject *instance = NULL;
+  gboolean is_known;
+  PyObject *name = get_name (invocation, &is_known);
+  PyObject *methods = PyTuple_GetItem (served, SERVED_METHODS);
+  PyObject *instance = PyTuple_GetItem (served, SERVED_INSTANCE);
+  int is_there = name != NULL && methods != NULL && instance != NULL ? PySet_Contains (methods, name) : -1;
   PyObject *method = NULL;
 
-  if (known > 0)
-    instance = PyObject_GetAttr (served, names.instance);
-  else if (known == 0)
+  if (is_there > 0 && !is_known)
+    keep_name (name);
+  Py_XINCREF (instance); /* the look-up may be in Python, and the singleton taken away there */
+  if (is_there > 0)
+    method = PyObject_GetAttr (instance, name);
+  else if (is_there == 0)
     method = PyObject_CallFunctionObjArgs (python.find, served, name, NULL);
-  if (instance != NULL)
-    {
-      keep_name (name);
-      method = PyObject_GetAttr (instance, name);
-    }
   Py_XDECREF (instance);
-  Py_XDECREF (methods);
   Py_XDECREF (name);
 
   return method;
@@ -239,13 +239,26 @@ get_arguments (PyObject  *invocation,
   return TRUE;
 }
 
+/* Its name. */
+static PyObject *
+get_extension (PyObject *invocation)
+{
+  PyIsolateInvocation *own;
+
+  if (!_pyisolate_host_invocation_is (invocation))
+    return PyObject_GetAttr (invocation, names.extension);
+
+  own = _pyisolate_host_invocation_get (invocation);
+  return PyUnicode_FromString (pyisolate_extension_get_name (pyisolate_invocation_get_extension (own)));
+}
+
 /* What the method calls in turn is a part of @parent. */
 static gboolean
 note_invocation (PyObject *parent,
                  PyObject *manager,
                  PyObject *invocation)
 {
-  PyObject *extension = PyObject_GetAttr (invocation, names.extension);
+  PyObject *extension = get_extension (invocation);
   PyObject *running = extension != NULL ? PyTuple_Pack (3, parent, manager, extension) : NULL;
   PyObject *token = running != NULL ? PyContextVar_Set (python.current_invocation, running) : NULL;
 
@@ -346,6 +359,15 @@ serve (PyObject *bridge,
   return ok;
 }
 
+/* What it is offered by, or None; NULL with an exception. */
+static PyObject *
+get_manager (PyObject *served)
+{
+  PyObject *reference = PyTuple_GetItem (served, SERVED_MANAGER);
+
+  return reference != NULL ? PyObject_CallFunctionObjArgs (reference, NULL) : NULL;
+}
+
 /* run(bridge, context, served, invocation, parent): @invocation is one, or what is like one. */
 static PyObject *
 host_run (PyObject *module,
@@ -358,7 +380,7 @@ host_run (PyObject *module,
   if (!PyArg_ParseTuple (args, "OOOOO:run", &bridge, &context, &served, &invocation, &parent) ||
       _pyisolate_host_context_check (bridge) == NULL)
     return NULL;
-  manager = PyObject_CallMethodObjArgs (served, names.manager, NULL);
+  manager = get_manager (served);
   if (manager == NULL)
     return NULL;
 
@@ -387,7 +409,7 @@ serve_led_to (PyObject            *served,
               PyObject            *object,
               gboolean            *ok)
 {
-  PyObject *manager = PyObject_CallMethodObjArgs (served, names.manager, NULL);
+  PyObject *manager = get_manager (served);
   PyObject *bridge = NULL;
   PyObject *context = NULL;
   PyObject *own = NULL;
@@ -488,8 +510,9 @@ _pyisolate_host_add_serve (PyObject *module)
     PyObject **name;
     const char *text;
   } all[] = {
-    { &names.manager, "manager" },     { &names.methods, "methods" }, { &names.instance, "instance" },
-    { &names.is_closed, "is_closed" }, { &names.method, "method" },   { &names.extension, "extension" },
+    { &names.is_closed, "is_closed" },
+    { &names.method, "method" },
+    { &names.extension, "extension" },
     { &names.await, "__await__" },
   };
 

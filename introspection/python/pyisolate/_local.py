@@ -61,7 +61,7 @@ class Local:
         self._manager = weakref.ref(manager)
         self.extension = extension
         self._served = {
-            _singleton.name_of(type(instance)): _singleton.Served(instance, self._manager)
+            _singleton.name_of(type(instance)): _singleton.Served.of(instance, self._manager)
             for instance in apis
         }
         self._stands = {}
@@ -140,7 +140,7 @@ class Local:
         def find(arguments):
             object_id, name, args, kwargs = arguments
             _objects.find_method(objects, object_id, name)
-            served = _singleton.Served(objects[object_id], self._manager)
+            served = _singleton.Served.of(objects[object_id], self._manager)
             return _local_singleton.Proxy(self, served), name, args, kwargs
 
         async def call(arguments):

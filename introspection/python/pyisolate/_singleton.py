@@ -7,6 +7,8 @@ import contextvars
 import itertools
 import threading
 import types
+import typing
+import weakref
 
 import _pyisolate_host as native
 
@@ -124,13 +126,16 @@ def describe(instance):
     }
 
 
-class Served:
-    """A singleton as one manager offers it."""
+class Served(typing.NamedTuple):
+    """A singleton as one manager offers it. The native module takes these by their places."""
 
-    def __init__(self, instance, manager):
-        self.instance = instance
-        self.manager = manager  # weakref
-        self.methods = frozenset(_methods_of(type(instance)))
+    instance: ProxiedSingleton
+    manager: weakref.ref
+    methods: frozenset
+
+    @classmethod
+    def of(cls, instance, manager):
+        return cls(instance, manager, frozenset(_methods_of(type(instance))))
 
 
 _served: dict = {}
@@ -141,7 +146,7 @@ _tasks: dict = {}
 def serve(instance, manager):
     """The number under which the native module tells of calls."""
     number = next(_numbers)
-    _served[number] = Served(instance, manager)
+    _served[number] = Served.of(instance, manager)
     return number
 
 
