@@ -198,31 +198,30 @@ run_job (Job *job)
 
 static void schedule (PyIsolateMailbox *self);
 
-/* A context that is never iterated again would keep a source that has nothing to do, and be kept by it. */
-static void
+/* A context that is never iterated again would keep a source that has nothing to do, and be kept by it. FALSE: there are jobs. */
+static gboolean
 drop_idle_source (PyIsolateMailbox *self)
 {
   g_autoptr (GSource) source = NULL;
+  gboolean is_idle;
 
   g_mutex_lock (&self->mutex);
-  if (self->calls.length == 0 && self->notifications.length == 0)
+  is_idle = self->calls.length == 0 && self->notifications.length == 0;
+  if (is_idle)
     source = g_steal_pointer (&self->source);
   g_mutex_unlock (&self->mutex);
 
   if (source != NULL)
     g_source_destroy (source);
+
+  return is_idle;
 }
 
-/* Does what is there now; what these jobs post is done at the next turn, so that the context's other sources get theirs. */
-void
-_pyisolate_mailbox_do_jobs (PyIsolateMailbox *self)
+/* Returns whether none are left. */
+static gboolean
+do_n_jobs (PyIsolateMailbox *self,
+           guint             n_jobs)
 {
-  guint n_jobs;
-
-  g_mutex_lock (&self->mutex);
-  n_jobs = self->calls.length + self->notifications.length;
-  g_mutex_unlock (&self->mutex);
-
   for (; n_jobs > 0; n_jobs--)
     {
       Job *job;
@@ -239,7 +238,20 @@ _pyisolate_mailbox_do_jobs (PyIsolateMailbox *self)
       run_job (job);
     }
 
-  drop_idle_source (self);
+  return drop_idle_source (self);
+}
+
+/* Does what is there now; what these jobs post is done at the next turn, so that the context's other sources get theirs. */
+void
+_pyisolate_mailbox_do_jobs (PyIsolateMailbox *self)
+{
+  guint n_jobs;
+
+  g_mutex_lock (&self->mutex);
+  n_jobs = self->calls.length + self->notifications.length;
+  g_mutex_unlock (&self->mutex);
+
+  do_n_jobs (self, n_jobs);
 }
 
 static gboolean
@@ -297,40 +309,30 @@ _pyisolate_mailbox_set_served (PyIsolateMailbox *self,
   g_mutex_unlock (&self->mutex);
 }
 
-static gboolean
-has_jobs (PyIsolateMailbox *self)
-{
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
-
-  return self->calls.length + self->notifications.length > 0;
-}
-
-/* Whether there are jobs, which nobody else will look for. */
-static gboolean
+/* How many jobs there are, which nobody else will look for. */
+static guint
 end_serving (PyIsolateMailbox *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
 
   self->served = PYISOLATE_SERVED_NOT;
-  return self->calls.length + self->notifications.length > 0;
+  return self->calls.length + self->notifications.length;
 }
 
 gboolean
 _pyisolate_mailbox_serve (PyIsolateMailbox *self)
 {
-  gboolean more, had_jobs;
+  gboolean more;
+  guint n_jobs;
 
   _pyisolate_mailbox_leave_turns (self);
   _pyisolate_mailbox_set_served (self, PYISOLATE_SERVED_AWAKE);
   more = _pyisolate_mailbox_poll_lanes (self);
-  had_jobs = end_serving (self);
+  n_jobs = end_serving (self);
   if (more) /* of which no descriptor tells, and the context itself only to other threads */
     g_main_context_wakeup (self->context);
 
-  if (had_jobs)
-    _pyisolate_mailbox_do_jobs (self);
-
-  return had_jobs && !more && !has_jobs (self);
+  return n_jobs > 0 && do_n_jobs (self, n_jobs) && !more;
 }
 
 /* FALSE: nobody will ever look into this one. */
