@@ -4,7 +4,7 @@
  * Who has a thousand bulk calls in flight wants the thousand and first, which is small, answered before them. So only a few
  * are with the other side at a time, and in the socket. The others are held here, before they take shared memory and records
  * of it along, and whatever is small passes them, unless it belongs to the same call. The other side tells, in bytes, what it
- * has taken up: with its next small frame, or by itself when it is much. It counts as this side does. */
+ * has taken up: in the head of its next small frame, or by itself when it is much. It counts as this side does. */
 #include "config.h"
 
 #include "pyisolate-lane-struct-private.h"
@@ -300,11 +300,17 @@ _pyisolate_lane_take_credit (PyIsolateLane *self,
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->send_mutex);
 
-  if (size == 0 || size > self->in_flight)
+  if (size > self->in_flight)
     return "more was taken than had been sent";
 
   self->in_flight -= size;
   return NULL;
+}
+
+guint32
+_pyisolate_lane_get_credit (PyIsolateLane *self)
+{
+  return MIN (self->owed, G_MAXUINT32);
 }
 
 void

@@ -197,26 +197,20 @@ _pyisolate_lane_write_small (guint8                   *at,
   memset (at, 0, PYISOLATE_LANE_PADDING (size));
 }
 
-/* What this side owes goes before it, in the same message. */
+/* With what this side owes. */
 PyIsolateSendState
 _pyisolate_lane_send_small (PyIsolateLane            *self,
                             PyIsolateLaneHeader      *header,
                             const PyIsolateFrameView *view)
 {
-  guint8 message[sizeof (PyIsolateLaneHeader) + SMALL_FRAME];
-  guint8 *at = message;
+  guint8 message[SMALL_FRAME];
   PyIsolateSendState state;
 
-  if (self->owed > 0)
-    {
-      PyIsolateLaneHeader credit = { .kind = PYISOLATE_LANE_CREDIT, .id = self->owed };
+  header->credit = _pyisolate_lane_get_credit (self);
+  _pyisolate_lane_write_small (message, header, view);
 
-      put_piece (&at, &credit, sizeof credit);
-    }
-  _pyisolate_lane_write_small (at, header, view);
-
-  state = _pyisolate_lane_send_bytes (self, message, (at - message) + _pyisolate_lane_small_size (header));
+  state = _pyisolate_lane_send_bytes (self, message, _pyisolate_lane_small_size (header));
   if (state == PYISOLATE_SENT)
-    self->owed = 0;
+    self->owed -= header->credit;
   return state;
 }

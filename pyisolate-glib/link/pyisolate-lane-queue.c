@@ -188,23 +188,15 @@ push_small (PyIsolateLane            *self,
   self->queued_bytes += size;
 }
 
-/* What this side owes goes before it. */
+/* With what this side owes. */
 void
 _pyisolate_lane_queue_small (PyIsolateLane            *self,
                              PyIsolateLaneHeader      *header,
                              const PyIsolateFrameView *view)
 {
-  if (self->owed > 0)
-    {
-      PyIsolateFrameView credit = { .kind = PYISOLATE_LANE_CREDIT, .id = self->owed };
-      PyIsolateLaneHeader credit_header;
-
-      _pyisolate_lane_header_init (&credit_header, &credit);
-      push_small (self, &credit_header, &credit);
-      self->owed = 0;
-    }
-
+  header->credit = _pyisolate_lane_get_credit (self);
   push_small (self, header, view);
+  self->owed -= header->credit;
 }
 
 void
@@ -239,16 +231,21 @@ get_bulk_at (const guint8              *at,
   return _pyisolate_lane_get_bulk (&view);
 }
 
-/* What a frame that is withdrawn tells of memory the other side must hear: makes one of its own of that, in its place. Returns
- * its size. */
+/* What a frame that is withdrawn tells beside its call the other side must hear: makes one of its own of that, in its place.
+ * Returns its size. */
 static gsize
-keep_records (guint8              *at,
+keep_rest (guint8              *at,
               PyIsolateLaneHeader *header)
 {
   gsize size = header->n_records * sizeof (PyIsolateMemoryRecord);
-  PyIsolateLaneHeader rest = { .kind = PYISOLATE_FRAME_MEMORY, .n_records = header->n_records, .part_size = size };
+  PyIsolateLaneHeader rest = {
+    .kind = size > 0 ? PYISOLATE_FRAME_MEMORY : PYISOLATE_LANE_CREDIT,
+    .n_records = header->n_records,
+    .credit = header->credit,
+    .part_size = size,
+  };
 
-  if (size == 0)
+  if (size == 0 && header->credit == 0)
     return 0;
 
   memmove (at + sizeof rest, at + sizeof rest + header->n_chain * sizeof (guint64), size);
@@ -275,7 +272,7 @@ withdraw_gathered (PyIsolateLane *self,
           gsize kept;
 
           self->in_flight -= get_bulk_at (item->gathered->data + at, &header);
-          kept = keep_records (item->gathered->data + at, &header);
+          kept = keep_rest (item->gathered->data + at, &header);
           g_byte_array_remove_range (item->gathered, at + kept, size - kept);
           item->cost -= size - kept;
           self->queued_bytes -= size - kept;

@@ -309,6 +309,11 @@ read_frame (PyIsolateLane *self,
     return problem;
 
   self->at += sizeof header + header.part_size + PYISOLATE_LANE_PADDING (header.part_size);
+  if (header.credit > 0)
+    problem = _pyisolate_lane_take_credit (self, header.credit);
+  if (problem != NULL)
+    return problem;
+
   if (header.flags == 0)
     {
       *whole = TRUE;
@@ -348,13 +353,10 @@ find_next (PyIsolateLane *self)
         return FALSE;
 
       problem = read_frame (self, &whole);
-      if (problem == NULL && whole && self->view.kind == PYISOLATE_LANE_CREDIT)
-        {
-          problem = _pyisolate_lane_take_credit (self, self->view.id);
-          whole = FALSE;
-        }
       if (problem != NULL)
         return fail (self, PYISOLATE_ERROR_BAD_MESSAGE, problem);
+      if (self->view.kind == PYISOLATE_LANE_CREDIT)
+        whole = FALSE;
     }
 
   return TRUE;

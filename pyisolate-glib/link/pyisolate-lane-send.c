@@ -174,12 +174,9 @@ send_locked (PyIsolateLane            *self,
 void
 _pyisolate_lane_send_credit_locked (PyIsolateLane *self)
 {
-  PyIsolateFrameView view = { .kind = PYISOLATE_LANE_CREDIT, .id = self->owed };
-  gsize owed = self->owed;
+  const PyIsolateFrameView view = { .kind = PYISOLATE_LANE_CREDIT };
 
-  self->owed = 0;
-  if (!send_or_queue_locked (self, &view, NULL, NULL))
-    self->owed = owed;
+  send_or_queue_locked (self, &view, NULL, NULL);
 }
 
 static gboolean

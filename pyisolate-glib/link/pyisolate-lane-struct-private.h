@@ -99,6 +99,8 @@ gboolean    _pyisolate_lane_hold         (PyIsolateTransport *transport,
 gboolean    _pyisolate_lane_may_release_locked (PyIsolateLane *self);
 const char *_pyisolate_lane_take_credit  (PyIsolateLane      *self,
                                           guint64             size);
+/* What the next small frame takes along; with the lock held. */
+guint32     _pyisolate_lane_get_credit   (PyIsolateLane      *self);
 /* Of a bulk frame that has arrived. */
 void        _pyisolate_lane_give_credit  (GObject            *lane,
                                           gsize               size);

@@ -12,8 +12,7 @@ G_BEGIN_DECLS
  * and zeros up to a multiple of 8. Strings have their NUL. What does not fit goes on, after a header that says so, in the
  * messages that follow. All of it is in the byte order of the machine. */
 
-/* A kind of frame that only lanes have, and keep to themselves: so many bytes, in place of an id, of what is large have been
- * taken. */
+/* A kind of frame that only lanes have, and keep to themselves: nothing but a credit. */
 #define PYISOLATE_LANE_CREDIT ((PyIsolateFrameKind) (PYISOLATE_FRAME_MEMORY + 1))
 
 /* The first message on a lane, if it is this alone: the rings, by their descriptors; first the one for what comes back. */
@@ -32,7 +31,8 @@ typedef struct {
   guint16 n_chain;
   guint16 n_records;
   guint64 id;
-  guint64 body_size;
+  guint32 body_size;
+  guint32 credit;      /* so many bytes of what is large has the sender of this taken */
   guint32 target_size; /* of strings: with their NUL, 0 if there is none */
   guint32 name_size;
   guint32 message_size;

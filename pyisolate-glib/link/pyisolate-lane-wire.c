@@ -78,6 +78,8 @@ check_first (const PyIsolateLaneHeader *header)
   const Shape *shape = &shapes[header->kind];
   gsize size;
 
+  if (header->kind == PYISOLATE_LANE_CREDIT && header->credit == 0)
+    return "a credit of nothing";
   if ((header->target_size != 0) != shape->call || (header->name_size != 0) != shape->name ||
       (header->message_size != 0) != shape->message)
     return "a frame does not have the texts of its kind";
@@ -102,8 +104,8 @@ check_first (const PyIsolateLaneHeader *header)
 static const char *
 check_continued (const PyIsolateLaneHeader *header)
 {
-  if (header->n_fds != 0 || header->n_chain != 0 || header->n_records != 0 || header->body_size != 0 || header->target_size != 0 ||
-      header->name_size != 0 || header->message_size != 0)
+  if (header->n_fds != 0 || header->n_chain != 0 || header->n_records != 0 || header->body_size != 0 || header->credit != 0 ||
+      header->target_size != 0 || header->name_size != 0 || header->message_size != 0)
     return "a part of a frame has a head of its own";
 
   return NULL;
