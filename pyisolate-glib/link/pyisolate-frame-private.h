@@ -69,6 +69,7 @@ typedef struct {
 /* A frame has room of its own for so much. */
 #define PYISOLATE_FRAME_SHORT_CHAIN 2
 #define PYISOLATE_FRAME_SHORT_TEXT 48
+#define PYISOLATE_FRAME_SHORT_RECORDS 4 /* a power of 2 */
 
 /* The kernel takes no more with one message (SCM_MAX_FD). */
 #define PYISOLATE_MAX_FDS 253
@@ -100,7 +101,7 @@ typedef struct {
   gboolean lacks_fds; /* there was no room in this process for those that came with it: it has none, and a memory_error */
   GPtrArray *memories; /* of PyIsolateMemory: what the body names by index, or NULL */
   gboolean has_memory_ready; /* who sends it has seen to memory for its body, and must not wait for any now */
-  PyIsolateMemoryRecord *records; /* on the way only */
+  PyIsolateMemoryRecord *records; /* on the way only; owned, or in the room below */
   guint n_records;
   GError *memory_error; /* why the memory of a frame that arrived cannot be used: whoever wants the body gets that */
   PyIsolateBudget *budget; /* what it is counted in, or NULL */
@@ -117,6 +118,7 @@ typedef struct {
   /* What most frames need no memory of their own for. The last: only what is used of it is written. */
   guint n_text;
   guint64 chain_room[PYISOLATE_FRAME_SHORT_CHAIN];
+  PyIsolateMemoryRecord record_room[PYISOLATE_FRAME_SHORT_RECORDS];
   char text_room[PYISOLATE_FRAME_SHORT_TEXT];
 } PyIsolateFrame;
 
@@ -137,6 +139,13 @@ void            _pyisolate_frame_set_name    (PyIsolateFrame    *frame,
 void            _pyisolate_frame_take_fds   (PyIsolateFrame     *frame,
                                              int                *fds,
                                              guint               n_fds);
+/* With a copy. */
+void            _pyisolate_frame_set_records   (PyIsolateFrame              *frame,
+                                                const PyIsolateMemoryRecord *records,
+                                                guint                        n_records);
+void            _pyisolate_frame_add_record    (PyIsolateFrame              *frame,
+                                                const PyIsolateMemoryRecord *record);
+void            _pyisolate_frame_clear_records (PyIsolateFrame              *frame);
 /* Of one that arrived without those that it was sent with. */
 void            _pyisolate_frame_set_lacks_fds (PyIsolateFrame  *frame);
 void            _pyisolate_frame_take_memories (PyIsolateFrame  *frame,

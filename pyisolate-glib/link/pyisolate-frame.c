@@ -91,7 +91,7 @@ _pyisolate_frame_free (PyIsolateFrame *frame)
   free_text (frame, frame->message);
   g_clear_pointer (&frame->body, g_bytes_unref);
   g_clear_pointer (&frame->memories, g_ptr_array_unref);
-  g_free (frame->records);
+  _pyisolate_frame_clear_records (frame);
   g_clear_error (&frame->memory_error);
   if (frame->budget != NULL)
     {
@@ -176,6 +176,64 @@ _pyisolate_frame_set_name (PyIsolateFrame *frame,
 {
   free_text (frame, frame->name);
   frame->name = copy_text (frame, name);
+}
+
+void
+_pyisolate_frame_clear_records (PyIsolateFrame *frame)
+{
+  if (frame->records != frame->record_room)
+    g_free (frame->records);
+  frame->records = NULL;
+  frame->n_records = 0;
+}
+
+/* In the room while they fit, then in memory of a power of 2. */
+static PyIsolateMemoryRecord *
+get_room_for_records (PyIsolateFrame *frame,
+                      guint           n_records)
+{
+  if (n_records <= PYISOLATE_FRAME_SHORT_RECORDS)
+    return frame->record_room;
+
+  return g_new (PyIsolateMemoryRecord, (gsize) 1 << g_bit_storage (n_records - 1));
+}
+
+static void
+move_records (PyIsolateFrame *frame,
+              guint           n_records)
+{
+  PyIsolateMemoryRecord *records = get_room_for_records (frame, n_records);
+  guint n_old = frame->n_records;
+
+  if (n_old > 0 && records != frame->records)
+    memcpy (records, frame->records, n_old * sizeof *records);
+  if (records != frame->records)
+    _pyisolate_frame_clear_records (frame);
+  frame->records = records;
+  frame->n_records = n_old;
+}
+
+void
+_pyisolate_frame_set_records (PyIsolateFrame              *frame,
+                              const PyIsolateMemoryRecord *records,
+                              guint                        n_records)
+{
+  _pyisolate_frame_clear_records (frame);
+  frame->records = get_room_for_records (frame, n_records);
+  frame->n_records = n_records;
+  if (n_records > 0)
+    memcpy (frame->records, records, n_records * sizeof *records);
+}
+
+void
+_pyisolate_frame_add_record (PyIsolateFrame              *frame,
+                             const PyIsolateMemoryRecord *record)
+{
+  guint n = frame->n_records;
+
+  if (n < PYISOLATE_FRAME_SHORT_RECORDS ? frame->records != frame->record_room : (n & (n - 1)) == 0)
+    move_records (frame, n + 1);
+  frame->records[frame->n_records++] = *record;
 }
 
 /*< private >

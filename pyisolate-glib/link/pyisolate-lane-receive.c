@@ -444,8 +444,7 @@ _pyisolate_lane_steal_frame (PyIsolateLane *self)
   if (view->n_chain > 0)
     _pyisolate_frame_set_chain (frame, view->chain, view->n_chain);
   if (view->n_records > 0)
-    frame->records = g_memdup2 (view->records, view->n_records * sizeof *view->records);
-  frame->n_records = view->n_records;
+    _pyisolate_frame_set_records (frame, view->records, view->n_records);
   _pyisolate_frame_set_target (frame, view->target);
   _pyisolate_frame_set_name (frame, view->name);
   frame->message = g_strdup (view->message);

@@ -423,17 +423,14 @@ send_request (PyIsolateMemoryBook *self,
               gsize                size)
 {
   g_autoptr (PyIsolateTransport) transport = g_weak_ref_get (&self->transport);
+  const PyIsolateMemoryRecord wish = { .kind = PYISOLATE_MEMORY_REQUEST, .number = id, .argument = size };
   PyIsolateFrame *frame;
 
   if (transport == NULL)
     return FALSE;
 
   frame = _pyisolate_frame_new (PYISOLATE_FRAME_MEMORY, 0);
-  frame->records = g_new0 (PyIsolateMemoryRecord, 1);
-  frame->records[0].kind = PYISOLATE_MEMORY_REQUEST;
-  frame->records[0].number = id;
-  frame->records[0].argument = size;
-  frame->n_records = 1;
+  _pyisolate_frame_add_record (frame, &wish);
 
   return _pyisolate_transport_send (transport, frame, NULL);
 }

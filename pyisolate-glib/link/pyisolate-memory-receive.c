@@ -397,8 +397,7 @@ _pyisolate_memory_book_take (PyIsolateMemoryBook  *self,
   for (guint i = n_fds; i < frame->n_fds; i++)
     _pyisolate_clear_fd (&frame->fds[i]);
   frame->n_fds = n_fds;
-  g_clear_pointer (&frame->records, g_free);
-  frame->n_records = 0;
+  _pyisolate_frame_clear_records (frame);
 
   if (taken && taking.body_size > 0)
     take_body (self, &taking);

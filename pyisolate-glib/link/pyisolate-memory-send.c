@@ -20,8 +20,7 @@
 
 typedef struct {
   PyIsolateFrame *frame;
-  GArray *records;
-  GArray *fds; /* new ones, of int */
+  GArray *fds; /* new ones, of int, or NULL */
 } Filling;
 
 static void
@@ -33,13 +32,13 @@ add_record (Filling *filling,
 {
   PyIsolateMemoryRecord record = { kind, flags, number, argument };
 
-  g_array_append_val (filling->records, record);
+  _pyisolate_frame_add_record (filling->frame, &record);
 }
 
 static gboolean
 has_room (Filling *filling)
 {
-  return filling->records->len < PYISOLATE_MAX_RECORDS;
+  return filling->frame->n_records < PYISOLATE_MAX_RECORDS;
 }
 
 /* Says which piece it is, and gives its descriptor where the worker may not have it. */
@@ -57,6 +56,8 @@ add_piece_locked (PyIsolateMemoryEntry *entry,
 
       if (fd < 0)
         return _pyisolate_memory_set_error (error, errno, "passed", entry->memory->size);
+      if (filling->fds == NULL)
+        filling->fds = g_array_new (FALSE, FALSE, sizeof (int));
       g_array_append_val (filling->fds, fd);
       flags |= PYISOLATE_MEMORY_RECORD_FD;
     }
@@ -231,13 +232,19 @@ add_grants_locked (PyIsolateMemoryBook *self,
     }
 }
 
+static guint
+get_n_fds (Filling *filling)
+{
+  return filling->frame->n_fds + (filling->fds != NULL ? filling->fds->len : 0);
+}
+
 static void
 add_answers_locked (PyIsolateMemoryBook  *self,
                     Filling              *filling,
                     GSList              **garbage)
 {
-  while (filling->records->len + 2 <= PYISOLATE_MAX_RECORDS &&
-         filling->frame->n_fds + filling->fds->len < PYISOLATE_MAX_FDS && !g_queue_is_empty (&self->answers))
+  while (filling->frame->n_records + 2 <= PYISOLATE_MAX_RECORDS && get_n_fds (filling) < PYISOLATE_MAX_FDS &&
+         !g_queue_is_empty (&self->answers))
     {
       PyIsolateMemoryAnswer *answer = g_queue_pop_head (&self->answers);
       PyIsolateMemoryEntry *entry = NULL;
@@ -263,7 +270,7 @@ static void
 add_dirty_locked (PyIsolateMemoryBook *self,
                   Filling             *filling)
 {
-  while (filling->records->len + 3 <= PYISOLATE_MAX_RECORDS && !g_queue_is_empty (&self->dirty))
+  while (filling->frame->n_records + 3 <= PYISOLATE_MAX_RECORDS && !g_queue_is_empty (&self->dirty))
     {
       PyIsolateMemoryEntry *entry = g_queue_pop_head (&self->dirty);
 
@@ -295,7 +302,7 @@ add_news_locked (PyIsolateMemoryBook  *self,
   if (filling->frame->kind == PYISOLATE_FRAME_MEMORY)
     add_answers_locked (self, filling, garbage);
   add_dirty_locked (self, filling);
-  n_forgotten = MIN (self->forgotten->len, PYISOLATE_MAX_RECORDS - filling->records->len);
+  n_forgotten = MIN (self->forgotten->len, PYISOLATE_MAX_RECORDS - filling->frame->n_records);
   for (guint i = 0; i < n_forgotten; i++)
     add_record (filling, self->is_host ? PYISOLATE_MEMORY_FORGET : PYISOLATE_MEMORY_RELEASE, 0,
                 g_array_index (self->forgotten, guint64, i), self->is_host ? 0 : 1);
@@ -311,9 +318,6 @@ static void
 append_fds (PyIsolateFrame *frame,
             GArray         *fds)
 {
-  if (fds->len == 0)
-    return;
-
   frame->fds = g_renew (int, frame->fds, frame->n_fds + fds->len);
   memcpy (frame->fds + frame->n_fds, fds->data, fds->len * sizeof (int));
   frame->n_fds += fds->len;
@@ -417,18 +421,13 @@ _pyisolate_memory_book_fill (PyIsolateMemoryBook  *self,
                              GError              **error)
 {
   gboolean with_news = takes_news (frame);
-  Filling filling = { frame, NULL, NULL };
+  Filling filling = { frame, NULL };
   GSList *garbage = NULL;
   gboolean filled;
   gsize body_size = with_news ? move_body (self, frame) : 0;
 
   if (frame->memories == NULL && (!with_news || !g_atomic_int_get (&self->has_news)))
     return TRUE;
-
-  filling.records = g_array_sized_new (FALSE, FALSE, sizeof (PyIsolateMemoryRecord), 8);
-  filling.fds = g_array_new (FALSE, FALSE, sizeof (int));
-  g_array_append_vals (filling.records, frame->records, frame->n_records);
-  g_clear_pointer (&frame->records, g_free);
 
   g_mutex_lock (&_pyisolate_memory_mutex);
   filled = add_uses_locked (self, &filling, error);
@@ -437,14 +436,15 @@ _pyisolate_memory_book_fill (PyIsolateMemoryBook  *self,
   if (filled && with_news)
     add_news_locked (self, &filling, &garbage);
   if (!filled)
-    unfill_locked (self, (PyIsolateMemoryRecord *) (void *) filling.records->data, filling.records->len, &garbage);
+    unfill_locked (self, frame->records, frame->n_records, &garbage);
   g_mutex_unlock (&_pyisolate_memory_mutex);
   _pyisolate_memory_free_garbage (garbage);
 
-  append_fds (frame, filling.fds); /* also if it failed: the frame closes them */
-  g_array_unref (filling.fds);
-  frame->n_records = filled ? filling.records->len : 0;
-  frame->records = (PyIsolateMemoryRecord *) (void *) g_array_free (filling.records, !filled || frame->n_records == 0);
+  if (filling.fds != NULL)
+    append_fds (frame, filling.fds); /* also if it failed: the frame closes them */
+  g_clear_pointer (&filling.fds, g_array_unref);
+  if (!filled)
+    _pyisolate_frame_clear_records (frame);
 
   return filled;
 }

@@ -7,6 +7,8 @@
 #include "pyisolate-memory-book-private.h"
 #include "pyisolate-value-layout-private.h"
 
+#include <string.h>
+
 typedef struct {
   const PyIsolateTransportHandler *handler; /* set once, before the start */
   gpointer user_data;
@@ -143,7 +145,9 @@ _pyisolate_transport_send_now (PyIsolateTransport  *self,
                                GError             **error)
 {
   PyIsolateTransportPrivate *priv = _pyisolate_transport_get_instance_private (self);
-  g_autofree PyIsolateMemoryRecord *records = NULL;
+  PyIsolateMemoryRecord room[PYISOLATE_FRAME_SHORT_RECORDS];
+  g_autofree PyIsolateMemoryRecord *many = NULL;
+  const PyIsolateMemoryRecord *records = room;
   guint n_records;
 
   if (priv->memory != NULL && !_pyisolate_memory_book_fill (priv->memory, frame, error))
@@ -152,8 +156,10 @@ _pyisolate_transport_send_now (PyIsolateTransport  *self,
       return FALSE;
     }
   n_records = frame->n_records;
-  if (n_records > 0)
-    records = g_memdup2 (frame->records, n_records * sizeof *records);
+  if (n_records > G_N_ELEMENTS (room))
+    records = many = g_memdup2 (frame->records, n_records * sizeof *records);
+  else if (n_records > 0)
+    memcpy (room, frame->records, n_records * sizeof *records);
 
   if (send_before (self, frame, error) && send_frame (self, frame, error))
     return TRUE;
