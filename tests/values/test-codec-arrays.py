@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Arrays of NumPy and torch in the codec, with the versions of both that this runs with.
 
-PYISOLATE_TEST_ARRAYS says what is there: numpy, torch, or both with a comma between.
+PYISOLATE_TEST_ARRAYS says what is there: numpy, torch, or both with a comma between. With
+"capsules", too, torch gives and takes tensors as it did before DLPack 1.3.
 """
 
 import dataclasses
@@ -20,6 +21,9 @@ SEED = int(os.environ.get("PYISOLATE_TEST_SEED") or random.SystemRandom().getran
 DEADLINE = 240
 N_CASES = 2000
 HERE = os.environ["PYISOLATE_TEST_ARRAYS"].split(",")
+BY_CAPSULES = "capsules" in HERE
+if BY_CAPSULES:
+    HERE.remove("capsules")
 
 # Nothing that was done so far may have needed them.
 assert "numpy" not in sys.modules
@@ -40,6 +44,8 @@ if "torch" in HERE:
     INTS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
     OTHERS = ["bool", "float16", "float32", "float64", "bfloat16", "complex64", "complex128"]
     TORCH_DTYPES = [getattr(torch, name) for name in [*INTS, *OTHERS, *SMALL_FLOATS]]
+    if BY_CAPSULES:
+        del torch.Tensor.__dlpack_c_exchange_api__
 
 
 def setUpModule():

@@ -205,19 +205,6 @@ has_negative_stride (const CodecArray *self)
   return FALSE;
 }
 
-static PyObject *
-import_capsule (const CodecArray *self,
-                const CodecStore *store)
-{
-  PyObject *capsule = _pyisolate_dlpack_export (self, store, FALSE);
-  PyObject *tensor = NULL;
-
-  if (capsule != NULL)
-    tensor = PyObject_CallFunctionObjArgs (from_dlpack, capsule, NULL);
-  Py_XDECREF (capsule);
-  return tensor;
-}
-
 /* A view of all of the memory, so that its storage begins where the sender's does. */
 static PyObject *
 import_view (const CodecArray *self,
@@ -229,7 +216,7 @@ import_view (const CodecArray *self,
 
   all.shape[0] = store->size / self->info->size;
   all.strides[0] = 1;
-  base = import_capsule (&all, store);
+  base = _pyisolate_dlpack_import (&all, store, from_dlpack);
   shape = new_tuple (self->shape, self->n_dims, 1);
   strides = new_tuple (self->strides, self->n_dims, 1);
   offset = PyLong_FromSsize_t ((self->data - start) / self->info->size);
@@ -307,7 +294,7 @@ make_torch (const CodecArray *self,
 {
   guint8 *start = store->memory != NULL ? pyisolate_memory_map (store->memory, NULL) : self->data;
   PyObject *tensor =
-    start != self->data ? import_view (self, store, start) : import_capsule (self, store);
+    start != self->data ? import_view (self, store, start) : _pyisolate_dlpack_import (self, store, from_dlpack);
 
   if (tensor != NULL && self->kind != ARRAY_TORCH && !set_torch_origin (tensor, self))
     Py_CLEAR (tensor);

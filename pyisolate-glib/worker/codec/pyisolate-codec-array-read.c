@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "pyisolate-codec-array.h"
+#include "pyisolate-memory-private.h"
 
 #define MAX_VIEWS 16 /* of a view of a view; NumPy makes no such chains by itself */
 
@@ -33,6 +34,43 @@ _pyisolate_array_clear (CodecArray *self)
   if (self->view.obj != NULL)
     PyBuffer_Release (&self->view);
   Py_CLEAR (self->owner);
+  g_clear_pointer (&self->memory, pyisolate_memory_unref);
+}
+
+/* A name that is asked for again and again, kept at @name once it is made. Borrowed; NULL with an exception */
+static PyObject *
+intern (PyObject  **name,
+        const char *text)
+{
+  if (*name == NULL)
+    *name = PyUnicode_InternFromString (text);
+  return *name;
+}
+
+/* Where the elements are. FALSE: such strides cannot be. */
+static gboolean
+locate (CodecArray *self)
+{
+  gint64 n_items;
+  PyIsolateMemory *memory;
+
+  if (_pyisolate_layout_window (self->n_dims, self->shape, self->strides, self->info->size, &self->low, &self->high,
+                                &n_items) != NULL)
+    return FALSE;
+  if (self->high == self->low)
+    return TRUE;
+
+  memory = pyisolate_memory_find (self->data + self->low, self->high - self->low);
+  if (memory == NULL)
+    self->memory = _pyisolate_storage_find (self->data + self->low, self->high - self->low, &self->start);
+  else if (memory->is_stray)
+    pyisolate_memory_unref (memory);
+  else
+    {
+      self->start = pyisolate_memory_map (memory, NULL);
+      self->memory = memory;
+    }
+  return TRUE;
 }
 
 /* "a NumPy array of dtype '>i4'" */
@@ -145,12 +183,14 @@ static void
 find_origin (CodecArray *self,
              PyObject   *object)
 {
-  PyObject *base = _pyisolate_codec_get (object, "base");
+  static PyObject *kept;
+  PyObject *name = intern (&kept, "base");
+  PyObject *base = name != NULL ? PyObject_GetAttr (object, name) : NULL;
 
   self->kind = ARRAY_NUMPY;
   for (int i = 0; i < MAX_VIEWS && base != NULL && Py_TYPE (base) == Py_TYPE (object); i++)
     {
-      PyObject *next = _pyisolate_codec_get (base, "base");
+      PyObject *next = PyObject_GetAttr (base, name);
 
       Py_DECREF (base);
       base = next;
@@ -223,17 +263,32 @@ read_numpy (CodecArray  *self,
 
 /* --- torch --- */
 
+/* @answer: consumed; NULL: an exception, for which it is -1 */
 static int
-is_true (PyObject   *object,
-         const char *name,
-         gboolean    is_method)
+is_true (PyObject *answer)
 {
-  PyObject *value = is_method ? _pyisolate_codec_call (object, name, NULL)
-                              : _pyisolate_codec_get (object, name);
-  int result = value != NULL ? PyObject_IsTrue (value) : -1;
+  int result = answer != NULL ? PyObject_IsTrue (answer) : -1;
 
-  Py_XDECREF (value);
+  Py_XDECREF (answer);
   return result;
+}
+
+static int
+is_negated (PyObject *object)
+{
+  static PyObject *kept;
+  PyObject *name = intern (&kept, "is_neg");
+
+  return is_true (name != NULL ? PyObject_CallMethodObjArgs (object, name, NULL) : NULL);
+}
+
+static int
+requires_grad (PyObject *object)
+{
+  static PyObject *kept;
+  PyObject *name = intern (&kept, "requires_grad");
+
+  return is_true (name != NULL ? PyObject_GetAttr (object, name) : NULL);
 }
 
 /* DLPack gives these away without saying that the memory does not hold what the tensor does.
@@ -243,9 +298,9 @@ check_lazy (CodecArray  *self,
             PyObject    *object,
             char       **problem)
 {
-  gboolean is_complex = self->info != NULL && strstr (self->info->name, "complex") != NULL;
-  int is_conj = is_complex ? is_true (object, "is_conj", TRUE) : 0;
-  int is_neg = is_conj == 0 ? is_true (object, "is_neg", TRUE) : 0;
+  gboolean is_complex = self->info != NULL && g_str_has_prefix (self->info->name, "complex");
+  int is_conj = is_complex ? is_true (_pyisolate_codec_call (object, "is_conj", NULL)) : 0;
+  int is_neg = is_conj == 0 ? is_negated (object) : 0;
 
   if (is_conj > 0)
     *problem = g_strdup ("a tensor whose conjugation is only noted: call resolve_conj()");
@@ -291,7 +346,7 @@ explain_refusal (PyObject  *object,
   PyErr_Clear ();
   for (guint i = 0; i < G_N_ELEMENTS (reasons); i++)
     {
-      int result = is_true (object, reasons[i].name, FALSE);
+      int result = is_true (_pyisolate_codec_get (object, reasons[i].name));
 
       PyErr_Clear ();
       if (result > 0)
@@ -322,30 +377,18 @@ read_strides (CodecArray *self,
   return good && !PyErr_Occurred ();
 }
 
-/* Whether the bytes are in shared memory, all in one piece. They are there then, whatever the storage says, which torch does not
- * resize: it is not of its making. To ask torch takes several calls, which would be much of what passing such a tensor takes. */
-static gboolean
-is_in_memory (const CodecArray *self,
-              gint64            low,
-              gint64            high)
-{
-  const guint8 *start;
-  g_autoptr(PyIsolateMemory) memory = _pyisolate_array_find_memory (self, low, high, &start);
-
-  return memory != NULL;
-}
-
-/* A tensor knows its shape, but not whether somebody has resized its storage since: torch looks for itself only sometimes. */
+/* A tensor knows its shape, but not whether somebody has resized its storage since: torch looks for itself only sometimes.
+ *
+ * What is in shared memory, all in one piece, is there whatever the storage says, which torch does not resize: it is not of its
+ * making. To ask torch takes several calls, which would be much of what passing such a tensor takes. */
 static gboolean
 check_storage (CodecArray  *self,
                PyObject    *object,
                char       **problem)
 {
-  gint64 low, high, n_items;
-
-  if (_pyisolate_layout_window (self->n_dims, self->shape, self->strides, self->info->size, &low, &high, &n_items) == NULL
-      && (n_items == 0 || is_in_memory (self, low, high)
-          || _pyisolate_storage_covers (object, self->data + low, high - low)))
+  if (locate (self)
+      && (self->high == self->low || self->memory != NULL
+          || _pyisolate_storage_covers (object, self->data + self->low, self->high - self->low)))
     return TRUE;
   if (!PyErr_Occurred ())
     *problem = g_strdup ("a tensor that is larger than its storage");
@@ -367,33 +410,53 @@ call_to_dlpack (PyObject *object)
   return function != NULL ? PyObject_CallFunctionObjArgs (function, object, NULL) : NULL;
 }
 
+/* FALSE with an exception or a problem. */
 static gboolean
-read_torch (CodecArray  *self,
-            PyObject    *object,
-            char       **problem)
+read_capsule (CodecArray  *self,
+              PyObject    *object,
+              char       **problem)
 {
-  PyObject *capsule;
+  PyObject *capsule = call_to_dlpack (object);
   gboolean done;
-  int requires_grad;
 
-  _pyisolate_torch_find_origin (object, self);
-  capsule = call_to_dlpack (object);
   if (capsule == NULL)
     return explain_refusal (object, problem);
 
   /* The tensor keeps the memory when the capsule is gone. */
   done = _pyisolate_dlpack_read (capsule, self, problem);
   Py_DECREF (capsule);
-  if (!done || !check_lazy (self, object, problem))
+  return done && (self->info == NULL || read_strides (self, object));
+}
+
+static gboolean
+read_torch (CodecArray  *self,
+            PyObject    *object,
+            char       **problem)
+{
+  int has_grad;
+
+  _pyisolate_torch_find_origin (object, self);
+  if (!_pyisolate_dlpack_look (object, self) && !read_capsule (self, object, problem))
+    return FALSE;
+  if (!check_lazy (self, object, problem))
     return FALSE;
   if (self->info == NULL)
     return refuse_dtype (object, "a tensor", problem);
-  requires_grad = is_true (object, "requires_grad", FALSE);
-  if (requires_grad < 0)
-    return FALSE;
-  if (requires_grad > 0)
+  has_grad = requires_grad (object);
+  if (has_grad > 0)
     self->flags |= PYISOLATE_TENSOR_REQUIRES_GRAD;
-  return read_strides (self, object) && check_storage (self, object, problem);
+  return has_grad >= 0 && check_storage (self, object, problem);
+}
+
+/* The same of an array whose memory its maker answers for. */
+static gboolean
+check_strides (CodecArray  *self,
+               char       **problem)
+{
+  if (locate (self))
+    return TRUE;
+  *problem = g_strdup ("an array of such strides");
+  return FALSE;
 }
 
 gboolean
@@ -405,16 +468,17 @@ _pyisolate_array_read (CodecArray  *self,
   self->flags = 0;
   self->view.obj = NULL;
   self->owner = NULL;
+  self->memory = NULL;
   switch (kind)
     {
     case KIND_NUMPY_ARRAY:
     case KIND_NUMPY_MEMMAP:
-      return read_numpy (self, object, problem);
+      return read_numpy (self, object, problem) && check_strides (self, problem);
     case KIND_TORCH_TENSOR:
     case KIND_TORCH_PARAMETER:
       return read_torch (self, object, problem);
     default:
       _pyisolate_tensor_read (object, self);
-      return TRUE;
+      return check_strides (self, problem);
     }
 }

@@ -31,8 +31,13 @@ typedef struct {
   guint32                   flags; /* PYISOLATE_TENSOR_… */
   gint64                    shape[PYISOLATE_MAX_DIMENSIONS];
   gint64                    strides[PYISOLATE_MAX_DIMENSIONS]; /* in elements */
-  Py_buffer                 view;  /* until it is cleared; NULL obj: there is none */
-  PyObject                 *owner; /* nullable: what keeps the data, besides what was read */
+  /* Of one that was read, until it is cleared: */
+  Py_buffer                 view;   /* NULL obj: there is none */
+  PyObject                 *owner;  /* nullable: what keeps the data, besides what was read */
+  gint64                    low;    /* where the first byte that any element has lies, counted from @data */
+  gint64                    high;   /* where the last one ends; the same as @low: there is no element */
+  PyIsolateMemory          *memory; /* nullable: the shared memory that all of them lie in, if it can be passed */
+  const guint8             *start;  /* where that begins, as the array sees it */
 } CodecArray;
 
 void        _pyisolate_store_ref        (CodecStore        *self);
@@ -88,15 +93,18 @@ PyObject   *_pyisolate_dlpack_export    (const CodecArray  *self,
 gboolean    _pyisolate_dlpack_read      (PyObject          *capsule,
                                          CodecArray        *array,
                                          char             **problem);
+/* The same of a tensor of torch's, with its own strides, and nothing is made for it. FALSE without an exception: it has to be
+ * asked for a capsule, or to say what is wrong with it. */
+gboolean    _pyisolate_dlpack_look      (PyObject          *object,
+                                         CodecArray        *array);
+/* A tensor of torch's. @from_capsule: torch's function for those that do not come straight */
+PyObject   *_pyisolate_dlpack_import    (const CodecArray  *self,
+                                         const CodecStore  *store,
+                                         PyObject          *from_capsule);
 
 /* --- Shared memory for Python code (pyisolate-codec-share.c) --- */
 
 gboolean    _pyisolate_share_init       (PyObject          *module);
-/* @start: where the memory begins, as the array sees it */
-PyIsolateMemory *_pyisolate_array_find_memory (const CodecArray *array,
-                                               gint64            low,
-                                               gint64            high,
-                                               const guint8    **start);
 
 /* --- torch's storages (pyisolate-codec-storage.c) --- */
 

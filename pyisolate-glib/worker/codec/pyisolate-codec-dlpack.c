@@ -43,6 +43,59 @@ struct DlVersioned {
 #define CAPSULE "dltensor"
 #define CAPSULE_VERSIONED "dltensor_versioned"
 
+/* --- That of DLPack 1.3: functions that take and give tensors straight, without capsules --- */
+
+typedef struct Exchange Exchange;
+struct Exchange {
+  uint32_t  major;
+  uint32_t  minor;
+  Exchange *older; /* the same of another version */
+  void     *allocate;
+  void     *give;
+  int     (*take) (DlVersioned *managed, void **object);
+  int     (*look) (void *object, DlTensor *tensor); /* nullable; what it fills in lives as long as the object */
+  void     *get_stream;
+};
+
+enum { EXCHANGE_MAJOR = 1, EXCHANGE_MINOR = 3 };
+
+#define EXCHANGE_ATTRIBUTE "__dlpack_c_exchange_api__"
+#define EXCHANGE_CAPSULE "dlpack_exchange_api"
+
+/* Those of torch's tensors; NULL: it has none, or others. Kept, as torch's lives as long as the process. */
+static const Exchange *
+find_exchange (void)
+{
+  PyObject *torch = PyImport_ImportModule ("torch");
+  PyObject *type = torch != NULL ? _pyisolate_codec_get (torch, "Tensor") : NULL;
+  PyObject *capsule = type != NULL ? _pyisolate_codec_get (type, EXCHANGE_ATTRIBUTE) : NULL;
+  const Exchange *exchange = NULL;
+
+  if (capsule != NULL && PyCapsule_IsValid (capsule, EXCHANGE_CAPSULE))
+    exchange = PyCapsule_GetPointer (capsule, EXCHANGE_CAPSULE);
+  while (exchange != NULL && (exchange->major != EXCHANGE_MAJOR || exchange->minor < EXCHANGE_MINOR))
+    exchange = exchange->older;
+  Py_XDECREF (torch);
+  Py_XDECREF (type);
+  Py_XDECREF (capsule);
+  PyErr_Clear ();
+  return exchange;
+}
+
+static const Exchange *
+get_exchange (void)
+{
+  static const Exchange *exchange; /* guarded by the GIL, as is the other */
+  static gboolean is_known;
+
+  if (!is_known)
+    {
+      exchange = find_exchange ();
+      is_known = TRUE;
+    }
+  return exchange;
+}
+
 /* --- Giving --- */
 
 typedef struct {
@@ -51,12 +104,15 @@ typedef struct {
     DlVersioned versioned;
   };
   CodecStore store;
+  gboolean  *freed;     /* nullable: who wants to know that it was freed */
   int64_t    numbers[]; /* shape and strides */
 } Export;
 
 static void
 export_free (Export *self)
 {
+  if (self->freed != NULL)
+    *self->freed = TRUE;
   _pyisolate_store_clear (&self->store);
   g_free (self);
 }
@@ -104,23 +160,40 @@ fill_tensor (const CodecArray *array,
   };
 }
 
+static Export *
+export_new (const CodecArray *array,
+            const CodecStore *store)
+{
+  Export *self = g_malloc (sizeof *self + 2 * array->n_dims * sizeof (int64_t));
+
+  self->store = *store;
+  _pyisolate_store_ref (&self->store);
+  self->freed = NULL;
+  return self;
+}
+
+static void
+fill_versioned (Export           *self,
+                const CodecArray *array,
+                uint64_t          flags)
+{
+  self->versioned = (DlVersioned) { 1, 0, self, delete_versioned, flags, { 0 } };
+  fill_tensor (array, self->numbers, &self->versioned.tensor);
+}
+
 PyObject *
 _pyisolate_dlpack_export (const CodecArray *self,
                           const CodecStore *store,
                           gboolean          versioned)
 {
-  Export *export = g_malloc0 (sizeof *export + 2 * self->n_dims * sizeof (int64_t));
+  Export *export = export_new (self, store);
   PyObject *capsule;
 
-  export->store = *store;
-  _pyisolate_store_ref (&export->store);
   if (versioned)
     {
       gboolean readonly = (self->flags & PYISOLATE_TENSOR_READ_ONLY) != 0;
 
-      export->versioned = (DlVersioned) { 1, 0, export, delete_versioned,
-                                          readonly ? DLPACK_FLAG_READ_ONLY : 0, { 0 } };
-      fill_tensor (self, export->numbers, &export->versioned.tensor);
+      fill_versioned (export, self, readonly ? DLPACK_FLAG_READ_ONLY : 0);
       capsule = PyCapsule_New (&export->versioned, CAPSULE_VERSIONED, capsule_destroy);
     }
   else
@@ -135,19 +208,53 @@ _pyisolate_dlpack_export (const CodecArray *self,
   return capsule;
 }
 
+/* torch says that it takes what it gets, but not whether it has where it fails. */
+static PyObject *
+import_straight (const Exchange   *exchange,
+                 const CodecArray *array,
+                 const CodecStore *store)
+{
+  Export *export = export_new (array, store);
+  gboolean freed = FALSE;
+  void *object = NULL;
+
+  /* That it is read-only torch has no word for. */
+  fill_versioned (export, array, 0);
+  export->freed = &freed;
+  if (exchange->take (&export->versioned, &object) < 0)
+    {
+      if (!freed)
+        export_free (export);
+      return NULL;
+    }
+  export->freed = NULL;
+  return object;
+}
+
+PyObject *
+_pyisolate_dlpack_import (const CodecArray *self,
+                          const CodecStore *store,
+                          PyObject         *from_capsule)
+{
+  const Exchange *exchange = get_exchange ();
+  PyObject *capsule, *tensor;
+
+  if (exchange != NULL)
+    return import_straight (exchange, self, store);
+
+  capsule = _pyisolate_dlpack_export (self, store, FALSE);
+  tensor = capsule != NULL ? PyObject_CallFunctionObjArgs (from_capsule, capsule, NULL) : NULL;
+  Py_XDECREF (capsule);
+  return tensor;
+}
+
 /* --- Taking --- */
 
-gboolean
-_pyisolate_dlpack_read (PyObject    *capsule,
-                        CodecArray  *array,
-                        char       **problem)
+static gboolean
+read_tensor (const DlTensor  *tensor,
+             CodecArray      *array,
+             char           **problem)
 {
-  const DlManaged *managed = PyCapsule_GetPointer (capsule, CAPSULE);
-  const DlTensor *tensor;
-
-  if (managed == NULL)
-    return FALSE;
-  tensor = &managed->tensor;
   if (tensor->device_type != DLPACK_CPU)
     {
       *problem = g_strdup ("a tensor that is not in the memory of the CPU");
@@ -168,4 +275,30 @@ _pyisolate_dlpack_read (PyObject    *capsule,
   else
     _pyisolate_layout_c_strides (array->n_dims, array->shape, array->strides);
   return TRUE;
+}
+
+gboolean
+_pyisolate_dlpack_read (PyObject    *capsule,
+                        CodecArray  *array,
+                        char       **problem)
+{
+  const DlManaged *managed = PyCapsule_GetPointer (capsule, CAPSULE);
+
+  return managed != NULL && read_tensor (&managed->tensor, array, problem);
+}
+
+gboolean
+_pyisolate_dlpack_look (PyObject   *object,
+                        CodecArray *array)
+{
+  const Exchange *exchange = get_exchange ();
+  g_autofree char *problem = NULL;
+  DlTensor tensor;
+
+  if (exchange == NULL || exchange->look == NULL)
+    return FALSE;
+  if (exchange->look (object, &tensor) == 0)
+    return read_tensor (&tensor, array, &problem);
+  PyErr_Clear ();
+  return FALSE;
 }

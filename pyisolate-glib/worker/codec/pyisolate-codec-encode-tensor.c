@@ -15,7 +15,7 @@
 
 /* --- Memory --- */
 
-/* The number by which the value names @memory. */
+/* The number by which the value names @memory, which is consumed. */
 static guint32
 take_memory (Encoder         *self,
              PyIsolateMemory *memory)
@@ -28,6 +28,7 @@ take_memory (Encoder         *self,
   return (*memories)->len - 1;
 }
 
+/* @memory: consumed, as above */
 static guint32
 add_memory (Encoder         *self,
             PyIsolateMemory *memory)
@@ -35,9 +36,12 @@ add_memory (Encoder         *self,
   for (guint i = encoder_count_memories (self->parcel); i > 0; i--)
     {
       if (g_ptr_array_index (*self->parcel->memories, i - 1) == memory)
-        return i - 1;
+        {
+          pyisolate_memory_unref (memory);
+          return i - 1;
+        }
     }
-  return take_memory (self, pyisolate_memory_ref (memory));
+  return take_memory (self, memory);
 }
 
 /* -1: an exception is set. */
@@ -163,25 +167,18 @@ put_tensor (Encoder          *self,
 
 /* Names the memory that the array is in already. FALSE: it is in none that will do. */
 static gboolean
-find_memory (Encoder          *self,
-             const CodecArray *array,
-             gint64            low,
-             gint64            high,
-             guint64          *offset,
-             guint32          *index)
+name_memory (Encoder    *self,
+             CodecArray *array,
+             guint64    *offset,
+             guint32    *index)
 {
-  g_autoptr(PyIsolateMemory) memory = NULL;
-  const guint8 *start;
-
-  if (self->parcel == NULL || self->parcel->memories == NULL)
+  if (array->memory == NULL || self->parcel == NULL || self->parcel->memories == NULL
+      || (self->parcel->readonly && !pyisolate_memory_is_read_only (array->memory)))
     return FALSE;
-  memory = _pyisolate_array_find_memory (array, low, high, &start);
-  if (memory == NULL || (self->parcel->readonly && !pyisolate_memory_is_read_only (memory)))
-    return FALSE;
-  *offset = array->data - start;
+  *offset = array->data - array->start;
   if (*offset % array->info->size != 0)
     return FALSE;
-  *index = add_memory (self, memory);
+  *index = add_memory (self, g_steal_pointer (&array->memory));
   return TRUE;
 }
 
@@ -213,32 +210,27 @@ encode_array (Encoder    *self,
               PyObject   *tensor)
 {
   gboolean readonly = self->parcel != NULL && self->parcel->readonly;
-  gint64 low, high, n_items;
+  const gsize size = array->high - array->low;
   const guint8 *window;
   guint64 offset;
   guint32 index;
-  gsize size;
 
-  if (_pyisolate_layout_window (array->n_dims, array->shape, array->strides, array->info->size, &low,
-                                &high, &n_items) != NULL)
-    return _pyisolate_encoder_fail (self, PyExc_ValueError, "cannot send an array of such strides");
   if (readonly)
     array->flags |= PYISOLATE_TENSOR_READ_ONLY;
-  if (find_memory (self, array, low, high, &offset, &index))
+  if (name_memory (self, array, &offset, &index))
     return put_tensor (self, array, offset, index, NULL, 0);
 
-  if (high - low > ENCODER_MAX_INLINE && !move_storage (self, array, tensor))
+  if (size > ENCODER_MAX_INLINE && !move_storage (self, array, tensor))
     return -1;
-  if (tensor != NULL && find_memory (self, array, low, high, &offset, &index))
+  if (tensor != NULL && name_memory (self, array, &offset, &index))
     return put_tensor (self, array, offset, index, NULL, 0);
 
-  window = n_items > 0 ? array->data + low : (const guint8 *) "";
-  size = high - low;
+  window = size > 0 ? array->data + array->low : (const guint8 *) "";
   if (size <= ENCODER_MAX_INLINE || self->parcel == NULL || self->parcel->allocate == NULL)
-    return put_tensor (self, array, -low, 0, window, size);
+    return put_tensor (self, array, -array->low, 0, window, size);
   if (copy_to_memory (self, window, size, &index) < 0)
     return -1;
-  return put_tensor (self, array, -low, index, NULL, 0);
+  return put_tensor (self, array, -array->low, index, NULL, 0);
 }
 
 EncodedShape

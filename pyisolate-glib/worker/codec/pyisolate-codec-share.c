@@ -181,6 +181,7 @@ read_array (CodecArray *array,
 
   array->view.obj = NULL;
   array->owner = NULL;
+  array->memory = NULL;
   if (!_pyisolate_codec_kind_is_array (kind))
     {
       g_autofree char *name = _pyisolate_codec_type_name (Py_TYPE (object));
@@ -195,36 +196,12 @@ read_array (CodecArray *array,
   return FALSE;
 }
 
-/* New reference to the memory that all of @array lies in, if it can be passed, or NULL. */
-PyIsolateMemory *
-_pyisolate_array_find_memory (const CodecArray *array,
-                              gint64            low,
-                              gint64            high,
-                              const guint8    **start)
-{
-  PyIsolateMemory *memory;
-
-  if (high <= low)
-    return NULL;
-  memory = pyisolate_memory_find (array->data + low, high - low);
-  if (memory == NULL)
-    return _pyisolate_storage_find (array->data + low, high - low, start);
-  if (memory->is_stray)
-    {
-      pyisolate_memory_unref (memory);
-      return NULL;
-    }
-  *start = pyisolate_memory_map (memory, NULL);
-  return memory;
-}
-
 static PyObject *
 copy_array (CodecArray *array,
-            gint64      low,
-            gint64      high,
             gboolean    readonly)
 {
   g_auto(CodecStore) store = { NULL, NULL, 0 };
+  const gint64 low = array->low, high = array->high;
   const guint8 *source = array->data + low;
 
   store.memory = allocate (high - low, readonly ? PYISOLATE_MEMORY_READ_ONLY : PYISOLATE_MEMORY_NONE);
@@ -247,24 +224,18 @@ share_object (PyObject *object,
               gboolean  readonly)
 {
   g_autofree CodecArray *array = g_new (CodecArray, 1);
-  g_autoptr(PyIsolateMemory) memory = NULL;
-  const guint8 *start;
   PyObject *result = NULL;
-  gint64 low, high, n_items;
 
   if (read_array (array, object))
     {
-      _pyisolate_layout_window (array->n_dims, array->shape, array->strides, array->info->size, &low,
-                                &high, &n_items);
-      memory = _pyisolate_array_find_memory (array, low, high, &start);
-      if (memory != NULL && (!readonly || pyisolate_memory_is_read_only (memory)))
+      if (array->memory != NULL && (!readonly || pyisolate_memory_is_read_only (array->memory)))
         {
           Py_INCREF (object);
           result = object;
         }
       else
         {
-          result = copy_array (array, low, high, readonly);
+          result = copy_array (array, readonly);
         }
     }
   _pyisolate_array_clear (array);
@@ -301,19 +272,11 @@ share_is_shared (PyObject *module,
                  PyObject *object)
 {
   g_autofree CodecArray *array = g_new (CodecArray, 1);
-  g_autoptr(PyIsolateMemory) memory = NULL;
-  const guint8 *start;
-  gint64 low, high, n_items;
   gboolean known = read_array (array, object);
+  gboolean is_shared = known && array->memory != NULL;
 
-  if (known)
-    {
-      _pyisolate_layout_window (array->n_dims, array->shape, array->strides, array->info->size, &low,
-                                &high, &n_items);
-      memory = _pyisolate_array_find_memory (array, low, high, &start);
-    }
   _pyisolate_array_clear (array);
-  return known ? PyBool_FromLong (memory != NULL) : NULL;
+  return known ? PyBool_FromLong (is_shared) : NULL;
 }
 
 static PyMethodDef functions[] = {
