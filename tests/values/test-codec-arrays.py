@@ -224,6 +224,12 @@ class NumPy(Arrays):
         for array in [np.ma.zeros(3), np.ones((1, 1)).view(np.matrix), np.rec.array([1])]:
             with self.subTest(type=type(array)), self.assertRaisesRegex(TypeError, "value of type"):
                 codec.encode_shared(array)
+        # From the first element to the last it is more than there are addresses.
+        array = np.lib.stride_tricks.as_strided(np.zeros(1), (4,), (1 << 62,))
+        with self.assertRaisesRegex(TypeError, "of such strides.*result → \\[0\\]"):
+            codec.encode_shared([array])
+        with self.assertRaisesRegex(TypeError, "of such strides"):
+            codec.share(array)
 
     def test_fields_of_records(self):
         records = np.zeros(5, [("a", "u1"), ("b", "f8")])
