@@ -227,7 +227,8 @@ import_straight (const Exchange   *exchange,
         export_free (export);
       return NULL;
     }
-  export->freed = NULL;
+  if (!freed) /* without memory for the object torch has done so, and does not say that it failed */
+    export->freed = NULL;
   return object;
 }
 

@@ -210,7 +210,7 @@ encode_array (Encoder    *self,
               PyObject   *tensor)
 {
   gboolean readonly = self->parcel != NULL && self->parcel->readonly;
-  const gsize size = array->high - array->low;
+  gsize size = array->high - array->low;
   const guint8 *window;
   guint64 offset;
   guint32 index;
@@ -222,6 +222,7 @@ encode_array (Encoder    *self,
 
   if (size > ENCODER_MAX_INLINE && !move_storage (self, array, tensor))
     return -1;
+  size = array->high - array->low; /* another thread may have given the tensor other data meanwhile */
   if (tensor != NULL && name_memory (self, array, &offset, &index))
     return put_tensor (self, array, offset, index, NULL, 0);
 
