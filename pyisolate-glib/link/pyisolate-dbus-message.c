@@ -60,8 +60,7 @@ take_records (PyIsolateFrame  *frame,
       return FALSE;
     }
 
-  frame->records = g_memdup2 (g_variant_get_data (bytes), size);
-  frame->n_records = size / sizeof *frame->records;
+  _pyisolate_frame_set_records (frame, g_variant_get_data (bytes), size / sizeof *frame->records);
   return TRUE;
 }
 

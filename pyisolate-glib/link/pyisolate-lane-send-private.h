@@ -20,7 +20,7 @@ gsize              _pyisolate_lane_small_size  (const PyIsolateLaneHeader *heade
 void               _pyisolate_lane_write_small (guint8                    *at,
                                                 PyIsolateLaneHeader       *header,
                                                 const PyIsolateFrameView  *view);
-/* What this side owes goes before it, in the same message. */
+/* With what this side owes. */
 PyIsolateSendState _pyisolate_lane_send_small  (PyIsolateLane             *self,
                                                 PyIsolateLaneHeader       *header,
                                                 const PyIsolateFrameView  *view);
@@ -42,7 +42,7 @@ gboolean           _pyisolate_lane_check_room  (PyIsolateLane             *self,
                                                 PyIsolateFrameKind         kind,
                                                 gsize                      cost,
                                                 GError                   **error);
-/* What this side owes goes before it. */
+/* The same. */
 void               _pyisolate_lane_queue_small (PyIsolateLane             *self,
                                                 PyIsolateLaneHeader       *header,
                                                 const PyIsolateFrameView  *view);

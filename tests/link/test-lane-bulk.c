@@ -291,6 +291,33 @@ test_withdraw_gathered (void)
   order_clear (&order);
 }
 
+/* What was taken is told all the same by what becomes of a frame that is taken back. */
+static void
+test_withdraw_credit (gconstpointer uses_memory)
+{
+  Order order;
+
+  order_init (&order);
+  for (guint i = 1; i < N_BULK_AT_ONCE; i++) /* so few that they are not told of at once */
+    {
+      order_send (&order, PYISOLATE_FRAME_CALL, i, BULK_SIZE);
+      order_take (&order, i);
+    }
+  _pyisolate_lane_cork (order.peer);
+  g_assert_true (_pyisolate_transport_send (PYISOLATE_TRANSPORT (order.peer),
+                                            uses_memory != NULL ? make_user (100) : make_call (100, 10, 0), NULL));
+  g_assert_true (_pyisolate_lane_withdraw (order.peer, 100));
+  _pyisolate_lane_uncork (order.peer);
+  _pyisolate_lane_receive (order.half.lane, 1);
+
+  for (guint i = 1; i <= N_BULK_AT_ONCE; i++)
+    order_send (&order, PYISOLATE_FRAME_CALL, 10 + i, BULK_SIZE);
+  for (guint i = 1; i <= N_BULK_AT_ONCE; i++)
+    order_take (&order, 10 + i);
+  order_assert_none (&order);
+  order_clear (&order);
+}
+
 static Order *racing;
 
 /* Of a worker: it is about to wait for memory for a body. */
@@ -366,6 +393,8 @@ main (int   argc,
   test_util_add_func ("/pyisolate/lane-bulk/call-in-order", test_call_in_order);
   test_util_add_func ("/pyisolate/lane-bulk/withdraw", test_withdraw);
   test_util_add_func ("/pyisolate/lane-bulk/withdraw-gathered", test_withdraw_gathered);
+  test_util_add_data_func ("/pyisolate/lane-bulk/withdraw-credit", NULL, test_withdraw_credit);
+  test_util_add_data_func ("/pyisolate/lane-bulk/withdraw-credit-and-records", "uses memory", test_withdraw_credit);
   test_util_add_func ("/pyisolate/lane-bulk/large-in-order", test_large_in_order);
   test_util_add_func ("/pyisolate/lane-bulk/release-all", test_release_all);
 
