@@ -421,8 +421,10 @@ assert_refuses_proc (const char *how,
 
   g_assert_true (run_apart (how, script, g_getenv ("PYISOLATE_LAUNCHER"), &status, &refusal));
   g_assert_true (WIFEXITED (status));
-  g_assert_cmpint (WEXITSTATUS (status), ==, 125);
-  if (!g_pattern_match_simple ("pyisolate-launcher: cannot start “/bin/sh”: /proc is *mount -t proc*", refusal))
+  /* A sanitizer says what it cannot do without /proc, and that which looks for leaks has a status of its own then. */
+  if (strstr (refusal, "LeakSanitizer has encountered a fatal error") == NULL)
+    g_assert_cmpint (WEXITSTATUS (status), ==, 125);
+  if (!g_pattern_match_simple ("*pyisolate-launcher: cannot start “/bin/sh”: /proc is *mount -t proc*", refusal))
     g_error ("It said '%s'", refusal);
 }
 
