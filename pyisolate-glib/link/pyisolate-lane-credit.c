@@ -17,10 +17,13 @@
 /* A piece of memory counts as so much: it may be bytes, which are copied, or a tensor, which costs nothing. */
 #define MOST_OF_A_PIECE ((gsize) 64 * 1024)
 
+/* So much it counts as at least: what a call takes beside its copies. */
+#define MIN_BULK ((gsize) 16 * 1024)
+
 static gsize
 get_bulk (gsize size)
 {
-  return size >= PYISOLATE_LANE_BULK_SIZE ? size : 0;
+  return size >= PYISOLATE_LANE_BULK_SIZE ? MAX (size, MIN_BULK) : 0;
 }
 
 /* Of a frame on the wire: its body may be in shared memory, and what the body names is. Both sides get the same, whatever a

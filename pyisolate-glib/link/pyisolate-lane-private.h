@@ -46,7 +46,7 @@ typedef struct {
 /* What is large goes only while the other side has not more than this to take up (and one frame): the rest waits here, and
  * what is small passes it. A smaller body than the first is small. */
 #define PYISOLATE_LANE_BULK_SIZE   ((gsize) 4096)
-#define PYISOLATE_LANE_BULK_WINDOW ((gsize) 192 * 1024)
+#define PYISOLATE_LANE_BULK_WINDOW ((gsize) 128 * 1024)
 
 /* So many bytes may wait so; beyond that calls and events are refused (LIMIT). */
 #define PYISOLATE_LANE_MAX_HELD ((gsize) 128 << 20)

@@ -119,6 +119,8 @@ gint64                _pyisolate_memory_pool_trim_locked   (PyIsolateMemoryBook 
 gboolean              _pyisolate_memory_pool_empty_locked  (PyIsolateMemoryBook  *self,
                                                             GSList              **garbage);
 void                  _pyisolate_memory_pool_leave_locked  (PyIsolateMemory      *memory);
+/* Host: so many pieces of a class a worker has in stock, at most. */
+guint                 _pyisolate_memory_pool_get_stock     (gsize                 size);
 /* Worker: what there is. take() gives NULL where there is nothing, and does not ask. */
 gboolean              _pyisolate_memory_pool_has           (PyIsolateMemoryBook  *self,
                                                             gsize                 size);

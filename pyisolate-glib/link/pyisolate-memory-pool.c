@@ -20,6 +20,11 @@
 
 #define MAX_FREE 64
 
+/* How many pieces of a class a worker has in stock, or as many as are so many bytes: one for each answer that may be under way
+ * on a lane. */
+#define MIN_STOCK 3
+#define MIN_STOCK_SIZE ((gsize) 128 * 1024)
+
 /* More wishes that are being served end the link. */
 #define MAX_REQUESTS 64
 
@@ -38,17 +43,20 @@ get_class (gsize size)
   return (size + step - 1) / step * step;
 }
 
-/* Newest first: its pages are most likely in a cache. */
+/* Newest first: its pages are most likely in a cache.
+ * @is_new: not what a worker had before */
 static GList *
 find_locked (PyIsolateMemoryBook  *self,
              gsize                 size,
-             PyIsolateMemoryFlags  flags)
+             PyIsolateMemoryFlags  flags,
+             gboolean              is_new)
 {
   for (GList *l = self->free.tail; l != NULL; l = l->prev)
     {
       PyIsolateMemory *memory = l->data;
 
-      if (memory->size == size && memory->flags == flags)
+      if (memory->size == size && memory->flags == flags &&
+          !(is_new && _pyisolate_memory_book_find_locked (self, memory)->for_worker))
         return l;
     }
 
@@ -58,9 +66,10 @@ find_locked (PyIsolateMemoryBook  *self,
 static PyIsolateMemory *
 pop_locked (PyIsolateMemoryBook  *self,
             gsize                 size,
-            PyIsolateMemoryFlags  flags)
+            PyIsolateMemoryFlags  flags,
+            gboolean              is_new)
 {
-  GList *found = find_locked (self, size, flags);
+  GList *found = find_locked (self, size, flags, is_new);
   PyIsolateMemory *memory = found != NULL ? found->data : NULL;
 
   if (found != NULL)
@@ -146,6 +155,41 @@ _pyisolate_memory_pool_leave_locked (PyIsolateMemory *memory)
 
 /* --- The host's --- */
 
+guint
+_pyisolate_memory_pool_get_stock (gsize size)
+{
+  return MAX (MIN_STOCK, MIN_STOCK_SIZE / size);
+}
+
+static guint
+count_for_worker_locked (PyIsolateMemoryBook *self,
+                         gsize                size)
+{
+  GHashTableIter iter;
+  gpointer entry;
+  guint n = 0;
+
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, &entry))
+    n += ((PyIsolateMemoryEntry *) entry)->for_worker && ((PyIsolateMemoryEntry *) entry)->memory->size == size;
+
+  return n;
+}
+
+/*< private >
+ * Who has to ask has too few: if it got the piece that it has just given back, it would ask for each body with that one alone.
+ * So that piece is granted beside what it asked for.
+ *
+ * Returns: whether a worker is to get a piece that it has not had
+ */
+static gboolean
+must_add_locked (PyIsolateMemoryBook *self,
+                 gsize                size)
+{
+  return size <= PYISOLATE_MEMORY_SMALL_WISH && size <= self->limit - MIN (self->size, self->limit) &&
+         count_for_worker_locked (self, size) < _pyisolate_memory_pool_get_stock (size);
+}
+
 static gboolean
 reserve_size_locked (PyIsolateMemoryBook  *self,
                      gsize                 size,
@@ -213,7 +257,7 @@ allocate_as_host (PyIsolateMemoryBook  *self,
 
   *is_reserved = FALSE;
   g_mutex_lock (&_pyisolate_memory_mutex);
-  memory = pop_locked (self, size, flags);
+  memory = pop_locked (self, size, flags, !is_cold && must_add_locked (self, size));
   if (memory != NULL)
     _pyisolate_memory_ref_locked (memory);
   else
@@ -338,7 +382,7 @@ _pyisolate_memory_pool_serve (PyIsolateMemoryBook  *self,
   too_many = ++self->n_requests > MAX_REQUESTS;
   if (!at_once && size <= self->limit)
     {
-      memory = pop_locked (self, get_class (size), PYISOLATE_MEMORY_NONE);
+      memory = pop_locked (self, get_class (size), PYISOLATE_MEMORY_NONE, FALSE);
       if (memory != NULL)
         _pyisolate_memory_ref_locked (memory);
     }
@@ -526,7 +570,7 @@ _pyisolate_memory_pool_has (PyIsolateMemoryBook *self,
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&_pyisolate_memory_mutex);
 
-  return find_locked (self, get_class (size), PYISOLATE_MEMORY_NONE) != NULL;
+  return find_locked (self, get_class (size), PYISOLATE_MEMORY_NONE, FALSE) != NULL;
 }
 
 PyIsolateMemory *
@@ -535,7 +579,7 @@ _pyisolate_memory_pool_take (PyIsolateMemoryBook *self,
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&_pyisolate_memory_mutex);
 
-  return pop_locked (self, get_class (size), PYISOLATE_MEMORY_NONE);
+  return pop_locked (self, get_class (size), PYISOLATE_MEMORY_NONE, FALSE);
 }
 
 gboolean

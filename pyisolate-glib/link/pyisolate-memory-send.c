@@ -8,8 +8,7 @@
 
 #include <string.h>
 
-/* How many pieces of a class a worker has in stock, and bytes of all classes beyond one of each. */
-#define MAX_GRANTED 3
+/* Bytes of all classes that a worker has in stock, beyond a piece of each. */
 #define MAX_GRANTED_SIZE ((gsize) 256 << 20)
 
 /* From this size on a body costs less in a piece of memory than beside its frame. */
@@ -205,7 +204,7 @@ may_grant_locked (PyIsolateMemoryBook *self,
 {
   guint n = GPOINTER_TO_UINT (g_hash_table_lookup (self->granted, GSIZE_TO_POINTER (size)));
 
-  return n < MAX_GRANTED && (n == 0 || self->granted_size + size <= MAX_GRANTED_SIZE);
+  return n < _pyisolate_memory_pool_get_stock (size) && (n == 0 || self->granted_size + size <= MAX_GRANTED_SIZE);
 }
 
 /* What the worker will want next, if it wants what it wanted before: then it need not ask. */

@@ -12,6 +12,9 @@
 #define BULK_SIZE ((gsize) 65536)
 #define N_BULK_AT_ONCE (PYISOLATE_LANE_BULK_WINDOW / BULK_SIZE)
 
+/* So much a smaller one counts as. */
+#define LEAST_BULK ((gsize) 16384)
+
 static gboolean
 try_send (Half           *half,
           PyIsolateFrame *frame,
@@ -353,6 +356,27 @@ test_large_in_order (void)
   order_clear (&order);
 }
 
+/* What is hardly large does not go in hundreds ahead of what is small. */
+static void
+test_least_bulk (void)
+{
+  const guint n = PYISOLATE_LANE_BULK_WINDOW / LEAST_BULK;
+  Order order;
+
+  order_init (&order);
+  for (guint i = 1; i <= 2 * n; i++)
+    order_send (&order, PYISOLATE_FRAME_CALL, i, PYISOLATE_LANE_BULK_SIZE);
+  order_send (&order, PYISOLATE_FRAME_CALL, 100, 10);
+
+  for (guint i = 1; i <= n; i++)
+    order_take (&order, i);
+  order_take (&order, 100);
+  for (guint i = n + 1; i <= 2 * n; i++)
+    order_take (&order, i);
+  order_assert_none (&order);
+  order_clear (&order);
+}
+
 /* Who is about to end sends all of it, whether it was taken or not. */
 static void
 test_release_all (void)
@@ -390,6 +414,7 @@ main (int   argc,
   test_util_add_func ("/pyisolate/lane-bulk/limits", test_limits);
   test_util_add_func ("/pyisolate/lane-bulk/small-limits", test_small_limits);
   test_util_add_func ("/pyisolate/lane-bulk/small-passes", test_small_passes);
+  test_util_add_func ("/pyisolate/lane-bulk/least-bulk", test_least_bulk);
   test_util_add_func ("/pyisolate/lane-bulk/call-in-order", test_call_in_order);
   test_util_add_func ("/pyisolate/lane-bulk/withdraw", test_withdraw);
   test_util_add_func ("/pyisolate/lane-bulk/withdraw-gathered", test_withdraw_gathered);

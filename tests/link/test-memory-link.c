@@ -279,38 +279,81 @@ test_request (gconstpointer data)
   pyisolate_memory_unref (again);
 }
 
+/* So many at a time go to the worker, are in use there until they are answered, and have come back. */
+static void
+send_bodies (Shared  *shared,
+             guint    round,
+             guint    n,
+             gsize    size)
+{
+  LinkSide *host = &shared->pair->host;
+  LinkSide *worker = &shared->pair->worker;
+  g_autoptr (GPtrArray) calls = g_ptr_array_new_with_free_func ((GDestroyNotify) _pyisolate_frame_free);
+  const guint64 first = (guint64) round * n + 1;
+
+  for (guint i = 0; i < n; i++)
+    link_side_send (host, new_large (first + i, size));
+  for (guint i = 0; i < n; i++)
+    g_ptr_array_add (calls, link_box_take (worker->box));
+  for (guint i = 0; i < n; i++)
+    link_side_send (worker, new_large (LINK_ID (first + i), size));
+  for (guint i = 0; i < n; i++)
+    _pyisolate_frame_free (link_box_take (host->box));
+}
+
+static gboolean
+has_arrived (gpointer data)
+{
+  PyIsolateMemoryStatus worker;
+
+  _pyisolate_memory_book_get_status (((Shared *) data)->worker, &worker);
+
+  return worker.n_in_flight == 0;
+}
+
 /* Bodies of one size to and fro: a worker that has asked for a few pieces has enough of them, also
  * where the host needs the like itself; without a stock it asks for each body. Each has come back
  * before the next is sent: one that is on its way is missing. What is idle for two seconds goes back
  * to the host, and is asked for again: that is as often as a slow machine allows. */
 static void
-test_stock (gconstpointer data)
+check_stock (gconstpointer link,
+             guint         n_at_once,
+             gsize         size,
+             guint         n_most_asked,
+             gsize         most_size)
 {
-  g_autoptr (Shared) shared = shared_new (GPOINTER_TO_UINT (data));
-  LinkSide *host = &shared->pair->host;
-  LinkSide *worker = &shared->pair->worker;
+  g_autoptr (Shared) shared = shared_new (GPOINTER_TO_UINT (link));
   const gint64 idle = 2 * G_TIME_SPAN_SECOND;
   const gint64 begin = g_get_monotonic_time ();
   PyIsolateMemoryStatus after;
-  PyIsolateFrame *frame;
   gint64 taken;
 
   for (guint i = 0; i < 40; i++)
     {
-      link_side_send (host, new_large (i + 1, 50000));
-      frame = link_box_take (worker->box); /* in use until it is answered */
-      check_body (shared, worker, host, LINK_ID (i + 1), 50000);
-      _pyisolate_frame_free (frame);
-      test_util_assert_until (is_level, shared, LINK_TIMEOUT_MS);
+      send_bodies (shared, i, n_at_once, size);
+      test_util_assert_until (has_arrived, shared, LINK_TIMEOUT_MS);
     }
   _pyisolate_memory_book_get_status (shared->worker, &after);
   taken = g_get_monotonic_time () - begin;
   g_test_message ("asked %" G_GUINT64_FORMAT " times in %" G_GINT64_FORMAT " ms", after.n_asked, taken / 1000);
   g_assert_cmpuint (after.n_asked, >, 0);
-  g_assert_cmpuint (after.n_asked, <=, (guint64) (6 * (1 + taken / idle)));
+  g_assert_cmpuint (after.n_asked, <=, (guint64) (n_most_asked * (1 + taken / idle)));
 
   _pyisolate_memory_book_get_status (shared->host, &after);
-  g_assert_cmpuint (after.size, <=, 8 * 65536);
+  g_assert_cmpuint (after.size, <=, most_size);
+}
+
+static void
+test_stock (gconstpointer data)
+{
+  check_stock (data, 1, 50000, 6, 8 * 65536);
+}
+
+/* As many small ones as may be under way on a lane. */
+static void
+test_stock_of_many (gconstpointer data)
+{
+  check_stock (data, 8, 8192, 20, 64 * 12288);
 }
 
 /* What is given back goes after a small wish: where the host lacks just that, it is asked again. */
@@ -446,6 +489,8 @@ main (int   argc,
                            test_request_of_all);
   test_util_add_data_func ("/memory-link/dbus/stock", GUINT_TO_POINTER (LINK_DBUS), test_stock);
   test_util_add_data_func ("/memory-link/plain/stock", GUINT_TO_POINTER (LINK_PLAIN), test_stock);
+  test_util_add_data_func ("/memory-link/dbus/stock-of-many", GUINT_TO_POINTER (LINK_DBUS), test_stock_of_many);
+  test_util_add_data_func ("/memory-link/plain/stock-of-many", GUINT_TO_POINTER (LINK_PLAIN), test_stock_of_many);
   test_util_add_func ("/memory-link/request-at-end", test_request_at_end);
 
   return g_test_run ();
