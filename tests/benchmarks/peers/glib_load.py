@@ -23,9 +23,9 @@ class Load:
         self.waits = workload.name.endswith("-waiting")
         name = workload.name.removeprefix("loaded-").removesuffix("-waiting")
         self.small = getattr(self, name)
-        self.answered = 0
 
     async def measure(self, seconds, most):
+        self.answered = 0
         bulk = self.hold if self.waits else self.keep_calling
         running = [asyncio.ensure_future(bulk()) for _ in range(self.count)]
         try:
