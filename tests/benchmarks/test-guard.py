@@ -27,6 +27,7 @@ GUARDS = (
     ("python await", "list-ints", "pipe", "list-ints", 2),
     ("python await", "tree", "pipe", "tree", 2.5),
     ("python await", "bytes-64k", "pipe", "bytes-64k", 2),
+    ("python await", "loaded-int", "python await", "int-unpinned", 13),
     ("python await", "start-def", "pipe", "start-def", 2),
 )
 
