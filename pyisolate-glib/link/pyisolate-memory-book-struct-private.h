@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Between the files of a book: pyisolate-memory-book.c has its life, -send.c and -receive.c its two directions, and
- * pyisolate-memory-pool.c what nobody uses. Everything here is guarded by the one mutex. */
+ * pyisolate-memory-pool.c what nobody uses; by pyisolate-memory-ask.c a worker gets more. Everything here is guarded by the
+ * one mutex. */
 #pragma once
 
 #include "pyisolate-memory-book-private.h"
@@ -129,6 +130,12 @@ PyIsolateMemory      *_pyisolate_memory_pool_take          (PyIsolateMemoryBook 
 gboolean              _pyisolate_memory_pool_serve         (PyIsolateMemoryBook  *self,
                                                             guint64               request,
                                                             guint64               size,
+                                                            GError              **error);
+
+/* pyisolate-memory-ask.c */
+/* Worker: a piece of the host's, for which it waits. */
+PyIsolateMemory      *_pyisolate_memory_pool_ask           (PyIsolateMemoryBook  *self,
+                                                            gsize                 size,
                                                             GError              **error);
 void                  _pyisolate_memory_pool_answer_locked (PyIsolateMemoryBook  *self,
                                                             guint64               request,
